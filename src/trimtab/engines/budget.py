@@ -8,9 +8,9 @@ import torch
 
 from trimtab.models import Facts
 
-CPU_TOKENS = 4096
-"""Tokens of a batch at its tallest. On a CPU taller batches fall out of the last-level cache (see bench/README.md)."""
-CPU_ROW_TOKENS = 192
+CPU_TOKENS = 1024
+"""Tokens of a batch at its tallest. More are no faster on a CPU, and take more memory (see bench/README.md)."""
+CPU_ROW_TOKENS = 96
 """Tokens of one packed row: attention reads every key of its row, so long rows cost more than they share."""
 CPU_BYTES = 1 << 30
 NUMBERS_PER_WIDTH = 16
