@@ -1,21 +1,39 @@
-"""From scores to statements: effect sizes, intervals, layer choice, letters. Tables in, tables out."""
+"""From scores to statements: effect sizes, intervals, layer choice, comparison of models. Tables in, tables out."""
 
+from trimtab.analysis.answers import RATES, answer_agreement, answer_curves
+from trimtab.analysis.audit import audit
 from trimtab.analysis.choice import best_cells
-from trimtab.analysis.effects import effects
+from trimtab.analysis.comparison import compare_groups, compare_models, correlations, group_contrasts, models_frame
+from trimtab.analysis.effects import Denominator, effects
 from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.letters import option_blindness, order_effects
-from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at
+from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
+from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
+from trimtab.analysis.tails import tails
 
 __all__ = [
     "COLUMNS",
+    "RATES",
+    "Denominator",
     "Finding",
+    "answer_agreement",
+    "answer_curves",
+    "audit",
     "best_cells",
+    "compare_groups",
+    "compare_models",
+    "correlations",
     "effects",
     "findings",
+    "group_contrasts",
+    "layer_choice",
+    "models_frame",
     "option_blindness",
     "order_effects",
     "prompt_scores",
     "rows_at",
+    "scores_at",
     "steerability",
+    "tails",
 ]

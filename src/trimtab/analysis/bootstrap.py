@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -27,20 +27,23 @@ def spread(values: Array, weight: Array) -> float:
     """Weighted standard deviation; with equal weights the one with ddof 1. NaN for fewer than two values."""
     if len(values) < 2:
         return float("nan")
-    variance = _variance(weight[None, :], (weight**2)[None, :], values - values.mean())[0]
+    variance = float(_variance(weight[None, :], (weight**2)[None, :], (values - values.mean())[:, None])[0, 0])
+    if np.isnan(variance):
+        return variance
     deviation = float(np.sqrt(max(variance, 0.0)))
     # Equal scores leave rounding noise behind; dividing by it would invent an effect.
     return deviation if deviation > 1e-9 * max(1.0, float(np.abs(values).max())) else 0.0
 
 
 def intervals(
-    difference: Array, zero: Array | None, weight: Array, *, draws: int, seed: int
+    difference: Array, ends: Sequence[Array], weight: Array, *, draws: int, seed: int
 ) -> tuple[Interval, Interval]:
-    """Percentile bootstrap of the weighted mean of each column, and of that mean over the spread of `zero`.
+    """Percentile bootstrap of the weighted mean of each column, and of that mean over a spread drawn with it.
 
     Args:
         difference: One column for each cell, one row for each prompt: [n_prompts, n_cells].
-        zero: Unsteered score of each prompt, resampled with the differences: [n_prompts]. None: unknown.
+        ends: Scores whose spread the mean is divided by: [n_prompts, n_cells] or, for all cells, [n_prompts, 1].
+            Several: the root mean square of their standard deviations. None: there is no ratio.
         weight: Weight of each prompt: [n_prompts].
         draws: How many resamples.
         seed: Seed; the same prompts are drawn for every cell.
@@ -49,21 +52,33 @@ def intervals(
     unknown = Interval(np.full(n_cells, np.nan), np.full(n_cells, np.nan))
     if n_prompts < 2 or draws < 2:
         return unknown, unknown
-    means, deviations = [], []
-    for counts in _counts(n_prompts, draws, np.random.default_rng(seed)):
-        drawn = counts * weight
-        total = drawn.sum(axis=1, keepdims=True)
-        means.append((drawn @ difference) / total)
-        if zero is not None:
-            variance = _variance(drawn, counts * weight**2, zero - zero.mean())
-            deviations.append(np.sqrt(np.maximum(variance, 0.0)))
-    mean = np.concatenate(means)
-    if zero is None or (scale := spread(zero, weight)) == 0:
+    mean, deviation = resampled(difference, ends, weight, draws=draws, seed=seed)
+    if deviation is None:
         return _percentiles(mean), unknown
-    deviation = np.concatenate(deviations)
     # A resample of one prompt only, n times, has no spread and no ratio.
-    usable = deviation > 1e-9 * scale
-    return _percentiles(mean), _percentiles(mean[usable] / deviation[usable, None])
+    scale = np.sqrt(np.mean([[spread(column, weight) ** 2 for column in end.T] for end in ends], axis=0))
+    usable = (deviation > 1e-9 * scale) & (scale > 0)
+    ratio = np.divide(mean, deviation, out=np.full_like(mean, np.nan), where=np.broadcast_to(usable, mean.shape))
+    return _percentiles(mean), _percentiles(ratio)
+
+
+def resampled(
+    difference: Array, ends: Sequence[Array], weight: Array, *, draws: int, seed: int
+) -> tuple[Array, Array | None]:
+    """Means and spreads of each resample, [draws, n_cells] and [draws, n_cells or 1]; see `intervals`."""
+    counts = _counts(len(difference), draws, np.random.default_rng(seed))
+    means, deviations = zip(*(counted(block, difference, ends, weight) for block in counts), strict=True)
+    return np.concatenate(means), np.concatenate(deviations) if ends else None
+
+
+def counted(counts: Array, difference: Array, ends: Sequence[Array], weight: Array) -> tuple[Array, Array | None]:
+    """Means, and spreads of `ends`, with each prompt counted so often: a row for each row of `counts`."""
+    drawn, squared = counts * weight, counts * weight**2
+    mean = (drawn @ difference) / drawn.sum(axis=1, keepdims=True)
+    if not ends:
+        return mean, None
+    variance = np.mean([_variance(drawn, squared, end - end.mean(axis=0)) for end in ends], axis=0)
+    return mean, np.sqrt(np.maximum(variance, 0.0))
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -80,12 +95,6 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return low, high
 
 
-def widening(comparisons: int) -> float:
-    """How much wider a 95% interval must be for the best of so many cells (Bonferroni, normal tails)."""
-    tail = (1 - LEVEL) / 2
-    return NormalDist().inv_cdf(1 - tail / max(comparisons, 1)) / NormalDist().inv_cdf(1 - tail)
-
-
 def _counts(n_prompts: int, draws: int, rng: np.random.Generator) -> Iterator[Array]:
     """How often each prompt is drawn, resample by resample: blocks of [some draws, n_prompts]."""
     block = max(1, BLOCK // n_prompts)
@@ -97,18 +106,21 @@ def _counts(n_prompts: int, draws: int, rng: np.random.Generator) -> Iterator[Ar
 
 
 def _variance(drawn: Array, drawn_squared: Array, centred: Array) -> Array:
-    """Unbiased weighted variance for each row of weights: sum w (x - mean)^2 / (W - sum w^2 / W)."""
-    total = drawn.sum(axis=1)
+    """Unbiased weighted variance of each column for each row of weights: sum w (x - mean)^2 / (W - sum w^2 / W)."""
+    total = drawn.sum(axis=1, keepdims=True)
     mean = (drawn @ centred) / total
     squares = drawn @ centred**2 - total * mean**2
-    freedom = total - drawn_squared.sum(axis=1) / total
+    freedom = np.broadcast_to(total - drawn_squared.sum(axis=1, keepdims=True) / total, squares.shape)
     variance: Array = np.divide(squares, freedom, out=np.full_like(squares, np.nan), where=freedom > 0)
     return variance
 
 
 def _percentiles(values: Array) -> Interval:
-    if len(values) == 0:
-        empty = np.full(values.shape[1], np.nan)
-        return Interval(empty, empty)
-    low, high = np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
-    return Interval(low, high)
+    """The ends of each column, without the resamples that gave nothing."""
+    nothing = np.isnan(values).all(axis=0)
+    if not len(values) or nothing.all():
+        return Interval(np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan))
+    kept = np.where(nothing, 0.0, values)
+    ends = np.array([50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    low, high = (np.nanpercentile if np.isnan(kept).any() else np.percentile)(kept, ends, axis=0)
+    return Interval(np.where(nothing, np.nan, low), np.where(nothing, np.nan, high))

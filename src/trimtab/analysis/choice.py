@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from trimtab.analysis.bootstrap import widening
 from trimtab.analysis.samples import BASELINE, present
 from trimtab.errors import SettingError
 
 Measure = Literal["glass", "delta"]
 
 OWNER = tuple(name for name in BASELINE if name != "split")
+ALPHA = 0.05
+"""Level of the test behind `moved`."""
 AT = ["scale", "positions", "layers", "strength"]
 
 
@@ -30,8 +31,8 @@ def best_cells(effects: pd.DataFrame, *, by: Measure = "glass") -> pd.DataFrame:
     Returns:
         The columns of the effects table and: `held_out`; `chosen_by`; `chosen_on`, the split that chose;
         `chosen_delta` and `chosen_glass`, the numbers there; `candidates`, how many cells there were to
-        choose from; `excludes_zero`, whether the interval of delta excludes 0 (where the cell is not held
-        out, after widening it for the number of candidates).
+        choose from; `moved`, whether delta differs from 0 at the 5% level: by `p` where the cell is held out,
+        else by `p_adjusted`, because the best of many cells is large by luck.
     """
     if by not in ("glass", "delta"):
         raise SettingError(f'cells are chosen by "glass" or "delta", not by "{by}"')
@@ -43,7 +44,7 @@ def best_cells(effects: pd.DataFrame, *, by: Measure = "glass") -> pd.DataFrame:
         "chosen_delta",
         "chosen_glass",
         "candidates",
-        "excludes_zero",
+        "moved",
     ]
     found = [row for row in rows if row]
     # Without a row the column types come from the effects table, so that the two still merge.
@@ -76,13 +77,5 @@ def _best(table: pd.DataFrame, by: Measure) -> dict[str, Any]:
         "chosen_delta": chosen["delta"],
         "chosen_glass": chosen["glass"],
         "candidates": len(choosing),
-        "excludes_zero": _excludes_zero(measured, 1 if held_out else len(choosing)),
+        "moved": bool(measured["p" if held_out else "p_adjusted"] < ALPHA),
     }
-
-
-def _excludes_zero(row: Any, candidates: int) -> bool:
-    """Whether the interval of delta excludes 0, as wide as the best of so many candidates needs it."""
-    delta, factor = row["delta"], widening(candidates)
-    low = delta - factor * (delta - row["delta_low"])
-    high = delta + factor * (row["delta_high"] - delta)
-    return bool(low > 0 or high < 0)

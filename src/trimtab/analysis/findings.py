@@ -143,7 +143,7 @@ def _measured_on(row: dict[str, Any]) -> str:
 
 def _verdict(row: dict[str, Any], best: pd.DataFrame) -> Finding:
     about, size = subject(row, best), f"{_size(row)}, {_measured_on(row)}"
-    if not row["excludes_zero"]:
+    if not row["moved"]:
         if not np.isfinite(row["delta_low"]):
             return Finding("negative", f"{about}: no interval can be given ({size}).")
         width = "" if row["held_out"] or row["candidates"] == 1 else ", widened for that choice,"
@@ -168,7 +168,7 @@ def _cautions(row: dict[str, Any], curve: pd.DataFrame, best: pd.DataFrame) -> I
             f"{about}: the unsteered scores hardly vary (standard deviation {row['sd_zero']:.2g} around "
             f"{row['mean_zero']:.2g}), which inflates Δ; read delta."
         )
-    if not row["excludes_zero"]:
+    if not row["moved"]:
         return
     up, down = row["mean_plus"] - row["mean_zero"], row["mean_zero"] - row["mean_minus"]
     if np.isfinite(up) and np.isfinite(down) and min(up / row["delta"], down / row["delta"]) < -WRONG_WAY:
@@ -204,7 +204,7 @@ def _order_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
 
 def _steady_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
     mine = _mine(best, row)
-    moved = bool((mine["excludes_zero"] & (mine["delta"] > 0)).any())
+    moved = bool((mine["moved"] & (mine["delta"] > 0)).any())
     if not moved or row["anti"] < LARGE_ANTI:
         return []
     return [

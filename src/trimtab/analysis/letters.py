@@ -38,7 +38,7 @@ def order_effects(samples: pd.DataFrame, best: pd.DataFrame, *, draws: int = 200
         if sides is None or sides.empty:
             continue
         given, swapped, weight = (sides[name].to_numpy(float) for name in (0, 1, "weight"))
-        interval, _ = intervals((given - swapped)[:, None], None, weight, draws=draws, seed=seed)
+        interval, _ = intervals((given - swapped)[:, None], (), weight, draws=draws, seed=seed)
         share = weight / weight.sum()
         numbers = (len(sides), share @ given, share @ swapped, share @ (given - swapped))
         values = [*numbers, interval.low[0], interval.high[0]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trimtab.errors import SettingError
+from trimtab.errors import DataError, SettingError
 
 COLUMNS = (
     "model", "behavior", "engine", "layer", "layers", "depth", "scale", "strength", "positions", "scoring",
@@ -61,7 +61,7 @@ def prompt_scores(samples: pd.DataFrame) -> pd.DataFrame:
     A prompt that lacks one of its orders at a cell, or has a score there that is not finite, gets NaN at that
     cell, because the letter would not cancel.
     """
-    checked(samples)
+    _require_once(checked(samples))
     zero = unsteered(samples).assign(scale="", positions="", layers="", layer=-1, depth=0.0)
     rows = pd.concat([zero, steered(samples)], ignore_index=True)
     owner = present(rows, BASELINE)
@@ -82,6 +82,25 @@ def prompt_scores(samples: pd.DataFrame) -> pd.DataFrame:
     return scores
 
 
+def _require_once(samples: pd.DataFrame) -> None:
+    """Refuse steered rows that are there twice: their average would pass for one measurement.
+
+    Raises:
+        DataError: with the first of them.
+    """
+    rows = steered(samples)
+    keys = [*present(rows, BASELINE), "scale", "positions", "layers", "strength", "prompt_id", "order"]
+    again = rows.duplicated(keys)
+    if again.any():
+        first = rows[again].iloc[0]
+        raise DataError(
+            f"{int(again.sum())} rows of the samples are there twice, the first at {first['model']}, "
+            f"{first['behavior']}, layer {first['layers']}, strength {first['strength']:g}, "
+            f"prompt {first['prompt_id']}, order {first['order']}; "
+            "remove them, or give repeated measurements orders of their own"
+        )
+
+
 def rows_at(samples: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """The samples at the layers of `cells`, at every strength, with the unsteered rows that belong to them.
 
@@ -100,4 +119,27 @@ def rows_at(samples: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     moved = steered(samples).merge(wanted[["cell", *on]], on=on)
     still = unsteered(samples).merge(wanted[["cell", *owner]], on=owner)
     rows: pd.DataFrame = pd.concat([still, moved], ignore_index=True)
+    return rows
+
+
+def scores_at(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """What `prompt_scores` returned, at the layers of `cells`: one row for each cell, strength and prompt.
+
+    Args:
+        scores: One score for each prompt and cell.
+        cells: Rows with the columns of an effects table, such as `best_cells` returns.
+
+    Returns:
+        Columns cell (the position in `cells`), strength, prompt_id, weight, score; the unsteered score of a prompt
+        appears once for each cell that it serves.
+    """
+    owner = present(scores, BASELINE)
+    keys = [*owner, "scale", "positions", "layers"]
+    wanted = cells.reset_index(drop=True).rename_axis("cell").reset_index()[["cell", *keys]]
+    plain = scores.astype(dict.fromkeys([*keys, "prompt_id"], str))
+    moved = plain[plain["strength"] != 0].merge(wanted, on=keys)
+    still = plain[plain["strength"] == 0].merge(wanted[["cell", *owner]], on=owner)
+    rows: pd.DataFrame = pd.concat([still, moved], ignore_index=True)[
+        ["cell", "strength", "prompt_id", "weight", "score"]
+    ]
     return rows

@@ -7,7 +7,7 @@ import pandas as pd
 
 from trimtab.analysis.bootstrap import wilson
 from trimtab.analysis.choice import OWNER
-from trimtab.analysis.samples import present, prompt_scores
+from trimtab.analysis.samples import present, prompt_scores, records, scores_at
 
 MEASURES = ["n", "slope", "anti", "anti_low", "anti_high"]
 
@@ -19,22 +19,18 @@ def steerability(samples: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
         One row for each row of `best`: model, behavior, …, n (prompts), the mean slope, and `anti`: the share
         of prompts with a negative slope (*anti-steerable*) with Wilson's 95% interval.
     """
-    owner = [*present(best, OWNER), "split"]
-    keys = [*owner, "scale", "positions", "layers"]
-    scores = prompt_scores(samples)
-    scores = scores.astype(dict.fromkeys([*keys, "prompt_id"], str))
-    moved = scores[scores["strength"] != 0].merge(best[keys], on=keys)
-    still = scores[scores["strength"] == 0].drop(columns=["scale", "positions", "layers"]).merge(best[keys], on=owner)
-    rows = pd.concat([still, moved], ignore_index=True).dropna(subset=["score"])
-    by = [*keys, "prompt_id"]
+    owner = present(best, OWNER)
+    rows = scores_at(prompt_scores(samples), best).dropna(subset=["score"])
+    by = ["cell", "prompt_id"]
     centred = rows[["strength", "score"]] - rows.groupby(by)[["strength", "score"]].transform("mean")
     rows = rows.assign(product=centred["strength"] * centred["score"], square=centred["strength"] ** 2)
     sums = rows.groupby(by, sort=False)[["product", "square"]].sum()
     slopes = (sums["product"] / sums["square"].where(sums["square"] > 0)).dropna().reset_index(name="slope")
+    cells = records(best[[*owner, "split", "scale", "positions", "layers"]])
     found = []
-    for key, table in slopes.groupby(keys, sort=False):
+    for cell, table in slopes.groupby("cell"):
         n, anti = len(table), int(np.sum(table["slope"] < 0))
         numbers = (n, table["slope"].mean(), anti / n, *wilson(anti, n))
-        found.append(dict(zip([*keys, *MEASURES], [*key, *numbers], strict=True)))
-    result: pd.DataFrame = pd.DataFrame(found, columns=[*keys, *MEASURES])
+        found.append(cells[int(str(cell))] | dict(zip(MEASURES, numbers, strict=True)))
+    result: pd.DataFrame = pd.DataFrame(found, columns=[*owner, "split", "scale", "positions", "layers", *MEASURES])
     return result

@@ -125,7 +125,7 @@ def best_table(best: pd.DataFrame) -> Table:
     columns = [
         *owner_columns(best),
         *_effect_columns(best),
-        Column("moved", lambda row: "yes" if row["excludes_zero"] else "no", number=False),
+        Column("moved", lambda row: "yes" if row["moved"] else "no", number=False),
         Column("held out", lambda row: "yes" if row["held_out"] else "no", number=False),
         *_mean_columns(best),
         Column("move the other way", lambda row: _share(row, "anti")),

@@ -1,0 +1,106 @@
+"""Logit against generation: does what moves inside show in what the model answers?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trimtab.analysis.bootstrap import Array
+from trimtab.analysis.samples import records
+from trimtab.analysis.small_samples import fisher_interval, spearman
+
+RATES = ("model", "behavior", "layer", "depth", "strength", "n", "rate", "validity")
+"""Columns of a table of answers: the share of valid answers that match the behavior, and the share that are valid.
+
+`n` counts the prompts, NaN where unknown; layer is -1 where strength is 0 and the rate serves all layers."""
+
+CURVES = ["model", "behavior", "layer", "depth", "logit", "generation", "validity", "logit_norm", "generation_norm"]
+PAIRS = [
+    "model", "behavior", "n_layers", "r", "low", "high", "spearman", "best_logit_layer", "best_generation_layer",
+    "delta", "glass", "change", "largest_change",
+]  # fmt: skip
+
+
+def answer_curves(effects: pd.DataFrame, rates: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """Logit delta and change in answers by layer, side by side, for the models and behaviors that have both.
+
+    The logit side is taken at the scale, positions, strength and split of the best cell; the generation side is the
+    rate at +α minus the rate at −α at the same strength. Both are also given scaled to 0–1 between the least and the
+    largest of the curve, as shapes to compare.
+
+    Returns:
+        `CURVES`, a row for each layer that both sides have.
+    """
+    tables = []
+    for cell in records(best):
+        mine = effects.loc[np.logical_and.reduce([effects[n] == cell[n] for n in _SAME if n in effects.columns])]
+        change = _changes(rates, cell)
+        table = mine[["model", "behavior", "layer", "depth", "delta"]].merge(change, on="layer")
+        if len(table):
+            table = table.rename(columns={"delta": "logit"}).sort_values("layer")
+            tables.append(
+                table.assign(logit_norm=_unit(table["logit"]), generation_norm=_unit(table["generation"]))[CURVES]
+            )
+    result: pd.DataFrame = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CURVES)
+    return result
+
+
+_SAME = ("run", "engine", "model", "behavior", "scoring", "split", "scale", "positions", "strength")
+
+
+def answer_agreement(curves: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """How well logit curves foretell generation curves, and effect size against change in answers.
+
+    Layers are neighbours, not independent draws: the interval of r (Fisher's z over layers) is narrower than it should
+    be, and is given for scale.
+
+    Returns:
+        `PAIRS`: for each model and behavior the correlation over layers, the best layers by either, delta and Δ at the
+        best cell, `change` in the share of matching answers there, and the `largest_change` over layers.
+    """
+    rows = []
+    for (model, behavior), table in curves.groupby(["model", "behavior"], sort=False):
+        cell = records(best[(best["model"] == model) & (best["behavior"] == behavior)].head(1))[0]
+        known = table.dropna(subset=["logit", "generation"])
+        x, y = known["logit"].to_numpy(float), known["generation"].to_numpy(float)
+        r, by_ranks, low, high = _r(x, y)
+        at = known[known["layer"] == cell["layer"]]["generation"]
+        rows.append(
+            {
+                "model": model, "behavior": behavior, "n_layers": len(known),
+                "r": r, "low": low, "high": high, "spearman": by_ranks,
+                "best_logit_layer": int(known["layer"].iloc[x.argmax()]) if len(x) else None,
+                "best_generation_layer": int(known["layer"].iloc[y.argmax()]) if len(y) else None,
+                "delta": cell["delta"], "glass": cell["glass"],
+                "change": float(at.iloc[0]) if len(at) else np.nan, "largest_change": y.max() if len(y) else np.nan,
+            }
+        )  # fmt: skip
+    result: pd.DataFrame = pd.DataFrame(rows, columns=PAIRS)
+    return result
+
+
+def _changes(rates: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
+    """Rate at +α minus rate at −α by layer; the unsteered rate stands in for an end that was not run."""
+    mine = rates[(rates["model"] == cell["model"]) & (rates["behavior"] == cell["behavior"])]
+    steered = mine[mine["strength"].abs() == cell["strength"]]
+    by_strength = steered.pivot_table(index="layer", columns="strength", values="rate", dropna=False)
+    zero = mine[mine["strength"] == 0].groupby("layer")["rate"].mean()
+    baseline = zero.reindex(by_strength.index).fillna(zero.get(-1, np.nan))
+    upper, lower = (by_strength.get(s, baseline) for s in (cell["strength"], -cell["strength"]))
+    validity = steered.groupby("layer")["validity"].mean()
+    table: pd.DataFrame = pd.DataFrame({"generation": upper - lower, "validity": validity}).reset_index()
+    return table
+
+
+def _unit(values: pd.Series[float]) -> pd.Series[float]:
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else values * np.nan
+
+
+def _r(x: Array, y: Array) -> tuple[float, float, float, float]:
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return (float("nan"),) * 4
+    r = float(np.corrcoef(x, y)[0, 1])
+    return r, spearman(x, y), *fisher_interval(r, len(x))
