@@ -39,7 +39,7 @@ def effects(
     use either. `cohen_d` divides by the root mean square of the standard deviations of the two ends that delta
     compares (d_av of Lakens 2013). NaN where the scores to divide by do not vary, or were not run.
 
-    Intervals are 95% percentile bootstraps over prompts. The same prompts are drawn for every cell of a
+    Intervals are 95% BCa bootstraps over prompts. The same prompts are drawn for every cell of a
     group, and the spread is drawn with them. The splits are never mixed. `p` is a paired sign-flip test of delta,
     `p_adjusted` the same corrected for all `tests` cells of the group (see `significance.sign_flip`).
 

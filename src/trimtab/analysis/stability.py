@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import LEVEL, Array, counted, resampled
+from trimtab.analysis.bootstrap import LEVEL, Array, counted, over, resampled
 from trimtab.analysis.cells import CellScores, cell_scores
 from trimtab.analysis.choice import AT, OWNER
 from trimtab.analysis.samples import present, records
@@ -91,11 +91,8 @@ def _stability(
 
 
 def _values(mean: Array, deviation: Array | None) -> Array:
-    """The means in units of their spread, if there is one to divide by; NaN where it is 0."""
-    if deviation is None:
-        return mean
-    width = np.broadcast_to(deviation, mean.shape)
-    return np.divide(mean, width, out=np.full_like(mean, np.nan), where=width > TINY)
+    """The means in units of their spread, if there is one to divide by."""
+    return mean if deviation is None else over(mean, np.where(deviation > TINY, deviation, 0.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,5 +26,6 @@ def tails(samples: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
     table = by.agg(n="size", mean="mean", sd="std").join(by.quantile(list(QUANTILES.values())).unstack())
     table = table.rename(columns={value: name for name, value in QUANTILES.items()}).reset_index()
     cells = best.reset_index(drop=True)[[*owner, "layers"]]
-    result: pd.DataFrame = cells.merge(table, left_index=True, right_on="cell")
-    return result.reset_index(drop=True).reindex(columns=[*owner, *MEASURES])
+    joined = cells.merge(table, left_index=True, right_on="cell")
+    result: pd.DataFrame = joined.reset_index(drop=True).reindex(columns=[*owner, *MEASURES])
+    return result
