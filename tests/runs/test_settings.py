@@ -92,3 +92,37 @@ def test_identity_changes_with_what_shapes_the_numbers_and_not_with_the_name() -
     assert one.identity(["h"]) == make_study({"behaviors": ["cheerful"], "name": "b"}).identity(["h"])
     assert one.identity(["h"]) != make_study({"behaviors": ["cheerful"], "seed": 1}).identity(["h"])
     assert one.identity(["h"]) != one.identity(["other pairs"])
+
+
+def test_regrouping_models_or_planning_figures_leave_the_identity_alone() -> None:
+    plain = make_study({"models": ["m"], "behaviors": ["cheerful"]})
+    told = make_study(
+        {
+            "models": [{"id": "m", "groups": {"training": "distilled"}, "facts": {"layers": 36, "parameters": "8.2B"}}],
+            "behaviors": [{"source": "cheerful", "size": {"pairs": 300, "characters": 500}}],
+        }
+    )
+    assert told.models[0].groups == {"training": "distilled"}
+    assert told.identity(["h"]) == plain.identity(["h"])
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [("8.2B", 8_200_000_000), ("135M", 135_000_000), ("4.0e9", 4_000_000_000), ("36", 36)]
+)
+def test_counts_may_be_written_short(tmp_path: Path, written: str, count: int) -> None:
+    study = read_study(
+        write(tmp_path, f"behaviors: [cheerful]\nmodels: [{{id: m, facts: {{parameters: {written}}}}}]\n")
+    )
+    assert study.models[0].facts.parameters == count
+
+
+@pytest.mark.parametrize("written", ["many", "-3", "0", "1.5", "8.2Q"])
+def test_counts_that_are_none_are_refused(tmp_path: Path, written: str) -> None:
+    message = refused(tmp_path, f"behaviors: [cheerful]\nmodels:\n- id: m\n  facts: {{layers: {written}}}\n")
+    assert "mine.yaml:4: models.0.facts.layers" in message
+
+
+def test_a_misspelled_fact_gets_the_nearest_right_one(tmp_path: Path) -> None:
+    message = refused(tmp_path, "behaviors: [cheerful]\nmodels:\n- id: m\n  facts: {layrs: 3}\n  grups: {}\n")
+    assert "mine.yaml:4: unknown key 'layrs'; did you mean 'layers'?" in message
+    assert "mine.yaml:5: unknown key 'grups'; did you mean 'groups'?" in message

@@ -114,6 +114,17 @@ def test_a_finished_run_given_again_computes_nothing(finished: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in (finished / "samples").iterdir()} == before
 
 
+def test_groups_of_models_can_be_added_to_a_finished_run(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(finished, folder)
+    grouped = SETTINGS | {"models": [{"id": "smollm2-135m", "dtype": "float32", "groups": {"training": "distilled"}}]}
+    run_study(make_study(grouped), folder)
+    manifest = RunFolder(folder).manifest()
+    assert manifest["models"][0]["groups"] == {"training": "distilled"}
+    assert manifest["settings"]["models"][0]["groups"] == {"training": "distilled"}
+    assert len(rows(folder)) == len(rows(finished))
+
+
 def test_interrupted_by_the_keyboard_it_says_so_and_keeps_its_work(tmp_path: Path) -> None:
     settings = tmp_path / "small.yaml"
     settings.write_text(json.dumps(SETTINGS | {"layers": "all"}))

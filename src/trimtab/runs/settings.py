@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from trimtab.data import Balance
 from trimtab.engines import Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation import parse_strengths
 from trimtab.models import BUNDLED, DType, TokenPosition
+from trimtab.runs.checked_yaml import Path_, Strict, read_yaml, validate
+from trimtab.runs.model_facts import Groups, ModelFacts
 from trimtab.steering import Positions, Scale
 from trimtab.vectors import Method
-
-Path_ = tuple[str | int, ...]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _named(key: str) -> BeforeValidator:
@@ -31,7 +26,7 @@ def _named(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
-class ModelSetting(_Strict):
+class ModelSetting(Strict):
     """One model of a study."""
 
     id: str
@@ -40,6 +35,10 @@ class ModelSetting(_Strict):
     """What tables and charts call it; the id by default."""
     dtype: DType = "auto"
     device: str = "auto"
+    groups: Groups = Field(default={})
+    """For comparing models, such as {training: distilled}; no number of a run depends on them."""
+    facts: ModelFacts = ModelFacts()
+    """For planning where the model's configuration cannot be reached."""
 
     @property
     def label(self) -> str:
@@ -47,7 +46,15 @@ class ModelSetting(_Strict):
         return self.name or self.id
 
 
-class BehaviorSetting(_Strict):
+class PairsSize(Strict):
+    """How many pairs there are and how long, for planning where they cannot be reached."""
+
+    pairs: int = Field(ge=16)
+    characters: int = Field(ge=40)
+    """Mean length of what is asked, the options included."""
+
+
+class BehaviorSetting(Strict):
     """One behavior of a study."""
 
     source: str
@@ -57,9 +64,10 @@ class BehaviorSetting(_Strict):
     scoring: Scoring | Literal["auto"] = "auto"
     limit: int | None = Field(default=None, ge=16)
     """Use this many pairs, a stratified sample."""
+    size: PairsSize | None = None
 
 
-class Split(_Strict):
+class Split(Strict):
     """Shares of the pairs: for the vector, for choosing the layer, for reporting."""
 
     train: float = Field(default=0.5, gt=0, lt=1)
@@ -73,7 +81,7 @@ class Split(_Strict):
         return self
 
 
-class Study(_Strict):
+class Study(Strict):
     """Models × behaviors × layers × strengths."""
 
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
@@ -120,22 +128,26 @@ class Study(_Strict):
         return self
 
     def identity(self, pairs_hashes: list[str]) -> str:
-        """Hash of everything that shapes the numbers: the settings but the study's name, and the pairs themselves."""
-        content = self.model_dump(mode="json", exclude={"name"}) | {"pairs": pairs_hashes}
+        """Hash of everything that shapes the numbers: the settings and the pairs themselves.
+
+        Not the study's name, the models' groups, nor what is there for planning only.
+        """
+        beside: Any = {
+            "name": True,
+            "models": {"__all__": {"groups", "facts"}},
+            "behaviors": {"__all__": {"size"}},
+        }
+        content = self.model_dump(mode="json", exclude=beside) | {"pairs": pairs_hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def make_study(content: Any, source: str = "settings", lines: dict[Path_, int] | None = None) -> Study:
+def make_study(content: Any, source: str = "settings", lines: Mapping[Path_, int] | None = None) -> Study:
     """Validate settings; every problem at once, with its line where there is one.
 
     Raises:
         SettingError: for unknown keys (with the nearest right one) and wrong values.
     """
-    try:
-        return Study.model_validate(content)
-    except ValidationError as error:
-        problems = [_explain(e, source, lines or {}) for e in error.errors()]
-        raise SettingError("\n".join(dict.fromkeys(problems))) from None
+    return validate(Study, content, source, lines, _OWNERS)
 
 
 def read_study(path: Path) -> Study:
@@ -144,58 +156,17 @@ def read_study(path: Path) -> Study:
     Raises:
         SettingError: when it is missing, is not YAML, or says something wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise SettingError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark else ""
-        raise SettingError(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    content, lines = read_yaml(path, "study file")
     if not isinstance(content, dict):
         raise SettingError(f"{path}: a study file is a mapping of settings, such as `behaviors: [cheerful]`")
-    lines: dict[Path_, int] = {}
-    _note_lines(node, (), lines)
     return make_study({"name": path.stem} | content, str(path), lines)
 
 
-def _note_lines(node: Any, path: Path_, lines: dict[Path_, int]) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            place = (*path, key.value)
-            lines[place] = key.start_mark.line + 1
-            _note_lines(value, place, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _note_lines(value, (*path, index), lines)
-
-
-_KEYS: dict[str, type[BaseModel]] = {
+_OWNERS: dict[str, type[BaseModel]] = {
+    "": Study,
     "models": ModelSetting,
     "behaviors": BehaviorSetting,
     "split": Split,
+    "facts": ModelFacts,
+    "size": PairsSize,
 }
-
-
-def _explain(error: Any, source: str, lines: dict[Path_, int]) -> str:
-    path = tuple(error["loc"])
-    known = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
-    where = f"{source}:{known}" if known else source
-    name = ".".join(map(str, path)) or "the study"
-    if error["type"] == "extra_forbidden":
-        owner: type[BaseModel] = _KEYS.get(str(path[0]), Study) if len(path) > 1 else Study
-        return f"{where}: unknown key {str(path[-1])!r}{_nearest(str(path[-1]), list(owner.model_fields))}"
-    if error["type"] == "missing":
-        return f"{where}: {name} is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {name}: {message}" + (f" (not {error['input']!r})" if error["type"] == "literal_error" else "")
-
-
-def _nearest(word: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(options)}"

@@ -75,13 +75,14 @@ class _Work:
             "command": shlex.join(["trimtab", *sys.argv[1:]]),
             "trimtab_version": versions()["trimtab"],
             "versions": versions(),
-            "settings": study.model_dump(mode="json"),
             "models": [],
             "behaviors": [],
             "vectors": [],
             "warnings": [],
             "seconds": {},
         }
+        # Written anew on a resumed run: its groups may have changed.
+        self.manifest["settings"] = study.model_dump(mode="json")
         self.manifest["status"] = "running"
         folder.write_manifest(self.manifest)
 
@@ -96,7 +97,7 @@ class _Work:
         model = load(setting.id, dtype=setting.dtype, device=setting.device)
         model.name = setting.label
         self._same_weights(model)
-        self._note("models", _model_entry(model), time.monotonic() - started)
+        self._note("models", _model_entry(model, setting), time.monotonic() - started)
         for behavior_setting, behavior in behaviors:
             self._one_behavior(model, behavior_setting, behavior, vectors)
 
@@ -227,7 +228,7 @@ def _vector_key(vectors: SteeringVector) -> str:
     return f"{vectors.provenance.pairs_hash}-{float(vectors.direction.double().sum()):.9e}"
 
 
-def _model_entry(model: Model) -> dict[str, Any]:
+def _model_entry(model: Model, setting: ModelSetting) -> dict[str, Any]:
     backbone = model.backbone
     return {
         "name": model.name,
@@ -238,6 +239,7 @@ def _model_entry(model: Model) -> dict[str, Any]:
         "fingerprint": model.fingerprint,
         "template_hash": model.template_hash,
         "facts": asdict(model.facts),
+        "groups": setting.groups,
     }
 
 

@@ -1,0 +1,107 @@
+"""YAML files at the door: read with the line of every key, validated, every problem told at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from trimtab.errors import SettingError
+
+Path_ = tuple[str | int, ...]
+"""Where in a file something stands: keys and indices from the top."""
+
+Kind = TypeVar("Kind")
+
+
+class Strict(BaseModel):
+    """Base of everything read from a file: unknown keys are refused, as a misspelled one would do nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_yaml(path: Path, what: str) -> tuple[Any, dict[Path_, int]]:
+    """What a YAML file says, and the line of every key.
+
+    Raises:
+        SettingError: when it is missing or not YAML; `what` names the file in the message.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise SettingError(f"{path}: no such {what}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise SettingError(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    lines: dict[Path_, int] = {}
+    _note_lines(node, (), lines)
+    return content, lines
+
+
+def validate(
+    kind: type[Kind],
+    content: Any,
+    source: str,
+    lines: Mapping[Path_, int] | None = None,
+    owners: Mapping[str, type[BaseModel]] | None = None,
+) -> Kind:
+    """Parse content as `kind`; every problem at once, with its line where there is one.
+
+    Args:
+        kind: What it should be.
+        content: What a file or the options say.
+        source: The file, or a word for where the content comes from.
+        lines: The line of every key.
+        owners: Which settings stand under which key, "" for the top; for naming the nearest right key.
+
+    Raises:
+        SettingError: for unknown keys (with the nearest right one) and wrong values.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        problems = [_explain(e, source, lines or {}, owners or {}) for e in error.errors()]
+        raise SettingError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _note_lines(node: Any, path: Path_, lines: dict[Path_, int]) -> None:
+    if node is None:
+        return
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = (*path, key.value)
+            lines[place] = key.start_mark.line + 1
+            _note_lines(value, place, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*path, index), lines)
+
+
+def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mapping[str, type[BaseModel]]) -> str:
+    path = tuple(error["loc"])
+    known = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
+    where = f"{source}:{known}" if known else source
+    name = ".".join(map(str, path)) or "the file"
+    if error["type"] == "extra_forbidden":
+        above = [key for key in reversed(path[:-1]) if isinstance(key, str)] + [""]
+        owner = next(owners[key] for key in above if key in owners)
+        return f"{where}: unknown key {str(path[-1])!r}{_nearest(str(path[-1]), list(owner.model_fields))}"
+    if error["type"] == "missing":
+        return f"{where}: {name} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {name}: {message}" + (f" (not {error['input']!r})" if error["type"] == "literal_error" else "")
+
+
+def _nearest(word: str, options: list[str]) -> str:
+    close = difflib.get_close_matches(word, options, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(options)}"

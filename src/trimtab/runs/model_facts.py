@@ -1,0 +1,83 @@
+"""What a person says of a model where its configuration is not at hand: facts for planning and comparing, groups."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from trimtab.errors import SettingError
+from trimtab.runs.checked_yaml import Strict, read_yaml, validate
+
+_COUNT = re.compile(r"([\d_]+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([KMBT]?)")
+_FACTORS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+def _counted(value: Any) -> Any:
+    """8.2B as 8,200,000,000; 4.0e9 too, which YAML takes for text."""
+    found = _COUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found:
+        return round(float(found[1]) * _FACTORS[found[2]])
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, BeforeValidator(_counted), Field(gt=0)]
+"""A number of things, which may be written 8.2B."""
+
+Groups = dict[str, Annotated[str, Field(min_length=1)]]
+"""Level of each grouping, such as {training: distilled}."""
+
+
+class ModelFacts(Strict):
+    """What is known of a model's architecture."""
+
+    layers: Count | None = None
+    width: Count | None = None
+    """Of the residual stream (d_model)."""
+    heads: Count | None = None
+    kv_heads: Count | None = None
+    head_size: Count | None = None
+    parameters: Count | None = None
+    active_parameters: Count | None = None
+    """Parameters that one token passes through; all of them unless given."""
+    context: Count | None = None
+    tied_embeddings: bool | None = None
+    moe: bool | None = None
+
+    def known(self) -> dict[str, Any]:
+        """The facts that are given, and those that follow from them, under the names of a manifest."""
+        facts = {name: value for name in ModelFacts.model_fields if (value := getattr(self, name)) is not None}
+        if "parameters" in facts and not facts.get("moe"):
+            facts.setdefault("active_parameters", facts["parameters"])
+        if "heads" in facts and "kv_heads" in facts:
+            facts["gqa_ratio"] = facts["heads"] / facts["kv_heads"]
+        return facts
+
+
+class NamedModel(ModelFacts):
+    """One model of a file of models."""
+
+    name: str = Field(min_length=1)
+    """As the table of results calls it."""
+    id: str = ""
+    """On the hub; the name unless given."""
+    layers: Count
+    groups: Groups = Field(default={})
+
+
+def read_models(path: Path) -> dict[str, NamedModel]:
+    """The models of a YAML file by name: a list of names with facts and groups.
+
+    Raises:
+        SettingError: with every problem of the file.
+    """
+    content, lines = read_yaml(path, "file of models")
+    if not isinstance(content, list) or not content:
+        raise SettingError(f"{path}: a file of models is a list, such as `- {{name: 4B, layers: 36}}`")
+    models = validate(list[NamedModel], content, str(path), lines, {"": NamedModel})
+    twice = [m.name for index, m in enumerate(models) if m.name in {other.name for other in models[:index]}]
+    if twice:
+        raise SettingError(f"{path}: the model {twice[0]!r} is there twice")
+    return {model.name: model for model in models}
