@@ -23,9 +23,10 @@ def audit(samples: pd.DataFrame) -> list[Finding]:
     """
     checked(samples)
     owner = present(samples, OWNER)
+    owners = samples[owner].drop_duplicates()
     found = []
     for _, rows in samples.groupby(owner, sort=False, observed=True):
-        about = subject(records(rows.head(1))[0], samples)
+        about = subject(records(rows.head(1))[0], owners)
         found += [Finding("caution", f"{about}: {text}") for text in _remarks(rows)]
     return found
 
@@ -71,7 +72,8 @@ def _one_sided(steered: pd.DataFrame) -> Iterator[str]:
 
 def _unsteady(still: pd.DataFrame) -> Iterator[str]:
     by = [*present(still, BASELINE), "prompt_id", "order"]
-    apart = still.groupby(by, observed=True)["score"].agg(np.ptp)
+    scores = still.groupby(by, observed=True)["score"]
+    apart = scores.max() - scores.min()
     if len(apart) and apart.max() > 1e-6 * max(1.0, float(still["score"].abs().max())):
         yield (
             f"unsteered scores of one prompt differ by up to {apart.max():.3g} where it was measured repeatedly; "
