@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,13 +75,14 @@ def test_choosing_on_the_same_prompts_does_not_turn_noise_into_a_finding(make):
     samples = pd.concat([make(steered(rng, 0.0, layers=layers), n_layers=30, behavior=f"b{i}") for i in range(40)])
     found = said(samples)
     assert [kind for kind, _ in found].count("effect") < 5
-    assert "widened for that choice" in dict(found[::-1])["negative"]
+    assert "corrected for 30 cells" in dict(found[::-1])["negative"]
 
 
 def test_no_effect_is_said_plainly(make):
     kind, text = said(held_out(make, np.random.default_rng(3), 0.0))[0]
     assert kind == "negative"
-    assert text.startswith("No layer moved b: the interval of the best cell")
+    assert text.startswith("No layer is shown to move b; the best cell")
+    assert re.search(r"p = 0\.\d+ \(paired sign-flip test\)", text)
 
 
 def test_the_wrong_way_is_said(make):

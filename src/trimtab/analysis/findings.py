@@ -13,7 +13,7 @@ import pandas as pd
 from trimtab.analysis.choice import OWNER
 from trimtab.analysis.samples import present, records
 
-Kind = Literal["effect", "negative", "caution"]
+Kind = Literal["comparison", "effect", "negative", "caution"]
 
 FEW_PROMPTS = 20
 """Below this many prompts an interval from resampling is too narrow to lean on."""
@@ -38,7 +38,7 @@ class Finding:
     """One sentence about a run."""
 
     kind: Kind
-    """effect: something moved. negative: it did not. caution: a reason to trust a number less."""
+    """comparison: between models. effect: something moved. negative: it did not. caution: trust a number less."""
     text: str
 
 
@@ -141,15 +141,24 @@ def _measured_on(row: dict[str, Any]) -> str:
     return f"on the same {prompts} that chose it from {int(row['candidates'])} cells, so the numbers flatter"
 
 
+def _chance(row: dict[str, Any]) -> str:
+    """The p value behind `moved`."""
+    if row["held_out"] or row["tests"] <= 1:
+        return f"{_p(row['p'])} (paired sign-flip test)"
+    return f"{_p(row['p_adjusted'])} (paired sign-flip test, corrected for {int(row['tests'])} cells)"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
 def _verdict(row: dict[str, Any], best: pd.DataFrame) -> Finding:
     about, size = subject(row, best), f"{_size(row)}, {_measured_on(row)}"
     if not row["moved"]:
         if not np.isfinite(row["delta_low"]):
             return Finding("negative", f"{about}: no interval can be given ({size}).")
-        width = "" if row["held_out"] or row["candidates"] == 1 else ", widened for that choice,"
         return Finding(
-            "negative",
-            f"No layer moved {about}: the interval of the best cell ({_where(row)}){width} includes 0: {size}.",
+            "negative", f"No layer is shown to move {about}; the best cell ({_where(row)}) has {size}, {_chance(row)}."
         )
     if row["delta"] < 0:
         text = f"Steering moves {about} the wrong way even at its best cell ({_where(row)}): {size}."
