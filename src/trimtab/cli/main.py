@@ -7,6 +7,7 @@ import difflib
 import errno
 import importlib
 import importlib.metadata
+import keyword
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ VERBS = {
     "study": "Extract, sweep and report behaviors, as a study file or options say.",
     "extract": "Find the steering vectors of a behavior.",
     "sweep": "Steer at every layer and strength and measure what changes.",
+    "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
     "data": "List, show and check contrastive pairs.",
 }
@@ -41,7 +43,7 @@ class LazyGroup(click.Group):
         """The command of a verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"trimtab.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"trimtab.cli.{_module(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,6 +61,10 @@ class LazyGroup(click.Group):
             hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(VERBS)}"
             ctx.fail(f"no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+
+def _module(verb: str) -> str:
+    return f"{verb}_" if keyword.iskeyword(verb) else verb
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from trimtab.errors import RunError
 
 _MANIFEST = "manifest.json"
+_RATES = "rates.parquet"
 
 
 class RunFolder:
@@ -88,13 +89,7 @@ class RunFolder:
     def append(self, samples: pd.DataFrame) -> None:
         """Add rows as one more part, whole or not at all."""
         number = 1 + max((int(p.stem.split("-")[1]) for p in self._parts()), default=-1)
-        target = self.path / "samples" / f"part-{number:05d}.parquet"
-        temporary = target.with_name(f".{target.name}")
-        try:
-            pq.write_table(pa.Table.from_pandas(samples, preserve_index=False), temporary, compression="zstd")
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _write_parquet(samples, self.path / "samples" / f"part-{number:05d}.parquet")
 
     def samples(self) -> pd.DataFrame:
         """All rows of all parts, in the order in which they were added.
@@ -102,16 +97,23 @@ class RunFolder:
         Raises:
             RunError: when there are none yet, or a part is damaged.
         """
-        frames = []
-        for part in self._parts():
-            try:
-                frames.append(pq.read_table(part).to_pandas())
-            except (pa.ArrowInvalid, OSError) as error:
-                raise RunError(f"{part}: this part is damaged ({error}); delete it and run the command again") from None
+        frames = [_read_parquet(part) for part in self._parts()]
         if not frames:
             raise RunError(f"{self.path}: the run holds no samples yet; run its study again to go on")
         samples: pd.DataFrame = pd.concat(frames, ignore_index=True)
         return samples
+
+    def write_rates(self, rates: pd.DataFrame) -> None:
+        """Keep the table of answers read from generated text, in place of an earlier one."""
+        _write_parquet(rates, self.path / _RATES)
+
+    def rates(self) -> pd.DataFrame | None:
+        """The table of answers read from generated text; None if the run has none.
+
+        Raises:
+            RunError: when it is damaged.
+        """
+        return _read_parquet(self.path / _RATES) if (self.path / _RATES).is_file() else None
 
     def done(self, model: str, behavior: str) -> set[tuple[str, str, int]]:
         """(split, prompt_id, order) of the rows of one sweep that are on disk."""
@@ -141,6 +143,24 @@ def free_folder(path: Path, identity: str) -> Path:
 def safe_name(name: str) -> str:
     """A name as part of a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"
+
+
+def _write_parquet(table: pd.DataFrame, target: Path) -> None:
+    """Write a table, whole or not at all."""
+    temporary = target.with_name(f".{target.name}")
+    try:
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_parquet(part: Path) -> pd.DataFrame:
+    try:
+        table: pd.DataFrame = pq.read_table(part).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{part}: this part is damaged ({error}); delete it and run the command again") from None
+    return table
 
 
 def _only_leftovers(path: Path) -> bool:

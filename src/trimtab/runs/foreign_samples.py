@@ -1,0 +1,216 @@
+"""A foreign table of per-prompt results as a samples table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from trimtab.engines import Scoring
+from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.evaluation.samples import COLUMNS, UNSTEERED
+from trimtab.runs.foreign_table import Floats, ForeignTable
+from trimtab.steering import Positions, Scale
+
+REQUIRED = ("model", "behavior", "layer", "strength", "prompt_id")
+MOST_LAYERS = 100_000
+LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+TARGETS = (
+    *REQUIRED, "score", "positive", "negative", "label",
+    "split", "order", "weight", "scale", "positions", "engine", "scoring", "depth", "layers", *LETTERS,
+)  # fmt: skip
+
+_ROUNDING = 1e-4
+"""Repeated unsteered scores may differ by this much, as other batches make them."""
+_SAME_PROMPT = ["engine", "model", "behavior", "split", "scoring", "prompt_id", "order"]
+_SAME_ROW = [*_SAME_PROMPT, "scale", "positions", "layers", "strength"]
+
+
+def samples_of(table: ForeignTable, labels: Mapping[str, str], n_layers: Mapping[str, int]) -> pd.DataFrame:
+    """The samples in a foreign table, and a warning for whatever they lack.
+
+    Args:
+        table: The table; what is wrong with it is noted there, and the result then means nothing.
+        labels: The letter that a label stands for, where it is not one of the letters that have a column.
+        n_layers: How many layers each model has; where it is unknown the largest layer seen is taken for the last.
+    """
+    table.require(*REQUIRED)
+    strength = table.numbers("strength")
+    table.refuse(~np.isfinite(strength), lambda i: f"strength {strength[i]:g} is not a finite number")
+    samples: pd.DataFrame = pd.DataFrame(
+        {
+            **{name: table.texts(name) for name in ("model", "behavior", "prompt_id")},
+            "engine": table.texts("engine", "imported"),
+            "split": table.words("split", ("select", "test"), "test"),
+            "scoring": table.words("scoring", get_args(Scoring), "choice"),
+            "scale": table.words("scale", get_args(Scale), "raw"),
+            "positions": table.words("positions", get_args(Positions), "all"),
+            "strength": strength,
+            "order": _whole(table, "order", 0),
+            "weight": _weights(table),
+            "label": table.texts("label", ""),
+            "score": _scores(table, labels),
+        }
+    )
+    samples["label"] = samples["label"].map(_plain_label)
+    samples["layer"] = _layers(table, samples, n_layers)
+    samples["layers"] = _layer_sets(table, samples)
+    samples["depth"] = _depths(table, samples, n_layers)
+    repeats = samples["layers"].where(
+        strength != 0, table.texts("layer", "")
+    )  # unsteered rows may stand at every layer
+    if not table.incomplete:
+        again = samples.assign(layers=repeats).duplicated(_SAME_ROW).to_numpy()
+        table.refuse(again, lambda i: f"the same cell and prompt stand on a row above: {_told(samples, i)}")
+    return samples
+
+
+def finished(samples: pd.DataFrame) -> pd.DataFrame:
+    """Samples in the form of a run folder: one unsteered row for each prompt, whatever layers repeat it."""
+    zero = samples["strength"] == 0
+    samples = pd.concat([_one_baseline(samples[zero]), samples[~zero]], ignore_index=True)[list(COLUMNS)]
+    lost = int((~np.isfinite(samples["score"])).sum())
+    if lost:
+        _warn(f"{lost:,} of {len(samples):,} scores are not numbers; their prompts are left out of those cells")
+    typed: pd.DataFrame = samples.astype({"layer": "int32", "order": "int8"})
+    return typed
+
+
+def _one_baseline(rows: pd.DataFrame) -> pd.DataFrame:
+    by_prompt = rows.groupby(_SAME_PROMPT, sort=False)["score"]
+    spread = float((by_prompt.max() - by_prompt.min()).max()) if len(rows) else 0.0
+    if spread > _ROUNDING:
+        _warn(
+            f"unsteered scores of the same prompt differ between their repeats by up to {spread:.3g}; "
+            "the first of each prompt is kept"
+        )
+    known_first = rows.assign(unknown=rows["score"].isna()).sort_values("unknown", kind="stable")
+    once = known_first.drop_duplicates(_SAME_PROMPT).sort_index()
+    baseline: pd.DataFrame = once.assign(layer=UNSTEERED, layers="", depth=0.0)
+    return baseline
+
+
+def _layers(table: ForeignTable, samples: pd.DataFrame, n_layers: Mapping[str, int]) -> pd.Series[int]:
+    """The layer of each row, -1 for unsteered ones, which need not have any."""
+    layer = table.numbers("layer")
+    zero = (samples["strength"] == 0).to_numpy()
+    unlayered = zero & (np.isnan(layer) | (layer == UNSTEERED))
+    whole = (layer >= 0) & (layer < MOST_LAYERS) & (layer == np.floor(layer))
+    table.refuse(~whole & ~unlayered, lambda i: f"layer {layer[i]:g} is not a whole number from 0 on")
+    count = samples["model"].map(n_layers).to_numpy(float)
+    table.refuse(
+        whole & (layer >= count),
+        lambda i: f"layer {layer[i]:g}, but {samples['model'][i]} has layers 0 to {count[i] - 1:.0f}",
+    )
+    layers: pd.Series[int] = pd.Series(np.where(whole & ~unlayered, layer, UNSTEERED).astype(int))
+    return layers
+
+
+def _layer_sets(table: ForeignTable, samples: pd.DataFrame) -> pd.Series[str]:
+    """The layers steered together, as 9+10; the one layer where the table has no such column."""
+    own: pd.Series[str] = samples["layer"].astype(str)
+    if table.column("layers") is None:
+        return own
+    said: pd.Series[str] = pd.Series(table.texts("layers", "")).str.replace(" ", "")
+    sets: pd.Series[str] = said.where(said != "", own)
+    fits = sets.str.fullmatch(r"\d+(\+\d+)*") & (sets.str.split("+").str[0] == own)
+    table.refuse(
+        (~fits & (samples["strength"] != 0)).to_numpy(),
+        lambda i: f"layers {sets[i]!r} is no set such as 9+10 that begins with layer {own[i]}",
+    )
+    return sets
+
+
+def _depths(table: ForeignTable, samples: pd.DataFrame, n_layers: Mapping[str, int]) -> Floats:
+    layer = samples["layer"]
+    seen: dict[Any, int] = (layer.groupby(samples["model"]).max() + 1).to_dict()
+    depth: Floats = ((layer + 1) / samples["model"].map(seen | dict(n_layers))).to_numpy(float)
+    if table.column("depth") is None:
+        guessed = [f"{name} ({seen[name]})" for name in seen if name not in n_layers]
+        if guessed:
+            _warn(
+                f"the number of layers is not given for {', '.join(guessed)}: the largest layer in the table is taken "
+                "for the last, so depths may be too large; give --models FILE.yaml"
+            )
+        return depth
+    given = table.numbers("depth")
+    steered = (samples["strength"] != 0).to_numpy()
+    table.refuse(steered & ~((given > 0) & (given <= 1)), lambda i: f"depth {given[i]:g} is not above 0 and up to 1")
+    return given
+
+
+def _whole(table: ForeignTable, target: str, default: int) -> Floats:
+    values = table.numbers(target, default)
+    fits = np.isfinite(values) & (values >= 0) & (values == np.floor(values)) & (values < 128)
+    table.refuse(~fits, lambda i: f"{target} {values[i]:g} is not a whole number from 0 to 127")
+    return np.where(fits, values, default)
+
+
+def _weights(table: ForeignTable) -> Floats:
+    values = table.numbers("weight", 1.0)
+    table.refuse(~(np.isfinite(values) & (values > 0)), lambda i: f"weight {values[i]:g} is not a number above 0")
+    return values
+
+
+def _scores(table: ForeignTable, labels: Mapping[str, str]) -> Floats:
+    """The score of each row, in whichever of three ways the table gives it."""
+    letters = [letter for letter in LETTERS if letter in table.mapping]
+    ways = {"score": ["score"], "positive and negative": ["positive", "negative"], "letters": letters or ["A", "B"]}
+    told = [way for way, targets in ways.items() if any(target in table.mapping for target in targets)]
+    if len(told) > 1:
+        raise SettingError(f"{table.option}: the score is given twice, by {' and by '.join(told)}; give one of them")
+    here = [way for way, targets in ways.items() if all(table.column(target) is not None for target in targets)]
+    way = (told or here or [""])[0]
+    if way == "score":
+        return table.numbers("score")
+    if way == "letters":
+        return _by_letter(table, letters or ["A", "B"], labels)
+    if way:
+        table.require("positive", "negative")
+        return table.numbers("positive") - table.numbers("negative")
+    table.problem(
+        f"no score; name one with {table.option} score=…, or positive=…,negative=…, or label=…,A=…,B=…; "
+        f"the columns are {', '.join(map(str, table.frame.columns))}"
+    )
+    return np.full(len(table), np.nan)
+
+
+def _by_letter(table: ForeignTable, letters: Sequence[str], labels: Mapping[str, str]) -> Floats:
+    """The score of the matching answer's letter minus that of the other one."""
+    if len(letters) != 2:
+        raise SettingError(f"{table.option}: a score by letters needs two letter columns, not {len(letters)}")
+    table.require("label", *letters)
+    first, second = letters
+    stray = sorted(set(labels.values()) - set(letters))
+    if stray:
+        raise SettingError(f"--labels: {stray[0]!r} has no column; those with one are {first} and {second}")
+    said = np.array([_plain_label(label) for label in table.texts("label", "")], dtype=object)
+    letter = np.array([labels.get(label, label) for label in said], dtype=object)
+    table.refuse(
+        ~np.isin(letter.astype(str), letters),
+        lambda i: (
+            f"label {said[i]!r} has no column (those with one: {first}, {second}); say what it stands for with "
+            f"--labels {said[i] or 'LABEL'}={second}, or leave its rows out"
+        ),
+    )
+    for read in sorted(set(said) & set(labels)):
+        _warn(f"{int((said == read).sum()):,} rows with label {read!r} count as {labels[read]!r}")
+    gap = table.numbers(first) - table.numbers(second)
+    return np.where(letter == first, gap, -gap)
+
+
+def _plain_label(label: Any) -> str:
+    """The letter in "(A)", " (A)", "A." or "A"; other labels as they are."""
+    return str(label).strip().strip("().:").strip()
+
+
+def _told(samples: pd.DataFrame, i: int) -> str:
+    row = samples.iloc[i]
+    return f"{row['model']}, {row['behavior']}, layer {row['layers']}, strength {row['strength']:g}, {row['prompt_id']}"
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, TrimtabWarning, stacklevel=2)
