@@ -1,37 +1,80 @@
-"""A published layer sweep over six models: our analysis gives the numbers printed with it."""
+"""A published layer sweep over six models, imported as a user would: our analysis gives the numbers printed with it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from trimtab.analysis import best_cells, effects
+from trimtab.analysis import (
+    answer_agreement,
+    answer_curves,
+    best_cells,
+    compare_models,
+    correlations,
+    effects,
+    models_frame,
+)
+from trimtab.cli.main import main
+from trimtab.runs import RunFolder
 
-STUDY = Path(__file__).parents[3] / "shared" / "data" / "qwen3-study" / "logit_diff.parquet"
-LAYERS = {"4B": 36, "8B": 36, "14B": 40, "30B-A3B": 48, "32B": 64, "235B-A22B": 94}
+STUDY = Path(__file__).parents[3] / "shared" / "data" / "qwen3-study"
 
-pytestmark = pytest.mark.skipif(not STUDY.is_file(), reason=f"the study's data is not at {STUDY}")
+pytestmark = pytest.mark.skipif(not STUDY.is_dir(), reason=f"the study's data is not at {STUDY}")
+
+# The study read every answer but (A) as the second one, the few (C), (D) and (F) of its sycophancy questions too.
+COLUMNS = "behavior=concept,prompt_id=prompt_idx,label=matching_answer,A=logprob_A,B=logprob_B"
+RATES = "behavior=concept,rate_minus=negative_rate,rate_zero=baseline_rate,rate_plus=positive_rate,validity=valid_rate"
+MODELS = """
+- {name: 4B, id: Qwen/Qwen3-4B, layers: 36, heads: 32, parameters: 4.0B, moe: false, groups: {training: distilled}}
+- {name: 8B, id: Qwen/Qwen3-8B, layers: 36, heads: 32, parameters: 8.2B, moe: false, groups: {training: distilled}}
+- {name: 14B, id: Qwen/Qwen3-14B, layers: 40, heads: 40, parameters: 14.8B, moe: false, groups: {training: distilled}}
+- {name: 32B, id: Qwen/Qwen3-32B, layers: 64, heads: 64, parameters: 32.8B, moe: false, groups: {training: full RL}}
+- name: 30B-A3B
+  id: Qwen/Qwen3-30B-A3B
+  layers: 48
+  parameters: 30.5B
+  active_parameters: 3.3B
+  moe: true
+  groups: {training: distilled}
+- name: 235B-A22B
+  id: Qwen/Qwen3-235B-A22B
+  layers: 94
+  parameters: 235B
+  active_parameters: 22B
+  moe: true
+  groups: {training: full RL}
+"""
 
 
 @pytest.fixture(scope="module")
-def best() -> pd.DataFrame:
-    raw = pd.read_parquet(STUDY)
-    gap = raw["logprob_A"].astype(float) - raw["logprob_B"].astype(float)
-    samples = pd.DataFrame(
-        {
-            "model": raw["model"], "behavior": raw["concept"], "engine": "transformers",
-            "layer": raw["layer"].astype(int), "layers": raw["layer"].astype(str),
-            "depth": (raw["layer"] + 1) / raw["model"].map(LAYERS), "scale": "raw",
-            "strength": raw["strength"].astype(float), "positions": "all", "scoring": "choice", "split": "test",
-            "prompt_id": raw["prompt_idx"].astype(str), "order": 0,
-            "label": raw["matching_answer"].str.strip("()"), "weight": 1.0,
-            "score": np.where(raw["matching_answer"] == "(A)", gap, -gap),
-        }
-    )  # fmt: skip
-    return best_cells(effects(samples, draws=100), by="delta")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "models.yaml").write_text(MODELS, encoding="utf-8")
+    arguments = ["import", str(STUDY / "logit_diff.parquet"), "--map", COLUMNS, "--labels", "C=B,D=B,F=B"]
+    arguments += ["--models", str(folder / "models.yaml"), "--engine", "transformers", "-o", str(folder / "run")]
+    arguments += ["--rates", str(STUDY / "generation_by_layer.csv"), "--rates-map", RATES]
+    assert main(arguments) == 0
+    return RunFolder(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def cells(run: RunFolder) -> pd.DataFrame:
+    return effects(run.samples(), draws=100)
+
+
+@pytest.fixture(scope="module")
+def best(cells: pd.DataFrame) -> pd.DataFrame:
+    return best_cells(cells, by="delta")
+
+
+def test_every_layer_repeats_the_unsteered_scores_and_one_of_each_is_kept(run: RunFolder) -> None:
+    samples = run.samples()
+    raw = pd.read_parquet(STUDY / "logit_diff.parquet")
+    assert (samples["strength"] != 0).sum() == (raw["strength"] != 0).sum()
+    assert (samples["strength"] == 0).sum() == len(raw[["model", "concept", "prompt_idx"]].drop_duplicates())
+    assert not any("differ" in text for text in run.manifest()["warnings"])
 
 
 def test_best_layers(best):
@@ -56,10 +99,37 @@ def test_best_layers(best):
     ],
 )  # fmt: skip
 def test_mean_effects_at_the_best_layers(best, model, delta, glass):
-    mine = best[best["model"] == model]
-    assert round(mine["delta"].mean(), 2) == delta
-    assert round(mine["glass"].mean(), 3) == glass
+    mine = compare_models(best).set_index("model").loc[model]
+    assert round(mine["mean_delta"], 2) == delta
+    assert round(mine["mean_glass"], 3) == glass
+
+
+# Which parameter counts the study took is not said; with its models' official ones it is −0.83.
+@pytest.mark.parametrize(
+    ("attribute", "r", "within"),
+    [("layers", -0.87, 0.005), ("heads", -0.85, 0.005), ("parameters_per_layer", -0.82, 0.02)],
+)
+def test_correlations_with_the_architecture_of_the_dense_models(run, best, attribute, r, within):
+    table = correlations(compare_models(best), models_frame(run.manifest()["models"]))
+    row = table[
+        (table["measure"] == "mean_delta")
+        & (table["attribute"] == attribute)
+        & (table["among"] == "architecture: dense")
+    ].squeeze()
+    assert row["n"] == 4
+    assert row["r"] == pytest.approx(r, abs=within)
 
 
 def test_the_same_prompts_chose_and_measured(best):
     assert not best["held_out"].any()
+
+
+def test_answers_in_generated_text_stand_beside_the_scores(run, cells, best):
+    rates = run.rates()
+    curves = answer_curves(cells, rates, best)
+    raw = pd.read_csv(STUDY / "generation_by_layer.csv")
+    assert len(rates) == 3 * len(raw)
+    assert len(curves) == len(raw)
+    assert len(answer_agreement(curves, best)) == 12
+    joined = curves.merge(raw.rename(columns={"concept": "behavior"}), on=["model", "behavior", "layer"])
+    assert (joined["generation"] - joined["delta"]).abs().max() < 1e-9
