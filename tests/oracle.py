@@ -23,9 +23,17 @@ def is_pushed(intervention: Intervention, position: int, prompt_length: int) -> 
 
 
 def pushed(state: Tensor, direction: Tensor, intervention: Intervention) -> Tensor:
+    alpha, axis = intervention.strength, direction / direction.norm()
     if intervention.scale == "raw":
-        return state + intervention.strength * direction
-    return state + intervention.strength * state.norm() * direction / direction.norm()
+        return state + alpha * direction
+    if intervention.scale == "relative":
+        return state + alpha * state.norm() * axis
+    if intervention.scale == "rotate":
+        turned = state + alpha * state.norm() * axis
+        return state.norm() * turned / turned.norm()
+    if intervention.scale == "project_out":
+        return state - alpha * (state @ axis) * axis
+    return state - (state @ axis) * axis + alpha * direction
 
 
 @torch.no_grad()
@@ -38,10 +46,12 @@ def forward(
     def steer_and_keep(module: object, args: object, output: Tensor | tuple[Tensor, ...]) -> object:
         hidden = (output if torch.is_tensor(output) else output[0]).clone()
         layer = len(states)
-        if intervention is not None and layer in intervention.directions:
-            for position in range(len(tokens)):
-                if is_pushed(intervention, position, prompt_length):
-                    hidden[0, position] = pushed(hidden[0, position], intervention.directions[layer], intervention)
+        push = intervention
+        while push is not None:
+            for position in range(len(tokens) if layer in push.directions else 0):
+                if is_pushed(push, position, prompt_length):
+                    hidden[0, position] = pushed(hidden[0, position], push.directions[layer], push)
+            push = push.also
         states.append(hidden[0])
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])
 

@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 
 
 def make_cells(backbone: Backbone, positions: Positions = "all", **options: Any) -> list[Intervention]:
-    """Both scales, both signs; the first and the last layer, one in between, several at once; not in layer order."""
+    """Every scale, both signs; the first and the last layer, one in between, several at once; not in layer order."""
     directions = random_directions(backbone)
     last = backbone.facts.layers - 1
     cells = []
@@ -27,6 +27,12 @@ def make_cells(backbone: Backbone, positions: Positions = "all", **options: Any)
         chosen = {layer: directions[layer] for layer in layers}
         cells.append(Intervention(chosen, -0.7, "raw", positions, **options))
         cells.append(Intervention(chosen, 0.4, "relative", positions, **options))
+    middle = {1: directions[1]}
+    cells.append(Intervention(middle, 0.6, "rotate", positions, **options))
+    cells.append(Intervention(middle, 1.0, "project_out", positions, **options))
+    cells.append(Intervention(middle, -1.5, "clamp", positions, **options))
+    other = Intervention({1: -directions[0], 3: directions[2]}, 0.5, "relative", positions, **options)
+    cells.append(cells[0].and_also(other))
     return cells
 
 

@@ -40,7 +40,7 @@ def test_packed_trees_equal_padded_rows(backbone: Backbone, positions: Positions
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_hooks_equal_the_slow_loop(backbone: Backbone, positions: Positions, scoring: Scoring) -> None:
     pairs, cells = random_pairs(3), make_cells(backbone, positions)
-    for cell in (None, cells[3], cells[4]):
+    for cell in (None, cells[3], cells[4], *cells[10:]):
         scores = TransformersEngine(backbone).score_choices(pairs, [cell] * len(pairs), scoring)
         expected = [oracle.score(backbone, pair, cell, scoring) for pair in pairs]
         torch.testing.assert_close(scores, torch.tensor(expected), atol=TOLERANCE, rtol=0)

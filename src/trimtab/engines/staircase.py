@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.models import hidden_of, with_hidden
-from trimtab.steering import Intervention, push, unit
+from trimtab.steering import Intervention, push
 
 
 class Staircase:
@@ -42,7 +42,7 @@ class Staircase:
         self.states = torch.empty(0)
         self._joining: dict[int, list[int]] = {}
         for index, cell in enumerate(cells):
-            self._joining.setdefault(min(cell.directions), []).append(index)
+            self._joining.setdefault(cell.layers[0], []).append(index)
 
     @contextmanager
     def on(self, layers: Sequence[nn.Module]) -> Iterator[Staircase]:
@@ -92,7 +92,7 @@ class Staircase:
 
     def _grow(self, hidden: Tensor, layer: int, *, rows: int, steered: Tensor) -> Tensor:
         """Push the rows of cells that steer here again, then append the cells that begin here."""
-        again = [(i, c) for i, c in enumerate(self.joined, start=1) if layer in self.cells[c].directions]
+        again = [(i, c) for i, c in enumerate(self.joined, start=1) if layer in self.cells[c].layers]
         if again:
             hidden = hidden.clone()
         for index, cell in again:
@@ -103,11 +103,6 @@ class Staircase:
         return torch.cat([hidden, *(self._pushed(hidden[:rows], c, layer, steered) for c in new)]) if new else hidden
 
     def _pushed(self, hidden: Tensor, cell: int, layer: int, steered: Tensor) -> Tensor:
-        intervention = self.cells[cell]
-        direction = self._direction(cell, layer, hidden.device)
-        return push(hidden, direction, intervention.strength, intervention.scale, steered)
-
-    def _direction(self, cell: int, layer: int, device: torch.device) -> Tensor:
-        intervention = self.cells[cell]
-        direction = intervention.directions[layer].to(device, torch.float32)
-        return unit(direction) if intervention.scale == "relative" else direction
+        for direction, strength, scale in self.cells[cell].aims(layer):
+            hidden = push(hidden, direction.to(hidden.device), strength, scale, steered)
+        return hidden

@@ -5,19 +5,18 @@ from trimtab.steering.hooks import steered
 from trimtab.steering.interventions import (
     Intervention,
     Positions,
-    Scale,
     check_layers,
     check_one_of,
     check_strength,
     is_steered,
-    push,
-    unit,
 )
+from trimtab.steering.pushes import Scale, aimed, push, unit
 
 __all__ = [
     "Intervention",
     "Positions",
     "Scale",
+    "aimed",
     "at",
     "check_layers",
     "check_one_of",

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from trimtab.errors import SettingError, TrimtabWarning, VectorError
 from trimtab.models import Backbone
-from trimtab.steering.interventions import Intervention, Positions, Scale
+from trimtab.steering.interventions import Intervention, Positions
+from trimtab.steering.pushes import Scale
 from trimtab.vectors.steering_vector import SteeringVector
 
 

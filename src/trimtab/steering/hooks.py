@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from trimtab.errors import SettingError
 from trimtab.models import Backbone, hidden_of, with_hidden
-from trimtab.steering.interventions import Intervention, check_layers, is_steered, push, unit
+from trimtab.steering.interventions import Intervention, check_layers, is_steered
+from trimtab.steering.pushes import Scale, push
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def steered(
     rows = _Rows(interventions, prompt_lengths)
     handles = [backbone.anatomy.decoder.register_forward_pre_hook(rows.locate, with_kwargs=True)]
     try:
-        for layer in sorted({layer for i in interventions if i is not None for layer in i.directions}):
+        for layer in sorted({layer for i in interventions if i is not None for layer in i.layers}):
             handles.append(backbone.anatomy.layers[layer].register_forward_hook(rows.hook(layer)))
         yield
     finally:
@@ -84,26 +85,25 @@ class _Rows:
 
     def hook(self, layer: int) -> Any:
         """The forward hook of one decoder layer."""
-        cells = [(i, c) for i, c in enumerate(self.interventions) if c is not None and layer in c.directions]
-        directions = {i: c.directions[layer].float() for i, c in cells}
+        cells = [(i, c, c.aims(layer)) for i, c in enumerate(self.interventions) if c is not None and layer in c.layers]
 
         def steer(module: nn.Module, args: Any, output: Any) -> Any:
             hidden = hidden_of(output)
             if len(self.interventions) == 1:
-                cell, direction = cells[0][1], directions[cells[0][0]]
-                return with_hidden(output, self._push(hidden, cell, direction, slice(None)))
+                return with_hidden(output, self._push(hidden, *cells[0][1:], slice(None)))
             new = hidden.clone()
-            for row, cell in cells:
-                new[row : row + 1] = self._push(hidden[row : row + 1], cell, directions[row], slice(row, row + 1))
+            for row, cell, aims in cells:
+                new[row : row + 1] = self._push(hidden[row : row + 1], cell, aims, slice(row, row + 1))
             return with_hidden(output, new)
 
         return steer
 
-    def _push(self, hidden: Tensor, cell: Intervention, direction: Tensor, rows: slice) -> Tensor:
-        direction = direction.to(hidden.device)
+    def _push(
+        self, hidden: Tensor, cell: Intervention, aims: Sequence[tuple[Tensor, float, Scale]], rows: slice
+    ) -> Tensor:
         marks = is_steered(cell.positions, self.positions[rows], self.prompt_lengths[rows], cell.first_token)
         if self.real is not None:
             marks = marks & self.real[rows]
-        if cell.scale == "relative":
-            direction = unit(direction)
-        return push(hidden, direction, cell.strength, cell.scale, marks.to(hidden.device))
+        for direction, strength, scale in aims:
+            hidden = push(hidden, direction.to(hidden.device), strength, scale, marks.to(hidden.device))
+        return hidden

@@ -1,25 +1,20 @@
-"""What steering does to hidden states, as pure functions: tensors in, tensors out.
-
-The formulas: `raw` is h + α·v (contrastive activation addition, Panickssery et al. 2023, section 3);
-`relative` is h + α·‖h‖·v̂ token by token, so that α carries over between layers and models.
-"""
+"""Interventions: which layers, which way, how far, at which tokens."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from trimtab.errors import SettingError
+from trimtab.steering.pushes import Scale, aimed
 
-Scale = Literal["raw", "relative"]
 Positions = Literal["all", "after_prompt", "prompt", "generated"]
-
-Array = TypeVar("Array")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +22,15 @@ class Intervention:
     """One way to push the residual stream: which layers, which way, how far, at which tokens."""
 
     directions: Mapping[int, Tensor]
-    """Layer → raw direction [d_model]. The push is added to the output of that decoder layer (`resid_post`)."""
+    """Layer → raw direction [d_model]. Pushed is the output of that decoder layer (`resid_post`)."""
     strength: float
     scale: Scale = "raw"
     positions: Positions = "all"
     first_token: bool = False
     """Whether the sequence's very first token is pushed too. It is the attention sink: its norm can be a thousand
     times the others', so a relative push there is a sledgehammer."""
+    also: Intervention | None = None
+    """A second push, behind this one where both are at the same layer: several vectors at once; see `and_also`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -47,8 +44,30 @@ class Intervention:
         for layer, direction in self.directions.items():
             if not bool(torch.isfinite(direction).all()):
                 raise SettingError(f"the direction at layer {layer} holds NaN or infinite values")
-            if self.scale == "relative" and not bool(direction.any()):
+            if self.scale != "raw" and not bool(direction.any()):
                 raise SettingError(f"the direction at layer {layer} is zero: it has no direction to push in")
+        if self.scale == "clamp" and self.strength == 0:
+            raise SettingError("clamping to 0 removes the direction: use project_out with strength 1")
+        if self.also is not None and (self.also.positions, self.also.first_token) != (self.positions, self.first_token):
+            raise SettingError("vectors that are pushed together steer the same positions")
+
+    def and_also(self, other: Intervention) -> Intervention:
+        """Both pushes at once: this one, then `other` where both are at the same layer."""
+        return replace(self, also=other if self.also is None else self.also.and_also(other))
+
+    @cached_property
+    def layers(self) -> tuple[int, ...]:
+        """All layers that are pushed, lowest first."""
+        return tuple(sorted({*self.directions, *(self.also.layers if self.also else ())}))
+
+    def aims(self, layer: int) -> list[tuple[Tensor, float, Scale]]:
+        """What `push` takes at a layer, in order: direction, strength, scale."""
+        own = (
+            [(*aimed(self.directions[layer], self.strength, self.scale), self.scale)]
+            if layer in self.directions
+            else []
+        )
+        return own + (self.also.aims(layer) if self.also else [])
 
 
 def check_strength(strength: float) -> float:
@@ -68,34 +87,8 @@ def check_one_of(name: str, value: str, literal: object) -> None:
 def check_layers(interventions: Iterable[Intervention | None], n_layers: int) -> None:
     """Refuse layers that the model does not have."""
     for intervention in interventions:
-        if intervention is not None and max(intervention.directions) >= n_layers:
-            layer = max(intervention.directions)
+        if intervention is not None and (layer := intervention.layers[-1]) >= n_layers:
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {n_layers - 1}")
-
-
-def unit(direction: Tensor) -> Tensor:
-    """v̂ = v / ‖v‖ in float32."""
-    normed: Tensor = direction.float() / direction.float().norm()
-    return normed
-
-
-def push(hidden: Tensor, direction: Tensor, strength: float, scale: Scale, steered: Tensor) -> Tensor:
-    """Steer the tokens that `steered` marks.
-
-    Args:
-        hidden: residual stream [..., d_model], any float type.
-        direction: v [d_model] for `raw`, v̂ (unit norm) for `relative`; float32.
-        strength: α.
-        scale: `raw` or `relative`.
-        steered: True where a token is pushed, [...] as `hidden` without its last dimension.
-
-    Returns:
-        A new tensor like `hidden`; unmarked tokens keep their exact values.
-    """
-    amount = steered.float() * strength
-    if scale == "relative":
-        amount = amount * torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
-    return hidden + (amount.unsqueeze(-1) * direction).to(hidden.dtype)
 
 
 def is_steered(policy: Positions, position: Tensor, prompt_length: Tensor, first_token: bool = False) -> Tensor:
