@@ -49,7 +49,7 @@ def html(written) -> str:
 
 
 def test_files_lie_beside_the_page(written):
-    assert {"report.html", "cells.csv", "best.csv", "charts"} == set(os.listdir(written))
+    assert {"report.html", "report.md", "cells.csv", "best.csv", "charts", "tables"} == set(os.listdir(written))
     for svg in (written / "charts").glob("*.svg"):
         assert "<svg" in svg.read_text(encoding="utf-8")[:500]
         head = svg.with_suffix(".png").read_bytes()[:24]
@@ -97,7 +97,7 @@ def test_findings_come_from_the_numbers(html, demo):
     row = best.loc[PEAKED]
     assert f"Steering moves {PEAKED} most at layer {row['layer']} of 0–29" in html
     assert f"delta {row['delta']:.2f} logits [{row['delta_low']:.2f}, {row['delta_high']:.2f}]" in html
-    assert f"No layer moved {NOISE}" in html
+    assert f"No layer is shown to move {NOISE}" in html
 
 
 def test_csv_files_hold_the_numbers_of_the_analysis(written, demo):

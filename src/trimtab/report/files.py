@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import altair as alt
@@ -44,9 +43,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def write_pictures(charts: Iterable[Chart], folder: Path) -> None:
-    """Each chart as SVG and PNG."""
-    for chart in charts:
-        svg: str = vl_convert.vegalite_to_svg(chart.picture(), vl_version=vegalite_version())
-        write_atomically(folder / f"{chart.slug}.svg", svg)
-        write_atomically(folder / f"{chart.slug}.png", vl_convert.svg_to_png(svg, scale=PIXELS))
+def write_chart(chart: Chart, folder: Path) -> None:
+    """A chart as SVG and PNG, and its numbers as CSV."""
+    svg: str = vl_convert.vegalite_to_svg(chart.picture(), vl_version=vegalite_version())
+    write_atomically(folder / f"{chart.slug}.svg", svg)
+    write_atomically(folder / f"{chart.slug}.png", vl_convert.svg_to_png(svg, scale=PIXELS))
+    write_atomically(folder / f"{chart.slug}.csv", chart.csv)

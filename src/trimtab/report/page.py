@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +21,21 @@ from trimtab.report.tables import Table
 
 
 @dataclass(frozen=True)
-class Figure:
-    """Charts that belong together, under one heading."""
+class Section:
+    """Figures and tables that belong together, under one heading."""
 
     slug: str
     title: str
     text: str
     """How to read it, in a sentence or two."""
-    charts: Sequence[Chart]
+    charts: Sequence[Chart] = ()
+    tables: Sequence[Table] = ()
     small: bool = False
     """Small charts stand beside each other where the screen is wide enough."""
+    folded: str = ""
+    """What a click unfolds; "" leaves the section open."""
+    file: str = ""
+    """The CSV file with the numbers of the tables."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,11 @@ class Page:
     title: str
     subtitle: str
     findings: Sequence[Finding]
-    lead: Sequence[Figure]
-    best: Table
-    more: Sequence[Figure]
-    cells: Table
-    letters: Sequence[Figure]
-    blindness: Table
-    vectors: Sequence[Figure]
+    sections: Sequence[Section]
     warnings: Sequence[str]
     background: Sequence[Table]
     facts: Sequence[dict[str, Any]]
+    glossary: Sequence[tuple[str, str]]
     trimtab_version: str
 
 
@@ -67,6 +69,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["json"] = embedded_json
+    environment.filters["packed"] = packed
     return environment
 
 
@@ -77,6 +80,11 @@ def _bundle() -> Markup:
     bundle: Any = vl_convert.javascript_bundle
     script: str = bundle(vl_version=vegalite_version())
     return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def packed(text: str) -> str:
+    """Text as base64 of gzip, which a browser unpacks by itself: a page that carries its data stays small."""
+    return base64.b64encode(gzip.compress(text.encode("utf-8"), mtime=0)).decode("ascii")
 
 
 def embedded_json(value: Any) -> Markup:

@@ -18,6 +18,8 @@ class RunTables:
     name: str
     manifest: Mapping[str, Any]
     samples: pd.DataFrame
+    rates: pd.DataFrame | None = None
+    """Answers read from generated text, with the columns `trimtab.analysis.RATES`."""
 
 
 def together(runs: Sequence[RunTables]) -> pd.DataFrame:
@@ -29,6 +31,12 @@ def together(runs: Sequence[RunTables]) -> pd.DataFrame:
         raise SettingError(f"runs in one report need names of their own, not {', '.join(names)}")
     samples: pd.DataFrame = pd.concat([run.samples.assign(run=run.name) for run in runs], ignore_index=True)
     return samples
+
+
+def rates_together(runs: Sequence[RunTables]) -> pd.DataFrame | None:
+    """The rates of all runs that have them; None where none has."""
+    known = [run.rates for run in runs if run.rates is not None]
+    return pd.concat(known, ignore_index=True) if known else None
 
 
 def gathered(runs: Sequence[RunTables], key: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from trimtab.analysis.samples import records
+from trimtab.report.words import DIVISORS
 
 MOST_ROWS = 2000
 """Rows of the table of all cells on the page; the file has all of them."""
@@ -64,6 +65,11 @@ def fixed(value: Any, decimals: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def p_value(value: float) -> str:
+    """A p-value; a dash where nothing was tested."""
+    return "–" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def with_interval(row: Row, name: str, decimals: int) -> str:
     """A number and its interval: 1.20 [0.90, 1.52]."""
     value, low, high = (row[name], row[f"{name}_low"], row[f"{name}_high"])
@@ -97,6 +103,7 @@ def owner_columns(frame: pd.DataFrame) -> list[Column]:
 
 def _effect_columns(frame: pd.DataFrame) -> list[Column]:
     decimals = digits(frame["delta"])
+    divisor = str(frame["denominator"].iloc[0]) if len(frame) else "unsteered"
     varying = [name for name in ("positions",) if frame[name].nunique() > 1]
     return [
         Column("layer", lambda row: str(row["layers"]).replace("+", " + ")),
@@ -104,7 +111,8 @@ def _effect_columns(frame: pd.DataFrame) -> list[Column]:
         Column("strength", lambda row: f"{row['strength']:g} {row['scale']}"),
         *(word(name) for name in varying),
         Column("delta [95% interval]", lambda row: with_interval(row, "delta", decimals)),
-        Column("Glass’s Δ [95% interval]", lambda row: with_interval(row, "glass", 2)),
+        Column(f"Glass’s Δ by {DIVISORS[divisor]} [95% interval]", lambda row: with_interval(row, "glass", 2)),
+        *(number(f"glass_{name}", f"Δ by {DIVISORS[name]}") for name in ("unsteered", "negative") if name != divisor),
     ]
 
 
@@ -116,6 +124,7 @@ def _mean_columns(frame: pd.DataFrame) -> list[Column]:
         number("mean_zero", "unsteered", decimals),
         number("mean_plus", "mean at +α", decimals),
         number("sd_zero", "unsteered sd", decimals),
+        number("sd_minus", "sd at −α", decimals),
     ]
 
 
@@ -126,9 +135,10 @@ def best_table(best: pd.DataFrame) -> Table:
         *owner_columns(best),
         *_effect_columns(best),
         Column("moved", lambda row: "yes" if row["moved"] else "no", number=False),
+        Column("p", lambda row: p_value(row["p" if row["held_out"] else "p_adjusted"])),
         Column("held out", lambda row: "yes" if row["held_out"] else "no", number=False),
         *_mean_columns(best),
-        Column("move the other way", lambda row: _share(row, "anti")),
+        Column("move the other way", lambda row: share(row, "anti")),
         number("delta_given", "delta as given", decimals),
         number("delta_swapped", "delta swapped", decimals),
     ]
@@ -146,21 +156,22 @@ def blindness_table(blindness: pd.DataFrame) -> Table:
     columns = [
         *owner_columns(blindness),
         Column("prompts", lambda row: str(int(row["n"]))),
-        Column("same option in both orders", lambda row: _share(row, "share", "low", "high")),
+        Column("same option in both orders", lambda row: share(row, "share", "low", "high")),
         Column(
             "without letter preference",
-            lambda row: _share(row, "share_centred", "centred_low", "centred_high"),
+            lambda row: share(row, "share_centred", "centred_low", "centred_high"),
         ),
         word("verdict"),
         number("mean_score", "mean score"),
-        Column("positive answer preferred", lambda row: _share(row, "accuracy")),
+        Column("positive answer preferred", lambda row: share(row, "accuracy")),
     ]
     return table("Do the unsteered models tell the options apart?", columns, records(blindness))
 
 
-def _share(row: Row, name: str, low: str | None = None, high: str | None = None) -> str:
+def share(row: Row, name: str, low: str | None = None, high: str | None = None) -> str:
+    """A share as a percentage, with its interval where there is one."""
     value = row.get(name)
     if value is None or not math.isfinite(value):
         return "–"
     ends = f" [{row[low]:.0%}, {row[high]:.0%}]" if low and high else ""
-    return f"{value:.0%}{ends}"
+    return f"{value:.0%}{ends}".replace("-", "−")

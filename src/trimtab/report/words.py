@@ -1,25 +1,110 @@
-"""How to read the figures: the sentences under their headings."""
+"""How to read the figures and tables: the sentences under their headings, and the glossary."""
 
 from __future__ import annotations
 
-CURVE = {
-    "glass": (
-        "Glass’s Δ of steering after each layer, at the strength of the best cell: the shift from −α to +α "
-        "in standard deviations of the unsteered scores. Bands are 95% intervals. A diamond marks the best "
-        "cell."
-    ),
-    "delta": (
-        "Delta of steering after each layer: the shift of the mean score from −α to +α, in the score’s own "
-        "unit. Bands are 95% intervals. A diamond marks the best cell."
-    ),
+from trimtab.analysis import Denominator
+
+DIVISORS = {"unsteered": "unsteered sd", "negative": "sd at −α", "pooled": "pooled sd"}
+"""Short names of what Δ divides by."""
+
+DIVIDED = {
+    "unsteered": "standard deviations of the unsteered scores",
+    "negative": "standard deviations of the scores at −α",
+    "pooled": "pooled standard deviations of the scores at −α and at +α",
 }
+
 VIOLIN = (
-    "Each point is a prompt; the shape is their density, the bar runs from the first to the third quartile "
-    "and the ring is the median. Above 0 the model prefers the positive answer."
+    "Each point is a prompt; the shape is their density, the bar runs from the first to the third quartile and the "
+    "ring is the median. Right of 0 the model prefers the positive answer. Shapes and quartiles count every prompt; "
+    "where there are many, only some are drawn as points."
 )
 STRENGTH = "One line for each strength, on the prompts that are reported."
+NORMALISED = (
+    "The same curves, each scaled to 0–1 between its least and its largest value: where in its depth each model is "
+    "steered best, whatever the size of the effect. Only behaviors that moved in the wanted direction are drawn. The style of a line "
+    "is the group of the model."
+)
+LAYERS = "The effect after each layer, blue in the wanted direction and orange against it. A diamond marks the best."
+BEST = (
+    "“Held out” says whether the prompts measured here took no part in choosing the layer and strength; “moved”, "
+    "whether delta differs from 0 at the 5% level in a paired test, corrected for the number of cells where the cell "
+    "is not held out."
+)
+MODELS = (
+    "Means over each model’s behaviors, each at its own best cell. Intervals take the behaviors as given: they say "
+    "nothing of others. Models with a wide spread of scores move far in score units and less in units of that spread; "
+    "the ranks by either are side by side."
+)
+GROUPS = (
+    "Means of the models of each group. A difference is tested by exchanging the models’ labels in every way; with few "
+    "models no p can be small, so the smallest possible one stands beside it."
+)
+CHOICE = (
+    "The prompts that chose the layer are resampled and the choice is made again. “Same layer again” is the share of "
+    "resamples that agree. Choosing the largest of many flatters it: “to be expected” is the value on held-out "
+    "prompts, or where there are none the chosen value less what choosing adds on average."
+)
+TAILS = "A mean can rise while some prompts fall: the quantiles of the prompts’ scores at each strength."
+ARCHITECTURE = (
+    "Mean effect and mean depth of the best layers against facts of the models; the numbers are those of the table of "
+    "models. With so few models, and so many correlations, read them as questions."
+)
+ANSWERS = (
+    "Delta of the logits and the change in generated answers from −α to +α, over depth, each scaled to 0–1. Where the "
+    "two go together, the cheap measure stands for the costly one. Layers are neighbours, so the intervals of r are "
+    "narrower than they should be."
+)
+ANSWER_EFFECT = "Effect size by logits at each best cell, and how far the share of matching answers changed there."
 LETTER = (
     "How much of each vector is the answer letter instead of the behavior: the cosine with the letter axis, "
     "and the share of variance of the pair differences that the letter explains. Near 0 is good."
 )
+BLIND = (
+    "A model that follows the letter prefers the same option in both orders at about 0% of the prompts; one that "
+    "guesses, at 50%; one that reads the options, at about 100%. “Blind” means: the interval lies below 50%, also "
+    "without the model’s constant preference for a letter."
+)
 NORM = "Norm of the raw vector as a share of the mean norm of the residual stream at that layer."
+
+
+def curve(measure: str, denominator: Denominator) -> str:
+    """How to read a layer curve."""
+    marks = "Bands are 95% intervals. A diamond marks the best cell."
+    if measure == "glass":
+        shift = f"the shift from −α to +α in {DIVIDED[denominator]}"
+        return f"Glass’s Δ of steering after each layer, at the strength of the best cell: {shift}. {marks}"
+    shift = "the shift of the mean score from −α to +α, in the score’s own unit"
+    return f"Delta of steering after each layer: {shift}. {marks}"
+
+
+def heatmap(measure: str, denominator: Denominator) -> str:
+    """How to read the heatmap of models by behaviors."""
+    name = f"Glass’s Δ, in {DIVIDED[denominator]}," if measure == "glass" else "Delta"
+    return (
+        f"{name} at the best cell of each model and behavior: blue in the wanted direction, orange against it. "
+        "Numbers in brackets were not shown to differ from 0."
+    )
+
+
+def glossary(denominator: Denominator) -> list[tuple[str, str]]:
+    """The words of the report."""
+    return [
+        ("score", "For choices the logit difference: logit of the positive answer minus logit of the negative one, at "
+         "the first token where they differ. For open pairs the text score: mean log-probability per token of the "
+         "positive completion minus that of the negative one. The option orders of a prompt are averaged."),
+        ("delta", "Mean score at +α minus mean score at −α. Where one of the two was not run, the unsteered mean "
+         "stands in."),
+        ("Glass’s Δ", f"Delta divided by a standard deviation; here Δ counts {DIVIDED[denominator]} of that model and "
+         f"behavior. Published numbers divide by either of two, so both are given: Δ by {DIVISORS['unsteered']} (the "
+         f"scores without steering) and Δ by {DIVISORS['negative']} (the scores at negative strength)."),
+        ("95% interval", "Bootstrap interval; prompts are resampled."),
+        ("depth", "(layer + 1) ÷ number of layers, so that models of different sizes compare. Layers count from 0; "
+         "steering acts after the layer."),
+        ("raw, relative", "The scale of α. raw: h + α·v. relative: h + α·‖h‖·v̂, token by token; 0.5 moves by half of "
+         "the activation’s norm."),
+        ("positions", "Which tokens are steered. all; after_prompt (from the last prompt token on); prompt; "
+         "generated."),
+        ("cell", "One behavior, layer or set of layers, and strength."),
+        ("held out", "Measured on prompts that took part neither in finding the vector nor in choosing the cell."),
+        ("move the other way", "Share of prompts whose score falls as the strength rises (anti-steerable)."),
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 # Middle tones: a contrast of at least 3 to 1 with the white page and with the dark one.
 PALETTE = ("#2f7fc1", "#c9601a", "#2b9168", "#b04a9a", "#8c7a12", "#7068d6", "#c24a5a", "#5f7f8c")
@@ -23,6 +24,9 @@ LEGEND_WIDTH = 300
 
 DATA = "rows"
 
+Layered = alt.LayerChart | alt.FacetChart
+"""What Altair says layering gives."""
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -35,17 +39,26 @@ class Chart:
     alt: str
     """The chart in words, for people who do not see it."""
     spec: dict[str, Any]
+    data: pd.DataFrame
+    """The numbers that the chart shows, under names a reader understands."""
+
+    @property
+    def csv(self) -> str:
+        """The numbers as a CSV file, the same beside the page and in it."""
+        return str(self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
     def picture(self) -> dict[str, Any]:
         """The spec with the size, the title and the background that a picture file needs."""
         width = self.spec.get("usermeta", {}).get("picture_width", PICTURE_WIDTH)
-        title = {"text": self.title, "anchor": "start", "fontSize": 13} if self.title else None
-        return {**self.spec, "width": width, "background": "white", **({"title": title} if title else {})}
+        below = self.spec.get("title", {}).get("text", "")
+        title = {"text": self.title, "subtitle": below, "anchor": "start", "fontSize": 13}
+        return {**self.spec, "width": width, "background": "white", **({"title": title} if self.title else {})}
 
 
 def finished(
-    chart: alt.LayerChart | alt.FacetChart,
+    chart: Layered,
     rows: Iterable[dict[str, Any]],
+    data: pd.DataFrame,
     *,
     slug: str,
     title: str,
@@ -54,14 +67,21 @@ def finished(
     picture_width: int = PICTURE_WIDTH,
 ) -> Chart:
     """A Chart from an Altair chart that reads the named data `DATA`."""
-    spec = chart.properties(width="container", height=height).to_dict()
+    # Validation is Altair's most costly part; a spec that is wrong fails when its picture is drawn.
+    spec = chart.properties(width="container", height=height).to_dict(validate=False)
     # The page and the pictures name the version themselves; a page without addresses is easier to trust.
     spec.pop("$schema", None)
     spec["datasets"] = {DATA: [compact(row) for row in rows]}
     spec["config"] = CONFIG
     spec["description"] = alt_text
     spec["usermeta"] = {"picture_width": picture_width}
-    return Chart(slug=slug, title=title, alt=alt_text, spec=spec)
+    return Chart(slug=slug, title=title, alt=alt_text, spec=spec, data=data)
+
+
+def readable(rows: Iterable[dict[str, Any]], names: dict[str, str]) -> pd.DataFrame:
+    """The rows of a chart as the table behind it: these columns, under these names."""
+    table: pd.DataFrame = pd.DataFrame(list(rows), columns=list(names)).rename(columns=names)
+    return table
 
 
 def source() -> alt.NamedData:

@@ -13,21 +13,24 @@ from trimtab.analysis.choice import OWNER
 from trimtab.analysis.samples import present, records
 from trimtab.report.charts.base import (
     Chart,
+    Layered,
     chunks,
     colours,
     finished,
     legend,
     padded,
     ramp,
+    readable,
     slugged,
     source,
 )  # fmt: skip
 
-Layered = alt.LayerChart | alt.FacetChart
 Measure = Literal["glass", "delta"]
 
 TITLES = {"glass": "Glass’s Δ", "delta": "delta"}
-HEIGHT = 300
+HEIGHT = 260
+FEW = 3
+"""With more behaviors in one chart, the curves that chose the cells and the names of layers would hide the rest."""
 DEPTH_AXIS = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format=".1f")
 REPORTED, CHOSE = "test prompts (reported)", "select prompts (chose the cell)"
 
@@ -45,9 +48,12 @@ def panel_title(table: pd.DataFrame, row: dict[str, Any], columns: list[str]) ->
 
 def layer_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) -> list[Chart]:
     """The effect over depth at each best cell's strength; a chart for each model, a line a behavior."""
-    curves = _at_best(effects, best)
+    curves = at_best(effects, best)
     curves = curves[curves[measure].notna()]
     reported = curves[curves["prompts"] != CHOSE]
+    crowded = curves["behavior"].nunique() > FEW
+    if crowded:
+        curves = reported
     domain = padded([*curves[measure], *reported[f"{measure}_low"], *reported[f"{measure}_high"]])
     everything = list(dict.fromkeys(effects["behavior"].astype(str)))
     charts = []
@@ -57,8 +63,9 @@ def layer_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) ->
             several = " ".join(names) if len(names) < rows["behavior"].nunique() else ""
             charts.append(
                 finished(
-                    _curve(chosen, measure, names, everything, domain),
+                    _curve(chosen, measure, names, everything, domain, named=not crowded),
                     _rows(chosen, measure),
+                    _data(chosen, measure),
                     slug=slugged("layer-curve" if measure == "glass" else "delta-curve", title, several),
                     title=title,
                     alt_text=_in_words(chosen, measure, title),
@@ -95,6 +102,7 @@ def strength_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure)
                 finished(
                     _strengths(measure, scale, part, domain),
                     _rows(rows, measure, series="series"),
+                    _data(rows, measure),
                     slug=slugged("strengths", title, " ".join(part) if len(part) < len(names) else ""),
                     title=title,
                     alt_text=f"Line chart for {title}: {TITLES[measure]} over depth, one line for each of "
@@ -105,8 +113,11 @@ def strength_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure)
     return charts
 
 
-def _at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
-    """Cells with the scale, positions and strength of their best cell, which `best` marks."""
+def at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """Cells with the scale, positions and strength of their best cell, which `best` marks.
+
+    `reported_here` marks those on the prompts that are reported.
+    """
     owner = present(best, OWNER)
     keys = [*owner, "scale", "positions", "strength"]
     chosen = best[[*keys, "layers", "split", "held_out"]].rename(columns={"layers": "at", "split": "reported"})
@@ -114,7 +125,7 @@ def _at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
     reported = curves["split"] == curves["reported"]
     names = reported.map({True: REPORTED, False: CHOSE})
     names = names.where(curves["held_out"], "the prompts that also chose the cell")
-    curves = curves.assign(best=reported & (curves["layers"] == curves["at"]), prompts=names)
+    curves = curves.assign(best=reported & (curves["layers"] == curves["at"]), reported_here=reported, prompts=names)
     # Where nothing was held out there may be a split that neither chose nor reports: it says nothing here.
     result: pd.DataFrame = curves[reported | curves["held_out"]]
     return result
@@ -143,6 +154,17 @@ def _rows(table: pd.DataFrame, measure: Measure, series: str = "behavior") -> li
         }
     )
     return records(kept)
+
+
+def _data(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The numbers behind a curve, for its CSV file."""
+    names = {
+        **{name: name for name in present(table, OWNER)},
+        "layers": "layer", "depth": "depth", "scale": "scale", "strength": "strength", "positions": "positions",
+        measure: TITLES[measure], f"{measure}_low": "95% from", f"{measure}_high": "to", "n": "prompts",
+        "split": "split",
+    }  # fmt: skip
+    return readable(records(table), names)
 
 
 def _tooltip(measure: Measure) -> list[alt.Tooltip]:
@@ -174,8 +196,15 @@ def _zero() -> alt.Chart:
 
 
 def _curve(
-    rows: pd.DataFrame, measure: Measure, names: list[str], everything: list[str], domain: list[float] | None
+    rows: pd.DataFrame,
+    measure: Measure,
+    names: list[str],
+    everything: list[str],
+    domain: list[float] | None,
+    *,
+    named: bool,
 ) -> Layered:
+    """The curve; `named` writes the layer beside each diamond."""
     x, y = _axes(measure, domain)
     colour = alt.Color("series:N", scale=colours(names, everything), legend=legend(names))
     prompts = list(dict.fromkeys(sorted(rows["prompts"], key=(CHOSE).__eq__)))
@@ -198,14 +227,14 @@ def _curve(
     words = alt.Text("label:N")
     halo = label.mark_text(dy=-14, fontSize=11, fontWeight=600, stroke="#ffffff", strokeWidth=3)
     name = label.mark_text(dy=-14, fontSize=11, fontWeight=600)
+    names_of_layers = [halo.encode(x=x, y=y, text=words), name.encode(x=x, y=y, color=colour, text=words)]
     return alt.layer(
         _zero(),
         band.encode(x=x, y=y.copy(), color=colour).encode(y=_y("low", y), y2="high:Q"),
         line.encode(x=x, y=y, color=colour, strokeDash=dash),
         dots.encode(x=x, y=y, color=colour, shape=_shape()),
         best.encode(x=x, y=y, color=colour),
-        halo.encode(x=x, y=y, text=words),
-        name.encode(x=x, y=y, color=colour, text=words),
+        *(names_of_layers if named else []),
         hover.encode(x=x, y=y, tooltip=_tooltip(measure)),
     )
 

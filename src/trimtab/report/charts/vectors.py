@@ -7,9 +7,21 @@ from typing import Any
 
 import altair as alt
 
-from trimtab.report.charts.base import Chart, chunks, colours, finished, legend, padded, slugged, source
-from trimtab.report.charts.curves import DEPTH_AXIS, Layered
+from trimtab.report.charts.base import (
+    Chart,
+    Layered,
+    chunks,
+    colours,
+    finished,
+    legend,
+    padded,
+    readable,
+    slugged,
+    source,
+)
+from trimtab.report.charts.curves import DEPTH_AXIS
 
+NAMES = {"series": "behavior", "kind": "what", "layer": "layer", "depth": "depth", "value": "value"}
 COSINE, SHARE = "|cosine| with the letter axis", "letter’s share of the variance"
 
 
@@ -48,6 +60,10 @@ def _curves(
                 finished(
                     chart(names, everything, domain),
                     data,
+                    readable(
+                        data,
+                        {"series": "behavior", "kind": "what", "layer": "layer", "depth": "depth", "value": "value"},
+                    ),
                     slug=slugged(slug, panel, several),
                     title=panel,
                     alt_text=f"Line chart for {panel}: {words.lower()} over depth. {_peaks(data)}",

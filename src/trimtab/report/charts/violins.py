@@ -11,76 +11,110 @@ from numpy.typing import NDArray
 
 from trimtab.analysis.findings import UNITS
 from trimtab.analysis.samples import records, rows_at
-from trimtab.report.charts.base import Chart, finished, ramp, slugged, source
-from trimtab.report.charts.curves import Layered, panel_columns, panel_title
+from trimtab.report.charts.base import INK, Chart, Layered, chunks, finished, ramp, readable, slugged, source
+from trimtab.report.charts.curves import panel_columns, panel_title
 
 HALF_WIDTH = 0.42
-STEPS = 48
-POINTS = 150
-"""Prompts drawn as points in one violin; the shape and the quartiles are of all of them."""
+STEPS = 40
+POINTS, ALL_POINTS = 150, 3000
+"""Prompts drawn as points: at most so many in a violin and on the page. Shapes and quartiles are of all prompts."""
+ROW, ROOMY = 21, 34
+"""Height of a violin; the larger where there are few."""
+IN_ONE_CHART = 8
 
 Array = NDArray[np.float64]
 
 
 def score_violins(samples: pd.DataFrame, best: pd.DataFrame) -> list[Chart]:
-    """Scores by strength at each best cell's layer, on the prompts that are reported: a chart a behavior."""
+    """Scores by strength at each best cell's layer, on the prompts that are reported.
+
+    A chart for each model: below the name of each behavior one violin for each strength, lying on its side, so that
+    names have room on a phone too.
+    """
+    scores = _prompt_means(rows_at(samples, best))
+    if scores.empty:
+        return []
+    violins = len(scores.groupby(["cell", "strength"]))
+    points = min(POINTS, max(12, ALL_POINTS // violins))
+    cells = best.reset_index(drop=True).rename_axis("cell").reset_index()
+    cells = cells[cells["cell"].isin(scores["cell"])]
+    columns = panel_columns(best)
     charts = []
-    rows = rows_at(samples, best)
-    for number, cell in enumerate(records(best)):
-        scores = _prompt_means(rows[rows["cell"] == number])
-        if scores.empty:
-            continue
-        strengths = sorted(scores["strength"].unique())
-        title = f"{panel_title(best, cell, panel_columns(best))} · {cell['behavior']}"
-        data = [row for i, alpha in enumerate(strengths) for row in _violin(i, alpha, _of(scores, alpha))]
-        unit = UNITS.get(str(cell["scoring"]), "")
-        name = "logit difference" if cell["scoring"] == "choice" else f"text score ({unit})"
-        charts.append(
-            finished(
-                _chart(strengths, name, f"strength α ({cell['scale']}) at layer {cell['layers']}"),
-                data,
-                slug=slugged("scores", title),
-                title=title,
-                alt_text=_in_words(title, cell, scores, strengths),
-                height=250,
-                picture_width=max(260, 90 * len(strengths)),
-            )
-        )
+    for _, table in cells.groupby(columns, sort=False):
+        title = panel_title(best, records(table.head(1))[0], columns)
+        parts = chunks([str(cell) for cell in table["cell"]], IN_ONE_CHART)
+        for part in parts:
+            mine = records(table[table["cell"].astype(str).isin(part)])
+            several = " ".join(str(cell["behavior"]) for cell in mine) if len(parts) > 1 else ""
+            charts.append(_panel(mine, scores, title, several, points))
     return charts
 
 
+def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, several: str, points: int) -> Chart:
+    rows: list[dict[str, Any]] = []
+    said, tables = [], []
+    labels: list[str] = []
+    alphas = sorted(scores.loc[scores["cell"].isin([cell["cell"] for cell in cells]), "strength"].unique())
+    for cell in cells:
+        mine = scores[scores["cell"] == cell["cell"]]
+        where = f"layer {cell['layers']}"
+        rows.append({"kind": "name", "place": len(labels), "text": str(cell["behavior"]), "where": where})
+        labels.append("")
+        medians = []
+        for alpha, table in mine.groupby("strength"):
+            rows += _violin(len(labels), _named(float(str(alpha))), table, points)
+            labels.append(_named(float(str(alpha))))
+            medians.append(f"{table['score'].median():.2f} at strength {alpha:g}")
+        said.append(f"{cell['behavior']} at {where}: median {', '.join(medians)}")
+        named = {name: str(cell[name]) for name in ("model", "behavior", "layers", "scale")}
+        tables.append(mine.assign(**named))
+    height = (ROOMY if len(labels) <= 8 else ROW) * len(labels) + 10
+    unit = "logit difference" if cells[0]["scoring"] == "choice" else f"text score ({UNITS[str(cells[0]['scoring'])]})"
+    scales = ", ".join(dict.fromkeys(str(cell["scale"]) for cell in cells))
+    names = {name: name for name in ("model", "behavior", "scale", "strength", "prompt_id", "score")}
+    return finished(
+        _chart(labels, alphas, unit, f"strength α ({scales})"),
+        rows,
+        readable(records(pd.concat(tables)), {**names, "layers": "layer", "prompt_id": "prompt", "score": unit}),
+        slug=slugged("scores", title, several),
+        title=title,
+        alt_text=f"Violins for {title}: {unit} of single prompts. {'; '.join(said)}.",
+        height=height,
+        picture_width=520,
+    )
+
+
+def _named(alpha: float) -> str:
+    return f"{alpha:g}".replace("-", "−")
+
+
 def _prompt_means(rows: pd.DataFrame) -> pd.DataFrame:
-    """One score for each prompt and strength, its option orders averaged as in `effects`."""
+    """One score for each cell, strength and prompt, the option orders averaged as in `effects`."""
     rows = rows[np.isfinite(rows["score"])]
-    sums = rows.assign(weighted=rows["score"] * rows["weight"]).groupby(["strength", "prompt_id"])
+    sums = rows.assign(weighted=rows["score"] * rows["weight"]).groupby(["cell", "strength", "prompt_id"])
     table = sums[["weighted", "weight"]].sum().reset_index()
-    scores: pd.DataFrame = table.assign(prompt=table["prompt_id"], score=table["weighted"] / table["weight"])
+    scores: pd.DataFrame = table.assign(score=table["weighted"] / table["weight"])
     known: pd.DataFrame = scores.dropna(subset=["score"])
     return known
 
 
-def _of(scores: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    rows: pd.DataFrame = scores[scores["strength"] == alpha]
-    return rows
-
-
-def _violin(place: int, alpha: float, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Shape, quartiles and points of one strength, placed around x = `place`."""
+def _violin(place: int, alpha: str, rows: pd.DataFrame, points: int) -> list[dict[str, Any]]:
+    """Shape, quartiles and points of one strength, placed around y = `place`."""
     values = rows["score"].to_numpy(float)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    alpha_name = f"{alpha:g}".replace("-", "−")
-    common = {"alpha": alpha_name, "place": place}
+    common = {"alpha": alpha, "place": place}
     spread = {"low": low, "middle": middle, "high": high, "mean": values.mean(), "n": len(values)}
     data: list[dict[str, Any]] = [{**common, "kind": "box", **spread}]
     grid, density = outline(values)
-    for y, width in zip(grid, density, strict=True):
-        data.append({**common, "kind": "shape", "y": y, "left": place - width, "right": place + width})
+    for x, width in zip(grid, density, strict=True):
+        data.append({**common, "kind": "shape", "x": x, "y": place - width, "end": place + width})
     # A fixed pattern instead of chance: the same data gives the same picture.
-    shown = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).astype(int))]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), points)).astype(int))
+    shown, prompts = values[chosen], rows["prompt_id"].astype(str).to_numpy()[chosen]
     swing = (np.arange(len(shown)) * 0.618034) % 1 - 0.5
-    reach = np.interp(shown["score"], grid, density) if len(grid) else np.full(len(shown), 0.1)
-    for (_, row), offset in zip(shown.iterrows(), swing * 1.2 * reach, strict=True):
-        data.append({**common, "kind": "point", "y": row["score"], "x": place + offset, "prompt": row["prompt"]})
+    reach = np.interp(shown, grid, density) if len(grid) else np.full(len(shown), 0.1)
+    for x, y, prompt in zip(shown, place + swing * 1.2 * reach, prompts, strict=True):
+        data.append({**common, "kind": "point", "x": x, "y": y, "prompt": prompt})
     return data
 
 
@@ -99,49 +133,48 @@ def outline(values: Array) -> tuple[Array, Array]:
     return grid, HALF_WIDTH * density / density.max()
 
 
-def _chart(strengths: list[float], score: str, title: str) -> Layered:
-    names = [f"{alpha:g}".replace("-", "−") for alpha in strengths]
-    labels = "[" + ", ".join(f"'{name}'" for name in names) + "][datum.value]"
-    axis = alt.Axis(values=list(range(len(names))), labelExpr=labels, labelFontSize=12, ticks=False)
-    wide = alt.Scale(domain=[-0.6, len(names) - 0.4], nice=False)
-    y = alt.Y("y:Q", title=score, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6, grid=True))
+def _chart(labels: list[str], alphas: list[float], score: str, title: str) -> Layered:
+    texts = "[" + ", ".join(f"'{label}'" for label in labels) + "][datum.value]"
+    places = [place for place, label in enumerate(labels) if label]
+    axis = alt.Axis(values=places, labelExpr=texts, labelOverlap=False, ticks=False, grid=False, titleFontSize=11)
+    down = alt.Scale(domain=[len(labels) - 0.4, -0.6], nice=False)
+    across = alt.Axis(tickCount=6, grid=True, domain=False)
+    x = alt.X("x:Q", title=score, scale=alt.Scale(zero=False), axis=across)
     # The unsteered scores are grey: they are what the others are compared with.
-    tones = ["#7d878e" if alpha == 0 else tone for alpha, tone in zip(strengths, ramp(len(names)), strict=True)]
+    tones = ["#7d878e" if alpha == 0 else tone for alpha, tone in zip(alphas, ramp(len(alphas)), strict=True)]
+    names = [_named(alpha) for alpha in alphas]
     colour = alt.Color("alpha:N", scale=alt.Scale(domain=names, range=tones), legend=None)
     base = alt.Chart(source())
-    shape = base.transform_filter("datum.kind == 'shape'").mark_area(orient="horizontal", opacity=0.28)
-    points = base.transform_filter("datum.kind == 'point'").mark_point(filled=True, size=10, opacity=0.6)
     box = base.transform_filter("datum.kind == 'box'")
+    number = ".3~f"
     tooltip = [
         alt.Tooltip("alpha:N", title="strength α"),
-        alt.Tooltip("mean:Q", title="mean", format=".3~f"),
-        alt.Tooltip("middle:Q", title="median", format=".3~f"),
-        alt.Tooltip("low:Q", title="quartile 1", format=".3~f"),
-        alt.Tooltip("high:Q", title="quartile 3", format=".3~f"),
+        alt.Tooltip("mean:Q", title="mean", format=number),
+        alt.Tooltip("middle:Q", title="median", format=number),
+        alt.Tooltip("low:Q", title="quartile 1", format=number),
+        alt.Tooltip("high:Q", title="quartile 3", format=number),
         alt.Tooltip("n:Q", title="prompts"),
     ]
-    one = [alt.Tooltip("prompt:N", title="prompt"), alt.Tooltip("y:Q", title="score", format=".3~f")]
-    place = alt.X("place:Q", scale=wide)
+    one = [alt.Tooltip("prompt:N", title="prompt"), alt.Tooltip("x:Q", title="score", format=number)]
+    place = alt.Y("place:Q", scale=down)
     zero = alt.Chart(source(), name="zero").transform_aggregate(n="count()")
+    heads = base.transform_filter("datum.kind == 'name'")
+    head = heads.properties(name="ink").mark_text(align="left", fontSize=11.5, fontWeight=600, color=INK)
     return alt.layer(
-        zero.mark_rule(color="#7d878e", strokeWidth=1).encode(y=alt.datum(0)),
-        shape.encode(
-            x=alt.X("left:Q", scale=wide, axis=axis, title=title),
-            x2="right:Q",
-            y=y,
-            color=colour,
-            detail="alpha:N",
-        ),
-        points.encode(x=alt.X("x:Q", scale=wide), y="y:Q", color=colour, tooltip=one),
+        zero.mark_rule(color="#7d878e", strokeWidth=1).encode(x=alt.datum(0)),
+        base.transform_filter("datum.kind == 'shape'")
+        .mark_area(opacity=0.3)
+        .encode(x=x, y=alt.Y("y:Q", scale=down, axis=axis, title=title), y2="end:Q", color=colour, detail="place:N"),
+        base.transform_filter("datum.kind == 'point'")
+        .mark_point(filled=True, size=9, opacity=0.6)
+        .encode(x=x, y=alt.Y("y:Q", scale=down), color=colour, tooltip=one),
         box.mark_rule(strokeWidth=4, strokeCap="round").encode(
-            x=place, y="low:Q", y2="high:Q", color=colour, tooltip=tooltip
+            x=alt.X("low:Q"), x2="high:Q", y=place, color=colour, tooltip=tooltip
         ),
-        box.mark_point(shape="circle", filled=True, fill="#ffffff", strokeWidth=2, size=52, opacity=1).encode(
-            x=place, y="middle:Q", stroke=colour, tooltip=tooltip
+        box.mark_point(shape="circle", filled=True, fill="#ffffff", strokeWidth=2, size=46, opacity=1).encode(
+            x=alt.X("middle:Q"), y=place, stroke=colour, tooltip=tooltip
+        ),
+        head.transform_calculate(label="datum.text + ' · ' + datum.where").encode(
+            x=alt.value(2), y=place, text="label:N"
         ),
     )
-
-
-def _in_words(title: str, cell: dict[str, Any], scores: pd.DataFrame, strengths: list[float]) -> str:
-    said = [f"median {_of(scores, alpha)['score'].median():.2f} at strength {alpha:g}" for alpha in strengths]
-    return f"Violins for {title}: scores of single prompts at layer {cell['layers']}: {', '.join(said)}."

@@ -5,11 +5,43 @@
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
   };
-  for (const place of document.querySelectorAll(".chart")) {
-    const spec = JSON.parse(place.nextElementSibling.textContent);
-    vegaEmbed(place, spec, options)
-      .then(() => { place.style.minHeight = ""; })
-      .catch((error) => { place.textContent = "This chart cannot be drawn: " + error.message; });
+  const draw = async () => {
+    for (const place of document.querySelectorAll(".chart")) {
+      const spec = JSON.parse(place.nextElementSibling.textContent);
+      try {
+        await vegaEmbed(place, spec, options);
+        place.style.minHeight = "";
+      } catch (error) {
+        place.textContent = "This chart cannot be drawn: " + error.message;
+      }
+    }
+    document.documentElement.dataset.drawn = "yes";
+  };
+  draw();
+
+  // A chart takes the width of its place, which is none while it is folded away.
+  for (const fold of document.querySelectorAll("details")) {
+    fold.addEventListener("toggle", () => window.dispatchEvent(new Event("resize")));
+  }
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((fold) => { fold.open = true; });
+  });
+  window.addEventListener("afterprint", () => folded.forEach((fold) => { fold.open = false; }));
+
+  // The page travels alone, so it carries the data of its figures and hands them out as files.
+  const save = async (button) => {
+    const bytes = Uint8Array.from(atob(button.dataset.packed), (character) => character.charCodeAt(0));
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await new Response(unpacked).blob());
+    link.download = button.dataset.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  for (const button of document.querySelectorAll("button.data")) {
+    button.addEventListener("click", () => save(button));
   }
 
   // "1.20 [0.90, 1.52]", "−0.3" and "45%" sort by their first number; a dash comes last; the rest sorts as text.

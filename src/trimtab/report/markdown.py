@@ -1,0 +1,74 @@
+"""The report as Markdown, for pull requests and papers: findings, tables, and links to the pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from trimtab.analysis import Finding
+from trimtab.report.page import Page, Section
+from trimtab.report.tables import Table
+
+MOST_ROWS = 100
+"""Rows of a table; the CSV file has all of them."""
+HEADINGS = {
+    "comparison": "Across models", "effect": "What moved", "negative": "What did not", "caution": "Reasons for caution",
+}  # fmt: skip
+
+
+def as_markdown(page: Page) -> str:
+    """The page as GitHub Markdown."""
+    parts = [f"# {escaped(page.title)}", escaped(page.subtitle), *_findings(page.findings)]
+    for section in page.sections:
+        parts += _section(section)
+    if page.warnings:
+        parts += ["## Warnings of the run", _listed(page.warnings)]
+    parts.append("## What was run")
+    for table in page.background:
+        parts += [f"### {escaped(table.name)}", _table(table)]
+    for run in page.facts:
+        pairs = [("command", run["command"]), *run["settings"], *run["versions"]]
+        parts += [f"### {escaped(run['name'])}", _listed(f"{name}: {value}" for name, value in pairs if value)]
+    parts += ["## Glossary", _listed(f"{term}: {text}" for term, text in page.glossary)]
+    parts.append(f"Made with trimtab {escaped(page.trimtab_version)}.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no cell or line ends."""
+    plain = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", re.sub(r"\s+", " ", text).strip())
+    return plain.replace("&", "&amp;").replace("@", "&#64;")
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
+    parts = []
+    for kind, heading in HEADINGS.items():
+        told = [finding.text for finding in findings if finding.kind == kind]
+        if told:
+            parts += [f"## {heading}", _listed(told)]
+    return parts
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"## {escaped(section.title)}", escaped(section.text)]
+    for chart in section.charts:
+        parts.append(f"![{escaped(chart.alt)}](charts/{chart.slug}.png)")
+    for table in section.tables:
+        if len(section.tables) > 1:
+            parts.append(f"### {escaped(table.name)}")
+        parts.append(_table(table))
+        left_out = table.left_out + max(0, len(table.rows) - MOST_ROWS)
+        if left_out:
+            parts.append(f"{left_out} more rows are in [{section.file}]({section.file}).")
+    return parts
+
+
+def _table(table: Table) -> str:
+    head = [escaped(column.heading) for column in table.columns]
+    rule = ["--:" if column.number else ":--" for column in table.columns]
+    rows = [[escaped(cell) for cell in row] for row in table.rows[:MOST_ROWS]]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(line)}" for line in lines)
