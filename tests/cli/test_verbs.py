@@ -37,12 +37,15 @@ def test_sweep_with_vectors_from_a_file_writes_a_report(
     assert "other settings" in refusal(capsys, *(a.replace("0.1,0.1", "0.2,0.2") for a in arguments))
 
 
-def test_vectors_from_other_pairs_are_not_called_held_out_in_silence(vectors: Path, tmp_path: Path) -> None:
+def test_vectors_from_other_pairs_are_not_called_held_out_in_silence(
+    vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["sweep", "-b", "cheerful", "--limit", "16", "--vectors", str(vectors), "--layers", "14", "-q"]
     for seed in ("0", "1"):
         assert main([*arguments, "--seed", seed, "-o", str(tmp_path / seed)]) == 0
         told = json.loads((tmp_path / seed / "manifest.json").read_text())["warnings"]
         assert any("other pairs" in warning for warning in told) == (seed == "1")
+        assert ("come from other pairs" in capsys.readouterr().err) == (seed == "1")
 
 
 def test_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,11 +52,15 @@ def run_study(
     folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
     try:
         work = _Work(study, folder, identity, progress)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", TrimtabWarning)
-            for setting in study.models:
-                work.one_model(setting, behaviors, vectors)
-        work.finish(caught)
+        caught: list[warnings.WarningMessage] = []
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", TrimtabWarning)
+                for setting in study.models:
+                    work.one_model(setting, behaviors, vectors)
+        finally:
+            work.note_warnings(caught)  # also those of a study that is stopped half-way
+        work.finish()
     finally:
         folder.close()
     return folder.path
@@ -168,9 +172,15 @@ class _Work:
             parts.flush()
             self._took(f"sweep {behavior}, {model.name}", time.monotonic() - started)
 
-    def finish(self, caught: Sequence[warnings.WarningMessage]) -> None:
-        told = [str(w.message) for w in caught if issubclass(w.category, TrimtabWarning)]
+    def note_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        """Keep what was warned of for the report; the caller is told as well."""
+        told = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TrimtabWarning)))
         self.manifest["warnings"] = list(dict.fromkeys([*self.manifest["warnings"], *told]))
+        self.folder.write_manifest(self.manifest)
+        for text in told:
+            warnings.warn(text, TrimtabWarning, stacklevel=3)
+
+    def finish(self) -> None:
         self.manifest["status"] = "finished"
         self.folder.write_manifest(self.manifest)
 
