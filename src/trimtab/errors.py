@@ -26,6 +26,10 @@ class DataError(TrimtabError):
         super().__init__("\n".join(shortened(self.problems)))
 
 
+class UnreachableError(DataError):
+    """Pairs are on the hub, and the hub cannot be reached."""
+
+
 def shortened(problems: Sequence[str], limit: int = MAX_PROBLEMS_SHOWN) -> list[str]:
     """The first problems, and how many more there are."""
     rest = len(problems) - limit

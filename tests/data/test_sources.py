@@ -21,7 +21,7 @@ def hub(monkeypatch, folder):
     """Pretend to download; what was asked for is noted."""
     asked = []
 
-    def download(repository, filename, *, repo_type, revision):
+    def download(repository, filename, *, repo_type, revision, local_files_only):
         asked.append((repository, filename, repo_type, revision))
         return str(folder / "mine.jsonl")
 

@@ -8,6 +8,7 @@ import click
 
 from trimtab.cli.progress import progress_bars
 from trimtab.runs import Study, plan_study, read_study, report_runs, run_study
+from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.vectors import SteeringVector
 
 
@@ -17,15 +18,21 @@ from trimtab.vectors import SteeringVector
     "--out", "-o", type=click.Path(path_type=Path), default=None, help="The run folder; runs/<name> by default."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan; loads no weights.")
+@click.option(
+    "--accelerator", type=click.Choice(list(ACCELERATORS), case_sensitive=False), default=None,
+    help="Plan for this GPU instead of this machine, with --dry-run.",
+)  # fmt: skip
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def command(file: Path, out: Path | None, dry_run: bool, quiet: bool) -> None:
+def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None, quiet: bool) -> None:
     """Run FILE, a study in YAML: models × behaviors × layers × strengths.
 
     A study that was stopped goes on where it was when the same command is given again.
     """
+    if accelerator and not dry_run:
+        raise click.UsageError("--accelerator is for planning: give --dry-run too")
     study = read_study(file)
     if dry_run:
-        click.echo(plan_study(study).text())
+        click.echo(plan_study(study, accelerator).text())
     else:
         run_and_report(study, out, quiet)
 

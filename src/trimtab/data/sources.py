@@ -10,12 +10,14 @@ from trimtab.data.builtin import BUILT_INS
 from trimtab.data.formats import read_pairs
 from trimtab.data.pairs import Behavior
 from trimtab.data.splits import sample
-from trimtab.errors import DataError
+from trimtab.errors import DataError, UnreachableError
 
 HUB = "hub:"
 
 
-def dataset(name_or_path: str | os.PathLike[str], *, limit: int | None = None, seed: int = 0) -> Behavior:
+def dataset(
+    name_or_path: str | os.PathLike[str], *, limit: int | None = None, seed: int = 0, offline: bool = False
+) -> Behavior:
     """A behavior by name, path or reference to the hub.
 
     Args:
@@ -24,18 +26,19 @@ def dataset(name_or_path: str | os.PathLike[str], *, limit: int | None = None, s
             (`hub:owner/dataset@revision/…` for a fixed revision).
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
+        offline: take files of the hub from its cache only.
 
     Raises:
         DataError: when there is no such behavior, or with every problem of its file.
     """
-    behavior = _load(os.fspath(name_or_path))
+    behavior = _load(os.fspath(name_or_path), offline)
     return behavior if limit is None else sample(behavior, limit, seed)
 
 
-def _load(name: str) -> Behavior:
+def _load(name: str, offline: bool) -> Behavior:
     if name in BUILT_INS:
         return BUILT_INS[name].load()
-    path = _download(name) if name.startswith(HUB) else _find_file(name)
+    path = _download(name, offline) if name.startswith(HUB) else _find_file(name)
     return Behavior(path.stem, read_pairs(path))
 
 
@@ -72,7 +75,7 @@ def _unknown(name: str) -> str:
     )
 
 
-def _download(reference: str) -> Path:
+def _download(reference: str, offline: bool) -> Path:
     """A local copy of a file of a dataset on the hub."""
     # Only here: importing it takes longer than all of trimtab.data.
     from huggingface_hub import hf_hub_download
@@ -88,10 +91,13 @@ def _download(reference: str) -> Path:
 
     repository, revision, filename = _parse_reference(reference)
     try:
-        return Path(hf_hub_download(repository, filename, repo_type="dataset", revision=revision))
+        place = hf_hub_download(
+            repository, filename, repo_type="dataset", revision=revision, local_files_only=offline
+        )  # fmt: skip
+        return Path(place)
     except LocalEntryNotFoundError as error:
         problem = "the hub is out of reach and the file not in its cache; go online, or give a local file"
-        raise DataError(f"{reference}: {problem}") from error
+        raise UnreachableError(f"{reference}: {problem}") from error
     except GatedRepoError as error:
         raise DataError(f"{reference}: the dataset is gated; ask for access, then `hf auth login`") from error
     except RevisionNotFoundError as error:

@@ -103,16 +103,17 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "") -> Backbone
     )
 
 
-def peek(name: str, *, trust_remote_code: bool = False) -> tuple[Facts, Any]:
-    """Architecture facts and tokenizer of a model, without loading its weights."""
+def peek(name: str, *, trust_remote_code: bool = False, offline: bool = False) -> tuple[Facts, Any]:
+    """Architecture facts and tokenizer of a model, without loading its weights; `offline` asks the hub's cache only."""
     with _quiet(), _explained(name):
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         path = resolve(name)
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
+        config = AutoConfig.from_pretrained(path, **options)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
     return facts_of(model), tokenizer
 
 

@@ -2,7 +2,8 @@
 
 from trimtab.runs.folder import RunFolder
 from trimtab.runs.importing import Foreign, Imported, import_results
-from trimtab.runs.planning import Plan, plan_study
+from trimtab.runs.plan import Plan
+from trimtab.runs.planning import plan_study
 from trimtab.runs.reporting import Written, report_runs
 from trimtab.runs.settings import Study, make_study, read_study
 from trimtab.runs.study import run_study

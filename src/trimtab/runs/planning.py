@@ -2,112 +2,87 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 
-from trimtab.data import Behavior, Shown, dataset, show
+from trimtab.data import Behavior, Shown, show
 from trimtab.engines import Scoring
-from trimtab.engines.budget import NUMBERS_PER_WIDTH, budget_for
+from trimtab.engines.budget import NUMBERS_PER_WIDTH, Budget, budget_for
 from trimtab.engines.queries import capture_query, score_query
 from trimtab.engines.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
+from trimtab.errors import SettingError
 from trimtab.evaluation import Grid, form_of, parse_layers, resolve_scoring, shown_rows
-from trimtab.models import EncodedPair, Facts, choose_device, choose_dtype, encode_pair, peek
+from trimtab.models import EncodedPair, Facts, choose_device, choose_dtype, encode_pair
+from trimtab.runs.accelerators import ACCELERATORS, Accelerator
+from trimtab.runs.estimates import Reached, reach_model, reach_pairs
+from trimtab.runs.plan import ModelPlan, Plan, Step
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
 from trimtab.vectors import default_position
 
-_BYTES_PER_SAMPLE = 12
 _EFFICIENCY = 0.6
 """Share of a plain matrix product's speed that a forward pass reaches; see bench/README.md."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One model × behavior of a study, counted."""
+def plan_study(study: Study, accelerator: str | None = None) -> Plan:
+    """Count what a study would do, here or on an accelerator of `ACCELERATORS`.
 
-    model: str
-    behavior: str
-    scoring: str
-    pairs: int
-    """Rows of the extraction; a choice pair in both orders is two."""
-    prompts: int
-    """Rows of the sweep."""
-    cells: int
-    passes: int
-    """Forward passes, extraction and sweep."""
-    tokens: int
-    """Tokens through the whole model that the passes are worth: a step of the staircase counts its own layers only."""
-    naive_tokens: int
-    """The same for a loop that runs every cell of every prompt on its own."""
-    memory_bytes: int
-    """Weights and activations at the tallest step."""
-    seconds: float
-    samples: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A study, counted."""
-
-    name: str
-    steps: tuple[Step, ...]
-
-    def text(self) -> str:
-        """For people."""
-        lines = [f"plan of {self.name}: {len(self.steps)} sweeps"]
-        for s in self.steps:
-            lines += [
-                f"\n{s.model} · {s.behavior} (scored by {s.scoring})",
-                f"  extraction      {s.pairs:,} rows",
-                f"  sweep           {s.prompts:,} rows × {s.cells:,} cells and the unsteered one",
-                f"  forward passes  {s.passes:,}",
-                f"  tokens          {s.tokens:,} (one cell at a time: {s.naive_tokens:,}, "
-                f"{s.naive_tokens / max(1, s.tokens):.1f} times as many)",
-                f"  memory          {_size(s.memory_bytes)} with the weights",
-                f"  time            about {_duration(s.seconds)} on this machine",
-                f"  samples         {s.samples:,} rows, {_size(s.samples * _BYTES_PER_SAMPLE)} on disk",
-            ]
-        total = sum(s.seconds for s in self.steps)
-        disk = sum(s.samples for s in self.steps) * _BYTES_PER_SAMPLE
-        free = shutil.disk_usage(Path.cwd()).free
-        lines.append(f"\nin all about {_duration(total)}, {_size(disk)} on disk ({_size(free)} free)")
-        return "\n".join(lines)
-
-
-def plan_study(study: Study) -> Plan:
-    """Count what a study would do.
+    Where a model's configuration or a behavior's pairs cannot be reached, what the study file tells of them is
+    counted with instead, and the plan says so.
 
     Raises:
         DataError, SettingError, ModelError: what running it would raise before the first forward pass.
     """
-    steps = []
+    if accelerator is not None and accelerator not in ACCELERATORS:
+        raise SettingError(f"accelerator {accelerator!r} is unknown; they are {', '.join(ACCELERATORS)}")
+    gpu = ACCELERATORS[accelerator] if accelerator else None
+    pairs = [reach_pairs(setting, study.seed) for setting in study.behaviors]
+    models = []
     for model in study.models:
-        facts, tokenizer = peek(model.id)
-        device = choose_device(model.device)
-        dtype = choose_dtype(model.dtype, device)
-        target = _Target(facts, tokenizer, device, dtype, _flops(dtype, device) * _EFFICIENCY)
-        steps += [_step(study, model, behavior, target) for behavior in study.behaviors]
-    return Plan(study.name, tuple(steps))
+        target = _target(model, gpu)
+        steps = [
+            _step(study, setting, behavior, note, target)
+            for setting, (behavior, note) in zip(study.behaviors, pairs, strict=True)
+        ]
+        models.append(_model_plan(model, target, steps))
+    return Plan(study.name, tuple(models), gpu)
 
 
 @dataclass(frozen=True)
 class _Target:
-    facts: Facts
-    tokenizer: Any
-    device: torch.device
+    """A model on what it would run on."""
+
+    reached: Reached
     dtype: torch.dtype
+    budget: Budget
     flops: float
+    """Operations a second to count on."""
+
+    @property
+    def facts(self) -> Facts:
+        """Of the model."""
+        return self.reached.facts
 
 
-def _step(study: Study, model: ModelSetting, setting: BehaviorSetting, target: _Target) -> Step:
-    behavior: Behavior = dataset(setting.source, limit=setting.limit, seed=study.seed)
+def _target(model: ModelSetting, gpu: Accelerator | None) -> _Target:
+    reached = reach_model(model)
+    if gpu is None:
+        device = choose_device(model.device)
+        dtype = choose_dtype(model.dtype, device)
+        return _Target(reached, dtype, budget_for(reached.facts, device, dtype), _flops(dtype, device) * _EFFICIENCY)
+    if model.dtype == "float32":
+        raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
+    dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
+    # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
+    budget = budget_for(reached.facts, torch.device("cuda"), dtype, gpu.memory_bytes // 2)
+    return _Target(reached, dtype, budget, gpu.flops)
+
+
+def _step(study: Study, setting: BehaviorSetting, behavior: Behavior, note: str, target: _Target) -> Step:
     scoring = resolve_scoring(behavior, setting.scoring)
-    split, facts = study.split, target.facts
+    split, facts, budget = study.split, target.facts, target.budget
     train, select, test = behavior.split((split.train, split.select, split.test), study.seed)
     pairs = _encoded(target, show(train, form_of(scoring), study.balance, study.seed), scoring)
     rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
@@ -116,7 +91,6 @@ def _step(study: Study, model: ModelSetting, setting: BehaviorSetting, target: _
         parse_layers(study.layers, facts.layers), study.strengths, study.scale, study.positions, study.first_token
     )
     position = study.token_position if study.token_position != "auto" else default_position(form_of(scoring))
-    budget = budget_for(facts, target.device, target.dtype)
     reading = [capture_query(pair, position) for pair in pairs]
     scored = [score_query(pair, scoring) for pair in prompts]
     marks = marks_for(study.positions, study.first_token)
@@ -129,25 +103,42 @@ def _step(study: Study, model: ModelSetting, setting: BehaviorSetting, target: _
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in scored)
     read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
     cells, tokens = len(grid.steered), int(swept) + read
-    activations = min(budget.tokens, budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
     return Step(
-        model=model.label,
         behavior=setting.name or behavior.name,
         scoring=scoring,
+        note=note,
         pairs=len(pairs),
         prompts=len(prompts),
         cells=cells,
         passes=len(first.batches) + len(then.batches) * len(then.groups),
         tokens=tokens,
         naive_tokens=sum(q.tokens for q in reading) + sum(q.tokens for q in scored) * (1 + cells),
-        memory_bytes=(facts.parameters + activations) * target.dtype.itemsize,
-        seconds=2 * facts.active_parameters * tokens / target.flops,
+        kept_tokens=int(head * (1 + climbed)),
         samples=len(prompts) * (1 + cells),
     )
 
 
+def _model_plan(model: ModelSetting, target: _Target, steps: Sequence[Step]) -> ModelPlan:
+    facts, size = target.facts, target.dtype.itemsize
+    activations = min(target.budget.tokens, target.budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
+    kept = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.kept_tokens for step in steps)
+    return ModelPlan(
+        model=model.label,
+        note=target.reached.note,
+        reason=target.reached.reason,
+        layers=facts.layers,
+        parameters=facts.parameters,
+        active_parameters=facts.active_parameters,
+        weight_bytes=facts.parameters * size,
+        activation_bytes=activations * size,
+        cache_bytes=kept * size,
+        flops_per_second=target.flops,
+        steps=tuple(steps),
+    )
+
+
 def _encoded(target: _Target, shown: Sequence[Shown], scoring: Scoring) -> list[EncodedPair]:
-    return [encode_pair(target.tokenizer, s.pair, form_of(scoring)) for s in shown]
+    return [encode_pair(target.reached.tokenizer, s.pair, form_of(scoring)) for s in shown]
 
 
 def _flops(dtype: torch.dtype, device: torch.device) -> float:
@@ -161,17 +152,3 @@ def _flops(dtype: torch.dtype, device: torch.device) -> float:
         float(product[0, 0])  # waits for an accelerator
         best = min(best, time.perf_counter() - start)
     return 2.0 * size**3 / best
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,58 @@
+"""docs/planning.md says what the command prints, and its arithmetic is right."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+PRINTED = [line for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
+SUMS = [line for block in re.findall(r"```calc\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The plan of the example, without network and with nothing in the hub's cache."""
+    place = tmp_path_factory.mktemp("offline")
+    command = [sys.executable, "-m", "trimtab", "study", str(ROOT / "examples" / "qwen3-scale.yaml")]
+    done = subprocess.run(
+        [*command, "--dry-run", "--accelerator", "h100"],
+        cwd=place, env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(place)},
+        check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert list(place.glob("runs*")) == []
+    return done.stdout
+
+
+@pytest.mark.parametrize("line", PRINTED)
+def test_every_printed_line_of_the_page_is_printed(printed: str, line: str) -> None:
+    assert line in printed.splitlines()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\| Qwen3-.*$", PAGE, re.MULTILINE))
+def test_the_table_of_models_is_what_is_printed(printed: str, line: str) -> None:
+    name, active, tokens, flops, gpus = (cell.strip() for cell in line.strip("|").split("|"))
+    block = printed[printed.index(f"Qwen/{name}:") :].partition("\n\n")[0]
+    assert f"{active} active" in block or f" {active} parameters" in block
+    assert f"in all   {tokens} tokens, {flops} FLOPs" in block
+    assert f"GB: {gpus} × H100" in block
+
+
+@pytest.mark.parametrize("line", SUMS)
+def test_the_arithmetic_of_the_page_is_right(line: str) -> None:
+    left, _, right = line.rpartition(" = ")
+    for sign, operator in {"×": "*", "÷": "/", "−": "-", ",": ""}.items():
+        left, right = left.replace(sign, operator), right.replace(sign, operator)
+    assert re.fullmatch(r"[\d\s.e()*/+-]+", left)
+    digits = len(re.sub(r"e.*", "", right).replace(".", "").lstrip("0"))
+    assert float(f"{eval(left):.{digits}g}") == float(right)
+
+
+def test_every_estimate_says_that_it_is_one(printed: str) -> None:
+    assert printed.count("estimated from the file's facts; the configuration could not be reached") == 6
+    assert "estimated from the file's size; the pairs could not be reached" in printed
+    assert "a token is taken for 4 characters" in printed
