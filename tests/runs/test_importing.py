@@ -334,3 +334,20 @@ def test_an_imported_run_can_be_reported(tmp_path: Path, capsys: pytest.CaptureF
     assert "report:" in capsys.readouterr().out
     assert len(best_cells(effects(samples, draws=50))) == 1
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["name"] == "run"
+
+
+def test_the_report_divides_by_what_is_asked_and_shows_the_rates(tmp_path: Path) -> None:
+    cells = [f"m,b,{layer},{s},p{p},{s * p + p % 3}" for layer in (2, 3, 5) for s in (-1, 0, 1) for p in range(8)]
+    rates = write(
+        tmp_path, "m,b,2,0.4,0.5,0.6", "m,b,3,0.1,0.5,0.9", "m,b,5,0.3,0.5,0.5",
+        header="model,behavior,layer,rate_minus,rate_zero,rate_plus", name="rates.csv",
+    )  # fmt: skip
+    samples = brought(tmp_path, write(tmp_path, *cells), "--rates", str(rates))
+    out = tmp_path / "page" / "report.html"
+    assert main(["report", str(tmp_path / "run"), "-o", str(out), "--denominator", "negative"]) == 0
+    told = pd.read_csv(out.parent / "best.csv")
+    wanted = best_cells(effects(samples, denominator="negative"))
+    assert told["glass"].tolist() == pytest.approx(wanted["glass"].tolist())
+    assert told["glass"].tolist() != pytest.approx(wanted["glass_unsteered"].tolist())
+    assert len(pd.read_csv(out.parent / "tables" / "answers.csv")) == 1
+    assert main(["report", str(tmp_path / "run"), "--denominator", "mean"]) == 2

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from trimtab.analysis import Denominator
 from trimtab.runs import report_runs
 
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True)
-def command(runs: tuple[Path, ...], out: Path) -> None:
+@click.option(
+    "--denominator", type=click.Choice(get_args(Denominator)), default="unsteered", show_default=True,
+    help="Whose standard deviation Glass's Δ divides by.",
+)  # fmt: skip
+def command(runs: tuple[Path, ...], out: Path, denominator: Denominator) -> None:
     """Write one self-contained page, its charts and its tables for RUNS."""
-    page = report_runs(runs, out)
+    page = report_runs(runs, out, denominator=denominator)
     for finding in page.findings:
         click.echo(finding)
     click.echo(f"\nreport: {page.path}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.analysis import Denominator
 from trimtab.errors import RunError
 from trimtab.report import RunTables, write_report
 from trimtab.runs.folder import RunFolder
@@ -20,12 +21,13 @@ class Written:
     """Its first sentences."""
 
 
-def report_runs(paths: Sequence[Path], out: Path) -> Written:
+def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = "unsteered") -> Written:
     """Write the page of one or more runs.
 
     Args:
         paths: run folders.
         out: the page, `….html`; charts and tables are written beside it.
+        denominator: whose standard deviation Glass's Δ divides by.
 
     Raises:
         RunError: when one is no run folder, or holds no samples yet.
@@ -36,6 +38,6 @@ def report_runs(paths: Sequence[Path], out: Path) -> Written:
     for path in paths:
         folder = RunFolder(path)
         manifest = folder.manifest()
-        tables.append(RunTables(str(manifest.get("name", path.name)), manifest, folder.samples()))
-    findings = write_report(tables, out)
+        tables.append(RunTables(str(manifest.get("name", path.name)), manifest, folder.samples(), folder.rates()))
+    findings = write_report(tables, out, denominator=denominator)
     return Written(out, tuple(finding.text for finding in findings))
