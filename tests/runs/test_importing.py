@@ -65,7 +65,7 @@ def test_the_manifest_says_what_was_read_and_how(tmp_path: Path) -> None:
     assert manifest["settings"]["constants"] == {"scale": "relative", "split": "select"}
     assert manifest["sources"][0]["file"] == "r.csv"
     assert len(manifest["sources"][0]["sha256"]) == 64
-    assert manifest["behaviors"] == [{"name": "b", "n_select": 3, "n_test": 0, "scoring": "choice"}]
+    assert manifest["behaviors"] == [{"name": "b", "is_choice": True, "n_select": 3, "n_test": 0, "scoring": "choice"}]
     assert manifest["vectors"] == []
 
 

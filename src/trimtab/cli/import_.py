@@ -58,8 +58,14 @@ def command(
     imported = import_results(foreign, out)
     samples = imported.samples
     prompts = samples.groupby("behavior")["prompt_id"].nunique().sum()
+    models, behaviors = samples["model"].nunique(), samples["behavior"].nunique()
     click.echo(
-        f"{len(samples):,} scores of {samples['model'].nunique()} models, {samples['behavior'].nunique()} behaviors "
-        f"and {prompts:,} prompts" + (f", {len(imported.rates):,} rates" if imported.rates is not None else "")
+        f"{len(samples):,} scores of {_counted(models, 'model')}, {_counted(behaviors, 'behavior')} and "
+        + _counted(prompts, "prompt")
+        + ("" if imported.rates is None else f"; {_counted(len(imported.rates), 'rate')}")
     )
     click.echo(f"run: {imported.path}\nnext: trimtab report {imported.path} -o {imported.path / 'report.html'}")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -162,6 +162,7 @@ def _behavior_entry(name: str, rows: pd.DataFrame) -> dict[str, Any]:
     prompts = rows.groupby("split")["prompt_id"].nunique()
     return {
         "name": name,
+        "is_choice": bool((rows["scoring"] == "choice").any()),
         "n_select": int(prompts.get("select", 0)),
         "n_test": int(prompts.get("test", 0)),
         "scoring": ", ".join(rows["scoring"].unique()),
