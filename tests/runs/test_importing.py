@@ -289,6 +289,11 @@ def test_layer_sets_are_kept_and_checked(tmp_path: Path, refusal) -> None:
     assert samples["layers"].tolist() == ["9+10"]
 
 
+def test_a_layer_has_one_depth(tmp_path: Path, refusal) -> None:
+    file = write(tmp_path, "m,b,9,1,p1,1,0.5", "m,b,9,-1,p1,1,0.4", header=f"{HEADER},depth")
+    assert "r.csv:3: depth 0.4, but layer 9 has depth 0.5 on a row above" in refusal(file)
+
+
 RATES = "model,behavior,layer,minus,zero,plus,valid"
 
 

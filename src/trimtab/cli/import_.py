@@ -57,13 +57,10 @@ def command(
     foreign = Foreign(results, mapping, labels, given, models, rates, rates_map, rates_strength)
     imported = import_results(foreign, out)
     samples = imported.samples
-    prompts = samples.groupby("behavior")["prompt_id"].nunique().sum()
-    models, behaviors = samples["model"].nunique(), samples["behavior"].nunique()
-    click.echo(
-        f"{len(samples):,} scores of {_counted(models, 'model')}, {_counted(behaviors, 'behavior')} and "
-        + _counted(prompts, "prompt")
-        + ("" if imported.rates is None else f"; {_counted(len(imported.rates), 'rate')}")
-    )
+    counts = [_counted(samples[name].nunique(), name) for name in ("model", "behavior")]
+    prompts = _counted(int(samples.groupby("behavior")["prompt_id"].nunique().sum()), "prompt")
+    extra = "" if imported.rates is None else f"; {_counted(len(imported.rates), 'rate')}"
+    click.echo(f"{len(samples):,} scores of {', '.join(counts)} and {prompts}{extra}")
     click.echo(f"run: {imported.path}\nnext: trimtab report {imported.path} -o {imported.path / 'report.html'}")
 
 

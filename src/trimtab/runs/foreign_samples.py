@@ -139,6 +139,11 @@ def _depths(table: ForeignTable, samples: pd.DataFrame, n_layers: Mapping[str, i
     given = table.numbers("depth")
     steered = (samples["strength"] != 0).to_numpy()
     table.refuse(steered & ~((given > 0) & (given <= 1)), lambda i: f"depth {given[i]:g} is not above 0 and up to 1")
+    first = pd.Series(given).groupby([samples["model"], samples["layers"]]).transform("first").to_numpy(float)
+    table.refuse(
+        steered & (given != first),
+        lambda i: f"depth {given[i]:g}, but layer {samples['layers'][i]} has depth {first[i]:g} on a row above",
+    )
     return given
 
 
