@@ -90,7 +90,8 @@ def _order(table: pd.DataFrame) -> Iterator[str]:
     names = _names(table)
     first, second, last = rows[0], rows[1], rows[-1]
     unit = UNITS.get(str(first["scoring"]), "")
-    text = f"{names[_key(first)]} moves most in score units: mean delta {_interval(first, 'delta')} {unit}"
+    lead = "Each over its own behaviors, " if (table["missing"] != "").any() else ""
+    text = f"{lead}{names[_key(first)]} moves most in score units: mean delta {_interval(first, 'delta')} {unit}"
     text += f" over {_behaviors(first)}; {names[_key(last)]} least: {_interval(last, 'delta')}."
     if second["delta_high"] >= first["delta_low"]:
         text += f" The interval of {names[_key(second)]} reaches into that of the first."
@@ -103,13 +104,13 @@ def _order(table: pd.DataFrame) -> Iterator[str]:
     moved = known[known["rank_change"] != 0]
     if moved.empty:
         yield (
-            f"The order of the {len(known)} models stays the same once each is divided by its own spread; "
-            f"{names[_key(top)]} leads with {said}."
+            "The order stays the same once each is divided by its own spread; "
+            f"{names[_key(top)]} leads there with {said}."
         )
         return
     jump = records(moved.loc[[moved["rank_change"].abs().idxmax()]])[0]
     yield (
-        f"Divided by each model’s own spread, the order changes for {len(moved)} of {len(known)} models: "
+        f"Divided by its own spread each, the order changes for {len(moved)} of {len(known)}: "
         f"{names[_key(top)]} leads with {said}, and {names[_key(jump)]} goes from place "
         f"{int(jump['rank_delta'])} to {int(jump['rank_glass'])}."
     )
@@ -192,7 +193,7 @@ def _strongest(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _unsettled(row: dict[str, Any], cell: dict[str, Any], best: pd.DataFrame) -> Iterator[str]:
-    if not cell["moved"]:
+    if not cell["moved"] or cell["delta"] < 0:
         return
     about = subject(row, best)
     if row["same_layer"] < UNSETTLED:

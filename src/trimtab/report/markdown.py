@@ -9,7 +9,7 @@ from trimtab.analysis import Finding
 from trimtab.report.page import Page, Section
 from trimtab.report.tables import Table
 
-MOST_ROWS = 100
+MOST_ROWS = 40
 """Rows of a table; the CSV file has all of them."""
 HEADINGS = {
     "comparison": "Across models", "effect": "What moved", "negative": "What did not", "caution": "Reasons for caution",

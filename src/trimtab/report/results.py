@@ -93,7 +93,9 @@ def condensed(said: Sequence[analysis.Finding]) -> list[analysis.Finding]:
         if finding.kind != "caution" or len(subjects) <= ALIKE:
             kept.append(finding)
         elif subject == subjects[0]:
-            kept.append(analysis.Finding("caution", f"{len(subjects)} times: {text} ({', '.join(subjects)})"))
+            more = f" and {len(subjects) - ALIKE} more" if len(subjects) > 2 * ALIKE else ""
+            names = ", ".join(subjects[:ALIKE] if more else subjects)
+            kept.append(analysis.Finding("caution", f"{names}{more}: {text}"))
     return kept
 
 

@@ -30,7 +30,8 @@ def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
         *_vector_sections(runs, results),
     ]
     kept = [replace(s, tables=[table for table in s.tables if table.rows]) for s in every]
-    return [replace(s, charts=unique(s.charts)) for s in kept if s.charts or s.tables]
+    shown = [s for s in kept if s.charts or s.tables]
+    return [replace(s, charts=unique(s.charts), small=s.small and len(s.charts) > 1) for s in shown]
 
 
 def _effect_sections(results: Results, measure: Measure) -> list[Section]:
@@ -38,7 +39,7 @@ def _effect_sections(results: Results, measure: Measure) -> list[Section]:
     curves = charts.layer_curves(effects, best, measure)
     violins = charts.score_violins(results.samples, best)
     return [
-        Section("scores", "Scores by strength at the best layer", words.VIOLIN, violins, small=len(violins) > 1),
+        Section("scores", "Scores by strength at the best layer", words.VIOLIN, violins, small=True),
         Section(
             "heatmap",
             "Effect by model and behavior",

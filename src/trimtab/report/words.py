@@ -21,8 +21,8 @@ VIOLIN = (
 STRENGTH = "One line for each strength, on the prompts that are reported."
 NORMALISED = (
     "The same curves, each scaled to 0–1 between its least and its largest value: where in its depth each model is "
-    "steered best, whatever the size of the effect. Only behaviors that moved in the wanted direction are drawn. The style of a line "
-    "is the group of the model."
+    "steered best, whatever the size of the effect. Only behaviors that moved in the wanted direction are drawn. The "
+    "style of a line is the group of the model."
 )
 LAYERS = "The effect after each layer, blue in the wanted direction and orange against it. A diamond marks the best."
 BEST = (

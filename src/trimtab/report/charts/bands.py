@@ -139,7 +139,9 @@ def _banded(
     placed = [{**row, "place": bands.index(row["behavior"]) + 1 - 0.74 * row["value"]} for row in rows]
     heads = [{"behavior": name, "head": index} for index, name in enumerate(bands)]
     x = alt.X("depth:Q", title="depth (share of the layers passed)", scale=alt.Scale(domain=[0, 1]), axis=DEPTH_AXIS)
-    down = alt.Axis(values=list(range(1, len(bands) + 1)), labels=False, ticks=False, grid=True, title=None)
+    down = alt.Axis(
+        values=list(range(1, len(bands) + 1)), labels=False, tickCount=len(bands), ticks=False, grid=True, title=None
+    )
     y = alt.Y("place:Q", scale=alt.Scale(domain=[len(bands), 0], nice=False), axis=down)
     colour = alt.Color("series:N", scale=colours(names, everything), legend=legend(names))
     line = alt.Chart(source()).transform_filter("isValid(datum.place)").mark_line(strokeWidth=1.8)

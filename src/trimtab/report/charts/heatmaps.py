@@ -86,7 +86,7 @@ def layer_heatmaps(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) 
     return charts
 
 
-def wrapped(name: str, width: int = 17) -> list[str]:
+def wrapped(name: str, width: int = 20) -> list[str]:
     """A name in lines of about this width, broken after hyphens, slashes and spaces."""
     lines = [""]
     for part in name.replace("-", "-\0").replace("/", "/\0").replace(" ", " \0").split("\0"):

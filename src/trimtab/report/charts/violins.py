@@ -136,7 +136,15 @@ def outline(values: Array) -> tuple[Array, Array]:
 def _chart(labels: list[str], alphas: list[float], score: str, title: str) -> Layered:
     texts = "[" + ", ".join(f"'{label}'" for label in labels) + "][datum.value]"
     places = [place for place, label in enumerate(labels) if label]
-    axis = alt.Axis(values=places, labelExpr=texts, labelOverlap=False, ticks=False, grid=False, titleFontSize=11)
+    axis = alt.Axis(
+        values=places,
+        labelExpr=texts,
+        labelOverlap=False,
+        tickCount=len(labels),
+        ticks=False,
+        grid=False,
+        titleFontSize=11,
+    )
     down = alt.Scale(domain=[len(labels) - 0.4, -0.6], nice=False)
     across = alt.Axis(tickCount=6, grid=True, domain=False)
     x = alt.X("x:Q", title=score, scale=alt.Scale(zero=False), axis=across)
