@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
+from report.study import wide_study
 from synthetic import NOISE, PEAKED, synthetic_manifest, synthetic_samples
-from trimtab.report import RunTables
+from trimtab.report import RunTables, write_report
 
 
 @pytest.fixture(scope="session")
@@ -9,3 +12,25 @@ def demo() -> RunTables:
     """A run with one behavior that peaks at mid-depth and one that is pure noise."""
     samples = synthetic_samples({PEAKED: 1.6, NOISE: 0.0})
     return RunTables("demo", synthetic_manifest(samples), samples)
+
+
+@pytest.fixture(scope="session")
+def wide() -> RunTables:
+    """Six models, in two groups and one with experts, on six behaviors, with answers read from their text."""
+    return wide_study(10)
+
+
+@pytest.fixture(scope="session")
+def demo_page(demo, tmp_path_factory) -> Path:
+    """The report of the demo."""
+    page = tmp_path_factory.mktemp("demo") / "report.html"
+    write_report([demo], page)
+    return page
+
+
+@pytest.fixture(scope="session")
+def wide_page(wide, tmp_path_factory) -> Path:
+    """The report of the wide study."""
+    page = tmp_path_factory.mktemp("wide") / "report.html"
+    write_report([wide], page)
+    return page

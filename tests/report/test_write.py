@@ -37,10 +37,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(demo, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    write_report([demo], folder / "report.html")
-    return folder
+def written(demo_page) -> Path:
+    return demo_page.parent
 
 
 @pytest.fixture(scope="module")
