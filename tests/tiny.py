@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from trimtab.models import Backbone, EncodedPair, wrap
+from trimtab.vectors import Provenance, SteeringVector
 
 torch.set_num_threads(1)  # threads only get in each other's way at this size
 
@@ -176,3 +177,20 @@ def random_directions(backbone: Backbone, seed: int = 0) -> Tensor:
     """[n_layers, d_model], norms near those of the residual stream."""
     source = torch.Generator().manual_seed(seed)
     return torch.randn(backbone.facts.layers, backbone.facts.width, generator=source)
+
+
+def vector_for(backbone: Backbone, *, fingerprint: str | None = None, layers: int = 4) -> SteeringVector:
+    """A vector in random directions, as if taken from this model."""
+    made = Provenance(
+        model=backbone.name,
+        fingerprint=fingerprint or backbone.fingerprint,
+        behavior="kind",
+        pairs_hash="",
+        pairs=2,
+        method="mean",
+        token_position="last",
+        form="text",
+        balance="none",
+        template_hash="",
+    )
+    return SteeringVector(random_directions(backbone)[:layers], torch.ones(layers), made)

@@ -11,7 +11,7 @@ import torch
 import oracle
 from sweeps import make_cells, with_budget
 from tiny import random_directions, random_pairs
-from trimtab.engines import TransformersEngine
+from trimtab.engines import Request, TransformersEngine
 from trimtab.engines.batches import Query, pad
 from trimtab.models import Backbone, encode
 from trimtab.steering import Intervention, Positions, steered
@@ -51,6 +51,17 @@ def before_end(tokens: list[int]) -> list[int]:
 
 def by_hand(backbone: Backbone, prompt: Sequence[int], intervention: Intervention | None) -> list[int]:
     return before_end(oracle.greedy(backbone, prompt, intervention, NEW_TOKENS, stop=END))
+
+
+def said(
+    engine: TransformersEngine, texts: Sequence[str], cells: Sequence[Intervention | None], **options: Any
+) -> list[str]:
+    requests = [
+        Request(tuple(encode(engine.backbone.tokenizer, t)), c, NEW_TOKENS, **options)
+        for t, c in zip(texts, cells, strict=True)
+    ]
+    replies = dict(engine.generate(requests))
+    return [replies[i].text for i in range(len(texts))]
 
 
 def push_at(backbone: Backbone, positions: Positions, layers: Sequence[int] = (1, 3)) -> Intervention:
@@ -98,7 +109,7 @@ def test_prompt_lengths_may_be_given(llama: Backbone) -> None:
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_engine_answers_equal_the_slow_loop_row_by_row(llama: Backbone, positions: Positions) -> None:
     cells = [push_at(llama, positions), None, push_at(llama, positions, [0]), push_at(llama, positions, [2])]
-    answers = TransformersEngine(llama).generate(TEXTS, cells, NEW_TOKENS)
+    answers = said(TransformersEngine(llama), TEXTS, cells)
     for text, cell, answer in zip(TEXTS, cells, answers, strict=True):
         tokens = by_hand(llama, encode(llama.tokenizer, text), cell)
         assert answer == llama.tokenizer.decode(tokens, skip_special_tokens=True).strip()
@@ -107,36 +118,36 @@ def test_engine_answers_equal_the_slow_loop_row_by_row(llama: Backbone, position
 @pytest.mark.parametrize("tokens", [1, 60, 1 << 20])
 def test_any_budget_gives_the_same_answers_in_the_order_of_the_prompts(llama: Backbone, tokens: int) -> None:
     cells = make_cells(llama)[:4]
-    expected = [TransformersEngine(llama).generate([t], [c], NEW_TOKENS)[0] for t, c in zip(TEXTS, cells, strict=True)]
-    assert with_budget(llama, tokens=tokens).generate(TEXTS, cells, NEW_TOKENS) == expected
+    expected = [said(TransformersEngine(llama), [t], [c])[0] for t, c in zip(TEXTS, cells, strict=True)]
+    assert said(with_budget(llama, tokens=tokens), TEXTS, cells) == expected
 
 
 def test_no_prompts_no_answers(llama: Backbone) -> None:
-    assert TransformersEngine(llama).generate([], [], NEW_TOKENS) == []
+    assert said(TransformersEngine(llama), [], []) == []
 
 
 def test_an_unsteered_request_after_a_steered_one_is_clean(backbone: Backbone) -> None:
     engine = TransformersEngine(backbone)
-    before = engine.generate(TEXTS, [None] * 4, NEW_TOKENS)
-    engine.generate(TEXTS, [push_at(backbone, "all")] * 4, NEW_TOKENS)
-    assert engine.generate(TEXTS, [None] * 4, NEW_TOKENS) == before
+    before = said(engine, TEXTS, [None] * 4)
+    said(engine, TEXTS, [push_at(backbone, "all")] * 4)
+    assert said(engine, TEXTS, [None] * 4) == before
 
 
 @pytest.mark.parametrize("use_cache", [True, False], ids=["cache", "no cache"])
 def test_one_context_may_hold_several_generations(llama: Backbone, use_cache: bool) -> None:
     """The prompt is that of each generation, not that of the first."""
-    cell, prompts, said = push_at(llama, "after_prompt"), (PROMPTS[3], PROMPTS[0], PROMPTS[0], PROMPTS[2]), []
+    cell, prompts, answers = push_at(llama, "after_prompt"), (PROMPTS[3], PROMPTS[0], PROMPTS[0], PROMPTS[2]), []
     options = {"max_new_tokens": NEW_TOKENS, "do_sample": False, "pad_token_id": 0, "use_cache": use_cache}
     with steered(llama, [cell]):
         for prompt in prompts:
             output = llama.model.generate(torch.tensor([prompt]), **options)
-            said.append(before_end(output[0, len(prompt) :].tolist()))
-    assert said == [by_hand(llama, prompt, cell) for prompt in prompts]
+            answers.append(before_end(output[0, len(prompt) :].tolist()))
+    assert answers == [by_hand(llama, prompt, cell) for prompt in prompts]
 
 
 def test_answers_are_greedy_whatever_the_model_came_with(llama: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = TransformersEngine(llama)
-    expected = engine.generate(TEXTS, [None] * 4, NEW_TOKENS)
+    expected = said(engine, TEXTS, [None] * 4)
     for name, value in {"do_sample": True, "temperature": 3.0, "repetition_penalty": 5.0, "top_k": 3}.items():
         monkeypatch.setattr(llama.model.generation_config, name, value)
-    assert engine.generate(TEXTS, [None] * 4, NEW_TOKENS) == expected
+    assert said(engine, TEXTS, [None] * 4) == expected

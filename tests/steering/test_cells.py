@@ -5,27 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiny import random_directions
+from tiny import vector_for
 from trimtab.errors import SettingError, TrimtabWarning, VectorError
 from trimtab.models import Backbone
 from trimtab.steering import at, require_fit
-from trimtab.vectors import Provenance, SteeringVector
-
-
-def vector_for(backbone: Backbone, *, fingerprint: str | None = None, layers: int = 4) -> SteeringVector:
-    made = Provenance(
-        model=backbone.name,
-        fingerprint=fingerprint or backbone.fingerprint,
-        behavior="kind",
-        pairs_hash="",
-        pairs=2,
-        method="mean",
-        token_position="last",
-        form="text",
-        balance="none",
-        template_hash="",
-    )
-    return SteeringVector(random_directions(backbone)[:layers], torch.ones(layers), made)
 
 
 def test_a_setting_picks_the_directions_of_its_layers(llama: Backbone) -> None:

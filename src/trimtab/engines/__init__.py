@@ -3,6 +3,18 @@
 from trimtab.engines.base import Captured, Engine, Scored
 from trimtab.engines.model import Model, load
 from trimtab.engines.queries import Scoring
+from trimtab.engines.requests import Reply, Request, Sampling
 from trimtab.engines.transformers_engine import TransformersEngine
 
-__all__ = ["Captured", "Engine", "Model", "Scored", "Scoring", "TransformersEngine", "load"]
+__all__ = [
+    "Captured",
+    "Engine",
+    "Model",
+    "Reply",
+    "Request",
+    "Sampling",
+    "Scored",
+    "Scoring",
+    "TransformersEngine",
+    "load",
+]

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from trimtab.engines.queries import Scoring
+from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.models import EncodedPair, TokenPosition
 from trimtab.steering import Intervention
 
@@ -59,8 +60,10 @@ class Engine(Protocol):
         """Stream the scores of every pair in every cell, leaving out batches whose pairs are all in `done`."""
         ...
 
-    def generate(
-        self, prompts: Sequence[str], interventions: Sequence[Intervention | None], max_new_tokens: int
-    ) -> list[str]:
-        """Answers to rendered prompts, greedy, each under its own intervention."""
+    def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        """Continue texts, each under its own intervention; yield (request, what is written of it) token by token."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Continue texts and yield (request, reply) as they are finished."""
         ...

@@ -62,6 +62,8 @@ class Batch:
     read_rows: Tensor
     read_columns: Tensor
     """Where the wanted states are, one entry for each read of each query, in order."""
+    key_columns: tuple[NDArray[np.int64], ...] = ()
+    """For each row of a packed batch: where the keys of its tree's nodes stand, head and beginning counted."""
 
     @property
     def rows(self) -> int:
@@ -75,6 +77,8 @@ class Packed:
 
     beginning: Batch | None
     present: Batch
+    paths: tuple[tuple[int, NDArray[np.int64]], ...] = ()
+    """For each sequence of each query: its row, and where the keys of its tokens stand, the head's first."""
 
 
 def pack(
@@ -97,7 +101,7 @@ def pack(
         recurring: fill rows up to one of few widths. A staircase has a matrix product of another shape at every step,
             and kernels that are compiled for each shape should meet the same ones in the next batch.
     """
-    trees, reads = _grow(queries, len(head), marks, row_tokens)
+    trees, reads, paths = _grow(queries, len(head), marks, row_tokens)
     wanted: list[list[int]] = [[] for _ in trees]
     for row, node in reads:
         wanted[row].append(node)
@@ -109,14 +113,19 @@ def pack(
     past = [~chosen for chosen in live]
     has_past = any(bool(chosen.any()) for chosen in past)
     beginning = _lay_out(trees, past, nothing, len(head), [], recurring) if has_past else None
-    return Packed(beginning, _lay_out(trees, live, past, len(head), reads, recurring))
+    present = _lay_out(trees, live, past, len(head), reads, recurring)
+    first = np.arange(len(head))
+    spans = tuple((row, np.concatenate([first, present.key_columns[row][nodes]])) for row, nodes in paths)
+    return Packed(beginning, present, spans)
 
 
 def _grow(
     queries: Sequence[Query], head_length: int, marks: Marks, row_tokens: int
-) -> tuple[list[TokenTree], list[tuple[int, int]]]:
+) -> tuple[list[TokenTree], list[tuple[int, int]], list[tuple[int, list[int]]]]:
+    """The trees; (row, node) of each read; (row, nodes) of each sequence."""
     trees: list[TokenTree] = []
     reads: list[tuple[int, int]] = []
+    nodes: list[tuple[int, list[int]]] = []
     for query in queries:
         if not trees or len(trees[-1]) >= row_tokens:
             trees.append(TokenTree(head_length))
@@ -124,7 +133,8 @@ def _grow(
             trees[-1].add(s[head_length:], marks(len(s), query.prompt_length)[head_length:]) for s in query.sequences
         ]
         reads += [(len(trees) - 1, paths[s][index - head_length]) for s, index in query.reads]
-    return trees, reads
+        nodes += [(len(trees) - 1, path) for path in paths]
+    return trees, reads, nodes
 
 
 def _lay_out(
@@ -146,7 +156,7 @@ def _lay_out(
     key_positions = np.zeros((rows, head + before + width), np.int64)
     key_positions[:, :head] = np.arange(head)
     sees[:, np.arange(width), head + before + np.arange(width)] = True  # padding sees itself: no empty softmax
-    column = []
+    column, keys = [], []
     for row, (tree, now, then) in enumerate(zip(trees, chosen, past, strict=True)):
         n, p = int(now.sum()), int(then.sum())
         depths, ancestry = np.array(tree.depths), tree.ancestry()[now]
@@ -158,6 +168,7 @@ def _lay_out(
         key_positions[row, head : head + p] = depths[then]
         key_positions[row, head + before : head + before + n] = depths[now]
         column.append(np.cumsum(now) - 1)
+        keys.append(np.where(now, head + before + np.cumsum(now) - 1, head + np.cumsum(then) - 1))
     distance = positions[:, :, None] - key_positions[:, None, :]
     return Batch(
         ids=torch.from_numpy(ids),
@@ -167,6 +178,7 @@ def _lay_out(
         padding=None,
         read_rows=torch.tensor([row for row, _ in reads], dtype=torch.long),
         read_columns=torch.tensor([int(column[row][node]) for row, node in reads], dtype=torch.long),
+        key_columns=tuple(keys),
     )
 
 

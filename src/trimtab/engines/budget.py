@@ -13,6 +13,8 @@ CPU_TOKENS = 1024
 CPU_ROW_TOKENS = 96
 """Tokens of one packed row: attention reads every key of its row, so long rows cost more than they share."""
 CPU_BYTES = 1 << 30
+CPU_ROWS = 64
+"""Rows that are written at once: enough to read the weights seldom, see bench/README.md."""
 NUMBERS_PER_WIDTH = 16
 """Numbers a token holds at once, in widths of the residual stream: the stream, its norm, queries, keys, values,
 attention output and a gated MLP."""
@@ -28,6 +30,10 @@ class Budget:
     """Tokens at the tallest step that memory allows."""
     row_tokens: int
     """Tokens after which a packed row is closed."""
+    rows: int
+    """Texts that are written side by side."""
+    cache_bytes: int
+    """What their keys and values may take."""
     recurring: bool
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
 
@@ -38,5 +44,6 @@ def budget_for(facts: Facts, device: torch.device, dtype: torch.dtype, memory_by
         memory_bytes = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_BYTES
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
     if device.type == "cpu":
-        return Budget(min(CPU_TOKENS, ceiling), ceiling, CPU_ROW_TOKENS, recurring=dtype != torch.float32)
-    return Budget(min(1 << 17, ceiling), ceiling, 512, recurring=True)
+        tokens = min(CPU_TOKENS, ceiling)
+        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, recurring=dtype != torch.float32)
+    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, recurring=True)

@@ -17,20 +17,30 @@ from trimtab.models import Backbone, hidden_of
 from trimtab.steering import Intervention
 
 
-def run(backbone: Backbone, batch: Batch, beginning: Beginning | None, *, record: bool = False) -> Beginning | None:
-    """Run the decoder over a batch; hooks see what they came for. Returns what was recorded, if asked."""
+def run(
+    backbone: Backbone, batch: Batch, beginning: Beginning | None, *, record: bool = False, cache: Any = None
+) -> Beginning | None:
+    """Run the decoder over a batch; hooks see what they came for. Returns what was recorded, if asked.
+
+    Args:
+        backbone: the model.
+        batch: the rows.
+        beginning: what has been run before, for all rows or cells.
+        record: whether to keep keys and values.
+        cache: a cache of the caller's own instead.
+    """
     config = backbone.model.config.get_text_config()
     device = backbone.device
     inputs: dict[str, Any] = {"input_ids": batch.ids.to(device), "position_ids": batch.positions.to(device)}
-    cache = None
     if batch.visibility is not None:
         inputs["attention_mask"] = attention_mask(config, batch.visibility, backbone.dtype, device)
     elif batch.padding is not None and not bool(batch.padding.all()):
         inputs["attention_mask"] = batch.padding.to(device)
-    if record or (beginning is not None and beginning.length):
-        cache = SharedCache(beginning, base_rows=batch.rows, record=record)
+    shared = None
+    if cache is None and (record or (beginning is not None and beginning.length)):
+        cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
     backbone.anatomy.decoder(**inputs, past_key_values=cache, use_cache=cache is not None)
-    return cache.recorded if cache is not None else None
+    return shared.recorded if shared is not None else None
 
 
 def climb(
@@ -71,7 +81,7 @@ def read_every_layer(backbone: Backbone, batch: Batch, beginning: Beginning | No
     return torch.stack(states, dim=1)
 
 
-def read_last_layer(backbone: Backbone, batch: Batch, steering: Any = None) -> Tensor:
+def read_last_layer(backbone: Backbone, batch: Batch, steering: Any = None, cache: Any = None) -> Tensor:
     """States of the wanted tokens behind the last layer, [reads, d_model], under an optional steering context."""
     kept: list[Tensor] = []
 
@@ -83,7 +93,7 @@ def read_last_layer(backbone: Backbone, batch: Batch, steering: Any = None) -> T
         # Registered inside the context, so that it sees what steering at the last layer did.
         handle = backbone.anatomy.layers[-1].register_forward_hook(keep)
         try:
-            run(backbone, batch, None)
+            run(backbone, batch, None, cache=cache)
         finally:
             handle.remove()
     return kept[0]

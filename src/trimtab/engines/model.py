@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import reduce
 
 import torch
 
 from trimtab.data import Form, Message, Pair
 from trimtab.engines.base import Captured, Scored
 from trimtab.engines.queries import Scoring
+from trimtab.engines.requests import Reply, Request, Sampling
 from trimtab.engines.transformers_engine import TransformersEngine
 from trimtab.errors import SettingError
 from trimtab.models import (
@@ -19,13 +22,17 @@ from trimtab.models import (
     EncodedPair,
     Facts,
     TokenPosition,
+    encode,
     encode_pair,
     load_backbone,
     render_prompt,
     template_hash,
 )
-from trimtab.steering import Intervention, Positions, Scale, at, require_fit, steered
+from trimtab.steering import Intervention, Positions, Scale, Steering, at, require_fit, steered
 from trimtab.vectors import SteeringVector
+
+Prompt = str | Sequence[Message]
+"""A message, or a conversation."""
 
 
 def load(
@@ -62,7 +69,7 @@ class Model:
         self.name = backbone.name
         self.fingerprint = backbone.fingerprint
         self.template_hash = template_hash(backbone.tokenizer)
-        self._steering = 0
+        self._steering: list[tuple[Intervention, Steering]] = []
 
     def __repr__(self) -> str:
         """Name, size, place."""
@@ -92,7 +99,8 @@ class Model:
             vector: from `trimtab.extract` or a file.
             layer: behind which decoder layer to push, or several.
             strength: α.
-            scale: `raw`: h + α·v. `relative`: h + α·‖h‖·v̂.
+            scale: what α means: `raw`: h + α·v; `relative`: h + α·‖h‖·v̂; or `rotate`, `project_out`, `clamp`; see
+                `trimtab.steering.pushes`.
             positions: `all`, `after_prompt`, `prompt` or `generated`.
             first_token: whether to push the first token, the attention sink, too.
 
@@ -102,29 +110,91 @@ class Model:
         """
         require_fit(vector, self.backbone)
         intervention = at(vector, layer, strength, scale=scale, positions=positions, first_token=first_token)
-        with steered(self.backbone, [intervention]):
-            self._steering += 1
+        with steered(self.backbone, [intervention]) as context:
+            self._steering.append((intervention, context))
             try:
                 yield self
             finally:
-                self._steering -= 1
+                self._steering.remove((intervention, context))
 
-    def chat(self, message: str | Sequence[Message], *, max_new_tokens: int = 128) -> str:
+    def chat(self, message: Prompt, *, max_new_tokens: int = 128) -> str:
         """One greedy answer to a message or a conversation, thinking off."""
         return self.generate([message], max_new_tokens=max_new_tokens)[0]
 
     def generate(
         self,
-        prompts: Sequence[str | Sequence[Message]],
+        prompts: Sequence[Prompt],
         *,
         interventions: Sequence[Intervention | None] | None = None,
         max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        stop: Callable[[str], bool] | None = None,
     ) -> list[str]:
-        """Greedy answers to several prompts, each under its own intervention if given."""
+        """Answers to several prompts, written side by side, each under its own intervention if given.
+
+        Args:
+            prompts: messages, or conversations.
+            interventions: from `trimtab.at`, one for each prompt; None leaves a prompt alone. They come on top of a
+                `steer` context.
+            max_new_tokens: of each answer.
+            temperature: 0 takes the likeliest token each time.
+            top_p: draw from the likeliest tokens that have this probability together.
+            seed: prompt i draws with seed + i, whatever else is in the batch.
+            stop: asked after each token whether the answer so far is enough.
+
+        Raises:
+            SettingError: for settings that cannot be meant, or another number of interventions than prompts.
+        """
         if interventions is not None and len(interventions) != len(prompts):
             raise SettingError(f"{len(prompts)} prompts need as many interventions, not {len(interventions)}")
-        rendered = [render_prompt(self.backbone.tokenizer, prompt) for prompt in prompts]
-        return self.engine.generate(rendered, interventions or [None] * len(rendered), max_new_tokens)
+        cells = interventions or [None] * len(prompts)
+        requests = [
+            Request(
+                prompt=self.tokens(prompt),
+                intervention=intervention,
+                max_new_tokens=max_new_tokens,
+                sampling=Sampling(seed + i, temperature, top_p) if temperature else None,
+                stop=stop,
+            )
+            for i, (prompt, intervention) in enumerate(zip(prompts, cells, strict=True))
+        ]
+        replies = dict(self.replies(requests))
+        return [replies[i].text for i in range(len(prompts))]
+
+    def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Write texts side by side and yield (request, reply) as they are finished; see `Request`."""
+        with self._steered_by_row(requests) as steered_requests:
+            yield from self.engine.generate(steered_requests)
+
+    def stream(self, message: Prompt, *, max_new_tokens: int = 128) -> Iterator[str]:
+        """One greedy answer, piece by piece as it is written."""
+        told = ""
+        with self._steered_by_row([Request(self.tokens(message), None, max_new_tokens)]) as requests:
+            for _, writing in self.engine.write(requests):
+                text = writing.text
+                if not text.endswith("\ufffd"):  # half of a character: its other bytes are still to come
+                    yield text[len(told) :]
+                    told = text
+
+    def tokens(self, prompt: Prompt) -> tuple[int, ...]:
+        """A message or a conversation as the model is asked it, thinking off."""
+        return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, prompt)))
+
+    @contextmanager
+    def _steered_by_row(self, requests: Sequence[Request]) -> Iterator[list[Request]]:
+        """Requests that carry what `steer` contexts ask for; their hooks rest meanwhile."""
+        with ExitStack() as stack:
+            for _, context in self._steering:
+                stack.enter_context(context.paused())
+            # The same intervention stays one object: the engine runs equal ones together.
+            combined = {id(r.intervention): self._with_contexts(r.intervention) for r in requests}
+            yield [replace(r, intervention=combined[id(r.intervention)]) for r in requests]
+
+    def _with_contexts(self, own: Intervention | None) -> Intervention | None:
+        every = [intervention for intervention, _ in self._steering] + ([own] if own is not None else [])
+        return reduce(Intervention.and_also, every) if every else None
 
     def encode(self, pairs: Sequence[Pair], form: Form) -> list[EncodedPair]:
         """Tokenize pairs as the model is asked them."""

@@ -10,29 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trimtab.engines import padded_writing, writing
 from trimtab.engines.base import Captured, Scored
 from trimtab.engines.batches import Marks, Packed, Query, pack, pad
 from trimtab.engines.budget import Budget, budget_for
 from trimtab.engines.forward import climb, read_every_layer, read_last_layer, run
 from trimtab.engines.masks import has_only_attention
+from trimtab.engines.openings import Opening
 from trimtab.engines.queries import Scoring, capture_query, read_scores, score_query
-from trimtab.engines.schedule import filled, marks_of, require_reach, schedule, unmarked
+from trimtab.engines.requests import Reply, Request, Writing
+from trimtab.engines.schedule import marks_of, require_reach, schedule, unmarked
 from trimtab.engines.shared_cache import Beginning
 from trimtab.engines.sharing import sharing_is_exact
-from trimtab.models import Backbone, EncodedPair, TokenPosition, encode
+from trimtab.models import Backbone, EncodedPair, TokenPosition
 from trimtab.steering import Intervention, check_layers, steered
 
 _PLAIN_ROWS = 8
-_GREEDY: dict[str, Any] = {
-    "do_sample": False,
-    "num_beams": 1,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": 50,
-}
-"""What a model's own generation settings must not change; the last three are without effect, and without warnings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +81,7 @@ class TransformersEngine:
             queries = [score_query(pair, scoring) for pair in some]
             rows = [(c, q.prompt_length) for c, q in zip(cells, queries, strict=True) for _ in q.sequences]
             steering = steered(self.backbone, [c for c, _ in rows], [n for _, n in rows])
-            states = read_last_layer(self.backbone, pad(queries, unmarked, self._pad_token), steering)
+            states = read_last_layer(self.backbone, pad(queries, unmarked, self.pad_token), steering)
             scores.append(read_scores(self.backbone, some, states[None], scoring)[0])
         return torch.cat(scores) if scores else torch.zeros(0)
 
@@ -122,57 +115,80 @@ class TransformersEngine:
             if all(index in done for index in chosen):
                 continue
             some = [queries[i] for i in chosen]
-            states = [self._climb_group(some, marks, g, h) for g, h in zip(groups, heads, strict=True)]
+            states = [self._climb(some, marks, g, h)[0] for g, h in zip(groups, heads, strict=True)]
             steps = torch.cat([states[0], *(block[1:] for block in states[1:])])
             yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], steps, scoring))
 
-    @torch.no_grad()
-    def generate(
-        self, prompts: Sequence[str], interventions: Sequence[Intervention | None], max_new_tokens: int = 128
-    ) -> list[str]:
-        """Answers to rendered prompts, greedy, each under its own intervention."""
-        tokens = [tuple(encode(self.backbone.tokenizer, prompt)) for prompt in prompts]
-        texts = [""] * len(prompts)
-        for chosen in filled([len(t) + max_new_tokens for t in tokens], self.budget.tokens):
-            answers = self._continue([tokens[i] for i in chosen], [interventions[i] for i in chosen], max_new_tokens)
-            for index, answer in zip(chosen, answers, strict=True):
-                texts[index] = self.backbone.tokenizer.decode(answer, skip_special_tokens=True).strip()
+    def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.
+
+        Closing the iterator stops the work.
+        """
+        check_layers([r.intervention for r in requests], self.backbone.facts.layers)
+        if not requests:
+            return iter(())
+        texts: Iterator[tuple[int, Writing]] = self._writer.write(self, requests)
         return texts
 
-    def _continue(
-        self, prompts: Sequence[tuple[int, ...]], interventions: Sequence[Intervention | None], max_new_tokens: int
-    ) -> Tensor:
-        """Greedy tokens after each prompt, [rows, ≤ max_new_tokens], padded behind an answer that ended earlier."""
-        batch = pad([Query((prompt,), (), len(prompt)) for prompt in prompts], unmarked, self._pad_token)
-        device = self.backbone.device
-        with steered(self.backbone, interventions):
-            output = self.backbone.model.generate(
-                batch.ids.to(device),
-                attention_mask=batch.padding.to(device) if batch.padding is not None else None,
-                max_new_tokens=max_new_tokens,
-                pad_token_id=self._pad_token,
-                **_GREEDY,
-            )
-        new: Tensor = output[:, batch.ids.shape[1] :]
-        return new
+    @property
+    def _writer(self) -> Any:
+        return writing if self.shares_beginnings else padded_writing
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Continue texts and yield (request, reply) as they are finished."""
+        for index, text in self.write(requests):
+            if text.finish is not None:
+                yield index, text.reply()
+
+    def writing(self, request: Request) -> Writing:
+        """An empty page for a request."""
+        return Writing(request, self._ends, self._decode)
+
+    def climb_prompts(self, opening: Opening, heads: dict[object, object]) -> tuple[Tensor, Beginning, Packed]:
+        """Run the prompts of an opening in all of its cells: last states, keys and values, and where they stand.
+
+        `heads` is the caller's, and remembers the last head between openings of the same kind.
+        """
+        key = (opening.head, opening.marks, opening.cells)
+        if key not in heads:
+            heads.clear()
+            heads[key] = self._run_head(opening.head, opening.queries, opening.marks, opening.cells)
+        head = heads[key]
+        assert isinstance(head, _Head)
+        states, recorded, packed = self._climb(opening.queries, opening.marks, opening.cells, head, record=True)
+        assert recorded is not None
+        return states, recorded, packed
 
     @torch.no_grad()
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
         """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
         tokens = sorted({pair.positive[0] for pair in pairs})
-        batch = pad([Query(((token,),), ((0, 0),), 1) for token in tokens], unmarked, self._pad_token)
+        batch = pad([Query(((token,),), ((0, 0),), 1) for token in tokens], unmarked, self.pad_token)
         norms: Tensor = read_every_layer(self.backbone, batch, None).norm(dim=-1)
         return norms.mean(0)
 
     @property
-    def _pad_token(self) -> int:
+    def pad_token(self) -> int:
+        """What fills rows up; it is never seen by a real token."""
         tokenizer = self.backbone.tokenizer
         candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         return int(next(token for token in candidates if token is not None))
 
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        """Tokens that end a text, by the model's own settings."""
+        ends = [self.backbone.tokenizer.eos_token_id]
+        given = getattr(getattr(self.backbone.model, "generation_config", None), "eos_token_id", None)
+        ends += given if isinstance(given, list) else [given]
+        return frozenset(int(token) for token in ends if token is not None)
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
     def _lay_out(self, queries: Sequence[Query], head: _Head, marks: Marks, *, share: bool) -> Packed:
         if not self.shares_beginnings:
-            return Packed(None, pad(queries, marks, self._pad_token))
+            return Packed(None, pad(queries, marks, self.pad_token))
         budget = self.budget
         return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
 
@@ -182,20 +198,26 @@ class TransformersEngine:
         """Run the head: one row for each cell where its tokens are steered, a single row where none is."""
         if not tokens:
             return _Head()
-        batch = pad([Query((tokens,), (), queries[0].prompt_length)], marks, self._pad_token)
+        batch = pad([Query((tokens,), (), queries[0].prompt_length)], marks, self.pad_token)
         if bool(batch.steered.any()):
             return _Head(tokens, climb(self.backbone, batch, cells, None, record=True)[1])
         return _Head(tokens, run(self.backbone, batch, None, record=True))
 
-    def _climb_group(
-        self, queries: Sequence[Query], marks: Marks, cells: Sequence[Intervention], head: _Head
-    ) -> Tensor:
+    def _climb(
+        self,
+        queries: Sequence[Query],
+        marks: Marks,
+        cells: Sequence[Intervention],
+        head: _Head,
+        *,
+        record: bool = False,
+    ) -> tuple[Tensor, Beginning | None, Packed]:
         beginning = head.beginning
         # Behind a steered head nothing is the same in every cell.
         packed = self._lay_out(queries, head, marks, share=beginning is None or not beginning.per_cell)
         if packed.beginning is not None:
             beginning = run(self.backbone, packed.beginning, beginning, record=True)
-        return climb(self.backbone, packed.present, cells, beginning)[0]
+        return *climb(self.backbone, packed.present, cells, beginning, record=record), packed
 
 
 def _mean_reads(queries: Sequence[Query], states: Tensor, sequence: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Steering: interventions as pure functions on hidden states, and the hooks that apply them."""
 
 from trimtab.steering.cells import at, require_fit
-from trimtab.steering.hooks import steered
+from trimtab.steering.hooks import Steering, steered
 from trimtab.steering.interventions import (
     Intervention,
     Positions,
@@ -16,6 +16,7 @@ __all__ = [
     "Intervention",
     "Positions",
     "Scale",
+    "Steering",
     "aimed",
     "at",
     "check_layers",

@@ -20,7 +20,7 @@ def steered(
     backbone: Backbone,
     interventions: Sequence[Intervention | None],
     prompt_lengths: Sequence[int] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Steering]:
     """Steer every forward pass of the model while the context lasts.
 
     Args:
@@ -34,30 +34,42 @@ def steered(
             that of the interventions.
     """
     check_layers(interventions, len(backbone.anatomy.layers))
-    rows = _Rows(interventions, prompt_lengths)
+    rows = Steering(interventions, prompt_lengths)
     handles = [backbone.anatomy.decoder.register_forward_pre_hook(rows.locate, with_kwargs=True)]
     try:
         for layer in sorted({layer for i in interventions if i is not None for layer in i.layers}):
             handles.append(backbone.anatomy.layers[layer].register_forward_hook(rows.hook(layer)))
-        yield
+        yield rows
     finally:
         for handle in handles:
             handle.remove()
 
 
-class _Rows:
-    """Which token of each row is where: positions are absolute, with or without a cache."""
+class Steering:
+    """Steering that lasts as long as its context. It knows where each token is: positions are absolute."""
 
     def __init__(self, interventions: Sequence[Intervention | None], prompt_lengths: Sequence[int] | None):
         self.interventions = list(interventions)
+        self._paused = False
         self.given = prompt_lengths
         self.positions = self.prompt_lengths = torch.empty(0)
         self.real: Tensor | None = None
         self.uncached: Tensor | None = None
         """Tokens of the last pass, where it had no cache."""
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave passes alone for a while: whoever runs them steers them otherwise."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+
     def locate(self, decoder: nn.Module, args: Any, kwargs: Any) -> None:
         """Before a pass: the absolute position of each token in it."""
+        if self._paused:
+            return
         ids = kwargs.get("input_ids", args[0] if args else None)
         tokens = ids if ids is not None else kwargs["inputs_embeds"]
         rows, width, device = tokens.shape[0], tokens.shape[1], tokens.device
@@ -88,6 +100,8 @@ class _Rows:
         cells = [(i, c, c.aims(layer)) for i, c in enumerate(self.interventions) if c is not None and layer in c.layers]
 
         def steer(module: nn.Module, args: Any, output: Any) -> Any:
+            if self._paused:
+                return None
             hidden = hidden_of(output)
             if len(self.interventions) == 1:
                 return with_hidden(output, self._push(hidden, *cells[0][1:], slice(None)))

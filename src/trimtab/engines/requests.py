@@ -1,0 +1,112 @@
+"""Texts to be continued: what is asked for, how tokens are chosen, and when a text is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trimtab.errors import SettingError
+from trimtab.steering import Intervention
+
+Finish = Literal["end", "stop", "length"]
+"""Why a text ended: the model ended it, the caller's `stop` did, or it reached its number of tokens."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Draw tokens instead of taking the likeliest; a row's text depends on its seed, not on its company."""
+
+    seed: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    """Draw from the likeliest tokens that have this probability together (Holtzman et al. 2020)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not self.temperature > 0:
+            raise SettingError(f"temperature {self.temperature} is not above 0; for greedy answers leave sampling out")
+        if not 0 < self.top_p <= 1:
+            raise SettingError(f"top_p {self.top_p} is not between 0 and 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One text to be continued."""
+
+    prompt: tuple[int, ...]
+    intervention: Intervention | None = None
+    max_new_tokens: int = 128
+    sampling: Sampling | None = None
+    """None: greedy."""
+    stop: Callable[[str], bool] | None = None
+    """Asked after each token whether the text so far is enough."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.max_new_tokens < 1:
+            raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it takes at least one")
+        if not self.prompt:
+            raise SettingError("an empty prompt cannot be continued: the model needs a token to begin with")
+
+    @property
+    def most_tokens(self) -> int:
+        """Length that the text can reach, prompt included."""
+        return len(self.prompt) + self.max_new_tokens
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A finished text."""
+
+    text: str
+    tokens: tuple[int, ...]
+    """Without the token that ended it."""
+    finish: Finish
+
+
+class Writing:
+    """A text while it is being written."""
+
+    def __init__(self, request: Request, ends: Collection[int], decode: Callable[[list[int]], str]):
+        self.request, self.ends, self.decode = request, ends, decode
+        self.tokens: list[int] = []
+        self.finish: Finish | None = None
+        if request.sampling is not None:
+            self._source = torch.Generator().manual_seed(request.sampling.seed)
+
+    def choose(self, logits: Tensor) -> int:
+        """The next token, from its logits [vocabulary]."""
+        sampling = self.request.sampling
+        if sampling is None:
+            return int(logits.argmax())
+        probabilities, order = (logits.double() / sampling.temperature).softmax(-1).sort(descending=True)
+        before = probabilities.cumsum(-1) - probabilities
+        kept = probabilities * (before < sampling.top_p)
+        place = torch.rand((), generator=self._source, dtype=torch.float64) * kept.sum()
+        return int(order[torch.searchsorted(kept.cumsum(-1).cpu(), place, right=True).clamp(max=len(order) - 1)])
+
+    def add(self, token: int) -> bool:
+        """Take in a token; True when the text is finished."""
+        if token in self.ends:
+            self.finish = "end"
+            return True
+        self.tokens.append(token)
+        if self.request.stop is not None and self.request.stop(self.text):
+            self.finish = "stop"
+        elif len(self.tokens) == self.request.max_new_tokens:
+            self.finish = "length"
+        return self.finish is not None
+
+    @property
+    def text(self) -> str:
+        """What has been written."""
+        return self.decode(self.tokens)
+
+    def reply(self) -> Reply:
+        """The finished text."""
+        assert self.finish is not None
+        return Reply(self.text.strip(), tuple(self.tokens), self.finish)

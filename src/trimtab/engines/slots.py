@@ -1,0 +1,134 @@
+"""Rows that are being written: each with its own length, its own keys and values, its own pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from trimtab.engines.batches import Visibility
+from trimtab.models import hidden_of, with_hidden
+from trimtab.steering import Intervention, Scale, push
+
+STEP = 16
+"""Keys are handed out in multiples of this, so that their shapes recur."""
+
+
+class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no types
+    """Keys and values of rows of any length, side by side: token i of a row stands at place i.
+
+    The first `len(lengths)` rows are in use. A pass brings one new token for each of them.
+    """
+
+    def __init__(self, rows: int, tokens: int):
+        super().__init__()
+        self.rows, self.tokens = rows, tokens
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self.lengths: list[int] = []
+        """Tokens of each row that have been run."""
+
+    def append(self, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Open a row with what was run beforehand: keys and values for each layer, [kv_heads, tokens, head_size]."""
+        if not self.keys:
+            for k, v in parts:
+                for held, part in ((self.keys, k), (self.values, v)):
+                    held.append(part.new_zeros(self.rows, part.shape[0], self.tokens, part.shape[2]))
+        row, length = len(self.lengths), parts[0][0].shape[1]
+        for layer, (k, v) in enumerate(parts):
+            self.keys[layer][row, :, :length] = k
+            self.values[layer][row, :, :length] = v
+        self.lengths.append(length)
+
+    def remove(self, row: int) -> None:
+        """Close a row; the last one takes its place."""
+        last = len(self.lengths) - 1
+        if row != last:
+            for held in (*self.keys, *self.values):
+                held[row] = held[last]
+        self.lengths[row] = self.lengths[last]
+        self.lengths.pop()
+
+    @property
+    def width(self) -> int:
+        """Places that the next pass looks at."""
+        return min(self.tokens, -(-(max(self.lengths) + 1) // STEP) * STEP)
+
+    def visibility(self) -> Visibility:
+        """What each row's next token sees: its own tokens and itself."""
+        distance = np.array(self.lengths)[:, None, None] - np.arange(self.width)[None, None, :]
+        return Visibility(sees=distance >= 0, distance=distance.astype(np.int32))
+
+    def advance(self) -> None:
+        """After a pass: its tokens are part of the rows."""
+        self.lengths = [length + 1 for length in self.lengths]
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any) -> Any:
+        """Called by the attention of layer `layer_idx` with the keys and values of the new tokens."""
+        rows = torch.arange(len(self.lengths), device=key_states.device)
+        places = torch.tensor(self.lengths, device=key_states.device)
+        for held, new in ((self.keys[layer_idx], key_states), (self.values[layer_idx], value_states)):
+            held[rows, :, places] = new[:, :, 0]
+        used = slice(len(self.lengths)), slice(None), slice(self.width)
+        return self.keys[layer_idx][used], self.values[layer_idx][used]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Places before the new tokens, as a mask counts them."""
+        return self.width - 1 if self.lengths else 0
+
+
+class RowPushes:
+    """Pushes of rows that each write one token: rows with the same kind of push go together."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.table: dict[int, list[tuple[Tensor, Tensor, Tensor, Scale]]] = {}
+        """Layer → groups: rows, directions [rows, 1, d_model], strengths [rows, 1], scale; in the order of pushing."""
+
+    def set(self, interventions: Sequence[Intervention | None]) -> None:
+        """Steer these rows from now on. `prompt` steers no token that is written."""
+        groups: dict[tuple[int, int, Scale], list[tuple[int, Tensor, float]]] = {}
+        for row, cell in enumerate(interventions):
+            if cell is not None and cell.positions != "prompt":
+                for layer in cell.layers:
+                    for order, (direction, strength, scale) in enumerate(cell.aims(layer)):
+                        groups.setdefault((layer, order, scale), []).append((row, direction, strength))
+        self.table = {}
+        for (layer, _, scale), members in sorted(groups.items(), key=lambda item: item[0][:2]):
+            rows, directions, strengths = zip(*members, strict=True)
+            pushed = (
+                torch.tensor(rows, device=self.device),
+                torch.stack(directions).to(self.device)[:, None],
+                torch.tensor(strengths, device=self.device)[:, None],
+                scale,
+            )
+            self.table.setdefault(layer, []).append(pushed)
+
+    @contextmanager
+    def on(self, layers: Sequence[nn.Module]) -> Iterator[None]:
+        """Arm the decoder layers."""
+        handles = [layer.register_forward_hook(self._hook(index)) for index, layer in enumerate(layers)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hook(self, layer: int) -> Any:
+        def steer(module: nn.Module, args: Any, output: Any) -> Any:
+            groups = self.table.get(layer)
+            if not groups:
+                return None
+            hidden = hidden_of(output)
+            for rows, directions, strengths, scale in groups:
+                some = hidden[rows]
+                marks = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)
+                hidden = hidden.index_copy(0, rows, push(some, directions, strengths, scale, marks))
+            return with_hidden(output, hidden)
+
+        return steer

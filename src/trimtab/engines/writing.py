@@ -1,0 +1,98 @@
+"""Writing texts row by row: rows that end make room for others, and every row has its own intervention."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from trimtab.engines.batches import Batch
+from trimtab.engines.forward import read_last_layer
+from trimtab.engines.openings import Opening, openings, row_parts
+from trimtab.engines.requests import Request, Writing
+from trimtab.engines.slots import STEP, RowPushes, SlotCache
+from trimtab.models import Backbone
+
+if TYPE_CHECKING:
+    from trimtab.engines.transformers_engine import TransformersEngine
+
+
+@torch.no_grad()
+def write(engine: TransformersEngine, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+    """Write texts and yield (request, what is written of it) after each token, until all are finished.
+
+    For models whose state is keys and values only; others are written by `padded_writing.write`.
+    """
+    backbone = engine.backbone
+    tokens = -(-max(r.most_tokens for r in requests) // STEP) * STEP
+    rows = rows_that_fit(backbone, tokens, engine.budget.rows, engine.budget.cache_bytes, len(requests))
+    waiting = deque(openings(requests, rows, engine.budget))
+    cache, pushes = SlotCache(rows, tokens), RowPushes(backbone.device)
+    active: list[tuple[int, Writing]] = []
+    heads: dict[object, object] = {}
+    while waiting or active:
+        changed = False
+        while waiting and len(active) + len(waiting[0].wanted) <= rows:
+            for index, writing in _open(engine, waiting.popleft(), requests, cache, heads):
+                yield index, writing
+                if writing.finish is None:
+                    active.append((index, writing))
+            changed = True
+        if not active:
+            continue
+        if changed:
+            pushes.set([requests[index].intervention for index, _ in active])
+        logits = _step(backbone, cache, pushes, [writing.tokens[-1] for _, writing in active])
+        ended = [row for row, (_, writing) in enumerate(active) if writing.add(writing.choose(logits[row]))]
+        yield from active
+        for row in reversed(ended):
+            cache.remove(row)
+            active[row] = active[-1]
+            active.pop()
+        if ended:
+            pushes.set([requests[index].intervention for index, _ in active])
+
+
+def _open(
+    engine: TransformersEngine,
+    opening: Opening,
+    requests: Sequence[Request],
+    cache: SlotCache,
+    heads: dict[object, object],
+) -> Iterator[tuple[int, Writing]]:
+    """Run prompts; the rows that go on after their first token are put into the cache."""
+    states, recorded, packed = engine.climb_prompts(opening, heads)
+    wanted = torch.stack([states[1 + cell, prompt] for _, prompt, cell in opening.wanted])
+    logits = engine.backbone.logits(wanted)
+    for (index, prompt, cell), row in zip(opening.wanted, logits, strict=True):
+        writing = engine.writing(requests[index])
+        if not writing.add(writing.choose(row)):
+            cache.append(row_parts(opening, packed, recorded, prompt, cell))
+        yield index, writing
+
+
+def _step(backbone: Backbone, cache: SlotCache, pushes: RowPushes, tokens: Sequence[int]) -> Tensor:
+    """One token of every row: logits [rows, vocabulary]."""
+    count = len(tokens)
+    batch = Batch(
+        ids=torch.tensor(tokens)[:, None],
+        positions=torch.tensor(cache.lengths)[:, None],
+        steered=torch.zeros(count, 1, dtype=torch.bool),
+        visibility=cache.visibility(),
+        padding=None,
+        read_rows=torch.arange(count),
+        read_columns=torch.zeros(count, dtype=torch.long),
+    )
+    states = read_last_layer(backbone, batch, pushes.on(backbone.anatomy.layers), cache)
+    cache.advance()
+    return backbone.logits(states)
+
+
+def rows_that_fit(backbone: Backbone, tokens: int, most: int, cache_bytes: int, wanted: int) -> int:
+    """Rows whose keys and values the memory holds, at least one."""
+    facts = backbone.facts
+    each = 2 * facts.layers * facts.kv_heads * facts.head_size * tokens * backbone.dtype.itemsize
+    return max(1, min(most, wanted, cache_bytes // max(1, each)))
