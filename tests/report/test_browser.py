@@ -26,7 +26,7 @@ CONTRAST = """
   };
   const paper = luminance(parse(getComputedStyle(document.body).backgroundColor));
   const words = "h1, h2, p, li, a, summary, th, td, dt, dd, figcaption, .files button, th button";
-  const marks = ".chart .role-axis-label text, .chart .role-axis-title text, .chart .role-legend-label text";
+  const marks = ["axis-label", "axis-title", "legend-label", "title"].map((role) => `.chart .role-${role} text`).join();
   const ratio = (colour) => {
     const [low, high] = [paper, luminance(parse(colour))].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);

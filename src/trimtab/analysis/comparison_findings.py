@@ -54,13 +54,12 @@ def comparison_findings(
         found += [Finding("comparison", text) for text in _depth(table, _same(groups, key))]
     for _, table in _each(correlations, by_model):
         found += [Finding("comparison", text) for text in _strongest(table)]
-    cells = best.set_index(present(best, OWNER), drop=False)
-    for row in records(choice):
-        found += [Finding("caution", text) for text in _unsettled(row, _at(cells, row), best)]
     owner = present(best, OWNER)
-    for _, table in tails.groupby(owner, sort=False):
-        row = records(table.head(1))[0]
-        found += [Finding("caution", text) for text in _tail(table, _at(cells, row), best)]
+    cells = {tuple(row[name] for name in owner): row for row in records(best)}
+    for row in records(choice):
+        found += [Finding("caution", text) for text in _unsettled(row, cells[tuple(row[name] for name in owner)], best)]
+    for cell, table in tails.groupby(owner, sort=False):
+        found += [Finding("caution", text) for text in _tail(table, cells[tuple(cell)], best)]
     return found
 
 
@@ -76,10 +75,6 @@ def _each(table: pd.DataFrame, by_model: pd.DataFrame) -> Iterator[tuple[dict[st
 def _same(table: pd.DataFrame, key: dict[str, Any]) -> pd.DataFrame:
     rows: pd.DataFrame = table[(table["engine"] == key["engine"]) & (table["scoring"] == key["scoring"])]
     return rows
-
-
-def _at(cells: pd.DataFrame, row: dict[str, Any]) -> dict[str, Any]:
-    return records(cells.loc[[tuple(row[str(name)] for name in cells.index.names)]])[0]
 
 
 def _order(table: pd.DataFrame) -> Iterator[str]:
@@ -109,10 +104,10 @@ def _order(table: pd.DataFrame) -> Iterator[str]:
         )
         return
     jump = records(moved.loc[[moved["rank_change"].abs().idxmax()]])[0]
+    joint = "which" if _key(jump) == _key(top) else f"and {names[_key(jump)]}"
     yield (
-        f"Divided by its own spread each, the order changes for {len(moved)} of {len(known)}: "
-        f"{names[_key(top)]} leads with {said}, and {names[_key(jump)]} goes from place "
-        f"{int(jump['rank_delta'])} to {int(jump['rank_glass'])}."
+        f"Divided by its own spread each, the order changes for {len(moved)} of {len(known)}: {names[_key(top)]} leads "
+        f"with {said}, {joint} goes from place {int(jump['rank_delta'])} to {int(jump['rank_glass'])}."
     )
 
 

@@ -68,7 +68,7 @@ def finished(
 ) -> Chart:
     """A Chart from an Altair chart that reads the named data `DATA`."""
     # Validation is Altair's most costly part; a spec that is wrong fails when its picture is drawn.
-    spec = chart.properties(width="container", height=height).to_dict(validate=False)
+    spec = {**chart.to_dict(validate=False), "width": "container", "height": height}
     # The page and the pictures name the version themselves; a page without addresses is easier to trust.
     spec.pop("$schema", None)
     spec["datasets"] = {DATA: [compact(row) for row in rows]}

@@ -99,7 +99,9 @@ def _scatter(table: pd.DataFrame, measure: str, attribute: str, told: dict[str, 
         alt.Tooltip("y:Q", title=SIZES[measure], format=".3~f"),
     ]
     around = alt.Scale(zero=False, nice=True, padding=14)
-    x = alt.X("x:Q", title=NAMES[attribute], scale=around, axis=alt.Axis(tickCount=4, format="~s", domain=False))
+    billions = "replace(format(datum.value, '~s'), 'G', ' B')"
+    across = alt.Axis(tickCount=4, labelExpr=billions, domain=False)
+    x = alt.X("x:Q", title=NAMES[attribute], scale=around, axis=across)
     y = alt.Y("y:Q", title=SIZES[measure], scale=around, axis=alt.Axis(tickCount=4, grid=True))
     base = alt.Chart(source()).encode(x=x, y=y, tooltip=tooltip)
     return finished(
