@@ -138,3 +138,16 @@ def test_every_figure_has_a_picture_and_readable_data(wide_page):
     heat = pd.read_csv(charts / "heatmap.csv")
     best = pd.read_csv(wide_page.parent / "best.csv")
     np.testing.assert_allclose(heat["Glass’s Δ"], best["glass"], rtol=1e-4)
+
+
+def test_engines_and_scorings_are_never_mixed():
+    run = wide_study(6, behaviors={"calm": 1.0}, models=3)
+    text = run.samples[run.samples["order"] == 0].assign(scoring="text", label="")
+    text["score"] /= 100
+    mixed = RunTables("mixed", run.manifest, pd.concat([run.samples, text]), run.rates)
+    found = analysed([mixed])
+    assert [len(rows) for _, rows in found.comparison.by_model.groupby("scoring")] == [3, 3]
+    starts = [text.split(":")[0] for text in told(found.findings, "comparison")]
+    assert {"With scoring choice", "With scoring text"} == set(starts)
+    assert found.answer_curves.empty
+    assert any("do not say which they belong to" in text for text in told(found.findings, "caution"))

@@ -47,13 +47,13 @@ def comparison_findings(
         tails: What `tails` returned.
     """
     found = []
-    for _, table in _each(by_model, by_model):
-        found += [Finding("comparison", text) for text in _order(table)]
+    for key, table in _each(by_model, by_model):
+        found += [Finding("comparison", _kind(key, by_model) + text) for text in _order(table)]
         found += [Finding("caution", text) for text in _missing(table)]
     for key, table in _each(contrasts, by_model):
-        found += [Finding("comparison", text) for text in _depth(table, _same(groups, key))]
-    for _, table in _each(correlations, by_model):
-        found += [Finding("comparison", text) for text in _strongest(table)]
+        found += [Finding("comparison", _kind(key, by_model) + text) for text in _depth(table, _same(groups, key))]
+    for key, table in _each(correlations, by_model):
+        found += [Finding("comparison", _kind(key, by_model) + text) for text in _strongest(table)]
     owner = present(best, OWNER)
     cells = {tuple(row[name] for name in owner): row for row in records(best)}
     for row in records(choice):
@@ -70,6 +70,12 @@ def _each(table: pd.DataFrame, by_model: pd.DataFrame) -> Iterator[tuple[dict[st
     for (engine, scoring), part in table.groupby(["engine", "scoring"], sort=False):
         if len(part):
             yield {"engine": engine, "scoring": scoring}, part
+
+
+def _kind(key: dict[str, Any], by_model: pd.DataFrame) -> str:
+    """Which engine and scoring a sentence is about, where there are several."""
+    names = [f"{name} {key[name]}" for name in ("engine", "scoring") if by_model[name].nunique() > 1]
+    return f"With {' and '.join(names)}: " if names else ""
 
 
 def _same(table: pd.DataFrame, key: dict[str, Any]) -> pd.DataFrame:

@@ -18,13 +18,12 @@ from trimtab.report.words import DIVISORS
 def model_table(by_model: pd.DataFrame, denominator: Denominator) -> Table:
     """Models by mean delta, with the mean Δ by both customs and what dividing does to their order."""
     rows = [{"number": str(i + 1), **row} for i, row in enumerate(records(by_model))]
-    decimals = digits(by_model["mean_delta"]) if len(by_model) else 2
     columns = [
         Column("#", lambda row: str(row["number"])),
         word("model"),
         *(word(name) for name in ("run", "engine", "scoring") if _varies(by_model, name)),
         Column("behaviors", lambda row: str(int(row["n_behaviors"]))),
-        Column("mean delta [95% interval]", lambda row: _mean(row, "delta", decimals)),
+        Column("mean delta [95% interval]", lambda row: _mean(row, "delta", digits([row["mean_delta"]]))),
         Column(f"mean Δ by {DIVISORS[denominator]} [95% interval]", lambda row: _mean(row, "glass", 2)),
         *(
             number(f"mean_glass_{name}", f"mean Δ by {DIVISORS[name]}")

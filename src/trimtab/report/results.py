@@ -60,14 +60,14 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     choice = analysis.layer_choice(samples, best)
     tails = analysis.tails(samples, best)
     comparison = compared(best, analysis.models_frame(gathered(runs, "models")))
-    curves, agreement = _answers(effects, best, rates_together(runs))
+    curves, agreement, unread = _answers(effects, best, rates_together(runs))
     said = [
         *comparison_findings(
             best, comparison.by_model, comparison.groups, comparison.contrasts, comparison.correlations, choice, tails
         ),
         *analysis.findings(effects, best, blindness=blindness, orders=orders, steerability=steady),
         *analysis.audit(samples),
-        *(analysis.Finding("caution", text) for text in comparison.left_out),
+        *(analysis.Finding("caution", text) for text in (*comparison.left_out, *unread)),
     ]
     owner = present(best, OWNER)
     best = best.merge(steady[[*owner, "slope", "anti", "anti_low", "anti_high"]], on=owner, how="left")
@@ -146,9 +146,15 @@ def compared(best: pd.DataFrame, models: pd.DataFrame) -> Comparison:
 
 def _answers(
     effects: pd.DataFrame, best: pd.DataFrame, rates: pd.DataFrame | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Logit against generation; empty without rates, or where a model occurs in several runs or engines."""
-    if rates is None or rates.empty or best.duplicated(["model", "behavior"]).any():
-        return pd.DataFrame(), pd.DataFrame()
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Logit against generation: curves, their agreement, and why there are none although answers were read."""
+    if rates is None or rates.empty:
+        return pd.DataFrame(), pd.DataFrame(), []
+    if best.duplicated(["model", "behavior"]).any():
+        reason = (
+            "Generated answers are not set beside the logits: a model and behavior are in several runs, engines or "
+            "scorings, and the answers do not say which they belong to."
+        )
+        return pd.DataFrame(), pd.DataFrame(), [reason]
     curves = analysis.answer_curves(effects, rates, best)
-    return curves, analysis.answer_agreement(curves, best)
+    return curves, analysis.answer_agreement(curves, best), []

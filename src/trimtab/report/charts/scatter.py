@@ -9,7 +9,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.comparison import ATTRIBUTES
 from trimtab.analysis.samples import records
 from trimtab.report.charts.base import FAINT, INK, Chart, chunks, colours, finished, legend, readable, slugged, source
 
@@ -21,17 +20,20 @@ NAMES = {
 
 
 def architecture_scatters(by_model: pd.DataFrame, models: pd.DataFrame, correlations: pd.DataFrame) -> list[Chart]:
-    """Mean effect and depth of each model against each attribute that varies; dots carry the model's number."""
+    """Mean effect and depth of each model against each attribute that varies; dots carry the model's number.
+
+    Engines and scorings each have charts of their own: their numbers are not of one kind.
+    """
     table = by_model.reset_index(drop=True)
     table = table.assign(number=table.index + 1).merge(models, on="model")
-    overall = correlations[correlations["among"] == "all models"] if len(correlations) else correlations
-    told = {(row["measure"], row["attribute"]): row for row in records(overall)}
-    return [
-        _scatter(table, measure, attribute, told[measure, attribute])
-        for measure in SIZES
-        for attribute in ATTRIBUTES
-        if (measure, attribute) in told and not _repeats(table, attribute)
-    ]
+    overall = correlations[correlations["among"] == "all models"]
+    kinds = [name for name in ("engine", "scoring") if overall[name].nunique() > 1]
+    charts = []
+    for row in records(overall):
+        mine = table[(table["engine"] == row["engine"]) & (table["scoring"] == row["scoring"])]
+        if not _repeats(mine, str(row["attribute"])):
+            charts.append(_scatter(mine, row, ", ".join(str(row[name]) for name in kinds)))
+    return charts
 
 
 def answer_scatter(agreement: pd.DataFrame) -> list[Chart]:
@@ -82,13 +84,14 @@ def _repeats(table: pd.DataFrame, attribute: str) -> bool:
     return attribute == "active_parameters" and bool(np.array_equal(table[attribute], table["parameters"]))
 
 
-def _scatter(table: pd.DataFrame, measure: str, attribute: str, told: dict[str, Any]) -> Chart:
+def _scatter(table: pd.DataFrame, told: dict[str, Any], kind: str) -> Chart:
+    measure, attribute = str(told["measure"]), str(told["attribute"])
     known = table.dropna(subset=[measure, attribute])
     rows = [
         {"model": str(r["model"]), "number": str(r["number"]), "x": r[attribute], "y": r[measure]}
         for r in records(known)
     ]
-    title = f"{SIZES[measure]} and {NAMES[attribute]}"
+    title = f"{SIZES[measure]} by {NAMES[attribute]}{f' ({kind})' if kind else ''}"
     said = f"r = {told['r']:.2f}"
     if math.isfinite(told["low"]):
         said += f" [{told['low']:.2f}, {told['high']:.2f}]"
@@ -111,8 +114,8 @@ def _scatter(table: pd.DataFrame, measure: str, attribute: str, told: dict[str, 
         ).properties(title=alt.Title(said, anchor="start", fontSize=11, fontWeight="normal", color=FAINT)),
         rows,
         readable(rows, {"number": "number", "model": "model", "x": NAMES[attribute], "y": SIZES[measure]}),
-        slug=slugged("architecture", measure.removeprefix("mean_"), attribute),
-        title=f"{SIZES[measure]} by {NAMES[attribute]}",
+        slug=slugged("architecture", measure.removeprefix("mean_"), attribute, kind),
+        title=title,
         alt_text=f"Scatter plot of {title} of {len(rows)} models: {said}.",
         height=150,
         picture_width=340,
