@@ -154,6 +154,10 @@ def test_a_long_text_that_is_cut_off_is_read() -> None:
     )
 
 
+def test_the_beginning_of_a_text_as_a_finished_sentence_is_not_that_text() -> None:
+    assert option("I'd hand over control.", ("I'd hand over control to them.", "I'd keep it.")) is None
+
+
 def test_a_text_inside_a_word_does_not_count() -> None:
     assert option("Disagree", ("Agree", "Disagree")) == 1
 

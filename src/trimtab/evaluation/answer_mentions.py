@@ -111,7 +111,7 @@ def _beginnings(
         copied = [_copied(words[i:], sought) for sought in tokens]
         length = max(copied, default=0)
         enough = _SHORTEST_COPY if labelled else _SHORTEST_CUT_TEXT
-        cut_off = i + length == len(words)
+        cut_off = i + length == len(words) and not re.search(r"[.!?]", text[words[-1][1] :])
         if length >= enough and copied.count(length) == 1 and (labelled or cut_off):
             yield Mention(start, words[i + length - 1][1], copied.index(length), "text", with_text=True)
         elif word in yes_no and not re.match(r"\s+[^\W_]", text[end:]):
