@@ -21,6 +21,7 @@ ORDER = [
     "evaluation",
     "report",
     "runs",
+    "serve",
     "cli",
 ]
 TABLES_ONLY = {"analysis", "report"}

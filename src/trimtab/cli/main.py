@@ -24,6 +24,7 @@ VERBS = {
     "sweep": "Steer at every layer and strength and measure what changes.",
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
+    "chat": "Talk with a model while its steering is under the hand.",
     "data": "List, show and check contrastive pairs.",
 }
 """Every verb and its line in --help, which must not import the verb: most of them need torch."""

@@ -168,13 +168,23 @@ class Model:
         with self._steered_by_row(requests) as steered_requests:
             yield from self.engine.generate(steered_requests)
 
-    def stream(self, message: Prompt, *, max_new_tokens: int = 128) -> Iterator[str]:
-        """One greedy answer, piece by piece as it is written."""
+    def stream(
+        self,
+        message: Prompt,
+        *,
+        intervention: Intervention | None = None,
+        max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """One answer, piece by piece as it is written; settings as in `generate`."""
+        sampling = Sampling(seed, temperature) if temperature else None
         told = ""
-        with self._steered_by_row([Request(self.tokens(message), None, max_new_tokens)]) as requests:
+        with self._steered_by_row([Request(self.tokens(message), intervention, max_new_tokens, sampling)]) as requests:
             for _, writing in self.engine.write(requests):
                 text = writing.text
-                if not text.endswith("\ufffd"):  # half of a character: its other bytes are still to come
+                # Half of a character: its other bytes are still to come.
+                if not text.endswith("\ufffd") or writing.finish is not None:
                     yield text[len(told) :]
                     told = text
 
