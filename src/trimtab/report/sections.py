@@ -84,8 +84,9 @@ def _trust_sections(results: Results) -> list[Section]:
 
 def _model_sections(results: Results) -> list[Section]:
     found = results.comparison
-    scatters = []
+    scatters, numbered = [], ""
     if len(found.correlations):
+        numbered = words.architecture([str(name) for name in found.by_model["model"]])
         scatters = charts.architecture_scatters(found.by_model, found.models, found.correlations)
     return [
         Section(
@@ -105,7 +106,7 @@ def _model_sections(results: Results) -> list[Section]:
         Section(
             "architecture",
             "Effect and architecture",
-            words.ARCHITECTURE,
+            numbered,
             scatters,
             [compare.correlation_table(found.correlations)],
             small=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trimtab.analysis import Denominator
 
 DIVISORS = {"unsteered": "unsteered sd", "negative": "sd at −α", "pooled": "pooled sd"}
@@ -45,10 +47,6 @@ CHOICE = (
     "prompts, or where there are none the chosen value less what choosing adds on average."
 )
 TAILS = "A mean can rise while some prompts fall: the quantiles of the prompts’ scores at each strength."
-ARCHITECTURE = (
-    "Mean effect and mean depth of the best layers against facts of the models; the numbers are those of the table of "
-    "models. With so few models, and so many correlations, read them as questions."
-)
 ANSWERS = (
     "Delta of the logits and the change in generated answers from −α to +α, over depth, each scaled to 0–1. Where the "
     "two go together, the cheap measure stands for the costly one. Layers are neighbours, so the intervals of r are "
@@ -83,6 +81,15 @@ def heatmap(measure: str, denominator: Denominator) -> str:
     return (
         f"{name} at the best cell of each model and behavior: blue in the wanted direction, orange against it. "
         "Numbers in brackets were not shown to differ from 0."
+    )
+
+
+def architecture(models: Sequence[str]) -> str:
+    """How to read the scatter plots; their dots carry the places of the models in this order."""
+    names = ", ".join(f"{place} {name}" for place, name in enumerate(models, start=1))
+    return (
+        f"Mean effect and mean depth of the best layers against facts of the models: {names}. With so few models, and "
+        "so many correlations, read them as questions."
     )
 
 
