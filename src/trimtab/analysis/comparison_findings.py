@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from trimtab.analysis.choice import OWNER
-from trimtab.analysis.findings import UNITS, Finding, _digits, _signed, subject
+from trimtab.analysis.findings import UNITS, Finding, decimals_of, signed, subject
 from trimtab.analysis.samples import present, records
 
 UNSETTLED = 0.5
 """Below this share of resamples that pick the same layer, the best layer is not settled."""
+
+FLATTERING = 0.1
+"""Share of a value that choosing its layer may have added before it is told; the table has every one."""
 
 TAIL = 0.2
 """In unsteered standard deviations: a fall of the 5th percentile by more than this is told."""
@@ -133,9 +136,9 @@ def _behaviors(row: dict[str, Any]) -> str:
 
 def _interval(row: dict[str, Any], name: str) -> str:
     value, low, high = row[f"mean_{name}"], row[f"{name}_low"], row[f"{name}_high"]
-    digits = _digits(value)
-    ends = f" [{_signed(low, digits)}, {_signed(high, digits)}]" if np.isfinite(low) else ""
-    return f"{_signed(value, digits)}{ends}"
+    digits = decimals_of(value)
+    ends = f" [{signed(low, digits)}, {signed(high, digits)}]" if np.isfinite(low) else ""
+    return f"{signed(value, digits)}{ends}"
 
 
 def _missing(table: pd.DataFrame) -> Iterator[str]:
@@ -182,13 +185,13 @@ def _strongest(table: pd.DataFrame) -> Iterator[str]:
     if rows.empty:
         return
     row = records(rows.loc[[rows["r"].abs().idxmax()]])[0]
-    interval = f" [{_signed(row['low'])}, {_signed(row['high'])}]" if np.isfinite(row["low"]) else ""
+    interval = f" [{signed(row['low'])}, {signed(row['high'])}]" if np.isfinite(row["low"]) else ""
     verdict = "its interval includes 0, so nothing is shown"
     if row["low"] > 0 or row["high"] < 0:
         verdict = "picked as the strongest, it flatters; take it as a question, not as an answer"
     yield (
         f"The strongest of {len(rows)} correlations with the architecture, among {int(row['n'])} models: "
-        f"{SIZES[str(row['measure'])]} with {ATTRIBUTES[str(row['attribute'])]}, r {_signed(row['r'])}{interval}; "
+        f"{SIZES[str(row['measure'])]} with {ATTRIBUTES[str(row['attribute'])]}, r {signed(row['r'])}{interval}; "
         f"{verdict}."
     )
 
@@ -202,13 +205,13 @@ def _unsettled(row: dict[str, Any], cell: dict[str, Any], best: pd.DataFrame) ->
             f"{about}: the best layer is not settled: only {row['same_layer']:.0%} of resamples of the prompts choose "
             f"the same one; 95% of the choices lie between depth {row['depth_low']:.2f} and {row['depth_high']:.2f}."
         )
-    if not row["held_out"] and row["candidates"] > 1 and np.isfinite(row["optimism"]) and row["optimism"] > 0:
+    if not row["held_out"] and row["candidates"] > 1 and row["optimism"] > FLATTERING * abs(row["naive"]):
         name = "Δ" if row["measure"] == "glass" else "delta"
-        digits = _digits(row["naive"])
+        digits = decimals_of(row["naive"])
         yield (
             f"{about}: choosing the layer on the prompts it is measured on flatters {name} by about "
-            f"{_signed(row['optimism'], digits)}; {_signed(row['naive'], digits)} stands for about "
-            f"{_signed(row['honest'], digits)}."
+            f"{signed(row['optimism'], digits)}; {signed(row['naive'], digits)} stands for about "
+            f"{signed(row['honest'], digits)}."
         )
 
 
@@ -222,10 +225,10 @@ def _tail(table: pd.DataFrame, cell: dict[str, Any], best: pd.DataFrame) -> Iter
     fall = float(zero["p05"] - plus["p05"])
     if plus["mean"] <= zero["mean"] or fall <= TAIL * spread:
         return
-    digits = _digits(spread)
+    digits = decimals_of(spread)
     yield (
-        f"{subject(cell, best)}: the mean rises from {_signed(zero['mean'], digits)} unsteered to "
-        f"{_signed(plus['mean'], digits)} at +α, but the lowest twentieth of the prompts falls from "
-        f"{_signed(zero['p05'], digits)} to {_signed(plus['p05'], digits)} (5th percentile), by "
+        f"{subject(cell, best)}: the mean rises from {signed(zero['mean'], digits)} unsteered to "
+        f"{signed(plus['mean'], digits)} at +α, but the lowest twentieth of the prompts falls from "
+        f"{signed(zero['p05'], digits)} to {signed(plus['p05'], digits)} (5th percentile), by "
         f"{fall / spread:.1f} unsteered standard deviations."
     )

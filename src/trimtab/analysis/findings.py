@@ -110,20 +110,21 @@ def _where(row: dict[str, Any]) -> str:
 
 def _size(row: dict[str, Any]) -> str:
     unit = UNITS.get(str(row["scoring"]), "")
-    digits = _digits(row["delta"])
-    delta, low, high = (_signed(row[name], digits) for name in ("delta", "delta_low", "delta_high"))
+    digits = decimals_of(row["delta"])
+    delta, low, high = (signed(row[name], digits) for name in ("delta", "delta_low", "delta_high"))
     text = f"delta {delta} {unit} [{low}, {high}]"
     if np.isfinite(row["glass"]):
-        text += f", Δ {_signed(row['glass'])} [{_signed(row['glass_low'])}, {_signed(row['glass_high'])}]"
+        text += f", Δ {signed(row['glass'])} [{signed(row['glass_low'])}, {signed(row['glass_high'])}]"
     return text
 
 
-def _digits(value: float) -> int:
+def decimals_of(value: float) -> int:
     """Decimals that leave small numbers, such as text scores, two digits to read."""
     return 2 if not np.isfinite(value) or abs(value) < 1e-6 else max(2, 1 - math.floor(math.log10(abs(value))))
 
 
-def _signed(value: float, digits: int = 2) -> str:
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign; a dash where there is none."""
     if not np.isfinite(value):
         return "–"
     text = f"{value:.{digits}f}"
@@ -183,8 +184,8 @@ def _cautions(row: dict[str, Any], curve: pd.DataFrame, best: pd.DataFrame) -> I
     if np.isfinite(up) and np.isfinite(down) and min(up / row["delta"], down / row["delta"]) < -WRONG_WAY:
         wrong = "+α" if up * row["delta"] < 0 else "−α"
         yield (
-            f"{about}: {wrong} alone moves the mean against its direction (−α {_signed(row['mean_minus'])}, "
-            f"unsteered {_signed(row['mean_zero'])}, +α {_signed(row['mean_plus'])}); "
+            f"{about}: {wrong} alone moves the mean against its direction (−α {signed(row['mean_minus'])}, "
+            f"unsteered {signed(row['mean_zero'])}, +α {signed(row['mean_plus'])}); "
             "the other end makes the whole delta."
         )
     swept = curve["layer"].unique()
@@ -205,8 +206,8 @@ def _order_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
     return [
         Finding(
             "caution",
-            f"{subject(row, best)}: delta depends on the order of the options ({_signed(both[0])} as given, "
-            f"{_signed(both[1])} swapped): part of what is steered is the letter, not the behavior.",
+            f"{subject(row, best)}: delta depends on the order of the options ({signed(both[0])} as given, "
+            f"{signed(both[1])} swapped): part of what is steered is the letter, not the behavior.",
         )
     ]
 

@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from trimtab.analysis import Denominator
+from trimtab.cli.told import tell
 from trimtab.runs import report_runs
 
 
@@ -21,6 +22,4 @@ from trimtab.runs import report_runs
 def command(runs: tuple[Path, ...], out: Path, denominator: Denominator) -> None:
     """Write one self-contained page, its charts and its tables for RUNS."""
     page = report_runs(runs, out, denominator=denominator)
-    for finding in page.findings:
-        click.echo(finding)
-    click.echo(f"\nreport: {page.path}")
+    tell(page)

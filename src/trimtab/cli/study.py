@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trimtab.cli.progress import progress_bars
+from trimtab.cli.told import tell
 from trimtab.runs import Study, plan_study, read_study, report_runs, run_study
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.vectors import SteeringVector
@@ -44,6 +45,4 @@ def run_and_report(study: Study, out: Path | None, quiet: bool, vectors: Steerin
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress("writing the report", 1, 1)
-    for finding in page.findings:
-        click.echo(finding)
-    click.echo(f"\nreport: {page.path}")
+    tell(page)

@@ -81,6 +81,22 @@ class Split(Strict):
         return self
 
 
+class Answers(Strict):
+    """Ask choice behaviors and read what the model says, in every cell of the sweep."""
+
+    models: tuple[str, ...] = ()
+    """Of the study's, by name; all by default."""
+    behaviors: tuple[str, ...] = ()
+    """Of the study's, by name; all choice behaviors by default."""
+    prompts: int | None = Field(default=None, ge=1)
+    """So many of the test prompts; all by default."""
+    max_new_tokens: int = Field(default=32, ge=1, le=4096)
+
+    def wants(self, model: str, behavior: str) -> bool:
+        """Whether this model is asked about this behavior."""
+        return (not self.models or model in self.models) and (not self.behaviors or behavior in self.behaviors)
+
+
 class Study(Strict):
     """Models × behaviors × layers × strengths."""
 
@@ -97,6 +113,8 @@ class Study(Strict):
     token_position: TokenPosition | Literal["auto"] = "auto"
     balance: Balance = "both_orders"
     split: Split = Split()
+    answers: Answers | None = None
+    """Whether the models are also asked, and their answers read; None: logits only."""
     seed: int = 0
 
     @field_validator("layers", mode="before")
@@ -125,6 +143,21 @@ class Study(Strict):
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"the same {kind} is named twice; give one of them a `name` of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_named(self) -> Study:
+        if self.answers is None:
+            return self
+        for kind, named, known in (
+            ("model", self.answers.models, [m.label for m in self.models]),
+            ("behavior", self.answers.behaviors, [b.name or b.source for b in self.behaviors]),
+        ):
+            for name in named:
+                if name not in known:
+                    raise ValueError(
+                        f"answers: no {kind} of this study is called {name!r}; they are {', '.join(known)}"
+                    )
         return self
 
     def identity(self, pairs_hashes: list[str]) -> str:
@@ -167,6 +200,7 @@ _OWNERS: dict[str, type[BaseModel]] = {
     "models": ModelSetting,
     "behaviors": BehaviorSetting,
     "split": Split,
+    "answers": Answers,
     "facts": ModelFacts,
     "size": PairsSize,
 }
