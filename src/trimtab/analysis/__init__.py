@@ -1,6 +1,6 @@
 """From scores to statements: effect sizes, intervals, layer choice, comparison of models. Tables in, tables out."""
 
-from trimtab.analysis.answers import RATES, answer_agreement, answer_curves
+from trimtab.analysis.answers import RATES, answer_agreement, answer_curves, answer_rates
 from trimtab.analysis.audit import audit
 from trimtab.analysis.choice import best_cells
 from trimtab.analysis.comparison import compare_groups, compare_models, correlations, group_contrasts, models_frame
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "answer_agreement",
     "answer_curves",
+    "answer_rates",
     "audit",
     "best_cells",
     "compare_groups",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.bootstrap import Array
+from trimtab.analysis.bootstrap import Array, wilson
 from trimtab.analysis.samples import records
 from trimtab.analysis.small_samples import fisher_interval, spearman
 
@@ -21,6 +21,29 @@ PAIRS = [
     "model", "behavior", "n_layers", "r", "low", "high", "spearman", "best_logit_layer", "best_generation_layer",
     "delta", "glass", "change", "largest_change",
 ]  # fmt: skip
+
+
+def answer_rates(replies: pd.DataFrame) -> pd.DataFrame:
+    """Shares of matching and of valid answers in each cell, from replies that have been read.
+
+    A prompt's option orders count as replies of their own, so an interval over them is somewhat too narrow.
+
+    Args:
+        replies: model, behavior, layer, layers, depth, strength, and `matched`: 1 or 0, NaN where nothing could be
+            read. Cells of several layers are left out: they have no place on a curve over layers.
+
+    Returns:
+        `RATES` (rate among the valid replies, n replies asked) and low, high: Wilson's 95% interval of the rate.
+    """
+    single = replies[~replies["layers"].astype(str).str.contains("+", regex=False)]
+    rows = []
+    for key, table in single.groupby(["model", "behavior", "layer", "depth", "strength"], sort=True):
+        valid = table["matched"].dropna()
+        low, high = wilson(int(valid.sum()), len(valid))
+        rate = float(valid.mean()) if len(valid) else np.nan
+        rows.append((*key, len(table), rate, len(valid) / len(table), low, high))
+    result: pd.DataFrame = pd.DataFrame(rows, columns=[*RATES, "low", "high"])
+    return result
 
 
 def answer_curves(effects: pd.DataFrame, rates: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:

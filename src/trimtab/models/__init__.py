@@ -4,7 +4,15 @@ from trimtab.models.architecture import Anatomy, Facts, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
 from trimtab.models.load import Backbone, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
-from trimtab.models.prompts import EncodedPair, TokenPosition, encode, encode_pair, render_prompt, template_hash
+from trimtab.models.prompts import (
+    EncodedPair,
+    TokenPosition,
+    encode,
+    encode_pair,
+    render_prompt,
+    template_hash,
+    user_text,
+)
 
 __all__ = [
     "BUNDLED",
@@ -23,6 +31,7 @@ __all__ = [
     "peek",
     "render_prompt",
     "template_hash",
+    "user_text",
     "with_hidden",
     "wrap",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +18,9 @@ from filelock import FileLock, Timeout
 from trimtab.errors import RunError
 
 _MANIFEST = "manifest.json"
+SECONDS_BETWEEN_PARTS = 5.0
+Kind = Literal["samples", "replies"]
+"""Tables that grow part by part."""
 _RATES = "rates.parquet"
 
 
@@ -86,10 +90,11 @@ class RunFolder:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(temporary, self.path / _MANIFEST)
 
-    def append(self, samples: pd.DataFrame) -> None:
+    def append(self, rows: pd.DataFrame, kind: Kind = "samples") -> None:
         """Add rows as one more part, whole or not at all."""
-        number = 1 + max((int(p.stem.split("-")[1]) for p in self._parts()), default=-1)
-        _write_parquet(samples, self.path / "samples" / f"part-{number:05d}.parquet")
+        (self.path / kind).mkdir(exist_ok=True)
+        number = 1 + max((int(p.stem.split("-")[1]) for p in self._parts(kind)), default=-1)
+        _write_parquet(rows, self.path / kind / f"part-{number:05d}.parquet")
 
     def samples(self) -> pd.DataFrame:
         """All rows of all parts, in the order in which they were added.
@@ -97,11 +102,22 @@ class RunFolder:
         Raises:
             RunError: when there are none yet, or a part is damaged.
         """
-        frames = [_read_parquet(part) for part in self._parts()]
-        if not frames:
+        found = self._read("samples")
+        if found is None:
             raise RunError(f"{self.path}: the run holds no samples yet; run its study again to go on")
-        samples: pd.DataFrame = pd.concat(frames, ignore_index=True)
-        return samples
+        return found
+
+    def replies(self) -> pd.DataFrame | None:
+        """What the model said when it was asked; None if it was not.
+
+        Raises:
+            RunError: when a part is damaged.
+        """
+        return self._read("replies")
+
+    def _read(self, kind: Kind) -> pd.DataFrame | None:
+        frames = [_read_parquet(part) for part in self._parts(kind)]
+        return pd.concat(frames, ignore_index=True) if frames else None
 
     def write_rates(self, rates: pd.DataFrame) -> None:
         """Keep the table of answers read from generated text, in place of an earlier one."""
@@ -117,7 +133,7 @@ class RunFolder:
 
     def done(self, model: str, behavior: str) -> set[tuple[str, str, int]]:
         """(split, prompt_id, order) of the rows of one sweep that are on disk."""
-        if not self._parts():
+        if not self._parts("samples"):
             return set()
         rows = self.samples()
         rows = rows[(rows["model"] == model) & (rows["behavior"] == behavior) & (rows["strength"] == 0)]
@@ -127,8 +143,29 @@ class RunFolder:
         """Where the vectors of one model and behavior are."""
         return self.path / "vectors" / f"{safe_name(model)}--{safe_name(behavior)}.safetensors"
 
-    def _parts(self) -> list[Path]:
-        return sorted((self.path / "samples").glob("part-*.parquet"))
+    def _parts(self, kind: Kind) -> list[Path]:
+        return sorted((self.path / kind).glob("part-*.parquet"))
+
+
+class Parts:
+    """Collects whole batches, so that a run leaves tens of files behind and not thousands."""
+
+    def __init__(self, folder: RunFolder, kind: Kind):
+        self.folder, self.kind = folder, kind
+        self.frames: list[pd.DataFrame] = []
+        self.since = time.monotonic()
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Take in a batch; now and then a part is written."""
+        self.frames.append(frame)
+        if time.monotonic() - self.since > SECONDS_BETWEEN_PARTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what there is."""
+        if self.frames:
+            self.folder.append(pd.concat(self.frames, ignore_index=True), self.kind)
+        self.frames, self.since = [], time.monotonic()
 
 
 def free_folder(path: Path, identity: str) -> Path:
@@ -165,4 +202,4 @@ def _read_parquet(part: Path) -> pd.DataFrame:
 
 def _only_leftovers(path: Path) -> bool:
     """Whether a run was killed before it wrote its manifest."""
-    return all(p.name in (".lock", f".{_MANIFEST}", "samples", "vectors") for p in path.iterdir())
+    return all(p.name in (".lock", f".{_MANIFEST}", "samples", "replies", "vectors") for p in path.iterdir())

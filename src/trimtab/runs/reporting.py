@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.analysis import Denominator
+import pandas as pd
+
+from trimtab.analysis import Denominator, answer_rates
 from trimtab.errors import RunError
 from trimtab.report import RunTables, write_report
 from trimtab.runs.folder import RunFolder
@@ -38,6 +40,12 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
     for path in paths:
         folder = RunFolder(path)
         manifest = folder.manifest()
-        tables.append(RunTables(str(manifest.get("name", path.name)), manifest, folder.samples(), folder.rates()))
+        tables.append(RunTables(str(manifest.get("name", path.name)), manifest, folder.samples(), _rates(folder)))
     findings = write_report(tables, out, denominator=denominator)
     return Written(out, tuple(finding.text for finding in findings))
+
+
+def _rates(folder: RunFolder) -> pd.DataFrame | None:
+    """Answers by cell: read from the run's own replies, or brought in with it."""
+    replies = folder.replies()
+    return folder.rates() if replies is None else answer_rates(replies)

@@ -7,25 +7,33 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from trimtab.data import Behavior, dataset
 from trimtab.engines import Model, Scoring, load
 from trimtab.errors import RunError, TrimtabWarning
-from trimtab.evaluation import Grid, Row, form_of, parse_layers, resolve_scoring, shown_rows, sweep_batches
-from trimtab.runs.folder import RunFolder, free_folder
+from trimtab.evaluation import (
+    Grid,
+    ReplyKey,
+    Row,
+    answer_batches,
+    form_of,
+    parse_layers,
+    reply_keys,
+    resolve_scoring,
+    shown_rows,
+    sweep_batches,
+)
+from trimtab.runs.entries import behavior_entry, model_entry, vector_entry
+from trimtab.runs.folder import Parts, RunFolder, free_folder
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
 from trimtab.vectors import SteeringVector, extract, versions
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total)."""
-
-_SECONDS_BETWEEN_PARTS = 5.0
 
 
 def run_study(
@@ -101,7 +109,7 @@ class _Work:
         model = load(setting.id, dtype=setting.dtype, device=setting.device)
         model.name = setting.label
         self._same_weights(model)
-        self._note("models", _model_entry(model, setting), time.monotonic() - started)
+        self._note("models", model_entry(model, setting), time.monotonic() - started)
         for behavior_setting, behavior in behaviors:
             self._one_behavior(model, behavior_setting, behavior, vectors)
 
@@ -115,7 +123,7 @@ class _Work:
         shares = (study.split.train, study.split.select, study.split.test)
         train, select, test = behavior.split(shares, study.seed)
         rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
-        self._note("behaviors", _behavior_entry(behavior, (train, select, test), scoring, study), None)
+        self._note("behaviors", behavior_entry(behavior, (train, select, test), scoring, study), None)
         if vectors is not None and vectors.provenance.pairs_hash != train.hash:
             warnings.warn(
                 f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
@@ -124,8 +132,12 @@ class _Work:
                 stacklevel=2,
             )
         vector = vectors or self._vectors(model, train, scoring)
-        self._note("vectors", _vector_entry(model, behavior, vector), None)
+        self._note("vectors", vector_entry(model, behavior, vector), None)
         self._sweep(model, vector, rows, grid, scoring, behavior.name)
+        if study.answers and behavior.is_choice and study.answers.wants(model.name, behavior.name):
+            asked = replace(test, pairs=test.pairs[: study.answers.prompts])
+            rows = shown_rows([("test", asked)], "choice", study.balance, study.seed)
+            self._ask(model, vector, rows, grid, behavior.name, study.answers.max_new_tokens)
 
     def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
         file = self.folder.vector_file(model.name, train.name)
@@ -160,7 +172,7 @@ class _Work:
         finished, started = len(done), time.monotonic()
         what = f"sweeping {behavior} in {model.name}"
         self.progress(what, finished, len(rows))
-        parts = _Parts(self.folder)
+        parts = Parts(self.folder, "samples")
         try:
             for indices, frame in sweep_batches(model, vector, rows, grid, scoring, behavior, done):
                 # Batches may differ from those before the stop, as with another amount of free memory.
@@ -171,6 +183,26 @@ class _Work:
         finally:
             parts.flush()
             self._took(f"sweep {behavior}, {model.name}", time.monotonic() - started)
+
+    def _ask(
+        self, model: Model, vector: SteeringVector, rows: Sequence[Row], grid: Grid, behavior: str, max_new_tokens: int
+    ) -> None:
+        replies = self.folder.replies()
+        done = set[ReplyKey]()
+        if replies is not None:
+            done = reply_keys(replies[(replies["model"] == model.name) & (replies["behavior"] == behavior)])
+        finished, total, started = len(done), len(rows) * (1 + len(grid.steered)), time.monotonic()
+        what = f"asking {model.name} about {behavior}"
+        self.progress(what, finished, total)
+        parts = Parts(self.folder, "replies")
+        try:
+            for frame in answer_batches(model, vector, rows, grid, behavior, max_new_tokens=max_new_tokens, done=done):
+                parts.add(frame)
+                finished += len(frame)
+                self.progress(what, finished, total)
+        finally:
+            parts.flush()
+            self._took(f"ask {behavior}, {model.name}", time.monotonic() - started)
 
     def note_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
         """Keep what was warned of for the report; the caller is told as well."""
@@ -204,84 +236,14 @@ class _Work:
                 )
 
 
-class _Parts:
-    """Collects whole batches, so that a run leaves tens of files behind and not thousands."""
-
-    def __init__(self, folder: RunFolder):
-        self.folder = folder
-        self.frames: list[pd.DataFrame] = []
-        self.since = time.monotonic()
-
-    def add(self, frame: pd.DataFrame) -> None:
-        self.frames.append(frame)
-        if time.monotonic() - self.since > _SECONDS_BETWEEN_PARTS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.frames:
-            self.folder.append(pd.concat(self.frames, ignore_index=True))
-        self.frames, self.since = [], time.monotonic()
-
-
 def _key(row: Row) -> tuple[str, str, int]:
     return row.split, row.shown.pair.id, row.shown.order
 
 
 def _named_dataset(setting: BehaviorSetting, seed: int) -> Behavior:
-    from dataclasses import replace
-
     behavior = dataset(setting.source, limit=setting.limit, seed=seed)
     return replace(behavior, name=setting.name) if setting.name else behavior
 
 
 def _vector_key(vectors: SteeringVector) -> str:
     return f"{vectors.provenance.pairs_hash}-{float(vectors.direction.double().sum()):.9e}"
-
-
-def _model_entry(model: Model, setting: ModelSetting) -> dict[str, Any]:
-    backbone = model.backbone
-    return {
-        "name": model.name,
-        "id": backbone.source,
-        "dtype": str(backbone.dtype).removeprefix("torch."),
-        "device": str(backbone.device),
-        "engine": model.engine.name,
-        "fingerprint": model.fingerprint,
-        "template_hash": model.template_hash,
-        "facts": asdict(model.facts),
-        "groups": setting.groups,
-    }
-
-
-def _behavior_entry(
-    behavior: Behavior, parts: tuple[Behavior, Behavior, Behavior], scoring: Scoring, study: Study
-) -> dict[str, Any]:
-    train, select, test = parts
-    return {
-        "name": behavior.name,
-        "description": behavior.description,
-        "pairs_hash": behavior.hash,
-        "is_choice": behavior.is_choice,
-        "n_train": len(train),
-        "n_select": len(select),
-        "n_test": len(test),
-        "scoring": scoring,
-        "balance": study.balance,
-    }
-
-
-def _vector_entry(model: Model, behavior: Behavior, vector: SteeringVector) -> dict[str, Any]:
-    made = vector.provenance
-    return {
-        "model": model.name,
-        "behavior": behavior.name,
-        "taken_from": made.behavior,
-        "method": made.method,
-        "token_position": made.token_position,
-        "form": made.form,
-        "pairs": made.pairs,
-        "letter": asdict(made.letter) if made.letter else None,
-        "norm": vector.norm.tolist(),
-        "residual_norm": vector.residual_norm.tolist(),
-        "sink_ratio": list(made.first_token_ratio),
-    }
