@@ -9,6 +9,7 @@ from math import sqrt
 from table import Row
 
 Vector = Sequence[Sequence[float]]
+Replies = Mapping[str, Sequence[Sequence[int]]]
 Scores = Mapping[str, Sequence[float]]
 
 
@@ -33,6 +34,12 @@ def largest_difference(ours: Scores, theirs: Scores) -> float:
         for cell, scores in theirs.items()
         for x, y in zip(unsteered if cell.endswith(" 0") else ours[cell], scores, strict=True)
     )
+
+
+def same_replies(ours: Replies, theirs: Replies) -> tuple[int, int]:
+    """How many of their replies begin with ours, and how many there are: they go on behind the end of a text."""
+    pairs = [(x, y) for cell, replies in theirs.items() for x, y in zip(ours[cell], replies, strict=False)]
+    return sum(y[: len(x)] == x for x, y in pairs), len(pairs)
 
 
 def require(row: Row, same: bool) -> Row:

@@ -40,10 +40,11 @@ class Sizes:
     extraction: float = 200.0
     sweep: float = 240.0
     after_prompt: float = 100.0
+    generation: float = 240.0
 
 
 FULL = Sizes()
-QUICK = Sizes(pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20)
+QUICK = Sizes(pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30)
 
 
 class Bench:
@@ -134,6 +135,45 @@ def _spread(layers: list[int], count: int) -> list[tuple[int, float]]:
     return [(layers[place], STRENGTHS[i % len(STRENGTHS)]) for i, place in enumerate(places)]
 
 
+def generation(bench: Bench) -> list[Row]:
+    sizes, layers = bench.sizes, bench.worker("trimtab").ask("swept_layers", layers=LAYERS)["layers"]
+    cells = [(layer, strength) for layer in layers[:: max(1, len(layers) // 10)][:10] for strength in (-1.0, 1.0)]
+    asked = {"prompts": min(16, sizes.prompts), "cells": cells, "tokens": 32}
+    ours = bench.contender("trimtab", "trimtab", "answer", **asked)
+    some = [cells[0], cells[-1]]
+    every = len(cells) * asked["prompts"]
+    loops = [
+        bench.contender(
+            name, "plain", "generate_loop", every / (len(part) * prompts),
+            prompts=prompts, cells=part, tokens=asked["tokens"], batch_size=batch_size,
+        )
+        for name, part, prompts, batch_size in (
+            ("hook loop, one prompt at a time", some[:1], 4, 1),
+            ("hook loop, batch 16", some, asked["prompts"], 16),
+        )
+    ]  # fmt: skip
+    rounds([ours, *loops], bench.repeats, sizes.generation)
+    rows = []
+    for loop, target in zip(loops, (6, 1.5), strict=True):
+        same, count = checks.same_replies(ours.reply["replies"], loop.reply["replies"])
+        detail = f"{loop.time:.0f} s, scaled; {same} of {count} replies the same, token by token"
+        work = f"generation, {len(cells)} cells × {asked['prompts']} prompts × 32 tokens, {ours.time:.1f} s"
+        rows.append(checks.require(ratio_row(work, loop.name, ratios(ours, loop), target, detail), same == count))
+    return [*rows, _overhead(bench)]
+
+
+def _overhead(bench: Bench) -> Row:
+    """Steered against unsteered writing of the same rows, in turn."""
+    asked = {"prompts": bench.sizes.prompts, "tokens": 32}
+    plain, steered = (bench.contender(str(s), "trimtab", "decode", steer=s, **asked) for s in (False, True))
+    rounds([plain, steered], max(3, bench.repeats), 120)
+    share = [100 * (b / a - 1) for a, b in zip(plain.seconds, steered.seconds, strict=True)]
+    told = ", ".join(f"{s:.1f}" for s in share)
+    return limit_row(
+        "steering while writing: time on top", sorted(share)[len(share) // 2], 3, "%", 1, f"rounds: {told}"
+    )
+
+
 def memory(bench: Bench) -> list[Row]:
     rows = []
     for count in bench.sizes.memory:
@@ -165,6 +205,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": memory,
     "extraction": extraction,
     "after_prompt": after_prompt,
+    "generation": generation,
     "sweep": sweep,
 }
 

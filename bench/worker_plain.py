@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 import transformers
-from serve import serve, timed
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from serve import serve, timed
 
 BATCH = 8
 STATE: dict[str, Any] = {}
@@ -71,6 +72,33 @@ def hook_loop(clock: str, positions: str, cells: list[tuple[int, float]]) -> dic
     return {"seconds": seconds, "scores": {f"{c[0]} {c[1]:g}": s for c, s in zip(cells, scores, strict=True)}}
 
 
+@torch.no_grad()
+def generate_loop(
+    clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int, batch_size: int
+) -> dict[str, Any]:
+    """For every cell a hook on its layer, and `generate` for some prompts at a time."""
+    texts = STATE["material"]["prompts"][:prompts]
+
+    def work() -> list[list[list[int]]]:
+        replies: list[list[list[int]]] = []
+        for layer, strength in cells:
+            replies.append([])
+            for start in range(0, len(texts), batch_size):
+                batch = _batch(texts[start : start + batch_size])
+                where = _steered(batch["attention_mask"], [], "all")
+                hook = _adds(strength * STATE["vector"][layer], where)
+                handle = STATE["model"].model.layers[layer].register_forward_hook(hook)
+                try:
+                    output = STATE["model"].generate(**batch, max_new_tokens=tokens, do_sample=False, pad_token_id=2)
+                finally:
+                    handle.remove()
+                replies[-1] += output[:, batch["input_ids"].shape[1] :].tolist()
+        return replies
+
+    seconds, replies = timed(work, clock)
+    return {"seconds": seconds, "replies": {f"{c[0]} {c[1]:g}": r for c, r in zip(cells, replies, strict=True)}}
+
+
 def _steered(mask: Tensor, prompt_lengths: list[int], positions: str) -> Tensor:
     """Which tokens are pushed: not the padding, not the first token; the prompt's last and later ones if so asked."""
     place = mask.cumsum(1) - 1
@@ -81,11 +109,12 @@ def _steered(mask: Tensor, prompt_lengths: list[int], positions: str) -> Tensor:
 def _adds(push: Tensor, where: Tensor) -> Any:
     def hook(module: Any, args: Any, output: Any) -> Any:
         hidden = output if torch.is_tensor(output) else output[0]
-        hidden = hidden + where * push
+        # A pass over one new token of each row has no mask of its own: the token is pushed.
+        hidden = hidden + (where * push if hidden.shape[1] == where.shape[1] else push)
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])
 
     return hook
 
 
 if __name__ == "__main__":
-    serve({"load": load, "forward": forward, "hook_loop": hook_loop})
+    serve({"load": load, "forward": forward, "hook_loop": hook_loop, "generate_loop": generate_loop})

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from material import pairs, write
-from serve import serve, timed
 
 import trimtab as tt
+from serve import serve, timed
+from trimtab.engines import Request
 from trimtab.evaluation import parse_layers
+from trimtab.steering import at
 
 warnings.simplefilter("ignore")
 STATE: dict[str, Any] = {}
@@ -55,9 +57,43 @@ def sweep(clock: str, positions: Any, layers: str, strengths: list[float]) -> di
     return {"seconds": seconds, "scores": scores}
 
 
+def answer(clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int) -> dict[str, Any]:
+    """Every cell answers every prompt; the replies by cell."""
+    pushes = [at(STATE["vector"], layer, strength) for layer, strength in cells]
+    requests = [Request(prompt, push, tokens) for prompt in _prompts(prompts) for push in pushes]
+    seconds, replies = timed(lambda: dict(STATE["model"].replies(requests)), clock)
+    found: dict[str, list[list[int]]] = {f"{layer} {strength:g}": [] for layer, strength in cells}
+    for index in range(len(requests)):
+        layer, strength = cells[index % len(cells)]
+        found[f"{layer} {strength:g}"].append(list(replies[index].tokens))
+    return {"seconds": seconds, "replies": found, "tokens": sum(len(reply.tokens) for reply in replies.values())}
+
+
+def decode(clock: str, prompts: int, tokens: int, steer: bool) -> dict[str, Any]:
+    """Write without any difference in the prompts: what is generated is steered, or nothing is."""
+    push = at(STATE["vector"], 15, 1e-6, positions="generated") if steer else None
+    requests = [Request(prompt, push, tokens) for prompt in _prompts(prompts)]
+    seconds, replies = timed(lambda: dict(STATE["model"].replies(requests)), clock)
+    return {"seconds": seconds, "tokens": sum(len(reply.tokens) for reply in replies.values())}
+
+
+def _prompts(count: int) -> list[tuple[int, ...]]:
+    encoded = STATE["model"].encode(STATE["prompts"].pairs[:count], "choice")
+    return [pair.positive[: pair.shared] for pair in encoded]
+
+
 def swept_layers(layers: str) -> dict[str, Any]:
     return {"layers": [layer for (layer,) in parse_layers(layers, STATE["model"].facts.layers)]}
 
 
 if __name__ == "__main__":
-    serve({"prepare": prepare, "extract": extract, "sweep": sweep, "swept_layers": swept_layers})
+    serve(
+        {
+            "prepare": prepare,
+            "extract": extract,
+            "sweep": sweep,
+            "swept_layers": swept_layers,
+            "answer": answer,
+            "decode": decode,
+        }
+    )

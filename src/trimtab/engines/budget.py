@@ -13,7 +13,7 @@ CPU_TOKENS = 1024
 CPU_ROW_TOKENS = 96
 """Tokens of one packed row: attention reads every key of its row, so long rows cost more than they share."""
 CPU_BYTES = 1 << 30
-CPU_ROWS = 64
+CPU_ROWS = 128
 """Rows that are written at once: enough to read the weights seldom, see bench/README.md."""
 NUMBERS_PER_WIDTH = 16
 """Numbers a token holds at once, in widths of the residual stream: the stream, its norm, queries, keys, values,
