@@ -98,8 +98,10 @@ def _cut(requests: Sequence[Request], members: Sequence[int], marks: Marks, rows
             if cell is not None:
                 mine.setdefault(request.prompt, []).append((index, cell))
         used = list(mine)
-        costs = [max(tall_tokens(queries[p], len(head), len(some), marks), 1) for p in used]
-        for batch in filled(costs, budget.tokens):
+        # As many prompts as both the tokens of a pass and the rows allow: cutting by rows alone would run them again.
+        tall = [max(tall_tokens(queries[p], len(head), len(some), marks), 1) for p in used]
+        costs = [max(t * rows, len(mine[p]) * budget.tokens) for t, p in zip(tall, used, strict=True)]
+        for batch in filled(costs, budget.tokens * rows):
             wanted = [(index, place_, cell) for place_, p in enumerate(batch) for index, cell in mine[used[p]]]
             chosen = tuple(queries[used[p]] for p in batch)
             for first in range(0, len(wanted), rows):
