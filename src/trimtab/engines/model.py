@@ -182,9 +182,9 @@ class Model:
         told = ""
         with self._steered_by_row([Request(self.tokens(message), intervention, max_new_tokens, sampling)]) as requests:
             for _, writing in self.engine.write(requests):
-                text = writing.text
-                # Half of a character: its other bytes are still to come.
-                if not text.endswith("\ufffd") or writing.finish is not None:
+                # Half of a character waits for its other bytes, or is dropped where none come.
+                text = writing.text.rstrip("\ufffd")
+                if len(text) > len(told):
                     yield text[len(told) :]
                     told = text
 
