@@ -112,7 +112,7 @@ def test_engine_answers_equal_the_slow_loop_row_by_row(llama: Backbone, position
     answers = said(TransformersEngine(llama), TEXTS, cells)
     for text, cell, answer in zip(TEXTS, cells, answers, strict=True):
         tokens = by_hand(llama, encode(llama.tokenizer, text), cell)
-        assert answer == llama.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        assert answer == llama.tokenizer.decode(tokens, skip_special_tokens=True).rstrip("\ufffd").strip()
 
 
 @pytest.mark.parametrize("tokens", [1, 60, 1 << 20])

@@ -182,11 +182,8 @@ class Model:
         told = ""
         with self._steered_by_row([Request(self.tokens(message), intervention, max_new_tokens, sampling)]) as requests:
             for _, writing in self.engine.write(requests):
-                # Half of a character waits for its other bytes, or is dropped where none come.
-                text = writing.text.rstrip("\ufffd")
-                if len(text) > len(told):
-                    yield text[len(told) :]
-                    told = text
+                yield writing.text[len(told) :]
+                told = writing.text
 
     def tokens(self, prompt: Prompt) -> tuple[int, ...]:
         """A message or a conversation as the model is asked it, thinking off."""

@@ -103,8 +103,8 @@ class Writing:
 
     @property
     def text(self) -> str:
-        """What has been written."""
-        return self.decode(self.tokens)
+        """What has been written. Half of a character at its end waits for its other bytes."""
+        return self.decode(self.tokens).rstrip("\ufffd")
 
     def reply(self) -> Reply:
         """The finished text."""
