@@ -35,10 +35,12 @@ def test_every_printed_line_of_the_page_is_printed(printed: str, line: str) -> N
 
 @pytest.mark.parametrize("line", re.findall(r"^\| Qwen3-.*$", PAGE, re.MULTILINE))
 def test_the_table_of_models_is_what_is_printed(printed: str, line: str) -> None:
-    name, active, tokens, flops, gpus = (cell.strip() for cell in line.strip("|").split("|"))
+    name, active, tokens, generated, flops, gpus = (cell.strip() for cell in line.strip("|").split("|"))
     block = printed[printed.index(f"Qwen/{name}:") :].partition("\n\n")[0]
     assert f"{active} active" in block or f" {active} parameters" in block
-    assert f"in all   {tokens} tokens, {flops} FLOPs" in block
+    asked = [int(count.replace(",", "")) for count in re.findall(r"at most ([\d,]+) generated tokens", block)]
+    assert f"{sum(asked):,}" == generated
+    assert f"in all   {'at most ' if asked else ''}{tokens} tokens, {flops} FLOPs" in block
     assert f"GB: {gpus} × H100" in block
 
 

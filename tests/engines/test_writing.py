@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -87,9 +88,9 @@ def test_memory_bounds_the_rows(llama: Backbone) -> None:
     from trimtab.engines.writing import rows_that_fit
 
     each = 2 * 4 * 2 * 12 * 32 * 4  # keys and values, layers, heads, head size, tokens, bytes
-    assert rows_that_fit(llama, 32, 64, 10 * each + 1, 100) == 10
-    assert rows_that_fit(llama, 32, 64, 1, 100) == 1
-    assert rows_that_fit(llama, 32, 64, 1 << 30, 3) == 3
+    for cache_bytes, wanted, rows in [(10 * each + 1, 100, 10), (1, 100, 1), (1 << 30, 3, 3), (1 << 30, 100, 64)]:
+        budget = replace(with_budget(llama, rows=64).budget, cache_bytes=cache_bytes)
+        assert rows_that_fit(llama.facts, llama.dtype, budget, 32, wanted) == rows
 
 
 def test_order_and_company_do_not_matter(llama: Backbone) -> None:

@@ -126,3 +126,42 @@ def test_a_misspelled_fact_gets_the_nearest_right_one(tmp_path: Path) -> None:
     message = refused(tmp_path, "behaviors: [cheerful]\nmodels:\n- id: m\n  facts: {layrs: 3}\n  grups: {}\n")
     assert "mine.yaml:4: unknown key 'layrs'; did you mean 'layers'?" in message
     assert "mine.yaml:5: unknown key 'grups'; did you mean 'groups'?" in message
+
+
+def test_answers_may_be_asked_of_everything_or_of_what_is_named(tmp_path: Path) -> None:
+    everything = read_study(write(tmp_path, "behaviors: [corrigible]\nanswers: {}\n")).answers
+    assert everything is not None
+    assert everything.wants("any", "corrigible")
+    assert everything.max_new_tokens == 32
+    some = read_study(
+        write(
+            tmp_path, "models: [a, b]\nbehaviors: [c, {source: d, name: e}]\nanswers: {models: [b], behaviors: [e]}\n"
+        )
+    ).answers
+    assert some is not None
+    assert [some.wants(*pair) for pair in (("b", "e"), ("a", "e"), ("b", "c"))] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{models: [c]}", "answers: no model of this study is called 'c'; they are a, short"),
+        ("{models: [b]}", "answers: no model of this study is called 'b'; they are a, short"),
+        (
+            "{behaviors: [cheerfull]}",
+            "answers: no behavior of this study is called 'cheerfull'; they are cheerful, mine",
+        ),
+        ("{behaviours: [cheerful]}", "mine.yaml:3: unknown key 'behaviours'; did you mean 'behaviors'?"),
+        ("{max_new_token: 3}", "unknown key 'max_new_token'; did you mean 'max_new_tokens'?"),
+        ("{max_new_tokens: 0}", "mine.yaml:3: answers.max_new_tokens: Input should be greater than or equal to 1"),
+        ("{prompts: 0}", "mine.yaml:3: answers.prompts: Input should be greater than or equal to 1"),
+    ],
+)
+def test_answers_that_cannot_be_asked_are_refused(tmp_path: Path, written: str, words: str) -> None:
+    text = "models: [a, {id: b, name: short}]\nbehaviors: [cheerful, {source: corrigible, name: mine}]\n"
+    assert words in refused(tmp_path, text + f"answers: {written}\n")
+
+
+def test_answers_are_part_of_what_a_run_is() -> None:
+    plain = make_study({"behaviors": ["corrigible"]})
+    assert plain.identity(["h"]) != make_study({"behaviors": ["corrigible"], "answers": {}}).identity(["h"])

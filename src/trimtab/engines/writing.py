@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.batches import Batch
+from trimtab.engines.budget import Budget
 from trimtab.engines.forward import read_last_layer
 from trimtab.engines.openings import Opening, openings, row_parts
 from trimtab.engines.requests import Request, Writing
 from trimtab.engines.slots import STEP, RowPushes, SlotCache
-from trimtab.models import Backbone
+from trimtab.models import Backbone, Facts
 
 if TYPE_CHECKING:
     from trimtab.engines.transformers_engine import TransformersEngine
@@ -27,8 +28,8 @@ def write(engine: TransformersEngine, requests: Sequence[Request]) -> Iterator[t
     For models whose state is keys and values only; others are written by `padded_writing.write`.
     """
     backbone = engine.backbone
-    tokens = -(-max(r.most_tokens for r in requests) // STEP) * STEP
-    rows = rows_that_fit(backbone, tokens, engine.budget.rows, engine.budget.cache_bytes, len(requests))
+    tokens = places(max(r.most_tokens for r in requests))
+    rows = rows_that_fit(backbone.facts, backbone.dtype, engine.budget, tokens, len(requests))
     waiting = deque(openings(requests, rows, engine.budget))
     cache, pushes = SlotCache(rows, tokens), RowPushes(backbone.device)
     active: list[tuple[int, Writing]] = []
@@ -91,8 +92,12 @@ def _step(backbone: Backbone, cache: SlotCache, pushes: RowPushes, tokens: Seque
     return backbone.logits(states)
 
 
-def rows_that_fit(backbone: Backbone, tokens: int, most: int, cache_bytes: int, wanted: int) -> int:
-    """Rows whose keys and values the memory holds, at least one."""
-    facts = backbone.facts
-    each = 2 * facts.layers * facts.kv_heads * facts.head_size * tokens * backbone.dtype.itemsize
-    return max(1, min(most, wanted, cache_bytes // max(1, each)))
+def places(tokens: int) -> int:
+    """What a row takes that grows to so many tokens."""
+    return -(-tokens // STEP) * STEP
+
+
+def rows_that_fit(facts: Facts, dtype: torch.dtype, budget: Budget, tokens: int, wanted: int) -> int:
+    """Rows of so many tokens whose keys and values the memory holds, at least one."""
+    each = 2 * facts.layers * facts.kv_heads * facts.head_size * tokens * dtype.itemsize
+    return max(1, min(budget.rows, wanted, budget.cache_bytes // max(1, each)))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.runs.accelerators import UTILISATION, Accelerator
+from trimtab.runs.estimates import CHARACTERS_PER_TOKEN, TOKEN_RULE
+from trimtab.runs.planned_answers import PlannedAnswers
 
 _BYTES_PER_SAMPLE = 12
-CHARACTERS_PER_TOKEN = 4
-"""Of English questions, where there is no tokenizer. The bundled one takes 4.5 over 13,000 model-written evals (3.0 to
-5.1 by file) and 3.5 to 3.8 on the built-in choice pairs."""
-TOKEN_RULE = f"a token is taken for {CHARACTERS_PER_TOKEN} characters"
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,19 @@ class Step:
     kept_tokens: int
     """Tokens whose keys and values are kept for the whole sweep."""
     samples: int
+    answers: PlannedAnswers | None
+    """Where the model is asked as well."""
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens whose keys and values are held at once; the model is asked after the sweep."""
+        return max(self.kept_tokens, self.answers.kept_tokens if self.answers else 0)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Samples, and replies if none ends early."""
+        replies = self.answers.generated * CHARACTERS_PER_TOKEN if self.answers else 0
+        return self.samples * _BYTES_PER_SAMPLE + replies
 
     def lines(self) -> list[str]:
         """For people."""
@@ -46,6 +58,7 @@ class Step:
             f"one: {self.passes:,} forward passes",
             f"    {self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
             f"{self.naive_tokens / max(1, self.tokens):.1f} times as many), {self.samples:,} samples",
+            *(self.answers.lines() if self.answers else []),
         ]
 
 
@@ -65,14 +78,21 @@ class ModelPlan:
     activation_bytes: int
     """Of the tallest step of a batch."""
     cache_bytes: int
-    """Keys and values that are kept for a whole sweep."""
+    """Keys and values that are kept for a whole sweep, or while answers are written."""
     flops_per_second: float
+    bytes_per_second: float
+    """At which weights are read; infinite where it is not known."""
     steps: tuple[Step, ...]
 
     @property
     def tokens(self) -> int:
-        """Of all behaviors."""
-        return sum(step.tokens for step in self.steps)
+        """Of all behaviors, if no reply ends early."""
+        return sum(step.tokens for step in self.steps) + sum(answers.tokens for answers in self.answers)
+
+    @property
+    def answers(self) -> list[PlannedAnswers]:
+        """Of the behaviors that the model is asked about."""
+        return [step.answers for step in self.steps if step.answers]
 
     @property
     def flops(self) -> int:
@@ -81,8 +101,12 @@ class ModelPlan:
 
     @property
     def seconds(self) -> float:
-        """On one accelerator, or on this machine."""
-        return self.flops / self.flops_per_second
+        """On one accelerator, or on this machine. One token of all replies takes reading the weights at least."""
+        one_token = 2 * self.active_parameters / self.flops_per_second
+        reading = self.weight_bytes / self.bytes_per_second
+        written = sum(answers.generated for answers in self.answers)
+        writing = sum(max(answers.generated * one_token, answers.steps * reading) for answers in self.answers)
+        return (self.tokens - written) * one_token + writing
 
     @property
     def memory_bytes(self) -> int:
@@ -99,7 +123,8 @@ class ModelPlan:
         fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
         return [
             *lines,
-            f"  in all   {self.tokens:,} tokens, {self.flops:.2e} FLOPs (2 × active parameters × tokens)",
+            f"  in all   {_bound(self.answers)}{self.tokens:,} tokens, {self.flops:.2e} FLOPs "
+            "(2 × active parameters × tokens)",
             f"  memory   {_size(self.weight_bytes)} weights + {_size(self.activation_bytes)} activations "
             f"+ {_size(self.cache_bytes)} keys and values = {_size(self.memory_bytes)}{fits}",
             f"  time     {_time(self.seconds, gpu)}",
@@ -126,13 +151,19 @@ class Plan:
         for model in self.models:
             lines += ["", *model.lines(gpu)]
         flops, seconds = sum(m.flops for m in self.models), sum(m.seconds for m in self.models)
-        disk = sum(step.samples for step in self.steps) * _BYTES_PER_SAMPLE
+        disk = sum(step.disk_bytes for step in self.steps)
+        answers = [a for model in self.models for a in model.answers]
         free = shutil.disk_usage(Path.cwd()).free
-        lines += ["", f"in all {flops:.2e} FLOPs, {_time(seconds, gpu)}"]
+        lines += ["", f"in all {_bound(answers)}{flops:.2e} FLOPs, {_time(seconds, gpu)}"]
         if gpu:
             lines.append(
                 f"assumed: {UTILISATION:.0%} of the {gpu.tflops:,} TFLOP/s that the {gpu.name} does in dense bfloat16; "
                 "loading the weights comes on top"
+            )
+        if gpu and answers:
+            lines.append(
+                "assumed of answers: none ends early; a step takes the longer of its FLOPs and reading the weights at "
+                f"{gpu.gigabytes_per_second:,} GB/s"
             )
         return "\n".join([*lines, f"{_size(disk)} on disk ({_size(free)} free)"])
 
@@ -146,6 +177,11 @@ class Plan:
         reasons = dict.fromkeys(model.reason for model in self.models if model.reason)
         told += [f"where configurations are estimated, {TOKEN_RULE}"] if reasons else []
         return [*told, *(f"reason: {reason}" for reason in reasons)]
+
+
+def _bound(answers: Sequence[PlannedAnswers]) -> str:
+    """What to say before a sum that counts every reply as if it took all of its tokens."""
+    return "at most " if answers else ""
 
 
 def _gpus(count: int, gpu: Accelerator) -> str:

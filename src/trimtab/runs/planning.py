@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
 
 from trimtab.data import Behavior, Shown, show
 from trimtab.engines import Scoring
-from trimtab.engines.budget import NUMBERS_PER_WIDTH, Budget, budget_for
+from trimtab.engines.budget import NUMBERS_PER_WIDTH
 from trimtab.engines.queries import capture_query, score_query
 from trimtab.engines.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
 from trimtab.errors import SettingError
 from trimtab.evaluation import Grid, form_of, parse_layers, resolve_scoring, shown_rows
-from trimtab.models import EncodedPair, Facts, choose_device, choose_dtype, encode_pair
-from trimtab.runs.accelerators import ACCELERATORS, Accelerator
-from trimtab.runs.estimates import Reached, reach_model, reach_pairs
+from trimtab.models import EncodedPair, encode_pair
+from trimtab.runs.accelerators import ACCELERATORS
+from trimtab.runs.estimates import reach_pairs
 from trimtab.runs.plan import ModelPlan, Plan, Step
+from trimtab.runs.planned_answers import plan_answers
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
+from trimtab.runs.targets import Target, target_for
 from trimtab.vectors import default_position
-
-_EFFICIENCY = 0.6
-"""Share of a plain matrix product's speed that a forward pass reaches; see bench/README.md."""
 
 
 def plan_study(study: Study, accelerator: str | None = None) -> Plan:
@@ -41,46 +36,18 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     pairs = [reach_pairs(setting, study.seed) for setting in study.behaviors]
     models = []
     for model in study.models:
-        target = _target(model, gpu)
+        target = target_for(model, gpu)
         steps = [
-            _step(study, setting, behavior, note, target)
+            _step(study, model, setting, behavior, note, target)
             for setting, (behavior, note) in zip(study.behaviors, pairs, strict=True)
         ]
         models.append(_model_plan(model, target, steps))
     return Plan(study.name, tuple(models), gpu)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """A model on what it would run on."""
-
-    reached: Reached
-    dtype: torch.dtype
-    budget: Budget
-    flops: float
-    """Operations a second to count on."""
-
-    @property
-    def facts(self) -> Facts:
-        """Of the model."""
-        return self.reached.facts
-
-
-def _target(model: ModelSetting, gpu: Accelerator | None) -> _Target:
-    reached = reach_model(model)
-    if gpu is None:
-        device = choose_device(model.device)
-        dtype = choose_dtype(model.dtype, device)
-        return _Target(reached, dtype, budget_for(reached.facts, device, dtype), _flops(dtype, device) * _EFFICIENCY)
-    if model.dtype == "float32":
-        raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
-    dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
-    # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
-    budget = budget_for(reached.facts, torch.device("cuda"), dtype, gpu.memory_bytes // 2)
-    return _Target(reached, dtype, budget, gpu.flops)
-
-
-def _step(study: Study, setting: BehaviorSetting, behavior: Behavior, note: str, target: _Target) -> Step:
+def _step(
+    study: Study, model: ModelSetting, setting: BehaviorSetting, behavior: Behavior, note: str, target: Target
+) -> Step:
     scoring = resolve_scoring(behavior, setting.scoring)
     split, facts, budget = study.split, target.facts, target.budget
     train, select, test = behavior.split((split.train, split.select, split.test), study.seed)
@@ -103,6 +70,8 @@ def _step(study: Study, setting: BehaviorSetting, behavior: Behavior, note: str,
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in scored)
     read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
     cells, tokens = len(grid.steered), int(swept) + read
+    answers = study.answers
+    asks = answers is not None and behavior.is_choice and answers.wants(model.label, setting.label)
     return Step(
         behavior=setting.name or behavior.name,
         scoring=scoring,
@@ -115,13 +84,14 @@ def _step(study: Study, setting: BehaviorSetting, behavior: Behavior, note: str,
         naive_tokens=sum(q.tokens for q in reading) + sum(q.tokens for q in scored) * (1 + cells),
         kept_tokens=int(head * (1 + climbed)),
         samples=len(prompts) * (1 + cells),
+        answers=plan_answers(study, answers, test, grid, target) if answers and asks else None,
     )
 
 
-def _model_plan(model: ModelSetting, target: _Target, steps: Sequence[Step]) -> ModelPlan:
+def _model_plan(model: ModelSetting, target: Target, steps: Sequence[Step]) -> ModelPlan:
     facts, size = target.facts, target.dtype.itemsize
     activations = min(target.budget.tokens, target.budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
-    kept = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.kept_tokens for step in steps)
+    kept = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.held_tokens for step in steps)
     return ModelPlan(
         model=model.label,
         note=target.reached.note,
@@ -133,22 +103,10 @@ def _model_plan(model: ModelSetting, target: _Target, steps: Sequence[Step]) -> 
         activation_bytes=activations * size,
         cache_bytes=kept * size,
         flops_per_second=target.flops,
+        bytes_per_second=target.bytes_per_second,
         steps=tuple(steps),
     )
 
 
-def _encoded(target: _Target, shown: Sequence[Shown], scoring: Scoring) -> list[EncodedPair]:
+def _encoded(target: Target, shown: Sequence[Shown], scoring: Scoring) -> list[EncodedPair]:
     return [encode_pair(target.reached.tokenizer, s.pair, form_of(scoring)) for s in shown]
-
-
-def _flops(dtype: torch.dtype, device: torch.device) -> float:
-    """Floating-point operations a second of a matrix product here, measured in a fraction of a second."""
-    size = 1024
-    a = torch.randn(size, size, device=device).to(dtype)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        product = a @ a
-        float(product[0, 0])  # waits for an accelerator
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best

@@ -66,6 +66,11 @@ class BehaviorSetting(Strict):
     """Use this many pairs, a stratified sample."""
     size: PairsSize | None = None
 
+    @property
+    def label(self) -> str:
+        """What the rest of the study file calls it."""
+        return self.name or self.source
+
 
 class Split(Strict):
     """Shares of the pairs: for the vector, for choosing the layer, for reporting."""
@@ -139,7 +144,7 @@ class Study(Strict):
     def _distinct(self) -> Study:
         for kind, names in (
             ("model", [m.label for m in self.models]),
-            ("behavior", [(b.name or b.source, b.scoring) for b in self.behaviors]),
+            ("behavior", [(b.label, b.scoring) for b in self.behaviors]),
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"the same {kind} is named twice; give one of them a `name` of its own")
@@ -151,7 +156,7 @@ class Study(Strict):
             return self
         for kind, named, known in (
             ("model", self.answers.models, [m.label for m in self.models]),
-            ("behavior", self.answers.behaviors, [b.name or b.source for b in self.behaviors]),
+            ("behavior", self.answers.behaviors, [b.label for b in self.behaviors]),
         ):
             for name in named:
                 if name not in known:

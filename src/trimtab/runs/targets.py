@@ -1,0 +1,71 @@
+"""What a plan is made for: a model, its numbers, and the machine or GPU that would run it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+
+from trimtab.engines.budget import Budget, budget_for
+from trimtab.errors import SettingError
+from trimtab.models import Facts, choose_device, choose_dtype
+from trimtab.runs.accelerators import Accelerator
+from trimtab.runs.estimates import Reached, reach_model
+from trimtab.runs.settings import ModelSetting
+
+_EFFICIENCY = 0.6
+"""Share of a plain matrix product's speed that a forward pass reaches; see bench/README.md."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model on what it would run on."""
+
+    reached: Reached
+    dtype: torch.dtype
+    budget: Budget
+    flops: float
+    """Operations a second to count on."""
+    bytes_per_second: float
+    """At which weights are read; infinite where it is not known."""
+
+    @property
+    def facts(self) -> Facts:
+        """Of the model."""
+        return self.reached.facts
+
+
+def target_for(model: ModelSetting, gpu: Accelerator | None) -> Target:
+    """A model on a GPU from a data sheet, or on this machine.
+
+    Raises:
+        SettingError: when the GPU's speed is not known for what the model is to be computed in.
+        ModelError: when the model cannot be reached and the study gives too few facts to plan without.
+    """
+    reached = reach_model(model)
+    if gpu is None:
+        device = choose_device(model.device)
+        dtype = choose_dtype(model.dtype, device)
+        budget = budget_for(reached.facts, device, dtype)
+        return Target(reached, dtype, budget, _flops(dtype, device) * _EFFICIENCY, math.inf)
+    if model.dtype == "float32":
+        raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
+    dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
+    # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
+    budget = budget_for(reached.facts, torch.device("cuda"), dtype, gpu.memory_bytes // 2)
+    return Target(reached, dtype, budget, gpu.flops, gpu.bytes_per_second)
+
+
+def _flops(dtype: torch.dtype, device: torch.device) -> float:
+    """Floating-point operations a second of a matrix product here, measured in a fraction of a second."""
+    size = 1024
+    a = torch.randn(size, size, device=device).to(dtype)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        product = a @ a
+        float(product[0, 0])  # waits for an accelerator
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best
