@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from repeng import ControlVector, DatasetEntry
-from serve import serve, timed
 from steering_vectors import SteeringVector, train_steering_vector
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from serve import serve, timed
 
 STATE: dict[str, Any] = {}
 

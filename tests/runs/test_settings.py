@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import SettingError
-from trimtab.runs import make_study, read_study
+from trimtab.runs import make_study, plan_study, read_study, run_study
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -131,7 +131,8 @@ def test_a_misspelled_fact_gets_the_nearest_right_one(tmp_path: Path) -> None:
 def test_answers_may_be_asked_of_everything_or_of_what_is_named(tmp_path: Path) -> None:
     everything = read_study(write(tmp_path, "behaviors: [corrigible]\nanswers: {}\n")).answers
     assert everything is not None
-    assert everything.wants("any", "corrigible")
+    assert everything.wants("any", "corrigible", True)
+    assert not everything.wants("any", "cheerful", False)
     assert everything.max_new_tokens == 32
     some = read_study(
         write(
@@ -139,7 +140,7 @@ def test_answers_may_be_asked_of_everything_or_of_what_is_named(tmp_path: Path) 
         )
     ).answers
     assert some is not None
-    assert [some.wants(*pair) for pair in (("b", "e"), ("a", "e"), ("b", "c"))] == [True, False, False]
+    assert [some.wants(*pair, True) for pair in (("b", "e"), ("a", "e"), ("b", "c"))] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -165,3 +166,18 @@ def test_answers_that_cannot_be_asked_are_refused(tmp_path: Path, written: str, 
 def test_answers_are_part_of_what_a_run_is() -> None:
     plain = make_study({"behaviors": ["corrigible"]})
     assert plain.identity(["h"]) != make_study({"behaviors": ["corrigible"], "answers": {}}).identity(["h"])
+
+
+def test_one_source_with_two_scorings_needs_two_names() -> None:
+    twice = [{"source": "corrigible", "scoring": "text"}, {"source": "corrigible", "scoring": "choice"}]
+    with pytest.raises(SettingError, match="the same behavior is named twice"):
+        make_study({"behaviors": twice})
+    make_study({"behaviors": [twice[0], twice[1] | {"name": "by-letter"}]})
+
+
+def test_an_open_behavior_that_is_to_be_asked_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    study = make_study({"behaviors": ["cheerful"], "answers": {"behaviors": ["cheerful"]}})
+    for work in (lambda: run_study(study, tmp_path / "run"), lambda: plan_study(study)):
+        with pytest.raises(SettingError, match="cheerful has open pairs without options"):
+            work()
+    assert not (tmp_path / "run").exists()

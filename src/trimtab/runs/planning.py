@@ -71,7 +71,7 @@ def _step(
     read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
     cells, tokens = len(grid.steered), int(swept) + read
     answers = study.answers
-    asks = answers is not None and behavior.is_choice and answers.wants(model.label, setting.label)
+    asks = answers is not None and answers.wants(model.label, setting.label, behavior.is_choice)
     return Step(
         behavior=setting.name or behavior.name,
         scoring=scoring,

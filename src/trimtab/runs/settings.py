@@ -97,9 +97,16 @@ class Answers(Strict):
     """So many of the test prompts; all by default."""
     max_new_tokens: int = Field(default=32, ge=1, le=4096)
 
-    def wants(self, model: str, behavior: str) -> bool:
-        """Whether this model is asked about this behavior."""
-        return (not self.models or model in self.models) and (not self.behaviors or behavior in self.behaviors)
+    def wants(self, model: str, behavior: str, is_choice: bool) -> bool:
+        """Whether this model is asked about this behavior, by the labels of both.
+
+        Raises:
+            SettingError: when the study names an open behavior here: there are no options to choose from.
+        """
+        if not is_choice and behavior in self.behaviors:
+            raise SettingError(f"answers: {behavior} has open pairs without options; only choice behaviors are asked")
+        named = (not self.models or model in self.models) and (not self.behaviors or behavior in self.behaviors)
+        return is_choice and named
 
 
 class Study(Strict):
@@ -144,7 +151,7 @@ class Study(Strict):
     def _distinct(self) -> Study:
         for kind, names in (
             ("model", [m.label for m in self.models]),
-            ("behavior", [(b.label, b.scoring) for b in self.behaviors]),
+            ("behavior", [b.label for b in self.behaviors]),
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"the same {kind} is named twice; give one of them a `name` of its own")

@@ -56,6 +56,9 @@ def run_study(
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
     behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
+    if study.answers is not None:
+        for named, behavior in behaviors:
+            study.answers.wants("", named.label, behavior.is_choice)  # refuses before anything is computed
     identity = study.identity([b.hash for _, b in behaviors] + ([_vector_key(vectors)] if vectors else []))
     folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
     try:
@@ -134,7 +137,7 @@ class _Work:
         vector = vectors or self._vectors(model, train, scoring)
         self._note("vectors", vector_entry(model, behavior, vector), None)
         self._sweep(model, vector, rows, grid, scoring, behavior.name)
-        if study.answers and behavior.is_choice and study.answers.wants(model.name, behavior.name):
+        if study.answers and study.answers.wants(model.name, setting.label, behavior.is_choice):
             asked = replace(test, pairs=test.pairs[: study.answers.prompts])
             rows = shown_rows([("test", asked)], "choice", study.balance, study.seed)
             self._ask(model, vector, rows, grid, behavior.name, study.answers.max_new_tokens)
