@@ -11,7 +11,7 @@ from transformers import DynamicCache
 
 from trimtab.engines.batches import Batch, Query, pad
 from trimtab.engines.forward import read_last_layer
-from trimtab.engines.requests import Request, Writing
+from trimtab.engines.requests import Request, Writing, choose
 from trimtab.engines.schedule import filled, unmarked
 from trimtab.steering import steered
 
@@ -41,9 +41,9 @@ def _batch(
         # Only while the model runs: what the caller does between two tokens is none of our business.
         steering = steered(backbone, [r.intervention for r in some], lengths)
         logits = backbone.logits(read_last_layer(backbone, batch, steering, cache))
-        for index, writing, row in zip(chosen, writings, logits, strict=True):
+        for index, writing, token in zip(chosen, writings, choose(writings, logits), strict=True):
             if writing.finish is None:
-                writing.add(writing.choose(row))
+                writing.add(token)
                 yield index, writing
         if all(w.finish is not None for w in writings):
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,16 +78,13 @@ class Writing:
         if request.sampling is not None:
             self._source = torch.Generator().manual_seed(request.sampling.seed)
 
-    def choose(self, logits: Tensor) -> int:
-        """The next token, from its logits [vocabulary]."""
-        sampling = self.request.sampling
-        if sampling is None:
-            return int(logits.argmax())
-        probabilities, order = (logits.double() / sampling.temperature).softmax(-1).sort(descending=True)
+    def draw(self, logits: Tensor, sampling: Sampling) -> int:
+        """A token drawn from its logits [vocabulary]."""
+        probabilities, order = (logits.cpu().double() / sampling.temperature).softmax(-1).sort(descending=True)
         before = probabilities.cumsum(-1) - probabilities
         kept = probabilities * (before < sampling.top_p)
         place = torch.rand((), generator=self._source, dtype=torch.float64) * kept.sum()
-        return int(order[torch.searchsorted(kept.cumsum(-1).cpu(), place, right=True).clamp(max=len(order) - 1)])
+        return int(order[torch.searchsorted(kept.cumsum(-1), place, right=True).clamp(max=len(order) - 1)])
 
     def add(self, token: int) -> bool:
         """Take in a token; True when the text is finished."""
@@ -110,3 +107,12 @@ class Writing:
         """The finished text."""
         assert self.finish is not None
         return Reply(self.text.strip(), tuple(self.tokens), self.finish)
+
+
+def choose(writings: Sequence[Writing], logits: Tensor) -> list[int]:
+    """The next token of each row, from logits [rows, vocabulary]; the likeliest ones in one go."""
+    likeliest: list[int] = logits.argmax(-1).tolist()
+    for row, writing in enumerate(writings):
+        if writing.request.sampling is not None and writing.finish is None:
+            likeliest[row] = writing.draw(logits[row], writing.request.sampling)
+    return likeliest

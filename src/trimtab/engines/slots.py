@@ -32,6 +32,7 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
         self.values: list[Tensor] = []
         self.lengths: list[int] = []
         """Tokens of each row that have been run."""
+        self._places: Tensor | None = None
 
     def append(self, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Open a row with what was run beforehand: keys and values for each layer, [kv_heads, tokens, head_size]."""
@@ -70,8 +71,10 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any) -> Any:
         """Called by the attention of layer `layer_idx` with the keys and values of the new tokens."""
+        if layer_idx == 0 or self._places is None:  # the same for all layers of a pass
+            self._places = torch.tensor(self.lengths, device=key_states.device)
+        places = self._places.to(key_states.device)
         rows = torch.arange(len(self.lengths), device=key_states.device)
-        places = torch.tensor(self.lengths, device=key_states.device)
         for held, new in ((self.keys[layer_idx], key_states), (self.values[layer_idx], value_states)):
             held[rows, :, places] = new[:, :, 0]
         used = slice(len(self.lengths)), slice(None), slice(self.width)

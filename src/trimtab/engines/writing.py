@@ -13,7 +13,7 @@ from trimtab.engines.batches import Batch
 from trimtab.engines.budget import Budget
 from trimtab.engines.forward import read_last_layer
 from trimtab.engines.openings import Opening, openings, row_parts
-from trimtab.engines.requests import Request, Writing
+from trimtab.engines.requests import Request, Writing, choose
 from trimtab.engines.slots import STEP, RowPushes, SlotCache
 from trimtab.models import Backbone, Facts
 
@@ -47,7 +47,8 @@ def write(engine: TransformersEngine, requests: Sequence[Request]) -> Iterator[t
         if changed:
             pushes.set([requests[index].intervention for index, _ in active])
         logits = _step(backbone, cache, pushes, [writing.tokens[-1] for _, writing in active])
-        ended = [row for row, (_, writing) in enumerate(active) if writing.add(writing.choose(logits[row]))]
+        chosen = choose([writing for _, writing in active], logits)
+        ended = [row for row, (_, writing) in enumerate(active) if writing.add(chosen[row])]
         yield from active
         for row in reversed(ended):
             cache.remove(row)
@@ -68,9 +69,10 @@ def _open(
     states, recorded, packed = engine.climb_prompts(opening, heads)
     wanted = torch.stack([states[1 + cell, prompt] for _, prompt, cell in opening.wanted])
     logits = engine.backbone.logits(wanted)
-    for (index, prompt, cell), row in zip(opening.wanted, logits, strict=True):
-        writing = engine.writing(requests[index])
-        if not writing.add(writing.choose(row)):
+    writings = [engine.writing(requests[index]) for index, _, _ in opening.wanted]
+    chosen = choose(writings, logits)
+    for (index, prompt, cell), writing, token in zip(opening.wanted, writings, chosen, strict=True):
+        if not writing.add(token):
             cache.append(row_parts(opening, packed, recorded, prompt, cell))
         yield index, writing
 
