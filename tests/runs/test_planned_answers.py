@@ -47,6 +47,11 @@ def test_every_row_is_asked_in_every_cell() -> None:
     assert answers.tokens == answers.prompt_tokens + 2000
 
 
+@pytest.mark.parametrize("scale", ["relative", "rotate", "project_out", "clamp"])
+def test_the_work_is_the_same_whatever_the_strength_means(scale: str) -> None:
+    assert only(scale=scale, strengths=[1]) == only(strengths=[1])
+
+
 def test_keys_and_values_are_those_of_the_replies_at_hand_and_of_the_prompts_just_run() -> None:
     (model,) = planned()
     (answers,) = model.answers

@@ -101,9 +101,9 @@ def plan_answers(study: Study, answers: Answers, test: Behavior, grid: Grid, tar
 
 def _without_vectors(grid: Grid) -> Sequence[Intervention]:
     """The cells as far as they divide the work: where they push, not which way."""
-    nowhere = torch.zeros(1)
+    anywhere = torch.ones(1)  # only `raw` may push along nothing
     return [
-        Intervention(dict.fromkeys(layers, nowhere), strength, grid.scale, grid.positions, grid.first_token)
+        Intervention(dict.fromkeys(layers, anywhere), strength, grid.scale, grid.positions, grid.first_token)
         for layers, strength in grid.steered
     ]
 
