@@ -8,6 +8,7 @@ The target is 30 s and 2 GB on two cores; the page stays under 6 MB.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -39,25 +40,24 @@ def main() -> None:
 
 def make(folder: Path, prompts: int) -> None:
     sys.path[0] = str(TESTS)  # in place of this folder, where "report" is this file
-    import pickle
-
     from report.study import wide_study
 
     run = wide_study(prompts)
     run.samples.to_parquet(folder / "samples.parquet")
-    (folder / "rest.pickle").write_bytes(pickle.dumps((run.manifest, run.rates)))
+    (folder / "manifest.json").write_text(json.dumps(run.manifest), encoding="utf-8")
+    if run.rates is not None:
+        run.rates.to_parquet(folder / "rates.parquet")
 
 
 def report(folder: Path) -> None:
     start, before = time.perf_counter(), time.process_time()
-    import pickle
-
     import pandas as pd
 
     from trimtab.report import RunTables, write_report
 
     samples = pd.read_parquet(folder / "samples.parquet")
-    manifest, rates = pickle.loads((folder / "rest.pickle").read_bytes())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    rates = pd.read_parquet(folder / "rates.parquet") if (folder / "rates.parquet").is_file() else None
     page = folder / "out" / "report.html"
     write_report([RunTables("bench", manifest, samples, rates)], page)
     seconds, worked = time.perf_counter() - start, time.process_time() - before
