@@ -6,7 +6,8 @@ message without a traceback and exits with code 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 
 MAX_PROBLEMS_SHOWN = 50
 
@@ -34,6 +35,12 @@ def shortened(problems: Sequence[str], limit: int = MAX_PROBLEMS_SHOWN) -> list[
     """The first problems, and how many more there are."""
     rest = len(problems) - limit
     return list(problems) if rest <= 0 else [*problems[:limit], f"… and {rest} more"]
+
+
+def nearest(word: str, options: Collection[str], kind: str) -> str:
+    """A hint to put behind a word that is none of the options: the nearest of them, or all."""
+    close = difflib.get_close_matches(word, options, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; the {kind} are {', '.join(options)}"
 
 
 class ModelError(TrimtabError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from trimtab.errors import SettingError
+from trimtab.errors import SettingError, nearest
 
 Path_ = tuple[str | int, ...]
 """Where in a file something stands: keys and indices from the top."""
@@ -95,13 +94,8 @@ def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mappin
     if error["type"] == "extra_forbidden":
         above = [key for key in reversed(path[:-1]) if isinstance(key, str)] + [""]
         owner = next(owners[key] for key in above if key in owners)
-        return f"{where}: unknown key {str(path[-1])!r}{_nearest(str(path[-1]), list(owner.model_fields))}"
+        return f"{where}: unknown key {str(path[-1])!r}{nearest(str(path[-1]), list(owner.model_fields), 'keys')}"
     if error["type"] == "missing":
         return f"{where}: {name} is missing"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {name}: {message}" + (f" (not {error['input']!r})" if error["type"] == "literal_error" else "")
-
-
-def _nearest(word: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(options)}"

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from trimtab.errors import DataError, SettingError, shortened
+from trimtab.errors import DataError, SettingError, nearest, shortened
 
 MAX_CSV_BYTES = 1 << 29
 MAX_ROWS = 50_000_000
@@ -49,12 +49,6 @@ def parse_map(texts: Sequence[str], targets: Collection[str] | None, option: str
             raise SettingError(f"{option}: {target} is given twice, as {found[target]!r} and {column!r}")
         found[target] = column
     return found
-
-
-def nearest(word: str, options: Collection[str], kind: str) -> str:
-    """A hint behind a word that is none of the options."""
-    close = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the {kind} are {', '.join(options)}"
 
 
 class ForeignTable:
