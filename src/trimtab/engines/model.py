@@ -136,8 +136,8 @@ class Model:
 
         Args:
             prompts: messages, or conversations.
-            interventions: from `trimtab.at`, one for each prompt; None leaves a prompt alone. They come on top of a
-                `steer` context.
+            interventions: from `trimtab.steering.at`, one for each prompt; None leaves a prompt alone. They come on top
+                of a `steer` context.
             max_new_tokens: of each answer.
             temperature: 0 takes the likeliest token each time.
             top_p: draw from the likeliest tokens that have this probability together.

@@ -16,7 +16,7 @@ from trimtab.runs.estimates import Reached, reach_model
 from trimtab.runs.settings import ModelSetting
 
 _EFFICIENCY = 0.6
-"""Share of a plain matrix product's speed that a forward pass reaches; see bench/README.md."""
+"""Assumed share of a plain matrix product's speed that a forward pass reaches."""
 
 
 @dataclass(frozen=True)
