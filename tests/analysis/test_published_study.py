@@ -125,7 +125,7 @@ def test_the_same_prompts_chose_and_measured(best):
 
 
 def test_answers_in_generated_text_stand_beside_the_scores(run, cells, best):
-    rates = run.rates()
+    rates = run.table("rates")
     curves = answer_curves(cells, rates, best)
     raw = pd.read_csv(STUDY / "generation_by_layer.csv")
     assert len(rates) == 3 * len(raw)

@@ -11,7 +11,7 @@ from tiny import tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.analysis import answer_rates
 from trimtab.data import Behavior, Pair
 from trimtab.engines import Model
-from trimtab.evaluation import REPLY_COLUMNS, Grid, answer_batches, read_answer, reply_keys, shown_rows
+from trimtab.evaluation import ANSWER_COLUMNS, Grid, answer_batches, answer_keys, read_answer, shown_rows
 from trimtab.models import user_text, wrap
 
 PAIRS = tuple(
@@ -30,14 +30,14 @@ def model() -> Model:
 def asked(model: Model, **options: object) -> pd.DataFrame:
     rows = shown_rows([("test", BEHAVIOR)], "choice", "both_orders", 0)
     frames = list(answer_batches(model, vector_for(model.backbone), rows, GRID, "careful", max_new_tokens=5, **options))  # type: ignore[arg-type]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(REPLY_COLUMNS))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(ANSWER_COLUMNS))
 
 
 def test_every_prompt_answers_in_both_orders_in_every_cell(model: Model) -> None:
     table = asked(model)
-    assert tuple(table.columns) == REPLY_COLUMNS
+    assert tuple(table.columns) == ANSWER_COLUMNS
     assert len(table) == 3 * 2 * (1 + 2 * 2)
-    assert len(reply_keys(table)) == len(table)
+    assert len(answer_keys(table)) == len(table)
     assert set(table["layer"]) == {-1, 1, 2}
 
 
@@ -59,10 +59,10 @@ def test_each_reply_is_that_of_its_cell(model: Model) -> None:
 
 def test_what_is_there_is_not_asked_again(model: Model) -> None:
     whole = asked(model)
-    rest = asked(model, done=reply_keys(whole.iloc[:20]))
+    rest = asked(model, done=answer_keys(whole.iloc[:20]))
     assert len(rest) == len(whole) - 20
-    assert reply_keys(rest) == reply_keys(whole.iloc[20:])
-    assert asked(model, done=reply_keys(whole)).empty
+    assert answer_keys(rest) == answer_keys(whole.iloc[20:])
+    assert asked(model, done=answer_keys(whole)).empty
 
 
 class Parrot(Model):

@@ -301,7 +301,7 @@ def test_rates_side_by_side_become_rows(tmp_path: Path) -> None:
     rates = write(tmp_path, "m,b,3,0.1,0.5,0.9,0.8", header=RATES, name="rates.csv")
     options = ("--rates-map", "rate_minus=minus,rate_zero=zero,rate_plus=plus,validity=valid")
     brought(tmp_path, write(tmp_path, *CELLS), "--rates", str(rates), *options)
-    table = RunFolder(tmp_path / "run").rates()
+    table = RunFolder(tmp_path / "run").table("rates")
     assert table is not None
     assert table["strength"].tolist() == [-1.0, 0.0, 1.0]
     assert table["rate"].tolist() == [0.1, 0.5, 0.9]

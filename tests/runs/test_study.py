@@ -139,7 +139,7 @@ ASKING = {
 
 
 def said(folder: Path) -> pd.DataFrame:
-    replies = RunFolder(folder).replies()
+    replies = RunFolder(folder).parts("answers")
     assert replies is not None
     return replies.sort_values(KEYS).reset_index(drop=True)
 
@@ -148,7 +148,7 @@ def test_killed_while_asking_it_goes_on_with_what_is_missing(tmp_path: Path) -> 
     whole = run_study(make_study(ASKING), tmp_path / "whole")
     folder = tmp_path / "killed"
     process = start(folder, ASKING)
-    while parts(folder, "replies") < 1 and process.poll() is None:
+    while parts(folder, "answers") < 1 and process.poll() is None:
         time.sleep(0.005)
     process.kill()
     process.communicate()

@@ -7,6 +7,7 @@ from trimtab.analysis.comparison import compare_groups, compare_models, correlat
 from trimtab.analysis.effects import Denominator, effects
 from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.letters import option_blindness, order_effects
+from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
 from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
 from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
@@ -14,7 +15,10 @@ from trimtab.analysis.tails import tails
 
 __all__ = [
     "COLUMNS",
+    "DOSE",
+    "JUDGEMENTS",
     "RATES",
+    "REPLIES",
     "Denominator",
     "Finding",
     "answer_agreement",

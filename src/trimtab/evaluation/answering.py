@@ -19,7 +19,7 @@ from trimtab.models import user_text
 from trimtab.steering import Intervention, require_fit
 from trimtab.vectors import SteeringVector
 
-REPLY_COLUMNS = (
+ANSWER_COLUMNS = (
     "model", "behavior", "engine", "layer", "layers", "depth", "scale", "strength", "positions", "split", "prompt_id",
     "order", "label", "weight", "reply", "finish", "read", "why", "matched",
 )  # fmt: skip
@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 200
 """Replies of one frame: what an interruption may lose."""
 
 
-class ReplyKey(NamedTuple):
+class AnswerKey(NamedTuple):
     """What a reply answers."""
 
     split: str
@@ -49,7 +49,7 @@ def answer_batches(
     behavior: str,
     *,
     max_new_tokens: int = 32,
-    done: Collection[ReplyKey] = (),
+    done: Collection[AnswerKey] = (),
 ) -> Iterator[pd.DataFrame]:
     """Ask every row in every cell, the unsteered one included, and stream the replies with what is read from them.
 
@@ -63,7 +63,7 @@ def answer_batches(
         done: replies that are there already.
 
     Yields:
-        Tables with the columns of `REPLY_COLUMNS`, in the order in which replies are finished.
+        Tables with the columns of `ANSWER_COLUMNS`, in the order in which replies are finished.
     """
     require_fit(vectors, model.backbone)
     cells: list[tuple[tuple[int, ...], float, Intervention | None]] = [((), 0.0, None)]
@@ -93,14 +93,14 @@ def answer_batches(
         yield _frame(found)
 
 
-def reply_keys(replies: pd.DataFrame) -> set[ReplyKey]:
+def answer_keys(replies: pd.DataFrame) -> set[AnswerKey]:
     """Which replies a table holds."""
-    columns = (replies[name] for name in ReplyKey._fields)
-    return {ReplyKey(s, p, int(o), layers, float(a)) for s, p, o, layers, a in zip(*columns, strict=True)}
+    columns = (replies[name] for name in AnswerKey._fields)
+    return {AnswerKey(s, p, int(o), layers, float(a)) for s, p, o, layers, a in zip(*columns, strict=True)}
 
 
-def _key(row: Row, layers: tuple[int, ...], strength: float) -> ReplyKey:
-    return ReplyKey(row.split, row.shown.pair.id, row.shown.order, _name(layers), strength)
+def _key(row: Row, layers: tuple[int, ...], strength: float) -> AnswerKey:
+    return AnswerKey(row.split, row.shown.pair.id, row.shown.order, _name(layers), strength)
 
 
 def _name(layers: tuple[int, ...]) -> str:
@@ -136,5 +136,5 @@ def _labels(shown: Shown) -> Sequence[str]:
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    table: pd.DataFrame = pd.DataFrame(rows, columns=list(REPLY_COLUMNS)).astype({"layer": "int32", "order": "int8"})
+    table: pd.DataFrame = pd.DataFrame(rows, columns=list(ANSWER_COLUMNS)).astype({"layer": "int32", "order": "int8"})
     return table

@@ -20,6 +20,12 @@ class RunTables:
     samples: pd.DataFrame
     rates: pd.DataFrame | None = None
     """Answers read from generated text, with the columns `trimtab.analysis.RATES`."""
+    replies: pd.DataFrame | None = None
+    """What was said to open prompts, with the columns `trimtab.analysis.REPLIES`."""
+    judgements: pd.DataFrame | None = None
+    """What judges made of it, with the columns `trimtab.analysis.JUDGEMENTS`."""
+    dose: pd.DataFrame | None = None
+    """How far each cell moves the model, with the columns `trimtab.analysis.DOSE`."""
 
 
 def together(runs: Sequence[RunTables]) -> pd.DataFrame:

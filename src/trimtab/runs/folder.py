@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -19,9 +19,10 @@ from trimtab.errors import RunError
 
 _MANIFEST = "manifest.json"
 SECONDS_BETWEEN_PARTS = 5.0
-Kind = Literal["samples", "replies"]
+Kind = Literal["samples", "answers", "replies", "judgements"]
 """Tables that grow part by part."""
-_RATES = "rates.parquet"
+Single = Literal["rates", "dose"]
+"""Tables that are written at once."""
 
 
 class RunFolder:
@@ -93,7 +94,7 @@ class RunFolder:
     def append(self, rows: pd.DataFrame, kind: Kind = "samples") -> None:
         """Add rows as one more part, whole or not at all."""
         (self.path / kind).mkdir(exist_ok=True)
-        number = 1 + max((int(p.stem.split("-")[1]) for p in self._parts(kind)), default=-1)
+        number = 1 + max((int(p.stem.split("-")[1]) for p in self._files(kind)), default=-1)
         _write_parquet(rows, self.path / kind / f"part-{number:05d}.parquet")
 
     def samples(self) -> pd.DataFrame:
@@ -102,38 +103,41 @@ class RunFolder:
         Raises:
             RunError: when there are none yet, or a part is damaged.
         """
-        found = self._read("samples")
+        found = self.parts("samples")
         if found is None:
             raise RunError(f"{self.path}: the run holds no samples yet; run its study again to go on")
         return found
 
-    def replies(self) -> pd.DataFrame | None:
-        """What the model said when it was asked; None if it was not.
+    def parts(self, kind: Kind) -> pd.DataFrame | None:
+        """All rows of a table that grows, in the order in which they were added; None if there are none.
+
+        `answers` holds what choice behaviors were answered with, `replies` what was said to open prompts, `judgements`
+        what judges made of those.
 
         Raises:
             RunError: when a part is damaged.
         """
-        return self._read("replies")
-
-    def _read(self, kind: Kind) -> pd.DataFrame | None:
-        frames = [_read_parquet(part) for part in self._parts(kind)]
+        frames = [_read_parquet(part) for part in self._files(kind)]
         return pd.concat(frames, ignore_index=True) if frames else None
 
-    def write_rates(self, rates: pd.DataFrame) -> None:
-        """Keep the table of answers read from generated text, in place of an earlier one."""
-        _write_parquet(rates, self.path / _RATES)
+    def write(self, kind: Single, table: pd.DataFrame) -> None:
+        """Keep a table, in place of an earlier one."""
+        _write_parquet(table, self.path / f"{kind}.parquet")
 
-    def rates(self) -> pd.DataFrame | None:
-        """The table of answers read from generated text; None if the run has none.
+    def table(self, kind: Single) -> pd.DataFrame | None:
+        """A table that is written at once; None if the run has none.
+
+        `rates` are answers by cell that came in with an imported study, `dose` how far each cell moves the model.
 
         Raises:
             RunError: when it is damaged.
         """
-        return _read_parquet(self.path / _RATES) if (self.path / _RATES).is_file() else None
+        file = self.path / f"{kind}.parquet"
+        return _read_parquet(file) if file.is_file() else None
 
     def done(self, model: str, behavior: str) -> set[tuple[str, str, int]]:
         """(split, prompt_id, order) of the rows of one sweep that are on disk."""
-        if not self._parts("samples"):
+        if not self._files("samples"):
             return set()
         rows = self.samples()
         rows = rows[(rows["model"] == model) & (rows["behavior"] == behavior) & (rows["strength"] == 0)]
@@ -143,7 +147,7 @@ class RunFolder:
         """Where the vectors of one model and behavior are."""
         return self.path / "vectors" / f"{safe_name(model)}--{safe_name(behavior)}.safetensors"
 
-    def _parts(self, kind: Kind) -> list[Path]:
+    def _files(self, kind: Kind) -> list[Path]:
         return sorted((self.path / kind).glob("part-*.parquet"))
 
 
@@ -202,4 +206,4 @@ def _read_parquet(part: Path) -> pd.DataFrame:
 
 def _only_leftovers(path: Path) -> bool:
     """Whether a run was killed before it wrote its manifest."""
-    return all(p.name in (".lock", f".{_MANIFEST}", "samples", "replies", "vectors") for p in path.iterdir())
+    return all(p.name in (".lock", f".{_MANIFEST}", "vectors", *get_args(Kind)) for p in path.iterdir())

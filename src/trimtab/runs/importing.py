@@ -177,7 +177,7 @@ def _write(out: Path, samples: pd.DataFrame, rates: pd.DataFrame | None, manifes
         folder = RunFolder(workplace)
         folder.append(samples)
         if rates is not None:
-            folder.write_rates(rates)
+            folder.write("rates", rates)
         folder.write_manifest(manifest)
         if out.is_dir():
             out.rmdir()  # empty, as was checked

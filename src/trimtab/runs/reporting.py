@@ -40,12 +40,22 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
     for path in paths:
         folder = RunFolder(path)
         manifest = folder.manifest()
-        tables.append(RunTables(str(manifest.get("name", path.name)), manifest, folder.samples(), _rates(folder)))
+        tables.append(
+            RunTables(
+                str(manifest.get("name", path.name)),
+                manifest,
+                folder.samples(),
+                _rates(folder),
+                folder.parts("replies"),
+                folder.parts("judgements"),
+                folder.table("dose"),
+            )
+        )
     findings = write_report(tables, out, denominator=denominator)
     return Written(out, tuple(finding.text for finding in findings))
 
 
 def _rates(folder: RunFolder) -> pd.DataFrame | None:
-    """Answers by cell: read from the run's own replies, or brought in with it."""
-    replies = folder.replies()
-    return folder.rates() if replies is None else answer_rates(replies)
+    """Answers by cell: read from what the run's own models said, or brought in with it."""
+    answers = folder.parts("answers")
+    return folder.table("rates") if answers is None else answer_rates(answers)

@@ -16,13 +16,13 @@ from trimtab.data import Behavior, dataset
 from trimtab.engines import Model, Scoring, load
 from trimtab.errors import RunError, TrimtabWarning
 from trimtab.evaluation import (
+    AnswerKey,
     Grid,
-    ReplyKey,
     Row,
     answer_batches,
+    answer_keys,
     form_of,
     parse_layers,
-    reply_keys,
     resolve_scoring,
     shown_rows,
     sweep_batches,
@@ -190,14 +190,14 @@ class _Work:
     def _ask(
         self, model: Model, vector: SteeringVector, rows: Sequence[Row], grid: Grid, behavior: str, max_new_tokens: int
     ) -> None:
-        replies = self.folder.replies()
-        done = set[ReplyKey]()
-        if replies is not None:
-            done = reply_keys(replies[(replies["model"] == model.name) & (replies["behavior"] == behavior)])
+        answers = self.folder.parts("answers")
+        done = set[AnswerKey]()
+        if answers is not None:
+            done = answer_keys(answers[(answers["model"] == model.name) & (answers["behavior"] == behavior)])
         finished, total, started = len(done), len(rows) * (1 + len(grid.steered)), time.monotonic()
         what = f"asking {model.name} about {behavior}"
         self.progress(what, finished, total)
-        parts = Parts(self.folder, "replies")
+        parts = Parts(self.folder, "answers")
         try:
             for frame in answer_batches(model, vector, rows, grid, behavior, max_new_tokens=max_new_tokens, done=done):
                 parts.add(frame)
