@@ -8,10 +8,13 @@ from trimtab.analysis.effects import Denominator, effects
 from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.letters import option_blindness, order_effects
 from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
+from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
+from trimtab.analysis.reply_findings import reply_findings
 from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
 from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
 from trimtab.analysis.tails import tails
+from trimtab.analysis.tuning import pareto, recommended, usable_strengths
 
 __all__ = [
     "COLUMNS",
@@ -31,14 +34,21 @@ __all__ = [
     "correlations",
     "effects",
     "findings",
+    "first_judged",
     "group_contrasts",
+    "judged_replies",
     "layer_choice",
     "models_frame",
     "option_blindness",
     "order_effects",
+    "pareto",
     "prompt_scores",
+    "recommended",
+    "reply_cells",
+    "reply_findings",
     "rows_at",
     "scores_at",
     "steerability",
     "tails",
+    "usable_strengths",
 ]
