@@ -4,12 +4,14 @@ from trimtab.data.balance import Balance, Form, Shown, letter_sign, show
 from trimtab.data.builtin import BUILT_INS, BuiltIn
 from trimtab.data.checks import Report, check
 from trimtab.data.formats import read_pairs, write_pairs
+from trimtab.data.neutral import NEUTRAL_PROMPTS
 from trimtab.data.pairs import Behavior, Message, Pair, Part
 from trimtab.data.sources import dataset
 from trimtab.data.splits import sample, split
 
 __all__ = [
     "BUILT_INS",
+    "NEUTRAL_PROMPTS",
     "Balance",
     "Behavior",
     "BuiltIn",

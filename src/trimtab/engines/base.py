@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from trimtab.engines.queries import Scoring
+from trimtab.engines.queries import Scoring, Text
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.models import EncodedPair, TokenPosition
 from trimtab.steering import Intervention
@@ -32,6 +32,18 @@ class Scored:
     indices: list[int]
     scores: Tensor
     """[1 + cells, pairs] float32, unsteered first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Given texts as each cell's model sees them."""
+
+    indices: list[int]
+    """Which of the texts asked for."""
+    log_prob: Tensor
+    """Mean log-probability per token behind the prompt, [1 + cells, texts] float32, unsteered first."""
+    divergence: Tensor
+    """Mean KL divergence of steered from unsteered next-token distributions, [cells, texts] float32, in nats."""
 
 
 class Engine(Protocol):
@@ -58,6 +70,10 @@ class Engine(Protocol):
         done: Collection[int] = (),
     ) -> Iterator[Scored]:
         """Stream the scores of every pair in every cell, leaving out batches whose pairs are all in `done`."""
+        ...
+
+    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+        """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered."""
         ...
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:

@@ -10,8 +10,8 @@ from functools import reduce
 import torch
 
 from trimtab.data import Form, Message, Pair
-from trimtab.engines.base import Captured, Scored
-from trimtab.engines.queries import Scoring
+from trimtab.engines.base import Captured, Followed, Scored
+from trimtab.engines.queries import Scoring, Text
 from trimtab.engines.requests import Reply, Request, Sampling
 from trimtab.engines.transformers_engine import TransformersEngine
 from trimtab.errors import SettingError
@@ -223,6 +223,11 @@ class Model:
         """Stream the scores of every pair in every cell; see `Engine.sweep`."""
         self._require_unsteered()
         return self.engine.sweep(pairs, cells, scoring, done=done)
+
+    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[Followed]:
+        """Stream how likely given texts are, unsteered and in every cell; see `Engine.follow`."""
+        self._require_unsteered()
+        return self.engine.follow(texts, cells)
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:
         """Norm of the residual stream at the first token, the attention sink, [n_layers]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,6 +16,19 @@ from trimtab.models import Backbone, EncodedPair, TokenPosition
 Scoring = Literal["choice", "text", "text_sum"]
 
 _LOGIT_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Text:
+    """A prompt and what follows it, as tokens."""
+
+    tokens: tuple[int, ...]
+    prompt_length: int
+
+    def __post_init__(self) -> None:
+        """Refuse what has nothing to follow."""
+        if not 0 < self.prompt_length < len(self.tokens):
+            raise DataError("a text to follow needs a prompt and at least one token behind it")
 
 
 def capture_query(pair: EncodedPair, token_position: TokenPosition) -> Query:
@@ -49,6 +63,12 @@ def score_query(pair: EncodedPair, scoring: Scoring) -> Query:
         reads=tuple((s, i) for s, text in enumerate(texts) for i in range(pair.prompt_length - 1, len(text) - 1)),
         prompt_length=pair.prompt_length,
     )
+
+
+def follow_query(text: Text) -> Query:
+    """The tokens whose next-token distributions decide about what follows the prompt."""
+    reads = tuple((0, index) for index in range(text.prompt_length - 1, len(text.tokens) - 1))
+    return Query((text.tokens[:-1],), reads, text.prompt_length)
 
 
 def read_scores(backbone: Backbone, pairs: Sequence[EncodedPair], states: Tensor, scoring: Scoring) -> Tensor:
@@ -89,6 +109,43 @@ def _text_scores(backbone: Backbone, pairs: Sequence[EncodedPair], states: Tenso
     log_probs = torch.stack([_log_probs(backbone, cell, tokens) for cell in states])
     scores = torch.zeros(len(states), len(pairs))
     return scores.index_add_(1, torch.tensor(owners), log_probs.cpu() * torch.tensor(weights))
+
+
+def read_followed(backbone: Backbone, texts: Sequence[Text], states: Tensor) -> tuple[Tensor, Tensor]:
+    """How likely the texts are in each cell, and how far its next-token distributions are from the unsteered ones.
+
+    D(p ‖ q) = Σ p·(log p − log q) over the vocabulary, p steered, q unsteered (Kullback & Leibler 1951), averaged over
+    the tokens behind each prompt.
+
+    Args:
+        backbone: the model, for its unembedding.
+        texts: in the order of their reads.
+        states: [1 + cells, reads, d_model], output of the last layer, unsteered first.
+
+    Returns:
+        Mean log-probability per token behind the prompt [1 + cells, texts], and mean divergence in nats [cells, texts];
+        float32, on the CPU.
+    """
+    tokens = torch.tensor([t for text in texts for t in text.tokens[text.prompt_length :]], device=states.device)
+    step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.head.weight.shape[0]))
+    log_probs, divergences = torch.empty(states.shape[:2]), torch.empty(len(states) - 1, states.shape[1])
+    for start in range(0, states.shape[1], step):
+        here = slice(start, start + step)
+        behind = tokens[here, None]
+        plain = backbone.logits(states[0, here]).float().log_softmax(-1)
+        log_probs[0, here] = plain.gather(1, behind)[:, 0].cpu()
+        for cell, moved in enumerate(states[1:, here]):
+            log_p = backbone.logits(moved).float().log_softmax(-1)
+            log_probs[1 + cell, here] = log_p.gather(1, behind)[:, 0].cpu()
+            # Rounding may leave a divergence of -1e-7 where nothing moved.
+            divergences[cell, here] = (log_p.exp() * log_p.sub_(plain)).sum(-1).clamp(min=0).cpu()
+    return _means(texts, log_probs), _means(texts, divergences)
+
+
+def _means(texts: Sequence[Text], values: Tensor) -> Tensor:
+    """Means over the tokens behind each prompt: [cells, reads] to [cells, texts]."""
+    lengths = [len(text.tokens) - text.prompt_length for text in texts]
+    return torch.stack([part.mean(-1) for part in torch.split(values, lengths, dim=1)], dim=1)
 
 
 def _log_probs(backbone: Backbone, states: Tensor, tokens: Tensor) -> Tensor:

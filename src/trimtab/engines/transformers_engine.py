@@ -11,13 +11,21 @@ import torch
 from torch import Tensor
 
 from trimtab.engines import padded_writing, writing
-from trimtab.engines.base import Captured, Scored
+from trimtab.engines.base import Captured, Followed, Scored
 from trimtab.engines.batches import Marks, Packed, Query, pack, pad
 from trimtab.engines.budget import Budget, budget_for
 from trimtab.engines.forward import climb, read_every_layer, read_last_layer, run
 from trimtab.engines.masks import has_only_attention
 from trimtab.engines.openings import Opening
-from trimtab.engines.queries import Scoring, capture_query, read_scores, score_query
+from trimtab.engines.queries import (
+    Scoring,
+    Text,
+    capture_query,
+    follow_query,
+    read_followed,
+    read_scores,
+    score_query,
+)
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.schedule import marks_of, require_reach, schedule, unmarked
 from trimtab.engines.shared_cache import Beginning
@@ -108,16 +116,42 @@ class TransformersEngine:
         marks = marks_of(cells)
         queries = [score_query(pair, scoring) for pair in pairs]
         require_reach(queries, marks)
+        for chosen, states in self._every_cell(queries, cells, marks, done):
+            yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+    @torch.no_grad()
+    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+        """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered ones.
+
+        Without cells, texts are only followed by the unsteered model.
+
+        Raises:
+            SettingError: for a layer the model does not have, when the cells differ in positions, or when their
+                positions cannot change what is read.
+        """
+        check_layers(cells, self.backbone.facts.layers)
+        if not texts:
+            return
+        marks = marks_of(cells) if cells else unmarked
+        queries = [follow_query(text) for text in texts]
+        if cells:
+            require_reach(queries, marks)
+        for chosen, states in self._every_cell(queries, cells, marks, ()):
+            yield Followed(list(chosen), *read_followed(self.backbone, [texts[i] for i in chosen], states))
+
+    def _every_cell(
+        self, queries: Sequence[Query], cells: Sequence[Intervention], marks: Marks, done: Collection[int]
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Run queries in every cell; stream (indices, states [1 + cells, reads, d_model]) batch by batch."""
         plan = schedule(queries, len(cells), marks, self.budget, share=self.shares_beginnings)
-        groups = [[cells[i] for i in group] for group in plan.groups]
+        groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
         heads = [self._run_head(plan.head, queries, marks, group) for group in groups]
         for chosen in plan.batches:
             if all(index in done for index in chosen):
                 continue
             some = [queries[i] for i in chosen]
             states = [self._climb(some, marks, g, h)[0] for g, h in zip(groups, heads, strict=True)]
-            steps = torch.cat([states[0], *(block[1:] for block in states[1:])])
-            yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], steps, scoring))
+            yield chosen, torch.cat([states[0], *(block[1:] for block in states[1:])])
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.

@@ -2,27 +2,38 @@
 
 from trimtab.evaluation.answering import ANSWER_COLUMNS, AnswerKey, answer_batches, answer_keys
 from trimtab.evaluation.answers import Reading, can_stop, read_answer
-from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
+from trimtab.evaluation.dose import calibrated, dose, neutral_texts
+from trimtab.evaluation.grid import Cell, Grid, parse_layers, parse_strengths
+from trimtab.evaluation.replies import PLAIN, Ask, ReplyKey, reply_batches, reply_keys
 from trimtab.evaluation.samples import COLUMNS, UNSTEERED
 from trimtab.evaluation.sweeping import Best, Row, Sweep, form_of, resolve_scoring, shown_rows, sweep, sweep_batches
 
 __all__ = [
     "ANSWER_COLUMNS",
     "COLUMNS",
+    "PLAIN",
     "UNSTEERED",
     "AnswerKey",
+    "Ask",
     "Best",
+    "Cell",
     "Grid",
     "Reading",
+    "ReplyKey",
     "Row",
     "Sweep",
     "answer_batches",
     "answer_keys",
+    "calibrated",
     "can_stop",
+    "dose",
     "form_of",
+    "neutral_texts",
     "parse_layers",
     "parse_strengths",
     "read_answer",
+    "reply_batches",
+    "reply_keys",
     "resolve_scoring",
     "shown_rows",
     "sweep",

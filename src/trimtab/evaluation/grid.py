@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from trimtab.errors import SettingError
 from trimtab.steering import Intervention, Positions, Scale, at, check_one_of, check_strength
 from trimtab.vectors import SteeringVector
 
 LayerSets = tuple[tuple[int, ...], ...]
+Cell = tuple[tuple[int, ...], float]
+"""(layers, strength)."""
+GridScale = Literal[Scale, "kl"]
+"""What strengths of a grid mean; `kl`: each cell is pushed as far as moves the model's next-token distributions by so
+many nats, see `trimtab.evaluation.dose`."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +25,15 @@ class Grid:
 
     layers: LayerSets
     strengths: tuple[float, ...]
-    scale: Scale = "raw"
+    scale: GridScale = "raw"
     positions: Positions = "all"
     first_token: bool = False
+    alphas: Mapping[Cell, float] | None = None
+    """For the scale `kl`, from `calibrated`: the relative strength of each cell; others are not run."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be swept."""
-        check_one_of("scale", self.scale, Scale)
+        check_one_of("scale", self.scale, GridScale)
         check_one_of("positions", self.positions, Positions)
         for strength in self.strengths:
             check_strength(strength)
@@ -33,17 +41,33 @@ class Grid:
             raise SettingError("a sweep needs at least one strength other than 0, such as --strengths=-1,1")
 
     @property
-    def steered(self) -> list[tuple[tuple[int, ...], float]]:
+    def steered(self) -> list[Cell]:
         """(layers, strength) of every steered cell, layer by layer."""
         strengths = sorted({s for s in self.strengths if s != 0})
-        return [(layers, strength) for layers in self.layers for strength in strengths]
+        cells = [(layers, strength) for layers in self.layers for strength in strengths]
+        return cells if self.alphas is None else [cell for cell in cells if cell in self.alphas]
 
     def interventions(self, vector: SteeringVector) -> list[Intervention]:
-        """One intervention for each steered cell, in the same order."""
-        return [
-            at(vector, layers, strength, scale=self.scale, positions=self.positions, first_token=self.first_token)
-            for layers, strength in self.steered
-        ]
+        """One intervention for each steered cell, in the same order.
+
+        Raises:
+            SettingError: when the scale is `kl` and the grid has not been calibrated.
+        """
+        return [self.at(vector, cell) for cell in self.steered]
+
+    def at(self, vector: SteeringVector, cell: Cell) -> Intervention:
+        """The intervention of one cell.
+
+        Raises:
+            SettingError: as `interventions`.
+        """
+        layers, strength = cell
+        scale: Scale = "relative" if self.scale == "kl" else self.scale
+        if self.scale == "kl":
+            if self.alphas is None:
+                raise SettingError("strengths in KL are found for each model first: trimtab.evaluation.calibrated")
+            strength = self.alphas[cell]
+        return at(vector, layers, strength, scale=scale, positions=self.positions, first_token=self.first_token)
 
 
 def parse_layers(text: str | Sequence[int] | None, n_layers: int) -> LayerSets:

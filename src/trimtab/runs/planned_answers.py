@@ -16,7 +16,7 @@ from trimtab.evaluation import Grid, shown_rows
 from trimtab.models import encode, render_prompt, user_text
 from trimtab.runs.settings import Answers, Study
 from trimtab.runs.targets import Target
-from trimtab.steering import Intervention
+from trimtab.steering import Intervention, Scale
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,9 @@ def plan_answers(study: Study, answers: Answers, test: Behavior, grid: Grid, tar
 def _without_vectors(grid: Grid) -> Sequence[Intervention]:
     """The cells as far as they divide the work: where they push, not which way."""
     anywhere = torch.ones(1)  # only `raw` may push along nothing
+    scale: Scale = "relative" if grid.scale == "kl" else grid.scale
     return [
-        Intervention(dict.fromkeys(layers, anywhere), strength, grid.scale, grid.positions, grid.first_token)
+        Intervention(dict.fromkeys(layers, anywhere), strength, scale, grid.positions, grid.first_token)
         for layers, strength in grid.steered
     ]
 
