@@ -59,5 +59,9 @@ class RunError(TrimtabError):
     """A run folder cannot be written, read or continued."""
 
 
+class JudgeDeclined(TrimtabError):
+    """A judge cannot be relied on for these pairs: the message says why."""
+
+
 class TrimtabWarning(UserWarning):
     """A result may not mean what it seems to: the message says why."""

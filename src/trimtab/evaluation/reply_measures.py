@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from trimtab.evaluation.answers import is_refusal
 
-# Scripts without spaces have a word at every character.
-_WORD = re.compile(
-    "[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+"
-)
+# Scripts without spaces have a word at every character; a symbol such as an emoji counts as one.
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_PUNCTUATION = re.escape(".,;:!?…'\"’‘“”()[]{}*_#`~/\\|<>=+&%$^@-–—")
+_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+|[^\\w\\s{_PUNCTUATION}\ufe0f\u200d]")
 MOST_WORDS = 1000
 """Longer replies are measured by their beginning."""
 
@@ -21,6 +21,7 @@ class Measures:
     """Measures of one reply."""
 
     words: int
+    """Words, and symbols such as emojis; punctuation is none."""
     distinct: float
     """Distinct-3 (Li et al. 2016): share of its word triples that are different ones; 1 for fewer than three words."""
     repeat: float

@@ -14,7 +14,8 @@ from trimtab.engines.schedule import moved_tokens, own_tokens
 from trimtab.engines.writing import places, rows_that_fit
 from trimtab.evaluation import Grid, shown_rows
 from trimtab.models import encode, render_prompt, user_text
-from trimtab.runs.settings import Answers, Study
+from trimtab.runs.asking import Answers
+from trimtab.runs.settings import Study
 from trimtab.runs.targets import Target
 from trimtab.steering import Intervention, Scale
 

@@ -13,11 +13,12 @@ from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_v
 from trimtab.data import Balance
 from trimtab.engines import Scoring
 from trimtab.errors import SettingError
-from trimtab.evaluation import parse_strengths
+from trimtab.evaluation import GridScale
 from trimtab.models import BUNDLED, DType, TokenPosition
+from trimtab.runs.asking import Answers, Judging, Replies, given_layers, given_strengths
 from trimtab.runs.checked_yaml import Path_, Strict, read_yaml, validate
 from trimtab.runs.model_facts import Groups, ModelFacts
-from trimtab.steering import Positions, Scale
+from trimtab.steering import Positions
 from trimtab.vectors import Method
 
 
@@ -86,29 +87,6 @@ class Split(Strict):
         return self
 
 
-class Answers(Strict):
-    """Ask choice behaviors and read what the model says, in every cell of the sweep."""
-
-    models: tuple[str, ...] = ()
-    """Of the study's, by name; all by default."""
-    behaviors: tuple[str, ...] = ()
-    """Of the study's, by name; all choice behaviors by default."""
-    prompts: int | None = Field(default=None, ge=1)
-    """So many of the test prompts; all by default."""
-    max_new_tokens: int = Field(default=32, ge=1, le=4096)
-
-    def wants(self, model: str, behavior: str, is_choice: bool) -> bool:
-        """Whether this model is asked about this behavior, by the labels of both.
-
-        Raises:
-            SettingError: when the study names an open behavior here: there are no options to choose from.
-        """
-        if not is_choice and behavior in self.behaviors:
-            raise SettingError(f"answers: {behavior} has open pairs without options; only choice behaviors are asked")
-        named = (not self.models or model in self.models) and (not self.behaviors or behavior in self.behaviors)
-        return is_choice and named
-
-
 class Study(Strict):
     """Models × behaviors × layers × strengths."""
 
@@ -118,7 +96,8 @@ class Study(Strict):
     layers: str = "all"
     """`all`, `9,13,17`, `9:18`, `0.33:` (from that depth on), `9+10` (steered together)."""
     strengths: tuple[float, ...] = (-1.0, 1.0)
-    scale: Scale = "raw"
+    scale: GridScale = "raw"
+    """`raw`, `relative`, …; `kl`: strengths are how far each cell is to move the model, in nats."""
     positions: Positions = "all"
     first_token: bool = False
     method: Method = "mean"
@@ -126,26 +105,15 @@ class Study(Strict):
     balance: Balance = "both_orders"
     split: Split = Split()
     answers: Answers | None = None
-    """Whether the models are also asked, and their answers read; None: logits only."""
+    """Whether models are also asked choice questions, and their answers read."""
+    replies: Replies | None = None
+    """Whether models also reply to open prompts, and their replies are judged."""
+    dose: bool = False
+    """Whether it is measured how far each cell moves the model on neutral prompts; with the scale `kl` it always is."""
     seed: int = 0
 
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _layers_text(cls, value: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-    @field_validator("strengths", mode="before")
-    @classmethod
-    def _strengths(cls, value: Any) -> Any:
-        try:
-            strengths = parse_strengths([value] if isinstance(value, int | float) else value)
-        except SettingError as error:
-            raise ValueError(str(error)) from None
-        if not any(strengths):
-            raise ValueError("needs at least one strength other than 0, such as [-1, 1]")
-        return strengths
+    _layers = field_validator("layers", mode="before")(given_layers)
+    _strengths = field_validator("strengths", mode="before")(given_strengths)
 
     @model_validator(mode="after")
     def _distinct(self) -> Study:
@@ -158,18 +126,11 @@ class Study(Strict):
         return self
 
     @model_validator(mode="after")
-    def _answers_named(self) -> Study:
-        if self.answers is None:
-            return self
-        for kind, named, known in (
-            ("model", self.answers.models, [m.label for m in self.models]),
-            ("behavior", self.answers.behaviors, [b.label for b in self.behaviors]),
-        ):
-            for name in named:
-                if name not in known:
-                    raise ValueError(
-                        f"answers: no {kind} of this study is called {name!r}; they are {', '.join(known)}"
-                    )
+    def _asked_are_named(self) -> Study:
+        models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
+        for key, asking in (("answers", self.answers), ("replies", self.replies)):
+            if asking is not None:
+                asking.check_names(key, models, behaviors)
         return self
 
     def identity(self, pairs_hashes: list[str]) -> str:
@@ -213,6 +174,8 @@ _OWNERS: dict[str, type[BaseModel]] = {
     "behaviors": BehaviorSetting,
     "split": Split,
     "answers": Answers,
+    "replies": Replies,
+    "judges": Judging,
     "facts": ModelFacts,
     "size": PairsSize,
 }
