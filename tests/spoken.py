@@ -65,7 +65,8 @@ def spoken_manifest(*, judges: tuple[str, ...] = ("classifier",), **changes: Any
     """What a manifest says of such replies."""
     entries = [
         {
-            "model": "tiny-135M", "behavior": "cheerful", "name": name, "kind": name if name == "classifier" else "language model",
+            "model": "tiny-135M", "behavior": "cheerful", "name": name,
+            "kind": name if name == "classifier" else "language model",
             "accuracy": 0.94 if name == "classifier" else None, "declined": "",
         }
         for name in judges

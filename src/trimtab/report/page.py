@@ -16,7 +16,9 @@ from markupsafe import Markup
 
 from trimtab.analysis import Finding
 from trimtab.report.charts import Chart
+from trimtab.report.charts.doses import AXES
 from trimtab.report.files import vegalite_version
+from trimtab.report.reply_browser import Browser, Example
 from trimtab.report.tables import Table
 
 
@@ -32,10 +34,16 @@ class Section:
     tables: Sequence[Table] = ()
     small: bool = False
     """Small charts stand beside each other where the screen is wide enough."""
+    paired: bool = False
+    """Charts stand two by two."""
     folded: str = ""
     """What a click unfolds; "" leaves the section open."""
     file: str = ""
     """The CSV file with the numbers of the tables."""
+    examples: Sequence[Example] = ()
+    """Replies beside each other."""
+    browser: Browser | None = None
+    """The replies of all cells, to be looked up."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,17 @@ class Page:
     facts: Sequence[dict[str, Any]]
     glossary: Sequence[tuple[str, str]]
     trimtab_version: str
+
+    @property
+    def axes(self) -> list[tuple[str, str]]:
+        """The units that strength can be drawn in, and their names, where a figure has more than the one given."""
+        known = {unit for section in self.sections for chart in section.charts for unit in chart.variants}
+        return [(unit, name) for unit, name in AXES.items() if unit in known]
+
+    @property
+    def has_browser(self) -> bool:
+        """Whether replies can be looked up."""
+        return any(section.browser for section in self.sections)
 
 
 def render(page: Page) -> str:

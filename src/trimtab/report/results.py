@@ -12,6 +12,7 @@ from trimtab.analysis.choice import OWNER
 from trimtab.analysis.comparison_findings import comparison_findings
 from trimtab.analysis.samples import present
 from trimtab.report.runs import RunTables, gathered, rates_together, together
+from trimtab.report.spoken import Spoken, doses, spoken_of
 
 ALIKE = 3
 """A caution that more behaviors share than this is told once for all of them."""
@@ -47,11 +48,16 @@ class Results:
     answer_agreement: pd.DataFrame
     denominator: analysis.Denominator
     findings: Sequence[analysis.Finding]
+    spoken: Spoken | None = None
+    """What was said to open prompts; None where nothing was."""
+    dose: pd.DataFrame | None = None
+    """How far each cell moves the model, in several units; None where it was not measured."""
 
 
 def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "unsteered") -> Results:
     """Effects, best cells, checks, comparisons and findings of the runs."""
     samples = together(runs)
+    spoken = spoken_of(runs)
     effects = analysis.effects(samples, denominator=denominator)
     best = analysis.best_cells(effects)
     orders = analysis.order_effects(samples, best)
@@ -62,6 +68,7 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     comparison = compared(best, analysis.models_frame(gathered(runs, "models")))
     curves, agreement, unread = _answers(effects, best, rates_together(runs))
     said = [
+        *(spoken.findings if spoken else ()),
         *comparison_findings(
             best, comparison.by_model, comparison.groups, comparison.contrasts, comparison.correlations, choice, tails
         ),
@@ -76,7 +83,7 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     return Results(
         samples=samples, effects=effects, best=best, choice=choice, tails=tails, blindness=blindness,
         comparison=comparison, answer_curves=curves, answer_agreement=agreement, denominator=denominator,
-        findings=condensed(ordered(said)),
+        findings=condensed(ordered(said)), spoken=spoken, dose=doses(runs),
     )  # fmt: skip
 
 

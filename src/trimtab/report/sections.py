@@ -9,6 +9,7 @@ from trimtab.report import background, charts, tables, words
 from trimtab.report import comparison_tables as compare
 from trimtab.report.charts import Chart, Measure
 from trimtab.report.page import Section
+from trimtab.report.reply_sections import reply_sections
 from trimtab.report.results import Results
 from trimtab.report.runs import RunTables
 
@@ -22,6 +23,7 @@ def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
     measure: Measure = "glass" if results.effects["glass"].notna().any() else "delta"
     unique = _Unique()
     every = [
+        *reply_sections(results.spoken),
         *_effect_sections(results, measure),
         *_model_sections(results),
         *_trust_sections(results),
@@ -30,14 +32,14 @@ def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
         *_vector_sections(runs, results),
     ]
     kept = [replace(s, tables=[table for table in s.tables if table.rows]) for s in every]
-    shown = [s for s in kept if s.charts or s.tables]
+    shown = [s for s in kept if s.charts or s.tables or s.browser]
     return [replace(s, charts=unique(s.charts), small=s.small and len(s.charts) > 1) for s in shown]
 
 
 def _effect_sections(results: Results, measure: Measure) -> list[Section]:
     effects, best, models = results.effects, results.best, results.comparison.models
     curves = charts.layer_curves(effects, best, measure)
-    violins = charts.score_violins(results.samples, best)
+    violins = charts.score_violins(results.samples, best, results.dose)
     return [
         Section("scores", "Scores by strength at the best layer", words.VIOLIN, violins, small=True),
         Section(
@@ -155,8 +157,8 @@ def _detail_sections(results: Results, measure: Measure) -> list[Section]:
         Section(
             "strengths",
             "Effect by layer and strength",
-            words.STRENGTH,
-            charts.strength_curves(effects, best, measure),
+            words.STRENGTH if results.dose is None else f"{words.STRENGTH} {words.OVER_DOSE}",
+            charts.strength_curves(effects, best, measure, results.dose),
             small=True,
         ),
         _long("cells", "All cells", "A click on a heading sorts.", tables.cells_table(effects), "cells.csv"),

@@ -21,6 +21,7 @@ VIOLIN = (
     "where there are many, only some are drawn as points."
 )
 STRENGTH = "One line for each strength, on the prompts that are reported."
+OVER_DOSE = "On another strength axis than the one given, the effect over that size, one line for each layer."
 NORMALISED = (
     "The same curves, each scaled to 0–1 between its least and its largest value: where in its depth each model is "
     "steered best, whatever the size of the effect. Only behaviors that moved in the wanted direction are drawn. The "
@@ -64,6 +65,46 @@ BLIND = (
 )
 NORM = "Norm of the raw vector as a share of the mean norm of the residual stream at that layer."
 
+REPLIES = (
+    "Prompt by prompt, the steered reply beside the unsteered one. Choose a layer and a strength, or click a cell in a "
+    "figure. Replies to held-out prompts come first, where there are any."
+)
+
+
+def says(floor: str) -> str:
+    """How to read the settings to use."""
+    return (
+        f"The setting that changes what is said the most, each way, while replies keep a coherence of {floor}. It was "
+        "chosen on some prompts and is reported on others where it says “held out”. Examples are the prompts whose "
+        "change is nearest to the mean, not the best ones."
+    )
+
+
+def says_cells(floor: str) -> str:
+    """How to read the heatmaps of replies."""
+    return (
+        "Means over the prompts that choose. Change: blue toward the behavior, orange away from it. Coherence: green. "
+        f"The fuller, the more; × marks less coherence than {floor}, a diamond the setting to use. A click on a cell "
+        "shows its replies below."
+    )
+
+
+def tradeoff(floor: str) -> str:
+    """How to read the scatter plot of change and coherence."""
+    return (
+        "A dot is a layer and strength: blue at positive strengths, orange at negative ones. The lines join the cells "
+        "that no other one beats in both, the diamonds are the settings to use, the grey dot is the unsteered model. "
+        f"Left of the broken line replies have less coherence than {floor}."
+    )
+
+
+def usable(floor: str) -> str:
+    """How to read the ranges of strength."""
+    return (
+        f"Thick: strengths up to which replies, at every smaller one too, keep a coherence of {floor}. Thin: as far as "
+        "was tried."
+    )
+
 
 def curve(measure: str, denominator: Denominator) -> str:
     """How to read a layer curve."""
@@ -93,8 +134,8 @@ def architecture(models: Sequence[str]) -> str:
     )
 
 
-def glossary(denominator: Denominator) -> list[tuple[str, str]]:
-    """The words of the report."""
+def glossary(denominator: Denominator, *, replies: bool = False, dose: bool = False) -> list[tuple[str, str]]:
+    """The words of the report; those about replies and doses only where it has them."""
     return [
         ("score", "For choices the logit difference: logit of the positive answer minus logit of the negative one, at "
          "the first token where they differ. For open pairs the text score: mean log-probability per token of the "
@@ -114,4 +155,18 @@ def glossary(denominator: Denominator) -> list[tuple[str, str]]:
         ("cell", "One behavior, layer or set of layers, and strength."),
         ("held out", "Measured on prompts that took part neither in finding the vector nor in choosing the cell."),
         ("move the other way", "Share of prompts whose score falls as the strength rises (anti-steerable)."),
+        *(_OF_REPLIES if replies else ()),
+        *(_OF_DOSE if dose else ()),
     ]  # fmt: skip
+
+
+_OF_REPLIES = (
+    ("change", "How far the steered reply differs from the unsteered one to the same prompt, as a judge sees it: from "
+     "−10, away from the behavior, to 10."),
+    ("coherence", "How well a reply holds together, 0 to 10: by the judge where it looks at that, else from how likely "
+     "the unsteered model finds the reply, and how much it repeats itself."),
+)  # fmt: skip
+_OF_DOSE = (
+    ("KL, relative norm, α", "The strength in other units: how far it moves the next-token distributions on neutral "
+     "prompts, in nats; the norm of the push as a share of that of the residual stream; and in units of the vector."),
+)  # fmt: skip

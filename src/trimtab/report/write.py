@@ -25,8 +25,9 @@ def write_report(
     Args:
         runs: The runs; with more than one, every table and chart names the run.
         page: The page to write, such as `report.html`. Beside it: the same as Markdown, `report.md`; each figure in
-            charts/ as PNG, SVG and CSV; cells.csv, best.csv and, in tables/, the other tables. The folder is made if
-            missing; files of an earlier report are replaced one by one.
+            charts/ as PNG, SVG and CSV; cells.csv, best.csv and, in tables/, the other tables; settings.csv and
+            reply_cells.csv where a run has replies. The folder is made if missing; files of an earlier report are
+            replaced one by one.
         denominator: Whose standard deviation Glass's Δ divides by; point values by either custom are always given.
 
     Returns:
@@ -56,7 +57,7 @@ def assembled(runs: Sequence[RunTables], results: Results) -> Page:
         warnings=_warnings(runs),
         background=[table for table in about if table.rows],
         facts=background.facts(runs),
-        glossary=words.glossary(results.denominator),
+        glossary=words.glossary(results.denominator, replies=results.spoken is not None, dose=results.dose is not None),
         trimtab_version=str(runs[0].manifest.get("trimtab_version", "")),
     )
 
@@ -69,12 +70,16 @@ def _files(results: Results) -> dict[str, pd.DataFrame]:
         "contrasts": found.contrasts, "correlations": found.correlations, "answers": results.answer_agreement,
     }  # fmt: skip
     filled = {f"tables/{name}.csv": frame for name, frame in others.items() if len(frame)}
-    return {"cells.csv": results.effects, "best.csv": results.best, **filled}
+    spoken = results.spoken
+    said = {} if spoken is None else {"settings.csv": spoken.settings, "reply_cells.csv": spoken.cells}
+    return {**said, "cells.csv": results.effects, "best.csv": results.best, **filled}
 
 
 def _subtitle(runs: Sequence[RunTables], results: Results) -> str:
+    spoken = results.spoken.cells if results.spoken else results.samples.iloc[:0]
+
     def counted(name: str, word: str) -> str:
-        found = list(dict.fromkeys(results.samples[name].astype(str)))
+        found = list(dict.fromkeys([*results.samples[name].astype(str), *spoken[name].astype(str)]))
         return ", ".join(found) if len(found) <= 3 else f"{len(found)} {word}"
 
     created = sorted({str(run.manifest["created"])[:10] for run in runs if run.manifest.get("created")})

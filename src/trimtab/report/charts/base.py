@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import altair as alt
@@ -41,6 +41,15 @@ class Chart:
     spec: dict[str, Any]
     data: pd.DataFrame
     """The numbers that the chart shows, under names a reader understands."""
+    variants: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """What the page draws in place of the spec's own parts, by the unit that its axis of strength is then in."""
+
+    @property
+    def embedded(self) -> dict[str, Any]:
+        """The spec as the page carries it, with its variants."""
+        if not self.variants:
+            return self.spec
+        return {**self.spec, "usermeta": {**self.spec["usermeta"], "variants": self.variants}}
 
     @property
     def csv(self) -> str:

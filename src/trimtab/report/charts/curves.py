@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import altair as alt
@@ -24,6 +25,8 @@ from trimtab.report.charts.base import (
     slugged,
     source,
 )  # fmt: skip
+from trimtab.report.charts.doses import COLUMNS, drawing, over_dose
+from trimtab.report.spoken import DOSES, dosed, measured_doses
 
 Measure = Literal["glass", "delta"]
 
@@ -75,9 +78,16 @@ def layer_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) ->
     return charts
 
 
-def strength_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) -> list[Chart]:
-    """The effect over depth at every strength, where a study has more than one; a chart for each behavior."""
+def strength_curves(
+    effects: pd.DataFrame, best: pd.DataFrame, measure: Measure, dose: pd.DataFrame | None = None
+) -> list[Chart]:
+    """The effect over depth at every strength, where a study has more than one; a chart for each behavior.
+
+    With a dose, it can be drawn over that instead, a line for each layer.
+    """
     owner = present(best, OWNER)
+    if dose is not None:
+        effects = _dosed(effects, dose)
     table = effects.merge(best[[*owner, "split"]], on=[*owner, "split"])
     table = table[table[measure].notna()]
     charts = []
@@ -98,19 +108,29 @@ def strength_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure)
         for part in chunks(names):
             rows = mine[mine["series"].isin(part)]
             scale = alt.Scale(domain=part, range=ramp(len(part)))
-            charts.append(
-                finished(
-                    _strengths(measure, scale, part, domain),
-                    _rows(rows, measure, series="series"),
-                    _data(rows, measure),
-                    slug=slugged("strengths", title, " ".join(part) if len(part) < len(names) else ""),
-                    title=title,
-                    alt_text=f"Line chart for {title}: {TITLES[measure]} over depth, one line for each of "
-                    f"{', '.join(part)}.",
-                    height=240,
-                )
+            chart = finished(
+                _strengths(measure, scale, part, domain),
+                _rows(rows, measure, series="series"),
+                _data(rows, measure),
+                slug=slugged("strengths", title, " ".join(part) if len(part) < len(names) else ""),
+                title=title,
+                alt_text=f"Line chart for {title}: {TITLES[measure]} over depth, one line for each of "
+                f"{', '.join(part)}.",
+                height=240,
             )
+            variants = {
+                unit: drawing(over_dose(unit, TITLES[measure], domain).to_dict(validate=False))
+                for unit in measured_doses(rows)
+            }
+            charts.append(replace(chart, variants=variants))
     return charts
+
+
+def _dosed(effects: pd.DataFrame, dose: pd.DataFrame) -> pd.DataFrame:
+    """The effects with their doses: a delta is of both signs, and so is the mean size of its dose."""
+    both = dose.assign(strength=dose["strength"].abs(), **{name: dose[name].abs() for name in DOSES})
+    keys = [name for name in both.columns if name not in DOSES]
+    return dosed(effects, both.groupby(keys, sort=False, dropna=False)[list(DOSES)].mean().reset_index())
 
 
 def at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
@@ -151,6 +171,7 @@ def _rows(table: pd.DataFrame, measure: Measure, series: str = "behavior") -> li
             "low": table[f"{measure}_low"],
             "high": table[f"{measure}_high"],
             "best": table["best"],
+            **{unit: table[unit] for unit in measured_doses(table)},
         }
     )
     return records(kept)
@@ -160,7 +181,8 @@ def _data(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The numbers behind a curve, for its CSV file."""
     names = {
         **{name: name for name in present(table, OWNER)},
-        "layers": "layer", "depth": "depth", "scale": "scale", "strength": "strength", "positions": "positions",
+        "layers": "layer", "depth": "depth", "scale": "scale", "strength": "strength",
+        **{unit: COLUMNS[unit] for unit in measured_doses(table)}, "positions": "positions",
         measure: TITLES[measure], f"{measure}_low": "95% from", f"{measure}_high": "to", "n": "prompts",
         "split": "split",
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -10,9 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trimtab.analysis.findings import UNITS
-from trimtab.analysis.samples import records, rows_at
+from trimtab.analysis.reply_cells import SPEAKER
+from trimtab.analysis.samples import present, records, rows_at
 from trimtab.report.charts.base import INK, Chart, Layered, chunks, finished, ramp, readable, slugged, source
 from trimtab.report.charts.curves import panel_columns, panel_title
+from trimtab.report.charts.doses import COLUMNS, SHORT, drawing
+from trimtab.report.spoken import AT, dosed, measured_doses
 
 HALF_WIDTH = 0.42
 STEPS = 40
@@ -25,15 +29,17 @@ IN_ONE_CHART = 8
 Array = NDArray[np.float64]
 
 
-def score_violins(samples: pd.DataFrame, best: pd.DataFrame) -> list[Chart]:
+def score_violins(samples: pd.DataFrame, best: pd.DataFrame, dose: pd.DataFrame | None = None) -> list[Chart]:
     """Scores by strength at each best cell's layer, on the prompts that are reported.
 
     A chart for each model: below the name of each behavior one violin for each strength, lying on its side, so that
-    names have room on a phone too.
+    names have room on a phone too. With a dose, their strengths can be named in its units.
     """
     scores = _prompt_means(rows_at(samples, best))
     if scores.empty:
         return []
+    if dose is not None:
+        scores = _dosed(scores, best, dose)
     violins = len(scores.groupby(["cell", "strength"]))
     points = min(POINTS, max(12, ALL_POINTS // violins))
     cells = best.reset_index(drop=True).rename_axis("cell").reset_index()
@@ -54,16 +60,22 @@ def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, severa
     rows: list[dict[str, Any]] = []
     said, tables = [], []
     labels: list[str] = []
+    units = measured_doses(scores)
+    others: dict[str, list[str]] = {unit: [] for unit in units}
     alphas = sorted(scores.loc[scores["cell"].isin([cell["cell"] for cell in cells]), "strength"].unique())
     for cell in cells:
         mine = scores[scores["cell"] == cell["cell"]]
         where = f"layer {cell['layers']}"
         rows.append({"kind": "name", "place": len(labels), "text": str(cell["behavior"]), "where": where})
         labels.append("")
+        for unit in units:
+            others[unit].append("")
         medians = []
         for alpha, table in mine.groupby("strength"):
             rows += _violin(len(labels), _named(float(str(alpha))), table, points)
             labels.append(_named(float(str(alpha))))
+            for unit in units:
+                others[unit].append(_dose_named(float(table[unit].iloc[0])))
             medians.append(f"{table['score'].median():.2f} at strength {alpha:g}")
         said.append(f"{cell['behavior']} at {where}: median {', '.join(medians)}")
         named = {name: str(cell[name]) for name in ("model", "behavior", "layers", "scale")}
@@ -71,17 +83,47 @@ def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, severa
     height = (ROOMY if len(labels) <= 8 else ROW) * len(labels) + 10
     unit = "logit difference" if cells[0]["scoring"] == "choice" else f"text score ({UNITS[str(cells[0]['scoring'])]})"
     scales = ", ".join(dict.fromkeys(str(cell["scale"]) for cell in cells))
-    names = {name: name for name in ("model", "behavior", "scale", "strength", "prompt_id", "score")}
-    return finished(
+    names = {name: name for name in ("model", "behavior", "scale", "strength", *units, "prompt_id", "score")}
+    chart = finished(
         _chart(labels, alphas, unit, f"strength α ({scales})"),
         rows,
-        readable(records(pd.concat(tables)), {**names, "layers": "layer", "prompt_id": "prompt", "score": unit}),
+        readable(
+            records(pd.concat(tables)),
+            {
+                **names,
+                **{name: COLUMNS[name] for name in units},
+                "layers": "layer",
+                "prompt_id": "prompt",
+                "score": unit,
+            },
+        ),
         slug=slugged("scores", title, several),
         title=title,
         alt_text=f"Violins for {title}: {unit} of single prompts. {'; '.join(said)}.",
         height=height,
         picture_width=520,
     )
+    variants = {
+        name: drawing(_chart(texts, alphas, unit, SHORT[name]).to_dict(validate=False))
+        for name, texts in others.items()
+    }
+    return replace(chart, variants=variants)
+
+
+def _dosed(scores: pd.DataFrame, best: pd.DataFrame, dose: pd.DataFrame) -> pd.DataFrame:
+    """The scores with the doses of their cells; an unsteered one has none of anything."""
+    on = [*present(best, SPEAKER), *AT]
+    cells = best.reset_index(drop=True).rename_axis("cell").reset_index()[["cell", *(n for n in on if n != "strength")]]
+    wide = dosed(scores.merge(cells, on="cell"), dose)
+    still = wide["strength"] == 0
+    units = measured_doses(wide)
+    wide = wide.assign(**{name: wide[name].mask(still, 0.0) for name in units})
+    table: pd.DataFrame = wide[[*scores.columns, *units]]
+    return table
+
+
+def _dose_named(dose: float) -> str:
+    return f"{dose:.3g}".replace("-", "−") if np.isfinite(dose) else "?"
 
 
 def _named(alpha: float) -> str:

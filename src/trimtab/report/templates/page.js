@@ -1,23 +1,51 @@
-(() => {
-  "use strict";
   // ast: expressions are interpreted, not compiled, so that the page needs no eval.
   const options = {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
   };
+  const specs = new Map();
+  const drawn = new Map();
+  const figure = async (place, unit) => {
+    const spec = specs.get(place);
+    try {
+      const made = await vegaEmbed(place, { ...spec, ...spec.usermeta?.variants?.[unit] }, options);
+      drawn.get(place)?.finalize();
+      drawn.set(place, made);
+      place.style.minHeight = "";
+      // A cell of a figure leads to what was said there.
+      const speaker = spec.usermeta?.speaker;
+      if (speaker !== undefined) {
+        made.view.addEventListener("click", (event, item) => {
+          const { layers, strength } = item?.datum ?? {};
+          if (layers === undefined || strength === undefined) return;
+          document.dispatchEvent(new CustomEvent("cell", { detail: { speaker, layers, strength } }));
+        });
+      }
+    } catch (error) {
+      place.textContent = "This chart cannot be drawn: " + error.message;
+    }
+  };
   const draw = async () => {
     for (const place of document.querySelectorAll(".chart")) {
-      const spec = JSON.parse(place.nextElementSibling.textContent);
-      try {
-        await vegaEmbed(place, spec, options);
-        place.style.minHeight = "";
-      } catch (error) {
-        place.textContent = "This chart cannot be drawn: " + error.message;
-      }
+      specs.set(place, JSON.parse(place.nextElementSibling.textContent));
+      await figure(place, "");
     }
     document.documentElement.dataset.drawn = "yes";
   };
-  draw();
+  const first = draw();
+
+  // Strength in another unit: figures that have it on an axis are drawn anew, one change after the other.
+  let redrawn = first;
+  for (const choice of document.querySelectorAll(".axis input")) {
+    choice.addEventListener("change", () => {
+      redrawn = redrawn.then(async () => {
+        for (const [place, spec] of specs) {
+          if (spec.usermeta?.variants) await figure(place, choice.value);
+        }
+        document.documentElement.dataset.axis = choice.value;
+      });
+    });
+  }
 
   // A chart takes the width of its place, which is none while it is folded away.
   for (const fold of document.querySelectorAll("details")) {
@@ -31,11 +59,13 @@
   window.addEventListener("afterprint", () => folded.forEach((fold) => { fold.open = false; }));
 
   // The page travels alone, so it carries the data of its figures and hands them out as files.
+  const unpacked = (packed) => {
+    const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  };
   const save = async (button) => {
-    const bytes = Uint8Array.from(atob(button.dataset.packed), (character) => character.charCodeAt(0));
-    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(await new Response(unpacked).blob());
+    link.href = URL.createObjectURL(await unpacked(button.dataset.packed).blob());
     link.download = button.dataset.name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -72,4 +102,3 @@
       sort(table, column, descending);
     }));
   }
-})();

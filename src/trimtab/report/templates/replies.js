@@ -1,0 +1,73 @@
+  // Replies by cell. They are a model's words: they enter the page as text, never as markup.
+  const browse = async (place) => {
+    const speakers = await unpacked(place.dataset.packed).json();
+    const [speaker, layers, strength] = ["speaker", "layers", "strength"].map((name) => place.querySelector(`[name=${name}]`));
+    const status = place.querySelector("[role=status]");
+    const found = place.querySelector(".found");
+    const signed = (number) => (number > 0 ? "+" : number < 0 ? "−" : "") + Math.abs(number);
+    const one = (number) => Math.abs(number).toFixed(1);
+    const element = (name, text, kind) => {
+      const made = document.createElement(name);
+      made.textContent = text ?? "";
+      if (kind) made.className = kind;
+      return made;
+    };
+    const fill = (select, values, named) => {
+      select.replaceChildren(...values.map((value) => {
+        const option = element("option", named(value));
+        option.value = value;
+        return option;
+      }));
+    };
+    const said = (heading, text, note) => {
+      const box = element("div");
+      box.append(element("h4", heading), text ? element("blockquote", text) : element("p", "an empty reply", "note"), element("p", note, "note"));
+      return box;
+    };
+    const entry = (prompts, [at, reply, change, coherence, failure]) => {
+      const [prompt, unsteered, whole, held] = prompts[at];
+      const notes = [
+        failure ? `not judged: ${failure}` : "",
+        change === null ? "" : `change ${change < 0 ? "−" : change > 0 ? "+" : ""}${one(change)}`,
+        coherence === null ? "" : `coherence ${one(coherence)}`,
+      ];
+      const box = element("article", "", "example");
+      const beside = element("div", "", "beside two");
+      beside.append(
+        said("steered", reply, notes.filter(Boolean).join(", ")),
+        said("unsteered", unsteered, whole === null ? "" : `coherence ${one(whole)}`),
+      );
+      box.append(element("h3", prompt), element("p", held ? "held-out prompt" : "", "hint"), beside);
+      return box;
+    };
+    const show = () => {
+      const { cells, prompts } = speakers[speaker.value];
+      const cell = cells.find(([at, push]) => at === layers.value && push === Number(strength.value));
+      const rows = cell ? cell[2] : [];
+      const where = `layer ${layers.value} at ${signed(Number(strength.value))}`;
+      status.textContent = rows.length ? `${rows.length} replies, ${where}` : `No replies of ${where} are on this page.`;
+      found.replaceChildren(...rows.map((row) => entry(prompts, row)));
+      found.scrollTop = 0;
+    };
+    const nearest = (values, wanted) => values.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
+    const choose = (number, at, push) => {
+      const of = speakers[number];
+      speaker.value = String(number);
+      fill(layers, of.layers, String);
+      fill(strength, of.strengths, signed);
+      layers.value = at;
+      strength.value = String(nearest(of.strengths, push));
+      show();
+    };
+    layers.addEventListener("change", show);
+    strength.addEventListener("change", show);
+    speaker.addEventListener("change", () => choose(Number(speaker.value), ...speakers[speaker.value].start));
+    document.addEventListener("cell", ({ detail }) => {
+      choose(detail.speaker, detail.layers, detail.strength);
+      place.scrollIntoView({ behavior: "smooth", block: "nearest" });
+    });
+    choose(0, ...speakers[0].start);
+    place.dataset.ready = "yes";
+  };
+  const browser = document.getElementById("browser");
+  if (browser) browse(browser);
