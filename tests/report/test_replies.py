@@ -10,7 +10,6 @@ import pytest
 
 from spoken import spoken, spoken_manifest
 from synthetic import PEAKED, synthetic_manifest, synthetic_samples
-from trimtab.analysis import COLUMNS
 from trimtab.report import RunTables, write_report
 from trimtab.report.reply_browser import browser, examples
 from trimtab.report.reply_sections import settings_table
@@ -43,7 +42,7 @@ def test_settings_are_told_on_the_page_in_markdown_and_as_files(tmp_path):
     assert "## What the model says" in markdown
     assert "| toward | 4 | +0.4 |" in markdown
     assert "charts/says-change" in markdown
-    settings = pd.read_csv(tmp_path / "settings.csv")
+    settings = pd.read_csv(tmp_path / "recommended.csv")
     assert settings["layer"].tolist() == [4, 4]
     cells = pd.read_csv(tmp_path / "reply_cells.csv")
     assert len(cells) == 6 * 6 + 3
@@ -58,8 +57,8 @@ def test_without_replies_nothing_of_it_is_on_the_page(demo_page):
     for section in SECTIONS:
         assert f'id="{section}"' not in html
     for word in ("browser", "Strength axis", "coherence", '"speaker"'):
-        assert word not in html.split("</main>")[0]
-    assert not (demo_page.parent / "settings.csv").exists()
+        assert word not in html.split("</style>")[1].split("</main>")[0]
+    assert not (demo_page.parent / "recommended.csv").exists()
 
 
 def test_other_judges_stand_beside_the_one_that_chose():
@@ -136,7 +135,7 @@ def test_awkward_replies_get_a_report(change, dosed, tmp_path):
 
 
 def test_a_run_of_replies_alone_gets_a_report(tmp_path):
-    samples = pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
+    samples = synthetic_samples({PEAKED: 1.0}, layers=1, prompts=1).iloc[:0]
     html = page_of(run_with(*spoken(3), samples=samples), tmp_path)
     assert "What the model says" in html
     assert "No cell was measured" not in html
@@ -153,19 +152,24 @@ def test_several_runs_keep_their_floors_and_names():
 
 def test_replies_that_have_no_room_are_counted_and_settings_come_first():
     speakers = spoken_of([run_with(*spoken(6))]).speakers
-    whole = browser(speakers)
+    whole, part, little = (browser(speakers, most) for most in (10**6, 30_000, 6_000))
+    counts = {(layers, strength): (len(rows), of) for layers, strength, rows, of in whole.speakers[0]["cells"]}
     assert whole.left_out == 0
-    assert sum(len(rows) for _, _, rows in whole.speakers[0]["cells"]) == 6 * 6 * 12 + 3 * 12
-    part = browser(speakers, 9_000)
-    cells = part.speakers[0]["cells"]
-    assert {(layers, abs(strength)) for layers, strength, _ in cells[:2]} == {("4", 0.4)}
-    assert part.left_out == 6 * 6 * 12 + 3 * 12 - sum(len(rows) for _, _, rows in cells)
-    assert 0 < len(cells) < 36
+    assert sum(carried for carried, _ in counts.values()) == 6 * 6 * 12 + 3 * 12
+    assert counts["4", 0.4] == (24, 24)
+    for some in (part, little):
+        carried = sum(len(rows) for _, _, rows, _ in some.speakers[0]["cells"])
+        assert some.left_out == 6 * 6 * 12 + 3 * 12 - carried > 0
+    sizes = {(layers, strength): len(rows) for layers, strength, rows, _ in part.speakers[0]["cells"]}
+    assert sizes["4", 0.4] == sizes["4", -0.4] == 24
+    assert len(sizes) == 36
+    assert set(sizes.values()) <= {4, 8, 24}
+    assert little.speakers[0]["cells"][0][0] == "4"
 
 
 def test_held_out_replies_come_first_and_are_marked():
     [speaker] = browser(spoken_of([run_with(*spoken(6))]).speakers).speakers
-    rows = next(rows for layers, strength, rows in speaker["cells"] if (layers, strength) == ("4", 0.4))
+    rows = next(rows for layers, strength, rows, _ in speaker["cells"] if (layers, strength) == ("4", 0.4))
     assert [speaker["prompts"][row[0]][3] for row in rows] == [True] * 12 + [False] * 12
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -19,6 +19,8 @@ MOST_CHARACTERS = 4_000_000
 ENTRY = 40
 """Characters that an entry takes besides its texts, about."""
 
+FEW = 4
+"""Replies that each cell gets before others get more."""
 EXAMPLES, MOST_EXAMPLES = 2, 8
 """Examples of one speaker, and on the page."""
 
@@ -49,7 +51,9 @@ class Browser:
 
     speakers: list[dict[str, Any]]
     """title, layers, strengths, start (the cell shown first), prompts [prompt, unsteered reply, its coherence, held
-    out], cells [layers, strength, rows]; a row is [place of the prompt, reply, change, coherence, failure]."""
+    out], cells [layers, strength, rows, how many there are].
+
+    A row is [place of the prompt, reply, change, coherence, failure]."""
     left_out: int
     """Replies for which there was no room."""
 
@@ -61,25 +65,31 @@ def examples(speakers: Sequence[Speaker]) -> list[Example]:
 
 
 def browser(speakers: Sequence[Speaker], most: int = MOST_CHARACTERS) -> Browser:
-    """The replies of all cells, up to `most` characters; settings to use come first, then other tested cells."""
+    """The replies of all cells, up to `most` characters: of settings to use first, then of other tested cells.
+
+    Of the rest every cell gets a few before one gets more.
+    """
     shelves = [_Shelf(speaker) for speaker in speakers]
-    waiting = [(rank, number, cell) for number, shelf in enumerate(shelves) for rank, cell in shelf.ranked()]
+    waiting = [(rank, number, part) for number, shelf in enumerate(shelves) for rank, part in shelf.ranked()]
     room, left_out = most, 0
-    for _, number, cell in sorted(waiting, key=lambda entry: entry[0]):
-        cost = shelves[number].cost(cell)
+    for _, number, part in sorted(waiting, key=lambda entry: entry[0]):
+        cost = shelves[number].cost(part.rows)
         if cost <= room:
             room -= cost
-            shelves[number].add(cell)
+            shelves[number].add(part)
         else:
-            left_out += len(cell.rows)
+            left_out += len(part.rows)
     return Browser([shelf.content() for shelf in shelves], left_out)
 
 
-@dataclass(frozen=True)
-class _Cell:
+class _Part(NamedTuple):
+    """Some of the replies of a cell."""
+
     layers: str
     strength: float
     rows: list[dict[str, Any]]
+    total: int
+    """Replies of the whole cell."""
 
 
 @dataclass
@@ -88,46 +98,55 @@ class _Shelf:
 
     speaker: Speaker
     prompts: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
-    cells: list[list[Any]] = field(default_factory=list)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+    cells: dict[tuple[str, float], list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         judged = self.speaker.judged
         still = judged[judged["strength"] == 0]
         self.still = {(str(row["split"]), str(row["prompt_id"])): row for row in records(still)}
 
-    def ranked(self) -> list[tuple[tuple[int, int], _Cell]]:
+    def ranked(self) -> Iterator[tuple[tuple[int, int, int], _Part]]:
+        """The replies in parts, with the order in which they find room."""
         judged = self.speaker.judged
         steered = judged[judged["strength"] != 0]
         tested = set(steered.loc[steered["split"] == "test", ["layers", "strength"]].itertuples(index=False, name=None))
-        chosen = {(s["layers"], s["strength"]) for s in records(self.speaker.settings)}
-        found = []
+        chosen = {(row["layers"], row["strength"]) for row in records(self.speaker.settings)}
         for place, ((layers, strength), rows) in enumerate(steered.groupby(["layers", "strength"], sort=False)):
-            key = (layers, strength)
-            rank = 0 if key in chosen else 1 if key in tested else 2
+            rank = 0 if (layers, strength) in chosen else 1 if (layers, strength) in tested else 2
             # Held-out replies first.
-            ordered = rows.sort_values("split", key=lambda split: split != "test", kind="stable")
-            found.append(((rank, place), _Cell(str(layers), float(str(strength)), records(ordered))))
-        return found
+            said = records(rows.sort_values("split", key=lambda split: split != "test", kind="stable"))
+            size = FEW if rank == 2 else len(said)
+            for number, start in enumerate(range(0, len(said), size)):
+                part = _Part(str(layers), float(str(strength)), said[start : start + size], len(said))
+                yield (rank, number, place), part
 
-    def cost(self, cell: _Cell) -> int:
-        new = {_key(row) for row in cell.rows} - set(self.prompts)
-        unsteered = sum(
-            len(str(row["prompt"])) + len(self._unsteered(row)) + ENTRY for row in cell.rows if _key(row) in new
-        )
-        return unsteered + sum(len(str(row["reply"])) + len(row["failure"]) + ENTRY for row in cell.rows)
+    def cost(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Characters that these replies would add."""
+        new = {_key(row): row for row in rows if _key(row) not in self.prompts}
+        prompts = sum(len(str(row["prompt"])) + len(self._unsteered(row)) + ENTRY for row in new.values())
+        return prompts + sum(len(str(row["reply"])) + len(row["failure"]) + ENTRY for row in rows)
 
-    def add(self, cell: _Cell) -> None:
-        rows = []
-        for row in cell.rows:
+    def add(self, part: _Part) -> None:
+        """Carry these replies."""
+        cell = self.cells.setdefault((part.layers, part.strength), [part.layers, part.strength, [], part.total])
+        for row in part.rows:
             key = _key(row)
             if key not in self.prompts:
                 coherence = _short(self.still[key]["coherence"]) if key in self.still else None
+                self.places[key] = len(self.prompts)
                 self.prompts[key] = [str(row["prompt"]), self._unsteered(row), coherence, row["split"] == "test"]
-            place = list(self.prompts).index(key)
-            rows.append([place, str(row["reply"]), _short(row["change"]), _short(row["coherence"]), row["failure"]])
-        self.cells.append([cell.layers, cell.strength, rows])
+            said = [
+                self.places[key],
+                str(row["reply"]),
+                _short(row["change"]),
+                _short(row["coherence"]),
+                row["failure"],
+            ]
+            cell[2].append(said)
 
     def content(self) -> dict[str, Any]:
+        """What the page gets; see `Browser.speakers`."""
         cells = self.speaker.cells.drop_duplicates(["layers", "strength"])
         chosen = [s for s in records(self.speaker.settings) if not s["reason"]]
         start = chosen[0] if chosen else records(cells.head(1))[0]
@@ -137,7 +156,7 @@ class _Shelf:
             "strengths": sorted(cells["strength"].unique().tolist()),
             "start": [str(start["layers"]), start["strength"]],
             "prompts": list(self.prompts.values()),
-            "cells": self.cells,
+            "cells": list(self.cells.values()),
         }
 
     def _unsteered(self, row: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ def reply_sections(spoken: Spoken | None) -> list[Section]:
             "What the model says",
             words.says(floors),
             tables=[settings_table(spoken)],
-            file="settings.csv",
+            file="recommended.csv",
             examples=examples(speakers),
         ),
         Section(

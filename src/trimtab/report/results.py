@@ -72,7 +72,12 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
         *comparison_findings(
             best, comparison.by_model, comparison.groups, comparison.contrasts, comparison.correlations, choice, tails
         ),
-        *analysis.findings(effects, best, blindness=blindness, orders=orders, steerability=steady),
+        *(
+            # A run may ask open questions only; that no score was measured is no finding then.
+            analysis.findings(effects, best, blindness=blindness, orders=orders, steerability=steady)
+            if len(samples) or spoken is None
+            else ()
+        ),
         *analysis.audit(samples),
         *(analysis.Finding("caution", text) for text in (*comparison.left_out, *unread)),
     ]

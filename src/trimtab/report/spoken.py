@@ -53,20 +53,21 @@ class Spoken:
 
 def spoken_of(runs: Sequence[RunTables]) -> Spoken | None:
     """What was said in these runs; None where nothing was."""
-    parts = [_of_run(run) for run in runs if run.replies is not None and len(run.replies)]
+    parts = [_of_run(run, run.replies) for run in runs if run.replies is not None and len(run.replies)]
     if not parts:
         return None
     judged, cells, settings, usable = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
     dose = doses(runs)
     cells = dosed(cells.assign(front=analysis.pareto(cells)), dose)
+    usable = _usable_dosed(usable, dose)
     judges = gathered(runs, "judges")
     known = [entry for entry in judges if not entry.get("declined")]
     return Spoken(
         cells=cells,
         settings=settings,
-        usable=_usable_dosed(usable, dose),
+        usable=usable,
         judges=known,
-        speakers=_speakers(judged, cells, settings, _usable_dosed(usable, dose)),
+        speakers=_speakers(judged, cells, settings, usable),
         findings=analysis.reply_findings(_named(cells), _named(settings), judges),
     )
 
@@ -96,11 +97,10 @@ def measured_doses(table: pd.DataFrame) -> list[str]:
     return [name for name in DOSES if name in table.columns and table[name].notna().any()]
 
 
-def _of_run(run: RunTables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    assert run.replies is not None
+def _of_run(run: RunTables, replies: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     floor = float((run.manifest.get("settings", {}).get("replies") or {}).get("floor", FLOOR))
     said = None if run.judgements is None else run.judgements.assign(run=run.name)
-    judged = analysis.judged_replies(run.replies.assign(run=run.name), said)
+    judged = analysis.judged_replies(replies.assign(run=run.name), said)
     cells = analysis.reply_cells(judged)
     tables = (cells, analysis.recommended(cells, floor), analysis.usable_strengths(cells, floor))
     return judged, *(table.assign(floor=floor) for table in tables)

@@ -25,7 +25,7 @@ def write_report(
     Args:
         runs: The runs; with more than one, every table and chart names the run.
         page: The page to write, such as `report.html`. Beside it: the same as Markdown, `report.md`; each figure in
-            charts/ as PNG, SVG and CSV; cells.csv, best.csv and, in tables/, the other tables; settings.csv and
+            charts/ as PNG, SVG and CSV; cells.csv, best.csv and, in tables/, the other tables; recommended.csv and
             reply_cells.csv where a run has replies. The folder is made if missing; files of an earlier report are
             replaced one by one.
         denominator: Whose standard deviation Glass's Δ divides by; point values by either custom are always given.
@@ -71,7 +71,7 @@ def _files(results: Results) -> dict[str, pd.DataFrame]:
     }  # fmt: skip
     filled = {f"tables/{name}.csv": frame for name, frame in others.items() if len(frame)}
     spoken = results.spoken
-    said = {} if spoken is None else {"settings.csv": spoken.settings, "reply_cells.csv": spoken.cells}
+    said = {} if spoken is None else {"recommended.csv": spoken.settings, "reply_cells.csv": spoken.cells}
     return {**said, "cells.csv": results.effects, "best.csv": results.best, **filled}
 
 

@@ -18,8 +18,8 @@ What = Literal["change", "coherence"]
 
 KEPT, BROKEN = "#2b9168", "#7d878e"
 ROWS_HEIGHT, LEAST_ROW, LARGEST_ROW = 380, 8, 24
-LABELS = 16
-"""Layers that are named beside a heatmap at most."""
+LABELS, PUSHES = 16, 7
+"""Layers and strengths that are named beside a heatmap at most."""
 NUMBER = ".3~f"
 
 CSV = {
@@ -118,7 +118,7 @@ def _heatmap(
             [_compact(row) for row in rows],
             _csv(rows),
             slug=slugged("says", what, speaker.title),
-            title=f"{what} · {speaker.title}" if several else what.capitalize(),
+            title=f"{what.capitalize()} · {speaker.title}" if several else what.capitalize(),
             alt_text=f"Heatmap for {speaker.title}: {what} by layer and strength, {len(layers)} layers by "
             f"{len(pushes)} strengths.{said} {_settings(speaker)}",
             height=height,
@@ -134,7 +134,8 @@ def _grid(
     named = layers[:: -(-len(layers) // LABELS)]
     down = alt.Axis(title="layer", values=named, ticks=False, labelLimit=90)
     # Many strengths stand side by side on a phone: some go unnamed rather than over each other.
-    across = alt.Axis(title=f"strength ({scale})", labelAngle=0, labelOverlap="greedy", ticks=False, domain=False)
+    told = pushes[:: -(-len(pushes) // PUSHES)]
+    across = alt.Axis(title=f"strength ({scale})", values=told, labelAngle=0, ticks=False, domain=False)
     x = alt.X("push:N", sort=pushes, axis=across, scale=alt.Scale(paddingInner=0.06, paddingOuter=0.03))
     y = alt.Y("layers:N", sort=layers, axis=down, scale=alt.Scale(paddingInner=0.06, paddingOuter=0.03))
     tooltip = _tooltip(rows)

@@ -1,7 +1,8 @@
   // Replies by cell. They are a model's words: they enter the page as text, never as markup.
   const browse = async (place) => {
     const speakers = await unpacked(place.dataset.packed).json();
-    const [speaker, layers, strength] = ["speaker", "layers", "strength"].map((name) => place.querySelector(`[name=${name}]`));
+    const control = (name) => place.querySelector(`[name=${name}]`);
+    const [speaker, layers, strength] = ["speaker", "layers", "strength"].map(control);
     const status = place.querySelector("[role=status]");
     const found = place.querySelector(".found");
     const signed = (number) => (number > 0 ? "+" : number < 0 ? "−" : "") + Math.abs(number);
@@ -21,7 +22,8 @@
     };
     const said = (heading, text, note) => {
       const box = element("div");
-      box.append(element("h4", heading), text ? element("blockquote", text) : element("p", "an empty reply", "note"), element("p", note, "note"));
+      const words = text ? element("blockquote", text) : element("p", "an empty reply", "note");
+      box.append(element("h4", heading), words, element("p", note, "note"));
       return box;
     };
     const entry = (prompts, [at, reply, change, coherence, failure]) => {
@@ -45,7 +47,8 @@
       const cell = cells.find(([at, push]) => at === layers.value && push === Number(strength.value));
       const rows = cell ? cell[2] : [];
       const where = `layer ${layers.value} at ${signed(Number(strength.value))}`;
-      status.textContent = rows.length ? `${rows.length} replies, ${where}` : `No replies of ${where} are on this page.`;
+      const count = cell && cell[3] > rows.length ? `${rows.length} of ${cell[3]}` : String(rows.length);
+      status.textContent = rows.length ? `${count} replies, ${where}` : `No replies of ${where} are on this page.`;
       found.replaceChildren(...rows.map((row) => entry(prompts, row)));
       found.scrollTop = 0;
     };
@@ -64,7 +67,8 @@
     speaker.addEventListener("change", () => choose(Number(speaker.value), ...speakers[speaker.value].start));
     document.addEventListener("cell", ({ detail }) => {
       choose(detail.speaker, detail.layers, detail.strength);
-      place.scrollIntoView({ behavior: "smooth", block: "nearest" });
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      place.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
     });
     choose(0, ...speakers[0].start);
     place.dataset.ready = "yes";
