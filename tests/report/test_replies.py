@@ -42,6 +42,8 @@ def test_settings_are_told_on_the_page_in_markdown_and_as_files(tmp_path):
     assert "## What the model says" in markdown
     assert "| toward | 4 | +0.4 |" in markdown
     assert "charts/says-change" in markdown
+    assert "toward: layer 4 at +0.4 (change 4" in markdown or "toward: layer 4 at +0.4 (change 3" in markdown
+    assert "## The replies" not in markdown
     settings = pd.read_csv(tmp_path / "recommended.csv")
     assert settings["layer"].tolist() == [4, 4]
     cells = pd.read_csv(tmp_path / "reply_cells.csv")
@@ -49,7 +51,6 @@ def test_settings_are_told_on_the_page_in_markdown_and_as_files(tmp_path):
     assert {"kl", "relative", "alpha", "front"} <= set(cells.columns)
     for name in ("says-change", "says-coherence", "tradeoff", "usable"):
         assert len(list((tmp_path / "charts").glob(f"{name}-*.png"))) == 1
-    assert "sure of" not in html
 
 
 def test_without_replies_nothing_of_it_is_on_the_page(demo_page):
@@ -182,3 +183,10 @@ def test_examples_are_the_prompts_nearest_to_the_mean():
     off = (at.set_index("prompt_id")["change"] - at["change"].mean()).abs().sort_values()
     wanted = replies.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     assert [first.prompt, second.prompt] == wanted[off.index[:2]].tolist()
+
+
+def test_many_figures_of_one_kind_are_folded(tmp_path):
+    parts = [spoken(2, strengths=(-0.4, 0.4), prompts=3, behavior=f"tone {number}") for number in range(7)]
+    html = page_of(run_with(*(pd.concat(tables) for tables in zip(*parts, strict=True))), tmp_path)
+    assert "<summary>14 figures</summary>" in html
+    assert "<summary>7 figures</summary>" not in html

@@ -37,7 +37,7 @@ def reply_findings(
         found.append(_verdict(row, recommended))
         found += [Finding("caution", text) for text in _cautions(row, recommended)]
     found += [Finding("caution", text) for text in _failures(first_judged(cells), recommended)]
-    found += [Finding("caution", text) for text in _declined(judges)]
+    found += [Finding("caution", text) for text in dict.fromkeys(_declined(judges))]
     rank = {"effect": 0, "negative": 1, "caution": 2}
     return sorted(found, key=lambda finding: rank[finding.kind])
 

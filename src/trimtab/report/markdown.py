@@ -20,7 +20,9 @@ def as_markdown(page: Page) -> str:
     """The page as GitHub Markdown."""
     parts = [f"# {escaped(page.title)}", escaped(page.subtitle), *_findings(page.findings)]
     for section in page.sections:
-        parts += _section(section)
+        # What is there only to be clicked has no place on paper.
+        if section.charts or section.tables:
+            parts += _section(section)
     if page.warnings:
         parts += ["## Warnings of the run", _listed(page.warnings)]
     parts.append("## What was run")
@@ -60,6 +62,9 @@ def _section(section: Section) -> list[str]:
         left_out = table.left_out + max(0, len(table.rows) - MOST_ROWS)
         if left_out:
             parts.append(f"{left_out} more rows are in [{section.file}]({section.file}).")
+    for example in section.examples:
+        parts.append(f"**{escaped(example.prompt)}** ({escaped(example.title)})")
+        parts.append(_listed(f"{said.heading} ({said.note}): {said.text}" for said in example.replies))
     return parts
 
 

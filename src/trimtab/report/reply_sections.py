@@ -16,6 +16,9 @@ from trimtab.report.reply_browser import WAYS, browser, examples
 from trimtab.report.spoken import Spoken
 from trimtab.report.tables import Column, Row, Table, fixed, number, share, table, with_interval, word
 
+OPEN_FIGURES = 12
+"""More figures of one kind are folded."""
+
 
 def reply_sections(spoken: Spoken | None) -> list[Section]:
     """What to use first, then what there was to choose from, then every reply; [] where nothing was said."""
@@ -37,12 +40,36 @@ def reply_sections(spoken: Spoken | None) -> list[Section]:
             examples=examples(speakers),
         ),
         Section(
-            "says-cells", "Change and coherence by layer and strength", words.says_cells(floors), heatmaps, paired=True
+            "says-cells",
+            "Change and coherence by layer and strength",
+            words.says_cells(floors),
+            heatmaps,
+            paired=True,
+            folded=_many(heatmaps),
         ),
         Section("replies", "The replies", words.REPLIES, browser=found),
-        Section("tradeoff", "Change against coherence", words.tradeoff(floors), fronts, small=len(fronts) > 1),
-        Section("usable", "How far each layer can be pushed", words.usable(floors), ranges, small=len(ranges) > 1),
+        Section(
+            "tradeoff",
+            "Change against coherence",
+            words.tradeoff(floors),
+            fronts,
+            small=len(fronts) > 1,
+            folded=_many(fronts),
+        ),
+        Section(
+            "usable",
+            "How far each layer can be pushed",
+            words.usable(floors),
+            ranges,
+            small=len(ranges) > 1,
+            folded=_many(ranges),
+        ),
     ]
+
+
+def _many(drawn: list[charts.Chart]) -> str:
+    """What folds away a wall of figures; "" leaves a few open."""
+    return f"{len(drawn)} figures" if len(drawn) > OPEN_FIGURES else ""
 
 
 def settings_table(spoken: Spoken) -> Table:

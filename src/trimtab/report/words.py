@@ -84,8 +84,7 @@ def says_cells(floor: str) -> str:
     """How to read the heatmaps of replies."""
     return (
         "Means over the prompts that choose. Change: blue toward the behavior, orange away from it. Coherence: green. "
-        f"The fuller, the more; × marks less coherence than {floor}, a diamond the setting to use. A click on a cell "
-        "shows its replies below."
+        f"The fuller, the more; × marks less coherence than {floor}, a diamond the setting to use."
     )
 
 

@@ -71,9 +71,10 @@ def said_rows(speaker: Speaker) -> list[dict[str, Any]]:
 
 
 def _fullness(coherence: float, floor: float) -> float:
-    """Coherence from the floor up, or below it from nothing: what was kept differs by little else."""
-    share = (coherence - floor) / (10 - floor) if coherence >= floor else coherence / floor
-    return 0.25 + 0.75 * share
+    """How full a cell's colour is: from the floor up; what is below it stays pale, so that it does not stand out."""
+    if coherence >= floor:
+        return 0.25 + 0.75 * (coherence - floor) / (10 - floor) if floor < 10 else 1.0
+    return 0.1 + 0.3 * coherence / floor
 
 
 def _compact(row: dict[str, Any]) -> dict[str, Any]:
