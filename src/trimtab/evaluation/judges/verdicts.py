@@ -1,0 +1,122 @@
+"""Reading what a language model said of two replies: numbers where it gave them, a reason where not, never a guess."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from trimtab.evaluation.judges.base import MOST
+
+_LONGEST = 20_000
+_QUOTED = 80
+_REPLIES = ("reply_1", "reply_2")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one reply, 0 to 10."""
+
+    behavior: float
+    coherence: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was said of the two replies, in the order shown."""
+
+    first: Scores
+    second: Scores
+
+
+class UnreadableError(ValueError):
+    """No verdict can be read; the message says why and quotes the beginning."""
+
+
+def read_verdict(said: str) -> Verdict:
+    """Read the JSON verdict in what a judge said.
+
+    A code fence, thinking before it and words around it are fine, and so are digits in quotes. More than one verdict is
+    fine only where they agree.
+
+    Raises:
+        UnreadableError: when there is none, it lacks a number, or a number is not one from 0 to 10.
+    """
+    try:
+        verdicts = {
+            _verdict(found) for found in _objects(_without_thinking(said[:_LONGEST])) if set(_REPLIES) & set(found)
+        }
+        if len(verdicts) > 1:
+            _refuse("it gives verdicts that differ")
+        if not verdicts:
+            _refuse("it holds no JSON object with reply_1 and reply_2")
+    except UnreadableError as error:
+        start = " ".join(said[: 4 * _QUOTED].split())
+        quote = f"{start[:_QUOTED]}…" if len(start) > _QUOTED else start
+        why = f"{error}: {quote!r}" if quote else "it is empty"
+        raise UnreadableError(f"the judge's answer cannot be read, {why}") from None
+    return verdicts.pop()
+
+
+def _refuse(why: str) -> NoReturn:
+    raise UnreadableError(why)
+
+
+def _without_thinking(said: str) -> str:
+    text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", said, flags=re.DOTALL | re.IGNORECASE)
+    if re.search(r"<think(?:ing)?>", text, re.IGNORECASE):
+        _refuse("its thinking has no end")
+    return text
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Every outermost JSON object in a text, keys in one spelling."""
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_one_spelling,
+        parse_int=float,  # int() refuses thousands of digits
+        parse_constant=lambda name: _refuse(f"{name} is no number"),
+    )
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (json.JSONDecodeError, RecursionError):
+            end = at + 1
+        else:
+            yield found
+        at = text.find("{", end)
+
+
+def _one_spelling(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = [
+        (re.sub(r"[\s-]+", "_", key.strip().lower()).replace("behaviour", "behavior"), value) for key, value in pairs
+    ]
+    found = dict(named)
+    if len(found) < len(named):
+        _refuse("it gives a key twice")
+    return found
+
+
+def _verdict(found: dict[str, Any]) -> Verdict:
+    return Verdict(*(_scores(found.get(name), name) for name in _REPLIES))
+
+
+def _scores(found: Any, name: str) -> Scores:
+    if not isinstance(found, dict):
+        _refuse(f"{name} is missing" if found is None else f"{name} is not an object")
+    return Scores(*(_number(found.get(key), f"{key} of {name}") for key in ("behavior", "coherence")))
+
+
+def _number(value: Any, what: str) -> float:
+    if value is None:
+        _refuse(f"{what} is missing")
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if not isinstance(value, float):
+        _refuse(f"{what} is not a number")
+    if not 0 <= value <= MOST:
+        _refuse(f"{what} is not from 0 to {MOST:g}")
+    return value
