@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.judges.conftest import KEY, Reaction, Server, verdict
+from evaluation.judges.conftest import KEY, Reaction, Server, completion, verdict
 from trimtab.errors import SettingError
 from trimtab.evaluation.judges import Exchange, Judgement, LanguageModelJudge, asking
 
@@ -121,6 +121,21 @@ def test_a_service_that_hangs_is_left_after_the_timeout(server: Server) -> None:
     assert found[2].failure == "no answer within 1 s"
     assert not any(found[i].failure for i in (0, 1, 3))
     assert 2 <= time.monotonic() - start < 6
+
+
+@pytest.mark.parametrize("stray", ["\\ud800", "\\u0000", "😀"])
+def test_strange_characters_around_a_verdict_do_no_harm(server: Server, stray: str) -> None:
+    body = completion(Reaction("STRAY" + verdict(6, 4))).replace("STRAY", stray)
+    server.react = lambda question: Reaction(raw=body)
+    judge = judge_of(server)
+    assert not any(j.failure for j in judged(judge))
+    assert judge.cost(EXCHANGES).calls == 0
+
+
+def test_an_answer_cut_at_the_token_limit_is_told_so(server: Server) -> None:
+    body = completion(Reaction(verdict()[:40])).replace('"stop"', '"length"')
+    server.react = lambda question: Reaction(raw=body)
+    assert judged(judge_of(server, max_tokens=12))[0].failure.endswith("(it ends at the limit of 12 tokens)")
 
 
 def test_one_order_alone_is_no_judgement(server: Server) -> None:

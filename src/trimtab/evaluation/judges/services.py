@@ -111,7 +111,9 @@ async def ask(model: Any, question: str, timeout_seconds: int) -> Said:
         output = await model.generate(question)
         usage = output.usage
         return Said(
-            text=output.completion,
+            text=output.completion.encode(
+                errors="replace"
+            ).decode(),  # half a surrogate pair is valid JSON, but no text
             input_tokens=_count(usage, "input_tokens", "input_tokens_cache_read", "input_tokens_cache_write"),
             output_tokens=_count(usage, "output_tokens"),
             cut=output.stop_reason == "max_tokens",
