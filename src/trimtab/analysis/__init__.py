@@ -6,6 +6,7 @@ from trimtab.analysis.choice import best_cells
 from trimtab.analysis.comparison import compare_groups, compare_models, correlations, group_contrasts, models_frame
 from trimtab.analysis.effects import Denominator, effects
 from trimtab.analysis.findings import Finding, findings
+from trimtab.analysis.halving import rounds, survivors
 from trimtab.analysis.letters import option_blindness, order_effects
 from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
 from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
@@ -46,9 +47,11 @@ __all__ = [
     "recommended",
     "reply_cells",
     "reply_findings",
+    "rounds",
     "rows_at",
     "scores_at",
     "steerability",
+    "survivors",
     "tails",
     "usable_strengths",
 ]

@@ -106,7 +106,8 @@ def _joined(replies: pd.DataFrame, judgements: pd.DataFrame) -> pd.DataFrame:
     # An unsteered reply is the same at every scale and position: its judgement is found by its prompt alone.
     where = ["scale", "positions", "layers", "strength", "split", "prompt_id"]
     said = _at_origin(judgements)[[*speaker, *where, "judge", *_SAID]]
-    said = said.drop_duplicates([*speaker, *where, "judge"])
+    # A judgement that failed may have been made again later.
+    said = said.drop_duplicates([*speaker, *where, "judge"], keep="last")
     judges = judgements[[*speaker, "judge"]].drop_duplicates()
     wide = replies.merge(judges, on=speaker, how="left").fillna({"judge": ""})
     keyed = _at_origin(wide)[[*speaker, *where, "judge"]]

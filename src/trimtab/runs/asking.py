@@ -69,7 +69,7 @@ class Judging(Strict):
     """Of a language model: the address of a server of your own."""
     price: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None = None
     """Of a language model: dollars for a million tokens in, and for a million tokens out."""
-    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    timeout_seconds: int = Field(default=60, ge=1, le=3600)
     attempts: int = Field(default=3, ge=1, le=20)
     max_connections: int = Field(default=8, ge=1, le=256)
 

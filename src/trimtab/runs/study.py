@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,13 +27,19 @@ from trimtab.evaluation import (
     shown_rows,
     sweep_batches,
 )
+from trimtab.runs.asking import Replies
+from trimtab.runs.dosing import Doses
 from trimtab.runs.entries import behavior_entry, model_entry, vector_entry
 from trimtab.runs.folder import Parts, RunFolder, free_folder
+from trimtab.runs.judging import Panel, panel_for
+from trimtab.runs.replying import Replying
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
 from trimtab.vectors import SteeringVector, extract, versions
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total)."""
+Approve = Callable[[str], bool]
+"""(what it would cost) → whether to go on."""
 
 
 def run_study(
@@ -42,6 +48,7 @@ def run_study(
     *,
     vectors: SteeringVector | None = None,
     progress: Progress = lambda what, done, total: None,
+    approve: Approve = lambda cost: True,
 ) -> Path:
     """Run a study, or go on with it where it was stopped, and return its folder.
 
@@ -50,19 +57,23 @@ def run_study(
         out: the run folder; `runs/<name>` by default, or the next free `runs/<name>-2` if that holds another study.
         vectors: steer with these instead of extracting any; for one model and one behavior.
         progress: called with (what, done, total).
+        approve: called with what judging by language models would cost at most, before anything is run or spent; when
+            it returns False, nothing is.
 
     Raises:
-        RunError: when the folder holds something else, or the weights have changed since the run began.
+        RunError: when the folder holds something else, the weights have changed since the run began, or the cost is
+            not approved.
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
     behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
     if study.answers is not None:
         for named, behavior in behaviors:
             study.answers.wants("", named.label, behavior.is_choice)  # refuses before anything is computed
+    panels = _panels(study, behaviors)
     identity = study.identity([b.hash for _, b in behaviors] + ([_vector_key(vectors)] if vectors else []))
     folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
     try:
-        work = _Work(study, folder, identity, progress)
+        work = _Work(study, folder, identity, panels, progress)
         caught: list[warnings.WarningMessage] = []
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -80,8 +91,8 @@ def run_study(
 class _Work:
     """A study in progress: what the manifest says grows with it."""
 
-    def __init__(self, study: Study, folder: RunFolder, identity: str, progress: Progress):
-        self.study, self.folder, self.progress = study, folder, progress
+    def __init__(self, study: Study, folder: RunFolder, identity: str, panels: Mapping[str, Panel], progress: Progress):
+        self.study, self.folder, self.panels, self.progress = study, folder, panels, progress
         before = folder.manifest() if folder.identity() else {}
         self.manifest: dict[str, Any] = before or {
             "name": folder.path.name,
@@ -93,6 +104,7 @@ class _Work:
             "models": [],
             "behaviors": [],
             "vectors": [],
+            "judges": [],
             "warnings": [],
             "seconds": {},
         }
@@ -113,16 +125,23 @@ class _Work:
         model.name = setting.label
         self._same_weights(model)
         self._note("models", model_entry(model, setting), time.monotonic() - started)
+        # Before anything is computed: layers that this model does not have are an error, not a surprise at the end.
+        parse_layers(self.study.layers, model.facts.layers)
+        if self.study.replies is not None:
+            parse_layers(self.study.replies.layers, model.facts.layers)
+        doses = Doses(self.folder, model, self.study)
         for behavior_setting, behavior in behaviors:
-            self._one_behavior(model, behavior_setting, behavior, vectors)
+            self._one_behavior(model, behavior_setting, behavior, vectors, doses)
 
     def _one_behavior(
-        self, model: Model, setting: BehaviorSetting, behavior: Behavior, vectors: SteeringVector | None
+        self,
+        model: Model,
+        setting: BehaviorSetting,
+        behavior: Behavior,
+        vectors: SteeringVector | None,
+        doses: Doses,
     ) -> None:
         study, scoring = self.study, resolve_scoring(behavior, setting.scoring)
-        # Before anything is computed: layers that this model does not have are an error, not a surprise at the end.
-        layers = parse_layers(study.layers, model.facts.layers)
-        grid = Grid(layers, study.strengths, study.scale, study.positions, study.first_token)
         shares = (study.split.train, study.split.select, study.split.test)
         train, select, test = behavior.split(shares, study.seed)
         rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
@@ -136,11 +155,14 @@ class _Work:
             )
         vector = vectors or self._vectors(model, train, scoring)
         self._note("vectors", vector_entry(model, behavior, vector), None)
+        grid = doses.grid(vector, behavior.name, study.layers, study.strengths, study.scale)
         self._sweep(model, vector, rows, grid, scoring, behavior.name)
         if study.answers and study.answers.wants(model.name, setting.label, behavior.is_choice):
             asked = replace(test, pairs=test.pairs[: study.answers.prompts])
             rows = shown_rows([("test", asked)], "choice", study.balance, study.seed)
             self._ask(model, vector, rows, grid, behavior.name, study.answers.max_new_tokens)
+        if study.replies and study.replies.wants(model.name, setting.label, behavior.is_choice):
+            self._reply(study.replies, model, vector, behavior.name, (select, test), self.panels[setting.label], doses)
 
     def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
         file = self.folder.vector_file(model.name, train.name)
@@ -207,6 +229,33 @@ class _Work:
             parts.flush()
             self._took(f"ask {behavior}, {model.name}", time.monotonic() - started)
 
+    def _reply(
+        self,
+        settings: Replies,
+        model: Model,
+        vector: SteeringVector,
+        behavior: str,
+        parts: tuple[Behavior, Behavior],
+        panel: Panel,
+        doses: Doses,
+    ) -> None:
+        study = self.study
+        for entry in panel.entries:
+            self._note("judges", {"model": model.name, **entry}, None)
+        for reason in panel.declined:
+            warnings.warn(f"a judge declined: {reason}", TrimtabWarning, stacklevel=2)
+        grid = doses.grid(
+            vector,
+            behavior,
+            settings.layers or study.layers,
+            settings.strengths or study.strengths,
+            settings.scale or study.scale,
+        )
+        replying = Replying(
+            self.folder, model, vector, grid, behavior, settings, panel.judges, self.progress, self._took
+        )
+        replying.run(*(part.pairs[: settings.prompts] for part in parts))
+
     def note_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
         """Keep what was warned of for the report; the caller is told as well."""
         told = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TrimtabWarning)))
@@ -221,7 +270,7 @@ class _Work:
 
     def _note(self, kind: str, entry: dict[str, Any], seconds: float | None) -> None:
         """Put an entry into the manifest, in place of the one a stopped run left."""
-        keys = {"models": ("name",), "behaviors": ("name",), "vectors": ("model", "behavior")}[kind]
+        keys = _KEYS[kind]
         same = [e for e in self.manifest[kind] if all(e[k] == entry[k] for k in keys)]
         self.manifest[kind] = [e for e in self.manifest[kind] if e not in same] + [entry]
         if seconds is not None:
@@ -237,6 +286,27 @@ class _Work:
                 raise RunError(
                     f"{self.folder.path}: {model.name} has other weights than when this run began; start a new run"
                 )
+
+
+_KEYS = {
+    "models": ("name",),
+    "behaviors": ("name",),
+    "vectors": ("model", "behavior"),
+    "judges": ("model", "behavior", "name"),
+}
+
+
+def _panels(study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]]) -> dict[str, Panel]:
+    """The judges of every behavior that is replied to, by its label."""
+    replies = study.replies
+    if replies is None:
+        return {}
+    labels = [model.label for model in study.models]
+    return {
+        setting.label: panel_for(replies, setting.label, behavior)
+        for setting, behavior in behaviors
+        if any(replies.wants(label, setting.label, behavior.is_choice) for label in labels)
+    }
 
 
 def _key(row: Row) -> tuple[str, str, int]:

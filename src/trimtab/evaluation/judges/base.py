@@ -39,8 +39,10 @@ class Judgement:
 class Judge(Protocol):
     """Judges replies, one after the other or many at once."""
 
-    name: str
-    """What tables call it."""
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
 
     def judge(self, exchanges: Sequence[Exchange]) -> Iterator[tuple[int, Judgement]]:
         """Yield (index of the exchange, judgement) as they come; one for each exchange, failures included.

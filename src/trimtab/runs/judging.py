@@ -1,0 +1,104 @@
+"""The judges of a study: made from its settings, counted before they cost anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trimtab.data import Behavior
+from trimtab.errors import JudgeDeclined
+from trimtab.evaluation.judges import Exchange, Judge, LanguageModelJudge, PatternJudge
+from trimtab.evaluation.judges.classifier import fit_classifier
+from trimtab.runs.asking import Judging, Replies
+
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Who judges a behavior."""
+
+    judges: tuple[Judge, ...]
+    """In the order of the settings, without those that declined."""
+    entries: tuple[dict[str, Any], ...] = field(default=())
+    """What the manifest says of each, those that declined included."""
+
+    @property
+    def declined(self) -> list[str]:
+        """Why judges declined."""
+        return [entry["declined"] for entry in self.entries if entry["declined"]]
+
+
+def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
+    """The judges of one behavior.
+
+    Args:
+        settings: who is to judge.
+        label: what the study calls the behavior.
+        behavior: all of its pairs, for the classifier to learn from and for a language model to see examples.
+
+    Raises:
+        SettingError: for a pattern that cannot be read, or a judge whose extra is not installed.
+    """
+    judges: list[Judge] = []
+    entries = []
+    for wanted in settings.judges:
+        if wanted.behaviors and label not in wanted.behaviors:
+            continue
+        declined = ""
+        accuracy: float | None = None
+        try:
+            judge = _judge(wanted, behavior)
+            accuracy = getattr(judge, "accuracy", None)
+            judges.append(judge)
+        except JudgeDeclined as reason:
+            declined = str(reason)
+        kind = "classifier" if wanted.classifier else "language model" if wanted.model else "pattern"
+        entries.append(
+            {
+                "behavior": behavior.name,
+                "name": wanted.label,
+                "kind": kind,
+                "accuracy": accuracy,
+                "declined": declined,
+            }
+        )
+    return Panel(tuple(judges), tuple(entries))
+
+
+def highest_cost(panel: Panel, prompts: Sequence[str], replies: int, max_new_tokens: int) -> list[str]:
+    """What judging would cost at most, a line for each judge that costs anything.
+
+    Args:
+        panel: the judges.
+        prompts: what is asked.
+        replies: how many replies there will be at most, the unsteered ones left out.
+        max_new_tokens: of each.
+    """
+    lines = []
+    for judge in panel.judges:
+        if isinstance(judge, LanguageModelJudge):
+            long = "x" * (CHARACTERS_PER_TOKEN * max_new_tokens)
+            asked = [Exchange(prompts[i % len(prompts)], f"{i}{long}", long) for i in range(replies)]
+            lines.append(str(judge.cost(asked)))
+    return lines
+
+
+def _judge(wanted: Judging, behavior: Behavior) -> Judge:
+    if wanted.classifier:
+        return fit_classifier(behavior)
+    if wanted.pattern:
+        return PatternJudge(wanted.pattern, name=wanted.label)
+    return LanguageModelJudge(
+        wanted.model,
+        behavior=behavior.name,
+        description=behavior.description,
+        examples=behavior.pairs,
+        name=wanted.label,
+        base_url=wanted.base_url,
+        timeout_seconds=wanted.timeout_seconds,
+        attempts=wanted.attempts,
+        max_connections=wanted.max_connections,
+        price=wanted.price,
+    )

@@ -1,0 +1,153 @@
+"""Replies to open prompts: written cell by cell, judged, and searched for the setting to use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from trimtab.analysis import JUDGEMENTS, judged_replies, recommended, reply_cells, rounds, survivors
+from trimtab.data import Pair
+from trimtab.engines import Model
+from trimtab.errors import RunError
+from trimtab.evaluation import PLAIN, Ask, Cell, Grid, reply_batches, reply_keys
+from trimtab.evaluation.judges import Exchange, Judge
+from trimtab.runs.asking import Replies
+from trimtab.runs.folder import Kind, Parts, RunFolder
+from trimtab.vectors import SteeringVector
+
+Progress = Callable[[str, int, int], None]
+
+JUDGEMENTS_AT_ONCE = 16
+_WHERE = ["engine", "layers", "scale", "strength", "positions", "split", "prompt_id"]
+_PROMPT = ["split", "prompt_id"]
+
+
+@dataclass(frozen=True, eq=False)
+class Replying:
+    """One model and one behavior."""
+
+    folder: RunFolder
+    model: Model
+    vectors: SteeringVector
+    grid: Grid
+    behavior: str
+    settings: Replies
+    judges: Sequence[Judge]
+    """The first one chooses."""
+    progress: Progress
+    took: Callable[[str, float], None]
+
+    def run(self, select: Sequence[Pair], test: Sequence[Pair]) -> None:
+        """Reply to the prompts that choose, in every cell or while halving the cells; then report on the others.
+
+        What is on disk already is neither written nor judged again, except judgements that failed.
+        """
+        cells = self.grid.steered
+        halving = self.settings.search == "halving" and bool(self.judges)
+        for count in rounds(len(select)) if halving else [len(select)]:
+            self._ask([Ask("select", pair, cell) for pair in select[:count] for cell in [PLAIN, *cells]])
+            if count < len(select):
+                cells = self._better_half(count)
+        chosen = self._recommended()
+        if chosen:
+            self._ask([Ask("test", pair, cell) for pair in test for cell in [PLAIN, *chosen]])
+
+    def _ask(self, asks: Sequence[Ask]) -> None:
+        self._write(asks)
+        for judge in self.judges:
+            self._judge(judge)
+
+    def _write(self, asks: Sequence[Ask]) -> None:
+        before = self._table("replies")
+        known = set() if before is None else reply_keys(before)
+        missing = [ask for ask in asks if ask.key not in known]
+        if not missing:
+            return
+        done, total, started = len(asks) - len(missing), len(asks), time.monotonic()
+        what = f"replies about {self.behavior} from {self.model.name}"
+        self.progress(what, done, total)
+        parts = Parts(self.folder, "replies")
+        try:
+            for frame in reply_batches(
+                self.model, self.vectors, self.grid, missing, self.behavior, max_new_tokens=self.settings.max_new_tokens
+            ):
+                parts.add(frame)
+                done += len(frame)
+                self.progress(what, done, total)
+        finally:
+            parts.flush()
+            self.took(f"reply {self.behavior}, {self.model.name}", time.monotonic() - started)
+
+    def _judge(self, judge: Judge) -> None:
+        replies = self._replies()
+        unsteered = replies[replies["strength"] == 0].set_index(_PROMPT)["reply"]
+        steered = replies[replies["strength"] != 0]
+        before = self._table("judgements")
+        known = set()
+        if before is not None:
+            known = reply_keys(before[(before["judge"] == judge.name) & (before["failure"] == "")])
+        keys = zip(steered["split"], steered["prompt_id"], steered["layers"], steered["strength"], strict=True)
+        waiting = steered[[key not in known for key in keys]]
+        if waiting.empty:
+            return
+        exchanges = [
+            Exchange(row.prompt, row.reply, unsteered[row.split, row.prompt_id]) for row in waiting.itertuples()
+        ]
+        what, started = f"judging {self.behavior} by {judge.name}", time.monotonic()
+        self.progress(what, 0, len(exchanges))
+        parts, found, done = Parts(self.folder, "judgements"), list[dict[str, object]](), 0
+        try:
+            for index, judgement in judge.judge(exchanges):
+                place = waiting.iloc[index][_WHERE].to_dict()
+                found.append(
+                    {"model": self.model.name, "behavior": self.behavior, **place, "judge": judge.name}
+                    | vars(judgement)
+                )
+                done += 1
+                if len(found) == JUDGEMENTS_AT_ONCE:
+                    parts.add(pd.DataFrame(found, columns=list(JUDGEMENTS)))
+                    found = []
+                self.progress(what, done, len(exchanges))
+        finally:
+            if found:
+                parts.add(pd.DataFrame(found, columns=list(JUDGEMENTS)))
+            parts.flush()
+            self.took(f"judge {self.behavior}, {self.model.name}", time.monotonic() - started)
+
+    def _better_half(self, asked: int) -> list[Cell]:
+        """The cells that go on, by what the prompts asked so far say."""
+        names = {("+".join(map(str, layers)), strength): (layers, strength) for layers, strength in self.grid.steered}
+        kept = survivors(self._cells(), self.settings.floor, asked)
+        return [names[key] for key in zip(kept["layers"], kept["strength"], strict=True)]
+
+    def _recommended(self) -> list[Cell]:
+        if not self.judges:
+            return []
+        found = recommended(self._cells(), self.settings.floor)
+        names = {"+".join(map(str, layers)): layers for layers in self.grid.layers}
+        chosen = found[found["reason"] == ""]
+        return [(names[layers], float(a)) for layers, a in zip(chosen["layers"], chosen["strength"], strict=True)]
+
+    def _cells(self) -> pd.DataFrame:
+        """Cells on the prompts that choose, as the first judge sees them, without intervals."""
+        replies, judgements = self._replies(), self._table("judgements")
+        assert judgements is not None
+        first = judgements[(judgements["judge"] == self.judges[0].name) & (judgements["split"] == "select")]
+        return reply_cells(judged_replies(replies[replies["split"] == "select"], first), intervals=False)
+
+    def _replies(self) -> pd.DataFrame:
+        found = self._table("replies")
+        if found is None:
+            raise RunError(f"{self.folder.path}: the replies of {self.model.name} about {self.behavior} are gone")
+        return found
+
+    def _table(self, kind: Kind) -> pd.DataFrame | None:
+        """What is on disk of this model and behavior; None if nothing is."""
+        table = self.folder.parts(kind)
+        if table is None:
+            return None
+        mine = table[(table["model"] == self.model.name) & (table["behavior"] == self.behavior)]
+        return None if mine.empty else mine.reset_index(drop=True)
