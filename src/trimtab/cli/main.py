@@ -22,6 +22,7 @@ VERBS = {
     "study": "Extract, sweep and report behaviors, as a study file or options say.",
     "extract": "Find the steering vectors of a behavior.",
     "sweep": "Steer at every layer and strength and measure what changes.",
+    "tune": "Let the model reply in every cell, judge the replies, and find the setting to use.",
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
     "chat": "Talk with a model while its steering is under the hand.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from trimtab.cli.progress import progress_bars
 from trimtab.cli.told import tell
+from trimtab.errors import RunError
 from trimtab.runs import Study, plan_study, read_study, report_runs, run_study
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.vectors import SteeringVector
@@ -23,8 +25,9 @@ from trimtab.vectors import SteeringVector
     "--accelerator", type=click.Choice(list(ACCELERATORS), case_sensitive=False), default=None,
     help="Plan for this GPU instead of this machine, with --dry-run.",
 )  # fmt: skip
+@click.option("--yes", "-y", is_flag=True, help="Pay for language models as judges without asking.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None, quiet: bool) -> None:
+def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None, yes: bool, quiet: bool) -> None:
     """Run FILE, a study in YAML: models × behaviors × layers × strengths.
 
     A study that was stopped goes on where it was when the same command is given again.
@@ -35,14 +38,24 @@ def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None
     if dry_run:
         click.echo(plan_study(study, accelerator).text())
     else:
-        run_and_report(study, out, quiet)
+        run_and_report(study, out, quiet, yes=yes)
 
 
-def run_and_report(study: Study, out: Path | None, quiet: bool, vectors: SteeringVector | None = None) -> None:
+def run_and_report(
+    study: Study, out: Path | None, quiet: bool, vectors: SteeringVector | None = None, *, yes: bool = False
+) -> None:
     """Run a study, write its report, and say where it is."""
     with progress_bars(quiet) as progress:
-        folder = run_study(study, out, vectors=vectors, progress=progress)
+        folder = run_study(study, out, vectors=vectors, progress=progress, approve=lambda cost: yes or _agreed(cost))
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress("writing the report", 1, 1)
     tell(page)
+
+
+def _agreed(cost: str) -> bool:
+    """Show what judging would cost, and ask."""
+    click.echo(f"judging would take\n{cost}", err=True)
+    if not sys.stdin.isatty():
+        raise RunError("nobody is here to agree to that; give --yes, or another judge")
+    return click.confirm("Go on?", err=True)

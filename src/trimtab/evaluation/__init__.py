@@ -4,7 +4,7 @@ from trimtab.evaluation.answering import ANSWER_COLUMNS, AnswerKey, answer_batch
 from trimtab.evaluation.answers import Reading, can_stop, read_answer
 from trimtab.evaluation.dose import calibrated, dose, neutral_texts
 from trimtab.evaluation.grid import Cell, Grid, GridScale, parse_layers, parse_strengths
-from trimtab.evaluation.replies import PLAIN, Ask, ReplyKey, reply_batches, reply_keys
+from trimtab.evaluation.replies import PLAIN, Ask, ReplyKey, prompt_text, reply_batches, reply_keys
 from trimtab.evaluation.samples import COLUMNS, UNSTEERED
 from trimtab.evaluation.sweeping import Best, Row, Sweep, form_of, resolve_scoring, shown_rows, sweep, sweep_batches
 
@@ -32,6 +32,7 @@ __all__ = [
     "neutral_texts",
     "parse_layers",
     "parse_strengths",
+    "prompt_text",
     "read_answer",
     "reply_batches",
     "reply_keys",

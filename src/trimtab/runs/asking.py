@@ -79,6 +79,10 @@ class Judging(Strict):
             raise ValueError('a judge is one of `classifier`, {model: openai/gpt-4o-mini} or {pattern: "a word"}')
         return self
 
+    def judges(self, behavior: str) -> bool:
+        """Whether it judges a behavior, by its label."""
+        return not self.behaviors or behavior in self.behaviors
+
     @property
     def label(self) -> str:
         """What tables call it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.data import Behavior
 from trimtab.errors import JudgeDeclined
+from trimtab.evaluation import prompt_text
 from trimtab.evaluation.judges import Exchange, Judge, LanguageModelJudge, PatternJudge
 from trimtab.evaluation.judges.classifier import fit_classifier
 from trimtab.runs.asking import Judging, Replies
@@ -44,12 +44,14 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
     judges: list[Judge] = []
     entries = []
     for wanted in settings.judges:
-        if wanted.behaviors and label not in wanted.behaviors:
+        if not wanted.judges(label):
             continue
         declined = ""
         accuracy: float | None = None
         try:
             judge = _judge(wanted, behavior)
+            if isinstance(judge, LanguageModelJudge):
+                judge.check()
             accuracy = getattr(judge, "accuracy", None)
             judges.append(judge)
         except JudgeDeclined as reason:
@@ -67,22 +69,23 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
     return Panel(tuple(judges), tuple(entries))
 
 
-def highest_cost(panel: Panel, prompts: Sequence[str], replies: int, max_new_tokens: int) -> list[str]:
-    """What judging would cost at most, a line for each judge that costs anything.
+def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int) -> list[str]:
+    """What judging would cost at most, a line for each judge that costs anything; what is in the cache is not known.
 
     Args:
-        panel: the judges.
-        prompts: what is asked.
-        replies: how many replies there will be at most, the unsteered ones left out.
-        max_new_tokens: of each.
+        settings: who is to judge.
+        label: what the study calls the behavior.
+        behavior: its pairs, for the length of prompts and as examples.
+        replies: how many there will be at most.
+
+    Raises:
+        SettingError: for a judge that cannot be meant.
     """
-    lines = []
-    for judge in panel.judges:
-        if isinstance(judge, LanguageModelJudge):
-            long = "x" * (CHARACTERS_PER_TOKEN * max_new_tokens)
-            asked = [Exchange(prompts[i % len(prompts)], f"{i}{long}", long) for i in range(replies)]
-            lines.append(str(judge.cost(asked)))
-    return lines
+    prompts = [prompt_text(pair) for pair in behavior]
+    long = "x" * (CHARACTERS_PER_TOKEN * settings.max_new_tokens)
+    asked = [Exchange(prompts[i % len(prompts)], f"{i} {long}", long) for i in range(replies)]
+    found = [_judge(wanted, behavior) for wanted in settings.judges if wanted.model and wanted.judges(label)]
+    return [str(judge.cost(asked)) for judge in found if isinstance(judge, LanguageModelJudge)]
 
 
 def _judge(wanted: Judging, behavior: Behavior) -> Judge:

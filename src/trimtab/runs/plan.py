@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab.runs.accelerators import UTILISATION, Accelerator
 from trimtab.runs.estimates import CHARACTERS_PER_TOKEN, TOKEN_RULE
-from trimtab.runs.planned_answers import PlannedAnswers
+from trimtab.runs.planned_writing import PlannedWriting
 
 _BYTES_PER_SAMPLE = 12
 
@@ -36,19 +36,21 @@ class Step:
     kept_tokens: int
     """Tokens whose keys and values are kept for the whole sweep."""
     samples: int
-    answers: PlannedAnswers | None
+    written: tuple[PlannedWriting, ...]
     """Where the model is asked as well."""
+    judging: tuple[str, ...] = ()
+    """What judges that cost anything would cost at most."""
 
     @property
     def held_tokens(self) -> int:
         """Tokens whose keys and values are held at once; the model is asked after the sweep."""
-        return max(self.kept_tokens, self.answers.kept_tokens if self.answers else 0)
+        return max(self.kept_tokens, *(writing.kept_tokens for writing in self.written), 0)
 
     @property
     def disk_bytes(self) -> int:
         """Samples, and replies if none ends early."""
-        replies = self.answers.generated * CHARACTERS_PER_TOKEN if self.answers else 0
-        return self.samples * _BYTES_PER_SAMPLE + replies
+        generated = sum(writing.generated for writing in self.written)
+        return self.samples * _BYTES_PER_SAMPLE + generated * CHARACTERS_PER_TOKEN
 
     def lines(self) -> list[str]:
         """For people."""
@@ -58,7 +60,8 @@ class Step:
             f"one: {self.passes:,} forward passes",
             f"    {self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
             f"{self.naive_tokens / max(1, self.tokens):.1f} times as many), {self.samples:,} samples",
-            *(self.answers.lines() if self.answers else []),
+            *(line for writing in self.written for line in writing.lines()),
+            *(f"      judging: {line}" for line in self.judging),
         ]
 
 
@@ -87,12 +90,12 @@ class ModelPlan:
     @property
     def tokens(self) -> int:
         """Of all behaviors, if no reply ends early."""
-        return sum(step.tokens for step in self.steps) + sum(answers.tokens for answers in self.answers)
+        return sum(step.tokens for step in self.steps) + sum(writing.tokens for writing in self.written)
 
     @property
-    def answers(self) -> list[PlannedAnswers]:
+    def written(self) -> list[PlannedWriting]:
         """Of the behaviors that the model is asked about."""
-        return [step.answers for step in self.steps if step.answers]
+        return [writing for step in self.steps for writing in step.written]
 
     @property
     def flops(self) -> int:
@@ -104,9 +107,9 @@ class ModelPlan:
         """On one accelerator, or on this machine. One token of all replies takes reading the weights at least."""
         one_token = 2 * self.active_parameters / self.flops_per_second
         reading = self.weight_bytes / self.bytes_per_second
-        written = sum(answers.generated for answers in self.answers)
-        writing = sum(max(answers.generated * one_token, answers.steps * reading) for answers in self.answers)
-        return (self.tokens - written) * one_token + writing
+        generated = sum(writing.generated for writing in self.written)
+        writing = sum(max(w.generated * one_token, w.steps * reading) for w in self.written)
+        return (self.tokens - generated) * one_token + writing
 
     @property
     def memory_bytes(self) -> int:
@@ -123,7 +126,7 @@ class ModelPlan:
         fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
         return [
             *lines,
-            f"  in all   {_bound(self.answers)}{self.tokens:,} tokens, {self.flops:.2e} FLOPs "
+            f"  in all   {_bound(self.written)}{self.tokens:,} tokens, {self.flops:.2e} FLOPs "
             "(2 × active parameters × tokens)",
             f"  memory   {_size(self.weight_bytes)} weights + {_size(self.activation_bytes)} activations "
             f"+ {_size(self.cache_bytes)} keys and values = {_size(self.memory_bytes)}{fits}",
@@ -144,6 +147,15 @@ class Plan:
         """Those of all models."""
         return tuple(step for model in self.models for step in model.steps)
 
+    def judging(self) -> str:
+        """What judges that cost anything would cost at most, a line each; "" where none does."""
+        return "\n".join(
+            f"{step.behavior} in {model.model}: {line}"
+            for model in self.models
+            for step in model.steps
+            for line in step.judging
+        )
+
     def text(self) -> str:
         """For people."""
         gpu = self.accelerator
@@ -152,18 +164,18 @@ class Plan:
             lines += ["", *model.lines(gpu)]
         flops, seconds = sum(m.flops for m in self.models), sum(m.seconds for m in self.models)
         disk = sum(step.disk_bytes for step in self.steps)
-        answers = [a for model in self.models for a in model.answers]
+        written = [writing for model in self.models for writing in model.written]
         free = shutil.disk_usage(Path.cwd()).free
-        lines += ["", f"in all {_bound(answers)}{flops:.2e} FLOPs, {_time(seconds, gpu)}"]
+        lines += ["", f"in all {_bound(written)}{flops:.2e} FLOPs, {_time(seconds, gpu)}"]
         if gpu:
             lines.append(
                 f"assumed: {UTILISATION:.0%} of the {gpu.tflops:,} TFLOP/s that the {gpu.name} does in dense bfloat16; "
                 "loading the weights comes on top"
             )
-        if gpu and answers:
+        if gpu and written:
             lines.append(
-                "assumed of answers: none ends early; a step takes the longer of its FLOPs and reading the weights at "
-                f"{gpu.gigabytes_per_second:,} GB/s"
+                "assumed of what is written: nothing ends early; a step takes the longer of its FLOPs and reading the "
+                f"weights at {gpu.gigabytes_per_second:,} GB/s"
             )
         return "\n".join([*lines, f"{_size(disk)} on disk ({_size(free)} free)"])
 
@@ -179,9 +191,9 @@ class Plan:
         return [*told, *(f"reason: {reason}" for reason in reasons)]
 
 
-def _bound(answers: Sequence[PlannedAnswers]) -> str:
+def _bound(written: Sequence[PlannedWriting]) -> str:
     """What to say before a sum that counts every reply as if it took all of its tokens."""
-    return "at most " if answers else ""
+    return "at most " if written else ""
 
 
 def _gpus(count: int, gpu: Accelerator) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from trimtab.data import Behavior, Shown, show
 from trimtab.engines import Scoring
@@ -14,8 +15,9 @@ from trimtab.evaluation import Grid, form_of, parse_layers, resolve_scoring, sho
 from trimtab.models import EncodedPair, encode_pair
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.runs.estimates import reach_pairs
+from trimtab.runs.judging import highest_cost
 from trimtab.runs.plan import ModelPlan, Plan, Step
-from trimtab.runs.planned_answers import plan_answers
+from trimtab.runs.planned_writing import PlannedWriting, plan_answers, plan_dose, plan_replies
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
 from trimtab.runs.targets import Target, target_for
 from trimtab.vectors import default_position
@@ -70,8 +72,9 @@ def _step(
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in scored)
     read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
     cells, tokens = len(grid.steered), int(swept) + read
-    answers = study.answers
-    asks = answers is not None and answers.wants(model.label, setting.label, behavior.is_choice)
+    if study.dose or study.scale == "kl":
+        tokens += plan_dose(study, grid, target)
+    written, judging = _written(study, model, setting, behavior, (select, test), grid, target)
     return Step(
         behavior=setting.name or behavior.name,
         scoring=scoring,
@@ -84,8 +87,37 @@ def _step(
         naive_tokens=sum(q.tokens for q in reading) + sum(q.tokens for q in scored) * (1 + cells),
         kept_tokens=int(head * (1 + climbed)),
         samples=len(prompts) * (1 + cells),
-        answers=plan_answers(study, answers, test, grid, target) if answers and asks else None,
+        written=tuple(written),
+        judging=tuple(judging),
     )
+
+
+def _written(
+    study: Study,
+    model: ModelSetting,
+    setting: BehaviorSetting,
+    behavior: Behavior,
+    parts: tuple[Behavior, Behavior],
+    grid: Grid,
+    target: Target,
+) -> tuple[list[PlannedWriting], list[str]]:
+    """What a model writes about a behavior, and what judging it would cost."""
+    written: list[PlannedWriting] = []
+    judging: list[str] = []
+    answers, replies = study.answers, study.replies
+    if answers is not None and answers.wants(model.label, setting.label, behavior.is_choice):
+        written.append(plan_answers(study, answers, parts[1], grid, target))
+    if replies is not None and replies.wants(model.label, setting.label, behavior.is_choice):
+        own = replace(
+            grid,
+            layers=parse_layers(replies.layers or study.layers, target.facts.layers),
+            strengths=replies.strengths or study.strengths,
+            scale=replies.scale or study.scale,
+        )
+        planned = plan_replies(replies, parts, own, target)
+        written.append(planned)
+        judging = highest_cost(replies, setting.label, behavior, planned.replies)
+    return written, judging
 
 
 def _model_plan(model: ModelSetting, target: Target, steps: Sequence[Step]) -> ModelPlan:

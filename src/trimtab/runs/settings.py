@@ -136,12 +136,15 @@ class Study(Strict):
     def identity(self, pairs_hashes: list[str]) -> str:
         """Hash of everything that shapes the numbers: the settings and the pairs themselves.
 
-        Not the study's name, the models' groups, nor what is there for planning only.
+        Not the study's name, the models' groups, nor what is there for planning only; nor who judges replies, how
+        cells are searched and by how many prompts, and whether doses are measured: that adds to a run.
         """
         beside: Any = {
             "name": True,
             "models": {"__all__": {"groups", "facts"}},
             "behaviors": {"__all__": {"size"}},
+            "replies": {"judges", "search", "floor", "prompts"},
+            "dose": True,
         }
         content = self.model_dump(mode="json", exclude=beside) | {"pairs": pairs_hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from trimtab.models import encode, peek, render_prompt, user_text
 from trimtab.runs import make_study, plan_study
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.runs.plan import ModelPlan, Step
-from trimtab.runs.planned_answers import PlannedAnswers
+from trimtab.runs.planned_writing import PlannedWriting
 
 FACTS = {"layers": 12, "width": 64, "heads": 4, "kv_heads": 2, "parameters": "1B"}
 DENSE = {"id": "nobody/dense", "facts": FACTS}
@@ -31,8 +31,8 @@ def planned(**changes: Any) -> tuple[ModelPlan, ...]:
     return plan_study(make_study({**settings, **changes}), "h100").models
 
 
-def only(**changes: Any) -> PlannedAnswers:
-    (answers,) = planned(**changes)[0].answers
+def only(**changes: Any) -> PlannedWriting:
+    (answers,) = planned(**changes)[0].written
     return answers
 
 
@@ -54,7 +54,7 @@ def test_the_work_is_the_same_whatever_the_strength_means(scale: str) -> None:
 
 def test_keys_and_values_are_those_of_the_replies_at_hand_and_of_the_prompts_just_run() -> None:
     (model,) = planned()
-    (answers,) = model.answers
+    (answers,) = model.written
     assert answers.side_by_side == 100
     # Prompts of 62 tokens grow by 32, in places of 16; all of them are run in one pass.
     assert answers.passes == 1
@@ -64,22 +64,22 @@ def test_keys_and_values_are_those_of_the_replies_at_hand_and_of_the_prompts_jus
 
 def test_answers_go_into_tokens_operations_time_and_disk() -> None:
     (plain,), (model,) = planned(answers=None), planned()
-    (answers,) = model.answers
+    (answers,) = model.written
     assert model.tokens == plain.tokens + answers.tokens
     assert model.flops == 2 * 10**9 * model.tokens
     assert model.steps[0].disk_bytes == plain.steps[0].disk_bytes + 4 * answers.generated
-    assert replace(model.steps[0], answers=None) == plain.steps[0]
+    assert replace(model.steps[0], written=()) == plain.steps[0]
 
 
 def test_a_step_takes_the_longer_of_its_operations_and_reading_the_weights() -> None:
     h100 = ACCELERATORS["h100"]
     one_token, reading = 2 * 10**9 / h100.flops, 2 * 10**9 / 3350e9
     (dense,) = planned(behaviors=[{**ASKED, "size": {"pairs": 400, "characters": 200}}])
-    assert dense.answers[0].side_by_side == 256
+    assert dense.written[0].side_by_side == 256
     assert 256 * one_token > reading
     assert dense.seconds == pytest.approx(dense.tokens * one_token)
     (sparse,) = planned(models=[SPARSE])
-    (answers,) = sparse.answers
+    (answers,) = sparse.written
     assert answers.side_by_side * one_token / 100 < reading
     seconds = (sparse.tokens - answers.generated) * one_token / 100 + answers.generated / 100 * reading
     assert sparse.seconds == pytest.approx(seconds)
@@ -87,10 +87,10 @@ def test_a_step_takes_the_longer_of_its_operations_and_reading_the_weights() -> 
 
 def test_only_what_answers_names_is_asked() -> None:
     two = {"models": [DENSE, SPARSE], "behaviors": [ASKED, OTHER]}
-    assert [len(model.answers) for model in planned(**two)] == [2, 2]
+    assert [len(model.written) for model in planned(**two)] == [2, 2]
     dense, sparse = planned(**two, answers={"models": ["nobody/sparse"], "behaviors": ["other"]})
-    assert not dense.answers
-    assert [step.behavior for step in sparse.steps if step.answers] == ["other"]
+    assert not dense.written
+    assert [step.behavior for step in sparse.steps if step.written] == ["other"]
 
 
 def test_prompts_are_the_first_so_many_pairs() -> None:
@@ -102,8 +102,47 @@ def test_behaviors_without_options_are_not_asked_and_choice_pairs_scored_by_text
     def step(**behavior: str) -> Step:
         return planned(behaviors=[behavior])[0].steps[0]
 
-    assert step(source="cheerful").answers is None
-    assert step(source="corrigible", scoring="text").answers == step(source="corrigible").answers
+    assert step(source="cheerful").written == ()
+    assert step(source="corrigible", scoring="text").written == step(source="corrigible").written
+
+
+REPLYING = {"prompts": 6, "max_new_tokens": 20, "layers": "5,9", "strengths": [-0.3, -0.1, 0.1, 0.3]}
+CHEERFUL = {"behaviors": [{"source": "cheerful", "limit": 40}], "answers": None}
+
+
+def test_replies_are_counted_in_every_cell_and_in_the_settings_to_report() -> None:
+    (replies,) = planned(**CHEERFUL, replies=REPLYING)[0].written
+    assert (replies.what, replies.rows, replies.cells) == ("replies", 6, 2 * 4 + 1)
+    assert replies.replies == 6 * 9 + 6 * 3  # the unsteered model and one setting in either direction
+    assert replies.tokens == replies.prompt_tokens + 2 * replies.replies * 20  # each is read once more
+
+
+def test_halving_is_counted_as_it_runs() -> None:
+    (replies,) = planned(**CHEERFUL, replies={**REPLYING, "search": "halving"})[0].written
+    # Four cells each way: 4, 2 and 1 of them, after 2, 4 and 6 prompts.
+    assert replies.replies == 6 + 2 * (4 * 2 + 2 * 2 + 1 * 2) + 6 * 3
+    assert "dropped three times" in replies.lines()[0]
+
+
+def test_doses_add_their_tokens_and_calibration_several_times_as_many() -> None:
+    without, with_, calibrated = (
+        planned(**CHEERFUL, **more)[0].tokens for more in ({}, {"dose": True}, {"scale": "kl"})
+    )
+    assert with_ > without
+    assert calibrated - without == pytest.approx(5 * (with_ - without), abs=5)
+
+
+def test_judges_that_cost_anything_are_told_before() -> None:
+    judges = ["classifier", {"model": "openai/gpt-4o-mini", "price": [1, 2]}, {"pattern": "happy"}]
+    plan = plan_study(
+        make_study({**CHEERFUL, "layers": "5", "models": [DENSE], "replies": {**REPLYING, "judges": judges}})
+    )
+    (line,) = plan.judging().splitlines()
+    steered = plan.models[0].written[0].replies
+    assert f"cheerful in nobody/dense: at most {2 * steered} calls of gpt-4o-mini" in line
+    assert "$" in line
+    assert f"judging: at most {2 * steered} calls" in plan.text()
+    assert plan_study(make_study({**CHEERFUL, "layers": "5", "models": [DENSE], "replies": REPLYING})).judging() == ""
 
 
 def test_prompts_that_are_not_steered_run_once() -> None:
@@ -118,7 +157,7 @@ def test_the_plan_says_what_is_asked_and_that_sums_are_upper_bounds() -> None:
     assert "  in all   at most " in dense
     assert "  in all   at most " not in sparse
     assert "\nin all at most " in text
-    assert "assumed of answers: none ends early" in text
+    assert "assumed of what is written: nothing ends early" in text
     assert "at most" not in plan_study(make_study(settings), "h100").text()
 
 
@@ -126,7 +165,7 @@ def test_the_plan_says_what_is_asked_and_that_sums_are_upper_bounds() -> None:
 def test_the_bundled_models_own_tokens_are_counted() -> None:
     study = make_study({"behaviors": [{"source": "corrigible", "limit": 20}], "layers": "11,20", "answers": {}})
     (model,) = plan_study(study).models
-    (answers,) = model.answers
+    (answers,) = model.written
     assert (answers.rows, answers.cells, answers.generated) == (5 * 2, 2 * 2 + 1, 50 * 32)
     _, tokenizer = peek("smollm2-135m")
     _, _, test = dataset("corrigible", limit=20).split()
