@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,14 +17,17 @@ COUNTS = {
     "state-of-the-art": 4,
     "naïve café, déjà vu": 4,
     "x = y + 10": 3,
-    "for i in range(3):\n    print(i)": 6,
+    "for i in range(3):\n    print(i)": 7,
     "今日は良い天気": 7,
-    "你好,世界!": 4,
+    "「你好」，世界！……": 4,
+    "¿Qué? «Sí» — no·": 3,
+    "สวัสดี": 4,
     "GPT是模型": 4,
     "한국어 문장": 2,
     "🍨🍨 yum 🍨": 4,
-    "❤️": 1,
-    "... --- !!! \"'\"": 0,
+    "❤️ 👍🏽": 2,
+    "5 × 3 ≤ 20 €": 6,
+    '... --- !!! "\'"': 0,
     "**  **\n\n***": 0,
     "hello": 1,
     "": 0,
@@ -37,9 +42,7 @@ def test_words_and_symbols_count_and_punctuation_does_not(reply: str, words: int
 
 @pytest.mark.parametrize("composed", ["été café", "naïveté"])
 def test_an_accent_is_part_of_its_word_however_it_is_encoded(composed: str) -> None:
-    import unicodedata
-
-    assert measure(unicodedata.normalize("NFD", composed)).words == measure(composed).words
+    assert measure(normalize("NFD", composed)).words == measure(composed).words
 
 
 def test_vowel_signs_are_part_of_their_word() -> None:
@@ -61,7 +64,7 @@ def test_fewer_than_three_words_are_all_different(reply: str) -> None:
         ("Yes yes YES yes", 1 / 2, 3 / 4),  # case does not tell words apart
         ("🍨🍨🍨🍨🍨🍨🍨🍨🍨🍨", 1 / 8, 9 / 10),
         ("好好好好好", 1 / 3, 4 / 5),
-        ("今日は良い、今日は悪い", 8 / 8, 3 / 10),
+        ("今日は良い、今日は悪い。", 7 / 8, 3 / 10),
         ("x = 1\nx = 1\nx = 1\n", 2 / 4, 4 / 6),
         ("go, go; go!", 1, 2 / 3),
         ("no - no", 1, 1 / 2),
@@ -92,7 +95,13 @@ def test_long_replies_are_counted_whole_and_measured_by_their_beginning() -> Non
 def test_the_longest_repeat_is_what_comparing_all_runs_finds(words: list[str]) -> None:
     size = len(words)
     longest = max(
-        (n for n in range(1, size) for i in range(size - n + 1) for j in range(i) if words[i : i + n] == words[j : j + n]),
+        (
+            n
+            for n in range(1, size)
+            for i in range(size - n + 1)
+            for j in range(i)
+            if words[i : i + n] == words[j : j + n]
+        ),
         default=0,
     )
     triples = [tuple(words[i : i + 3]) for i in range(size - 2)]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import category
 
 from trimtab.evaluation.answers import is_refusal
 
 # Scripts without spaces have a word at every character; a symbol such as an emoji counts as one.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_PUNCTUATION = re.escape(".,;:!?…'\"’‘“”()[]{}*_#`~/\\|<>=+&%$^@-–—")
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+|[^\\w\\s{_PUNCTUATION}\ufe0f\u200d]")
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Accents and vowel signs that are characters of their own: no letters to Python, and yet within words.
+_SIGNS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
+_WORD = re.compile(f"[{_UNSPACED}]|(?:[^\\W_{_UNSPACED}]|[{_SIGNS}])+|[^\\w\\s]")
+_SYMBOLS = ("So", "Sm", "Sc")
+"""Unicode's categories for them; those on a keyboard, such as + and $, are punctuation here."""
 MOST_WORDS = 1000
 """Longer replies are measured by their beginning."""
 
@@ -32,7 +36,7 @@ class Measures:
 
 def measure(reply: str) -> Measures:
     """Measure a reply."""
-    words = [word.lower() for word in _WORD.findall(reply)]
+    words = [found.lower() for found in _WORD.findall(reply) if _counts(found)]
     kept = words[:MOST_WORDS]
     triples = list(zip(kept, kept[1:], kept[2:], strict=False))
     return Measures(
@@ -41,6 +45,11 @@ def measure(reply: str) -> Measures:
         repeat=_longest_repeat(kept) / len(kept) if kept else 0.0,
         refusal=is_refusal(reply),
     )
+
+
+def _counts(found: str) -> bool:
+    """Whether it is a word or a symbol, and not punctuation."""
+    return found[0].isalnum() or len(found) > 1 or (category(found) in _SYMBOLS and not found.isascii())
 
 
 def _longest_repeat(words: Sequence[str]) -> int:
