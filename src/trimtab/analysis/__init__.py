@@ -9,6 +9,7 @@ from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.halving import rounds, survivors
 from trimtab.analysis.letters import option_blindness, order_effects
 from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
+from trimtab.analysis.reply_agreement import reply_agreement
 from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
 from trimtab.analysis.reply_findings import reply_findings
 from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
@@ -45,6 +46,7 @@ __all__ = [
     "pareto",
     "prompt_scores",
     "recommended",
+    "reply_agreement",
     "reply_cells",
     "reply_findings",
     "rounds",

@@ -20,7 +20,7 @@ OPEN_FIGURES = 12
 """More figures of one kind are folded."""
 
 
-def reply_sections(spoken: Spoken | None) -> list[Section]:
+def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Section]:
     """What to use first, then what there was to choose from, then every reply; [] where nothing was said."""
     if spoken is None:
         return []
@@ -64,6 +64,13 @@ def reply_sections(spoken: Spoken | None) -> list[Section]:
             small=len(ranges) > 1,
             folded=_many(ranges),
         ),
+        Section(
+            "says-scores",
+            "Do scores foretell replies?",
+            words.SAYS_SCORES,
+            tables=[agreement_table(agreement)],
+            file="tables/reply_agreement.csv",
+        ),
     ]
 
 
@@ -95,6 +102,25 @@ def settings_table(spoken: Spoken) -> Table:
         word("reason", "why none"),
     ]
     return table("Settings to use", columns, rows)
+
+
+def agreement_table(agreement: pd.DataFrame) -> Table:
+    """How well the deltas of the sweep foretell changes in replies, layer by layer."""
+    several = [n for n in ("run", "engine", "scale", "positions") if n in agreement and agreement[n].nunique() > 1]
+    columns = [
+        word("model"),
+        word("behavior"),
+        *(word(name) for name in several),
+        Column("strength of replies", lambda row: f"±{row['size']:g}"),
+        Column("layers", lambda row: str(int(row["n_layers"]))),
+        number("spearman", "rank correlation"),
+        Column("r over layers [95% interval]", lambda row: with_interval(row, "r", 2)),
+        Column("best layer by score", lambda row: str(int(row["best_score_layer"]))),
+        Column("by replies", lambda row: str(int(row["best_reply_layer"]))),
+        number("there", "change at the score's layer", 1),
+        number("largest", "largest change", 1),
+    ]
+    return table("Scores against replies", columns, records(agreement))
 
 
 def _prompts(row: Row) -> str:

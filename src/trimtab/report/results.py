@@ -50,6 +50,8 @@ class Results:
     findings: Sequence[analysis.Finding]
     spoken: Spoken | None = None
     """What was said to open prompts; None where nothing was."""
+    reply_agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """How well scores foretell replies, layer by layer."""
     dose: pd.DataFrame | None = None
     """How far each cell moves the model, in several units; None where it was not measured."""
 
@@ -67,6 +69,9 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     tails = analysis.tails(samples, best)
     comparison = compared(best, analysis.models_frame(gathered(runs, "models")))
     curves, agreement, unread = _answers(effects, best, rates_together(runs))
+    replied = pd.DataFrame()
+    if spoken is not None:
+        replied = analysis.reply_agreement(effects, best, analysis.first_judged(spoken.cells))
     said = [
         *(spoken.findings if spoken else ()),
         *comparison_findings(
@@ -88,7 +93,8 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     return Results(
         samples=samples, effects=effects, best=best, choice=choice, tails=tails, blindness=blindness,
         comparison=comparison, answer_curves=curves, answer_agreement=agreement, denominator=denominator,
-        findings=condensed(ordered(said)), spoken=spoken, dose=doses(runs),
+        findings=condensed(ordered(said)), spoken=spoken, reply_agreement=replied,
+        dose=doses(runs),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
     measure: Measure = "glass" if results.effects["glass"].notna().any() else "delta"
     unique = _Unique()
     every = [
-        *reply_sections(results.spoken),
+        *reply_sections(results.spoken, results.reply_agreement),
         *_effect_sections(results, measure),
         *_model_sections(results),
         *_trust_sections(results),

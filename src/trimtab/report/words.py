@@ -71,6 +71,13 @@ REPLIES = (
 )
 
 
+SAYS_SCORES = (
+    "The sweep of scores generates nothing and is cheap; replies cost tokens. Side by side over the layers that both "
+    "have: delta at the best cell's strength, and the change in replies from −α to +α. Few layers say little, and "
+    "neighbouring layers are alike, so intervals are narrower than they should be."
+)
+
+
 def says(floor: str) -> str:
     """How to read the settings to use."""
     return (

@@ -68,6 +68,7 @@ def _files(results: Results) -> dict[str, pd.DataFrame]:
     others = {
         "layer_choice": results.choice, "tails": results.tails, "models": found.by_model, "groups": found.groups,
         "contrasts": found.contrasts, "correlations": found.correlations, "answers": results.answer_agreement,
+        "reply_agreement": results.reply_agreement,
     }  # fmt: skip
     filled = {f"tables/{name}.csv": frame for name, frame in others.items() if len(frame)}
     spoken = results.spoken
