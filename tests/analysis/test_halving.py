@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,7 +57,7 @@ def test_any_number_of_prompts_is_reached_in_at_most_four_growing_rounds(prompts
     steps = rounds(prompts)
     assert steps[-1] == prompts
     assert len(steps) <= 4
-    assert all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a < b for a, b in pairwise(steps))
 
 
 @pytest.mark.parametrize("fold", [1, 2, 5])

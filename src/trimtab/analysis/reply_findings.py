@@ -34,7 +34,7 @@ def reply_findings(
     settings = records(first_judged(recommended))
     found = []
     for row in settings:
-        found.append(_verdict(row, recommended))
+        found.append(_verdict(row, recommended, _by(row, judges)))
         found += [Finding("caution", text) for text in _cautions(row, recommended)]
     found += [Finding("caution", text) for text in _failures(first_judged(cells), recommended)]
     found += [Finding("caution", text) for text in dict.fromkeys(_declined(judges))]
@@ -60,7 +60,7 @@ def _about(row: Mapping[str, Any], table: pd.DataFrame) -> str:
     return f"{row['behavior']} in {row['model']}{where}, by what it says"
 
 
-def _verdict(row: dict[str, Any], table: pd.DataFrame) -> Finding:
+def _verdict(row: dict[str, Any], table: pd.DataFrame, by: str) -> Finding:
     about, way = _about(row, table), _WAY[int(row["direction"])]
     if row["reason"]:
         return Finding("negative", f"{about}: {_none(row, way)}.")
@@ -72,7 +72,6 @@ def _verdict(row: dict[str, Any], table: pd.DataFrame) -> Finding:
     kept = f"coherence {_plain(row['coherence'])}"
     if np.isfinite(row["coherence_unsteered"]):
         kept += f" (unsteered {_plain(row['coherence_unsteered'])})"
-    by = f", judged by {row['judge']}" if row["judge"] else ""
     tail = f"at {kept}, {_prompts(row)}{by}"
     if clear and row["change"] * row["direction"] > 0:
         return Finding("effect", f"{about}: {placed(row)} changes it by {size} {way} {tail}.")
@@ -83,6 +82,16 @@ def _verdict(row: dict[str, Any], table: pd.DataFrame) -> Finding:
         )
     why = "no clear change" if np.isfinite(low) else "no interval can be given for a change"
     return Finding("negative", f"{about}: {why} {way} at the best setting, {placed(row)}: {size} {tail}.")
+
+
+def _by(row: Mapping[str, Any], judges: Sequence[Mapping[str, Any]]) -> str:
+    """Who judged, and how well where that is known."""
+    if not row["judge"]:
+        return ""
+    same = (j for j in judges if j["name"] == row["judge"] and all(j[k] == row[k] for k in ("model", "behavior")))
+    accuracy = next((judge.get("accuracy") for judge in same), None)
+    sure = "" if accuracy is None else f" (right on {accuracy:.0%} of held-out completions)"
+    return f", judged by {row['judge']}{sure}"
 
 
 def _none(row: Mapping[str, Any], way: str) -> str:
