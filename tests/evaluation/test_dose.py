@@ -68,6 +68,10 @@ def test_strengths_are_told_relative_to_the_stream_and_in_units_of_the_vector(mo
     assert (raw["relative"], raw["alpha"]) == pytest.approx((2 * float(ratio[1]), 2.0))
     relative = dose(model, vectors, Grid(((1,),), (0.5,), "relative"), "any", texts).iloc[0]
     assert (relative["relative"], relative["alpha"]) == pytest.approx((0.5, 0.5 / float(ratio[1])))
+    shared = Grid(((0, 1),), (0.5,), "relative", share_strength=True, vector_layer=1)
+    both = dose(model, vectors, shared, "any", texts).iloc[0]
+    taken = float(vectors.norm[1]) / vectors.residual_norm[:2].double()
+    assert (both["relative"], both["alpha"]) == pytest.approx((0.25, float((0.25 / taken).mean())))
     turned = dose(model, vectors, Grid(((1,),), (0.5,), "rotate"), "any", texts).iloc[0]
     assert np.isnan(turned["relative"])
     assert np.isnan(turned["alpha"])

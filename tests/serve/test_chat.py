@@ -39,6 +39,18 @@ def test_settings_change_what_is_said_next(chat):
     assert say(chat, "Hello") != first
 
 
+def test_layers_may_share_the_strength_and_one_vector(chat):
+    say(chat, "/layer 1,2")
+    assert "relative shared, vector of layer 3" in say(chat, "/share") + say(chat, "/from 3")
+    cell = chat._intervention()
+    assert cell.strength == 0.3
+    assert cell.directions[1] is cell.directions[2] or (cell.directions[1] == chat.vector.direction[3]).all()
+    assert "cannot share" in say(chat, "/scale clamp")
+    assert "vector of layer" not in say(chat, "/from own")
+    for nonsense in ("/from nan", "/from 99", "/from -1", "/from"):
+        assert say(chat, nonsense).startswith("!")
+
+
 def test_strength_zero_is_the_model_as_it_is(chat):
     say(chat, "/strength 0")
     assert say(chat, "Hello").strip() == chat.model.generate(["Hello"], max_new_tokens=6)[0]

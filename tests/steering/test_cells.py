@@ -21,6 +21,23 @@ def test_a_setting_picks_the_directions_of_its_layers(llama: Backbone) -> None:
     assert (several.scale, several.positions, several.first_token) == ("relative", "prompt", True)
 
 
+def test_layers_may_share_the_strength(llama: Backbone) -> None:
+    vector = vector_for(llama)
+    assert at(vector, [0, 1, 3], 0.6, scale="relative", share_strength=True).strength == pytest.approx(0.2)
+    assert at(vector, 1, 0.6, share_strength=True).strength == 0.6
+    with pytest.raises(SettingError, match="cannot share"):
+        at(vector, [0, 1], 1.0, scale="project_out", share_strength=True)
+
+
+def test_layers_may_all_be_pushed_along_the_vector_of_one(llama: Backbone) -> None:
+    vector = vector_for(llama)
+    everywhere = at(vector, [0, 3], 1.0, vector_layer=2)
+    assert list(everywhere.directions) == [0, 3]
+    assert all(torch.equal(direction, vector.direction[2]) for direction in everywhere.directions.values())
+    with pytest.raises(SettingError, match="layer 9 is out of range"):
+        at(vector, 0, 1.0, vector_layer=9)
+
+
 @pytest.mark.parametrize("layer", [-1, 4])
 def test_a_layer_without_direction_is_refused(llama: Backbone, layer: int) -> None:
     with pytest.raises(SettingError, match=f"layer {layer} is out of range: this model has layers 0 to 3"):

@@ -92,6 +92,8 @@ class Model:
         scale: Scale = "raw",
         positions: Positions = "all",
         first_token: bool = False,
+        share_strength: bool = False,
+        vector_layer: int | None = None,
     ) -> Iterator[Model]:
         """Steer everything the model says while the context lasts, calls of the transformers model included.
 
@@ -103,13 +105,24 @@ class Model:
                 `trimtab.steering.pushes`.
             positions: `all`, `after_prompt`, `prompt` or `generated`.
             first_token: whether to push the first token, the attention sink, too.
+            share_strength: whether several layers share α; else each is pushed by all of it.
+            vector_layer: push along this layer's direction everywhere; by default along each layer's own.
 
         Raises:
             VectorError: when the vector is for a model of another shape.
             SettingError: for a layer out of range or a strength that is not finite.
         """
         require_fit(vector, self.backbone)
-        intervention = at(vector, layer, strength, scale=scale, positions=positions, first_token=first_token)
+        intervention = at(
+            vector,
+            layer,
+            strength,
+            scale=scale,
+            positions=positions,
+            first_token=first_token,
+            share_strength=share_strength,
+            vector_layer=vector_layer,
+        )
         with steered(self.backbone, [intervention]) as context:
             self._steering.append((intervention, context))
             try:

@@ -91,14 +91,13 @@ def dose(model: Model, vectors: SteeringVector, grid: Grid, behavior: str, texts
 
 def _lengths(grid: Grid, vectors: SteeringVector, cell: Cell) -> tuple[float, float]:
     """A cell's strength relative to the residual stream, and in units of the vector; NaN where the scale has none."""
-    layers, strength = cell
-    ratios = [float(vectors.norm[layer] / vectors.residual_norm[layer]) for layer in layers]
-    if grid.scale == "raw":
-        return sum(strength * ratio for ratio in ratios) / len(ratios), strength
-    if grid.scale in ("relative", "kl"):
-        relative = strength if grid.alphas is None else grid.alphas[cell]
-        return relative, sum(relative / ratio for ratio in ratios) / len(ratios)
-    return math.nan, math.nan
+    if grid.scale not in ("raw", "relative", "kl"):
+        return math.nan, math.nan
+    push = grid.at(vectors, cell)
+    ratios = [float(v.norm() / vectors.residual_norm[layer]) for layer, v in push.directions.items()]
+    if push.scale == "raw":
+        return sum(push.strength * ratio for ratio in ratios) / len(ratios), push.strength
+    return push.strength, sum(push.strength / ratio for ratio in ratios) / len(ratios)
 
 
 @dataclass

@@ -28,6 +28,10 @@ class Grid:
     scale: GridScale = "raw"
     positions: Positions = "all"
     first_token: bool = False
+    share_strength: bool = False
+    """Whether the layers of a set share the strength; else each is pushed by all of it."""
+    vector_layer: int | None = None
+    """Push along this layer's direction at every layer; None: along each layer's own."""
     alphas: Mapping[Cell, float] | None = None
     """For the scale `kl`, from `calibrated`: the relative strength of each cell; others are not run."""
 
@@ -67,7 +71,16 @@ class Grid:
             if self.alphas is None:
                 raise SettingError("strengths in KL are found for each model first: trimtab.evaluation.calibrated")
             strength = self.alphas[cell]
-        return at(vector, layers, strength, scale=scale, positions=self.positions, first_token=self.first_token)
+        return at(
+            vector,
+            layers,
+            strength,
+            scale=scale,
+            positions=self.positions,
+            first_token=self.first_token,
+            share_strength=self.share_strength,
+            vector_layer=self.vector_layer,
+        )
 
 
 def parse_layers(text: str | Sequence[int] | None, n_layers: int) -> LayerSets:

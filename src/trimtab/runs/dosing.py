@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -38,7 +38,9 @@ class Doses:
         """
         study = self.study
         sets = parse_layers(layers, self.model.facts.layers)
-        grid = Grid(sets, strengths, scale, study.positions, study.first_token)
+        grid = Grid(
+            sets, strengths, scale, study.positions, study.first_token, study.share_strength, study.vector_layer
+        )
         if scale == "kl":
             grid = self._calibrated(grid, vectors, behavior)
         if study.dose or scale == "kl":
@@ -53,7 +55,7 @@ class Doses:
             return calibrated(self.model, vectors, grid, self._neutral())
         found = zip(rows["layers"], rows["strength"], rows["relative"], strict=True)
         alphas = {(names[layers], float(strength)): float(alpha) for layers, strength, alpha in found}
-        return Grid(grid.layers, grid.strengths, "kl", grid.positions, grid.first_token, alphas)
+        return replace(grid, alphas=alphas)
 
     def _measure(self, grid: Grid, vectors: SteeringVector, behavior: str) -> None:
         """Add the doses of cells that the table does not hold yet."""

@@ -100,6 +100,10 @@ class Study(Strict):
     """`raw`, `relative`, …; `kl`: strengths are how far each cell is to move the model, in nats."""
     positions: Positions = "all"
     first_token: bool = False
+    share_strength: bool = False
+    """Whether layers steered together, as 9+10, share the strength; else each is pushed by all of it."""
+    vector_layer: int | None = Field(default=None, ge=0)
+    """Push along this layer's direction at every layer; None: along each layer's own."""
     method: Method = "mean"
     token_position: TokenPosition | Literal["auto"] = "auto"
     balance: Balance = "both_orders"
@@ -114,6 +118,12 @@ class Study(Strict):
 
     _layers = field_validator("layers", mode="before")(given_layers)
     _strengths = field_validator("strengths", mode="before")(given_strengths)
+
+    @model_validator(mode="after")
+    def _shareable(self) -> Study:
+        if self.share_strength and self.scale in ("clamp", "project_out"):
+            raise ValueError(f"share_strength: the scale {self.scale} sets a projection, which layers cannot share")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Study:

@@ -88,6 +88,8 @@ class Work:
         parse_layers(self.study.layers, model.facts.layers)
         if self.study.replies is not None:
             parse_layers(self.study.replies.layers, model.facts.layers)
+        if self.study.vector_layer is not None:
+            parse_layers([self.study.vector_layer], model.facts.layers)
         doses = Doses(self.folder, model, self.study)
         for behavior_setting, behavior in behaviors:
             self._one_behavior(model, behavior_setting, behavior, vectors, doses)

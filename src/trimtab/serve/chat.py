@@ -17,6 +17,8 @@ from trimtab.vectors import SteeringVector
 HELP = """\
 /layer 9           push behind this layer; several: /layer 9,10
 /strength 0.4      how far; 0 leaves the model alone
+/share             whether several layers share the strength, or each gets all of it
+/from 9            push along this layer's vector at all of them; /from own: each layer's own
 /scale relative    what the strength means: {scales}
 /positions all     which tokens: {positions}
 /vector FILE       take another vector
@@ -38,6 +40,8 @@ class Chat:
     strength: float = 0.0
     scale: Scale = "relative"
     positions: Positions = "all"
+    share_strength: bool = False
+    vector_layer: int | None = None
     compare: bool = False
     max_new_tokens: int = 256
     temperature: float = 0.0
@@ -75,7 +79,11 @@ class Chat:
             return "no vector: /vector FILE takes one"
         where = ",".join(map(str, self.layers))
         name = self.vector.provenance.behavior
-        return f"{name}: layer {where}, strength {self.strength:g} {self.scale}, positions {self.positions}"
+        shared = " shared" if self.share_strength and len(self.layers) > 1 else ""
+        taken = "" if self.vector_layer is None else f", vector of layer {self.vector_layer}"
+        return (
+            f"{name}: layer {where}, strength {self.strength:g} {self.scale}{shared}{taken}, positions {self.positions}"
+        )
 
     def _answer(self, text: str) -> Iterator[str]:
         asked = [*self.history, Message(role="user", content=text)]
@@ -103,13 +111,26 @@ class Chat:
     def _intervention(self) -> Intervention | None:
         if self.vector is None or self.strength == 0:
             return None
-        return at(self.vector, self.layers, self.strength, scale=self.scale, positions=self.positions)
+        return self._at(self.vector, self.layers, self.strength)
+
+    def _at(self, vector: SteeringVector, layers: list[int], strength: float) -> Intervention:
+        return at(
+            vector,
+            layers,
+            strength,
+            scale=self.scale,
+            positions=self.positions,
+            share_strength=self.share_strength,
+            vector_layer=self.vector_layer,
+        )
 
     def _command(self, text: str) -> str:
         name, _, rest = text[1:].partition(" ")
         commands: dict[str, Callable[[str], str]] = {
             "layer": self._set_layer,
             "strength": self._set_strength,
+            "share": self._toggle_share,
+            "from": self._set_vector_layer,
             "scale": self._set_scale,
             "positions": self._set_positions,
             "vector": self._set_vector,
@@ -140,12 +161,32 @@ class Chat:
     def _set_strength(self, text: str) -> str:
         strength = check_strength(_number(text, "strength"))
         if self.vector is not None and strength:
-            at(self.vector, self.layers, strength, scale=self.scale)
+            self._at(self.vector, self.layers, strength)
         self.strength = strength
+        return self.settings
+
+    def _toggle_share(self, text: str) -> str:
+        if not self.share_strength and self.scale in ("clamp", "project_out"):
+            raise SettingError(f"the scale {self.scale} sets a projection, so layers cannot share its strength")
+        self.share_strength = not self.share_strength
+        return self.settings
+
+    def _set_vector_layer(self, text: str) -> str:
+        if self.vector is None:
+            raise SettingError("there is no vector to push along; /vector FILE takes one")
+        if text != "own" and not text.isdecimal():
+            raise SettingError(f"{text!r} is no layer; give a number, or own")
+        layer = None if text == "own" else int(text)
+        at(self.vector, self.layers, 1.0, vector_layer=layer)  # refuses a layer that is not there
+        self.vector_layer = layer
         return self.settings
 
     def _set_scale(self, text: str) -> str:
         check_one_of("scale", text, Scale)
+        if self.share_strength and text in ("clamp", "project_out"):
+            raise SettingError(
+                f"the scale {text} sets a projection, so layers cannot share its strength; /share ends that"
+            )
         self.scale = text  # type: ignore[assignment]  # checked just above
         return self.settings
 

@@ -20,20 +20,36 @@ def at(
     scale: Scale = "raw",
     positions: Positions = "all",
     first_token: bool = False,
+    share_strength: bool = False,
+    vector_layer: int | None = None,
 ) -> Intervention:
-    """Push along `vector` behind one layer, or behind each of several with its own direction.
+    """Push along `vector` behind one layer, or behind each of several.
+
+    Args:
+        vector: one direction for each layer.
+        layers: behind which decoder layers to push.
+        strength: α.
+        scale: what α means; see `trimtab.steering.pushes`.
+        positions: which tokens are pushed.
+        first_token: whether the attention sink is pushed too.
+        share_strength: whether several layers share α, each pushed by its part; else each is pushed by all of it.
+        vector_layer: push along this layer's direction everywhere; by default along each layer's own.
 
     Raises:
-        SettingError: for a layer the vector does not have, or a strength that is not finite.
+        SettingError: for a layer the vector does not have, a strength that is not finite, or one that cannot be shared:
+            a projection is set or removed, not pushed by parts.
     """
     chosen = [layers] if isinstance(layers, int) else list(layers)
     if not chosen:
         raise SettingError("no layer to steer at was given")
-    for layer in chosen:
+    if share_strength and scale in ("clamp", "project_out"):
+        raise SettingError(f"the scale {scale} sets a projection, so layers cannot share its strength")
+    for layer in (*chosen, *([] if vector_layer is None else [vector_layer])):
         if not 0 <= layer < vector.n_layers:
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {vector.n_layers - 1}")
-    directions = {layer: vector.direction[layer] for layer in chosen}
-    return Intervention(directions, float(strength), scale, positions, first_token)
+    directions = {layer: vector.direction[layer if vector_layer is None else vector_layer] for layer in chosen}
+    each = float(strength) / len(directions) if share_strength else float(strength)
+    return Intervention(directions, each, scale, positions, first_token)
 
 
 def require_fit(vector: SteeringVector, backbone: Backbone) -> None:
