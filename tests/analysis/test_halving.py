@@ -105,6 +105,11 @@ def test_neighbours_speak_for_each_other_while_little_is_known() -> None:
     assert set(last["layers"]) == {"5", "6", "7"}
 
 
+def test_neighbours_without_a_judgement_say_nothing() -> None:
+    table = cells((0, 0.1, 1.0, 9.0), (1, 0.1, np.nan, 9.0), (20, 0.1, 0.9, 9.0), (29, 0.1, 0.95, 9.0))
+    assert kept(table) == [("0", 0.1), ("29", 0.1)]
+
+
 def test_cells_without_a_judgement_come_last() -> None:
     table = cells((0, 0.1, np.nan, 9.0), (1, 0.1, -5.0, 2.0), (2, 0.1, np.nan, 9.0), (3, 0.1, -6.0, 1.0))
     assert kept(table) == [("1", 0.1), ("3", 0.1)]
