@@ -328,3 +328,12 @@ def test_findings_caution_where_numbers_flatter_or_are_missing():
     failed = "8 replies could not be judged and count in no change: layer 2 at +1 (2 of 10)"
     assert any(failed in text and text.endswith("and 1 more cell.") for text in cautions)
     assert any(text.endswith("classifier did not judge: too few pairs.") for text in cautions)
+
+
+def test_a_coherence_that_falls_under_the_floor_on_other_prompts_is_told():
+    cells = table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, 6.4, split="test"))
+    chosen = recommended(cells, 7)
+    told = [finding.text for finding in reply_findings(cells, chosen, []) if finding.kind == "caution"]
+    assert any("kept a coherence of 7 on the prompts that chose it and has 6.4 on others" in text for text in told)
+    kept = recommended(table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, 7.4, split="test")), 7)
+    assert not any("on others" in finding.text for finding in reply_findings(cells, kept, []))

@@ -115,6 +115,11 @@ def _cautions(row: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
     about, way = _about(row, table), _WAY[int(row["direction"])]
     if not row["held_out"]:
         yield f"{about}: the setting {way} is reported on the prompts that chose it, so its numbers flatter."
+    if row["coherence"] < row["floor"]:
+        yield (
+            f"{about}: the setting {way} kept a coherence of {row['floor']:g} on the prompts that chose it and has "
+            f"{_plain(row['coherence'])} on others; a weaker one is safer."
+        )
     if row["edge"]:
         yield (
             f"{about}: the setting {way} is the strongest that was tried ({pushed(row['strength'])}); "

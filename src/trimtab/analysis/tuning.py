@@ -16,6 +16,7 @@ __all__ = ["first_judged", "judged_replies", "pareto", "recommended", "reply_cel
 JUDGED = 0.5
 """Share of its replies that must have a judgement before a cell can be chosen: survivors flatter it."""
 
+_CHOSEN = ("select_change", "select_coherence", "edge", "floor")
 AT = ("layers", "layer", "depth", "strength")
 USABLE = ("direction", "layers", "layer", "depth", "usable", "largest", "change", "coherence")
 
@@ -49,12 +50,13 @@ def recommended(cells: pd.DataFrame, floor: float) -> pd.DataFrame:
     Returns:
         A row for each owner and `direction` (1 or −1): layers, layer, depth, strength, `NUMBERS`, `held_out`, `reason`
         ("" where there is a setting; else why there is none, and layer is −1), `select_change`, `select_coherence`, and
-        `edge`: whether the strength is the outermost one of its sign that was tried: a larger one might do more.
+        `edge`: whether the strength is the outermost one of its sign that was tried: a larger one might do more; and
+        the `floor`.
     """
     owner = present(cells, OWNER)
-    columns = [*owner, "direction", *AT, *NUMBERS, "held_out", "reason", "select_change", "select_coherence", "edge"]
+    columns = [*owner, "direction", *AT, *NUMBERS, "held_out", "reason", *_CHOSEN]
     rows = [
-        {**records(mine.head(1)[owner])[0], "direction": direction, **_choice(part, direction, floor)}
+        {**records(mine.head(1)[owner])[0], "direction": direction, "floor": floor, **_choice(part, direction, floor)}
         for _, mine in cells.groupby(owner, sort=False, observed=True)
         for direction, part in _directions(mine)
     ]
