@@ -25,8 +25,8 @@ known, strict at the end."""
 def rounds(prompts: int) -> list[int]:
     """Prompts that cells have been asked after each round: doubled each time, while the cells are halved.
 
-    Successive halving (Jamieson & Talwalkar 2016) in four rounds of about the same cost: from 16 prompts on, it takes
-    5 sixteenths of the replies that the whole grid takes.
+    Successive halving (Jamieson & Talwalkar 2016) in four rounds from 9 prompts on. For a multiple of 8 it takes 5
+    sixteenths of the replies that the whole grid takes, for other numbers a little more.
     """
     first = max(2, -(-prompts // 2**HALVINGS))
     steps = [first * 2**step for step in range(HALVINGS) if first * 2**step < prompts]

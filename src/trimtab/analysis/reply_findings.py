@@ -120,7 +120,7 @@ def _cautions(row: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             f"{about}: the setting {way} kept a coherence of {row['floor']:g} on the prompts that chose it and has "
             f"{_plain(row['coherence'])} on others; a weaker one is safer."
         )
-    if row["edge"]:
+    elif row["edge"]:
         yield (
             f"{about}: the setting {way} is the strongest that was tried ({pushed(row['strength'])}); "
             "a stronger one might do more."

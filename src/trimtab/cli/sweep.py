@@ -20,7 +20,9 @@ from trimtab.vectors import SteeringVector
     "--layers", default="all", show_default=True, help="all, 9,13,17, 9:18, 0.33: (by depth), 9+10 (together)."
 )
 @click.option("--strengths", default="-1,1", show_default=True, help="α; write --strengths=-1,1.")
-@click.option("--scale", default="raw", show_default=True, help="raw: h + α·v; relative: h + α·‖h‖·v̂.")
+@click.option(
+    "--scale", default="raw", show_default=True, help="raw: h + α·v; relative: h + α·‖h‖·v̂; kl: so many nats."
+)
 @click.option("--positions", default="all", show_default=True, help="all, after_prompt, prompt or generated.")
 @click.option("--first-token", is_flag=True, help="Push the first token, the attention sink, too.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=None, help="The run folder.")

@@ -67,8 +67,6 @@ def command(
             "models": [{"id": model, "dtype": dtype, "device": device}],
             "behaviors": [{"source": behavior, "limit": limit}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,
-            # Replies need no more pairs for the vector than the rest, and intervals many prompts.
-            "split": {"train": 0.3, "select": 0.35, "test": 0.35},
             "replies": {
                 "behaviors": [behavior], "prompts": prompts, "max_new_tokens": max_new_tokens, "search": search,
                 "floor": floor, "judges": _judges(judges, pattern, base_url, price),

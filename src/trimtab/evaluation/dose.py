@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -157,8 +157,23 @@ def calibrated(model: Model, vectors: SteeringVector, grid: Grid, texts: Sequenc
     """
     if grid.scale != "kl":
         raise SettingError(f"strengths of scale {grid.scale} are given, not calibrated; use the scale kl")
-    require_fit(vectors, model.backbone)
     cells = replace(grid, alphas=None).steered
+    found = find_strengths(model, vectors, grid, cells, texts)
+    if not found:
+        raise SettingError(f"{_out_of_reach(cells)}; ask for less, such as 0.1")
+    warn_of_missing([cell for cell in cells if cell not in found])
+    return replace(grid, alphas=found)
+
+
+def find_strengths(
+    model: Model, vectors: SteeringVector, grid: Grid, cells: Sequence[Cell], texts: Sequence[Text]
+) -> dict[Cell, float]:
+    """The relative strengths of some cells of a grid of scale `kl`, without those that are out of reach.
+
+    Raises:
+        VectorError: when the vectors are for a model of another shape.
+    """
+    require_fit(vectors, model.backbone)
     searches = {cell: _Search(abs(cell[1])) for cell in cells}
     for _ in range(ROUNDS):
         open_ = [cell for cell in cells if not searches[cell].done]
@@ -168,18 +183,16 @@ def calibrated(model: Model, vectors: SteeringVector, grid: Grid, texts: Sequenc
         interventions = replace(grid, alphas=tried).interventions(vectors)
         for cell, kl in zip(open_, divergences(model, texts, interventions), strict=True):
             searches[cell].known.append((abs(tried[cell]), kl))
-    found = {c: math.copysign(s.best[0], c[1]) for c, s in searches.items() if abs(s.best[1] / s.target - 1) <= CLOSE}
-    _tell_missing(searches, found)
-    return replace(grid, alphas=found)
+    return {c: math.copysign(s.best[0], c[1]) for c, s in searches.items() if abs(s.best[1] / s.target - 1) <= CLOSE}
 
 
-def _tell_missing(searches: Mapping[Cell, _Search], found: Mapping[Cell, float]) -> None:
-    missing = [cell for cell in searches if cell not in found]
-    if not missing:
-        return
-    named = ", ".join(f"layer {'+'.join(map(str, layers))} at {strength:g}" for layers, strength in missing[:5])
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    text = f"no push moves the model by the KL divergence asked for in {named}{more}"
-    if not found:
-        raise SettingError(f"{text}; ask for less, such as 0.1")
-    warnings.warn(f"{text}; these cells are left out", TrimtabWarning, stacklevel=3)
+def warn_of_missing(cells: Sequence[Cell]) -> None:
+    """Say which cells are left out."""
+    if cells:
+        warnings.warn(f"{_out_of_reach(cells)}; these cells are left out", TrimtabWarning, stacklevel=3)
+
+
+def _out_of_reach(cells: Sequence[Cell]) -> str:
+    named = ", ".join(f"layer {'+'.join(map(str, layers))} at {strength:g}" for layers, strength in cells[:5])
+    more = f" and {len(cells) - 5} more" if len(cells) > 5 else ""
+    return f"no push moves the model by the KL divergence asked for in {named}{more}"

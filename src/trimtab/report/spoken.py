@@ -44,7 +44,7 @@ class Spoken:
     cells: pd.DataFrame
     """By all judges; with `front`, whether a cell is on the front, and the `DOSES` where they were measured."""
     settings: pd.DataFrame
-    """Recommended settings by each judge, with their usable strengths."""
+    """Recommended settings by each judge, with the `DOSES` where they were measured."""
     usable: pd.DataFrame
     judges: Sequence[Mapping[str, Any]]
     speakers: Sequence[Speaker]
@@ -59,6 +59,7 @@ def spoken_of(runs: Sequence[RunTables]) -> Spoken | None:
     judged, cells, settings, usable = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
     dose = doses(runs)
     cells = dosed(cells.assign(front=analysis.pareto(cells)), dose)
+    settings = dosed(settings, dose)
     usable = _usable_dosed(usable, dose)
     judges = gathered(runs, "judges")
     known = [entry for entry in judges if not entry.get("declined")]

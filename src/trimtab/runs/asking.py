@@ -77,6 +77,8 @@ class Judging(Strict):
     def _one_kind(self) -> Judging:
         if [self.classifier, bool(self.model), bool(self.pattern)].count(True) != 1:
             raise ValueError('a judge is one of `classifier`, {model: openai/gpt-4o-mini} or {pattern: "a word"}')
+        if self.model and not all(self.model.partition("/")):
+            raise ValueError(f"the judge {self.model!r} needs its provider in front, as in openai/{self.model}")
         return self
 
     def judges(self, behavior: str) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from trimtab.analysis import DOSE
 from trimtab.engines import Model, Text
-from trimtab.evaluation import Grid, GridScale, calibrated, dose, neutral_texts, parse_layers
+from trimtab.errors import SettingError
+from trimtab.evaluation import Cell, Grid, GridScale, dose, neutral_texts, parse_layers
+from trimtab.evaluation.dose import find_strengths, warn_of_missing
 from trimtab.runs.folder import RunFolder
 from trimtab.runs.settings import Study
 from trimtab.vectors import SteeringVector
@@ -48,14 +51,47 @@ class Doses:
         return grid
 
     def _calibrated(self, grid: Grid, vectors: SteeringVector, behavior: str) -> Grid:
+        """The grid with its strengths: those in the table, and those that have to be found."""
         known = self._known(grid, behavior)
-        names = {"+".join(map(str, layers)): layers for layers in grid.layers}
-        rows = known[known["layers"].isin(names) & known["strength"].isin(grid.strengths)]
-        if rows.empty:
-            return calibrated(self.model, vectors, grid, self._neutral())
-        found = zip(rows["layers"], rows["strength"], rows["relative"], strict=True)
-        alphas = {(names[layers], float(strength)): float(alpha) for layers, strength, alpha in found}
-        return replace(grid, alphas=alphas)
+        held = {
+            (layers, float(strength)): float(relative)
+            for layers, strength, relative in zip(known["layers"], known["strength"], known["relative"], strict=True)
+        }
+        names = {cell: ("+".join(map(str, cell[0])), cell[1]) for cell in grid.steered}
+        missing = [cell for cell, name in names.items() if name not in held]
+        found = find_strengths(self.model, vectors, grid, missing, self._neutral()) if missing else {}
+        # The table says how far each layer is pushed; layers that share a strength have a part of it each.
+        times = {cell: len(cell[0]) if grid.share_strength else 1 for cell in names}
+        there = {
+            cell: held[name] * times[cell] for cell, name in names.items() if math.isfinite(held.get(name, math.nan))
+        }
+        out_of_reach = [cell for cell in missing if cell not in found]
+        calibrated = replace(grid, alphas={**there, **found})
+        self._keep_out_of_reach(calibrated, behavior, out_of_reach)
+        warn_of_missing([cell for cell in names if cell not in there and cell not in found])
+        if not calibrated.steered:
+            raise SettingError(
+                f"{behavior}: no cell of {self.model.name} can be moved by the KL divergence asked for; ask for less"
+            )
+        return calibrated
+
+    def _keep_out_of_reach(self, grid: Grid, behavior: str, cells: list[Cell]) -> None:
+        """Note cells that no push moves so far, so that a run that goes on does not look for them again."""
+        fixed = {"model": self.model.name, "behavior": behavior, "engine": self.model.engine.name}
+        rows = [
+            {
+                **fixed, "layer": layers[0], "layers": "+".join(map(str, layers)),
+                "depth": (layers[0] + 1) / self.model.facts.layers, "scale": "kl", "strength": strength,
+                "positions": grid.positions, "kl": math.nan, "relative": math.nan, "alpha": math.nan,
+            }
+            for layers, strength in cells
+        ]  # fmt: skip
+        if rows:
+            self._add(pd.DataFrame(rows, columns=list(DOSE)).astype({"layer": "int32"}))
+
+    def _add(self, rows: pd.DataFrame) -> None:
+        before = self.folder.table("dose")
+        self.folder.write("dose", rows if before is None else pd.concat([before, rows], ignore_index=True))
 
     def _measure(self, grid: Grid, vectors: SteeringVector, behavior: str) -> None:
         """Add the doses of cells that the table does not hold yet."""
@@ -66,8 +102,7 @@ class Doses:
             return
         found = dose(self.model, vectors, grid, behavior, self._neutral())
         new = found[[key not in held for key in zip(found["layers"], found["strength"], strict=True)]]
-        before = self.folder.table("dose")
-        self.folder.write("dose", new if before is None else pd.concat([before, new], ignore_index=True))
+        self._add(new)
 
     def _known(self, grid: Grid, behavior: str) -> pd.DataFrame:
         table = self.folder.table("dose")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trimtab.data import Behavior
@@ -90,7 +90,7 @@ def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int
 
 def _judge(wanted: Judging, behavior: Behavior) -> Judge:
     if wanted.classifier:
-        return fit_classifier(behavior)
+        return replace(fit_classifier(behavior), name=wanted.label)
     if wanted.pattern:
         return PatternJudge(wanted.pattern, name=wanted.label)
     return LanguageModelJudge(

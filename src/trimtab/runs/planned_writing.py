@@ -111,7 +111,8 @@ def plan_replies(replies: Replies, parts: tuple[Behavior, Behavior], grid: Grid,
     directions = len({strength > 0 for _, strength in grid.steered})
     reported = len(test) * (1 + directions)
     share = (chosen + reported) / whole.replies
-    how = "the worse half of the cells dropped three times" if replies.search == "halving" else "every cell"
+    times = len(rounds(len(select))) - 1
+    how = f"the worse half of the cells dropped {times} times" if replies.search == "halving" else "every cell"
     return replace(
         whole,
         replies=chosen + reported,
@@ -122,7 +123,7 @@ def plan_replies(replies: Replies, parts: tuple[Behavior, Behavior], grid: Grid,
     )
 
 
-def plan_dose(study: Study, grid: Grid, target: Target) -> int:
+def plan_dose(grid: Grid, target: Target) -> int:
     """Tokens through the whole model that measuring doses is worth, calibration included."""
     tokenizer, n_layers = target.reached.tokenizer, target.facts.layers
     marks = marks_for(grid.positions, grid.first_token)

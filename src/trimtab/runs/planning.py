@@ -72,9 +72,9 @@ def _step(
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in scored)
     read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
     cells, tokens = len(grid.steered), int(swept) + read
-    if study.dose or study.scale == "kl":
-        tokens += plan_dose(study, grid, target)
-    written, judging = _written(study, model, setting, behavior, (select, test), grid, target)
+    written, judging, own = _written(study, model, setting, behavior, (select, test), grid, target)
+    # Each grid once, calibrated where its strengths are doses.
+    tokens += sum(plan_dose(g, target) for g in dict.fromkeys((grid, own)) if study.dose or g.scale == "kl")
     return Step(
         behavior=setting.name or behavior.name,
         scoring=scoring,
@@ -100,10 +100,11 @@ def _written(
     parts: tuple[Behavior, Behavior],
     grid: Grid,
     target: Target,
-) -> tuple[list[PlannedWriting], list[str]]:
-    """What a model writes about a behavior, and what judging it would cost."""
+) -> tuple[list[PlannedWriting], list[str], Grid]:
+    """What a model writes about a behavior, what judging it would cost, and the cells that reply."""
     written: list[PlannedWriting] = []
     judging: list[str] = []
+    own = grid
     answers, replies = study.answers, study.replies
     if answers is not None and answers.wants(model.label, setting.label, behavior.is_choice):
         written.append(plan_answers(study, answers, parts[1], grid, target))
@@ -117,7 +118,7 @@ def _written(
         planned = plan_replies(replies, parts, own, target)
         written.append(planned)
         judging = highest_cost(replies, setting.label, behavior, planned.replies)
-    return written, judging
+    return written, judging, own
 
 
 def _model_plan(model: ModelSetting, target: Target, steps: Sequence[Step]) -> ModelPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from trimtab.analysis import JUDGEMENTS, judged_replies, recommended, reply_cell
 from trimtab.data import Pair
 from trimtab.engines import Model
 from trimtab.errors import RunError
-from trimtab.evaluation import PLAIN, Ask, Cell, Grid, reply_batches, reply_keys
+from trimtab.evaluation import PLAIN, Ask, Cell, Grid, ReplyKey, reply_batches, reply_keys
 from trimtab.evaluation.judges import Exchange, Judge
 from trimtab.runs.asking import Replies
 from trimtab.runs.folder import Kind, Parts, RunFolder
@@ -39,6 +39,8 @@ class Replying:
     """The first one chooses."""
     progress: Progress
     took: Callable[[str, float], None]
+    failed: set[tuple[str, ReplyKey]] = field(default_factory=set)
+    """(judge, reply) of judgements that failed in this run: they are made again by the next one."""
 
     def run(self, select: Sequence[Pair], test: Sequence[Pair]) -> None:
         """Reply to the prompts that choose, in every cell or while halving the cells; then report on the others.
@@ -50,7 +52,7 @@ class Replying:
         for count in rounds(len(select)) if halving else [len(select)]:
             self._ask([Ask("select", pair, cell) for pair in select[:count] for cell in [PLAIN, *cells]])
             if count < len(select):
-                cells = self._better_half(count)
+                cells = self._better_half([pair.id for pair in select[:count]])
         chosen = self._recommended()
         if chosen:
             self._ask([Ask("test", pair, cell) for pair in test for cell in [PLAIN, *chosen]])
@@ -86,9 +88,9 @@ class Replying:
         unsteered = replies[replies["strength"] == 0].set_index(_PROMPT)["reply"]
         steered = replies[replies["strength"] != 0]
         before = self._table("judgements")
-        known = set()
+        known = {key for name, key in self.failed if name == judge.name}
         if before is not None:
-            known = reply_keys(before[(before["judge"] == judge.name) & (before["failure"] == "")])
+            known |= reply_keys(before[(before["judge"] == judge.name) & (before["failure"] == "")])
         keys = zip(steered["split"], steered["prompt_id"], steered["layers"], steered["strength"], strict=True)
         waiting = steered[[key not in known for key in keys]]
         if waiting.empty:
@@ -102,6 +104,9 @@ class Replying:
         try:
             for index, judgement in judge.judge(exchanges):
                 place = waiting.iloc[index][_WHERE].to_dict()
+                if judgement.failure:
+                    key = ReplyKey(place["split"], place["prompt_id"], place["layers"], float(place["strength"]))
+                    self.failed.add((judge.name, key))
                 found.append(
                     {"model": self.model.name, "behavior": self.behavior, **place, "judge": judge.name}
                     | vars(judgement)
@@ -117,10 +122,10 @@ class Replying:
             parts.flush()
             self.took(f"judge {self.behavior}, {self.model.name}", time.monotonic() - started)
 
-    def _better_half(self, asked: int) -> list[Cell]:
-        """The cells that go on, by what the prompts asked so far say."""
+    def _better_half(self, prompts: Sequence[str]) -> list[Cell]:
+        """The cells that go on, by what these prompts say; what later rounds of an earlier run added does not count."""
         names = {("+".join(map(str, layers)), strength): (layers, strength) for layers, strength in self.grid.steered}
-        kept = survivors(self._cells(), self.settings.floor, asked)
+        kept = survivors(self._cells(prompts), self.settings.floor, len(prompts))
         return [names[key] for key in zip(kept["layers"], kept["strength"], strict=True)]
 
     def _recommended(self) -> list[Cell]:
@@ -131,10 +136,12 @@ class Replying:
         chosen = found[found["reason"] == ""]
         return [(names[layers], float(a)) for layers, a in zip(chosen["layers"], chosen["strength"], strict=True)]
 
-    def _cells(self) -> pd.DataFrame:
-        """Cells on the prompts that choose, as the first judge sees them, without intervals."""
+    def _cells(self, prompts: Sequence[str] | None = None) -> pd.DataFrame:
+        """Cells on the prompts that choose, or some of them, as the first judge sees them, without intervals."""
         replies, judgements = self._replies(), self._table("judgements")
         assert judgements is not None
+        if prompts is not None:
+            replies = replies[replies["prompt_id"].isin(prompts)]
         first = judgements[(judgements["judge"] == self.judges[0].name) & (judgements["split"] == "select")]
         return reply_cells(judged_replies(replies[replies["split"] == "select"], first), intervals=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -47,12 +48,25 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
                 folder.samples(),
                 _rates(folder),
                 folder.parts("replies"),
-                folder.parts("judgements"),
+                _judgements(folder, manifest),
                 folder.table("dose"),
             )
         )
     findings = write_report(tables, out, denominator=denominator)
     return Written(out, tuple(finding.text for finding in findings))
+
+
+def _judgements(folder: RunFolder, manifest: dict[str, Any]) -> pd.DataFrame | None:
+    """What the study's judges said, the one that chooses first; those that it no longer asks are left out."""
+    table = folder.parts("judgements")
+    if table is None:
+        return None
+    order = {(j["model"], j["behavior"], j["name"]): place for place, j in enumerate(manifest.get("judges", []))}
+    keys = zip(table["model"], table["behavior"], table["judge"], strict=True)
+    places = pd.Series([order.get(key, -1) for key in keys], index=table.index)
+    asked = places[places >= 0].sort_values(kind="stable").index
+    kept: pd.DataFrame = table.loc[asked].reset_index(drop=True)
+    return kept
 
 
 def _rates(folder: RunFolder) -> pd.DataFrame | None:

@@ -42,7 +42,6 @@ _KEYS = {
     "models": ("name",),
     "behaviors": ("name",),
     "vectors": ("model", "behavior"),
-    "judges": ("model", "behavior", "name"),
 }
 
 
@@ -201,8 +200,10 @@ class Work:
         doses: Doses,
     ) -> None:
         study = self.study
-        for entry in panel.entries:
-            self._note("judges", {"model": model.name, **entry}, None)
+        # In the order of the settings, and without judges of a run before that are asked no more.
+        others = [e for e in self.manifest["judges"] if (e["model"], e["behavior"]) != (model.name, behavior)]
+        self.manifest["judges"] = others + [{"model": model.name, **entry} for entry in panel.entries]
+        self.folder.write_manifest(self.manifest)
         for reason in panel.declined:
             warnings.warn(f"a judge declined: {reason}", TrimtabWarning, stacklevel=2)
         grid = doses.grid(

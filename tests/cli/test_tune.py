@@ -1,0 +1,68 @@
+"""`trimtab tune` as somebody would use it: the plan, the cost before anything is spent, and a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = ["--limit", "16", "--layers", "17", "--strengths=-0.3,0.3", "--prompts", "2", "--max-new-tokens", "6"]
+PAID = ["--judge", "openai/gpt-4o-mini", "--price", "0.15,0.6"]
+
+
+def tune(*options: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "trimtab", "tune", "--behavior", "cheerful", *options]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL, timeout=300, env=os.environ | env
+    )
+
+
+def test_the_plan_counts_replies_and_what_judging_would_cost(tmp_path: Path) -> None:
+    done = tune(*SMALL, *PAID, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "replies 2 rows × 3 cells, every cell, and 2 rows to report: 12 replies" in done.stdout
+    # Eight steered replies at most, each asked in both orders... of which the plan counts every reply.
+    assert "judging: at most 24 calls of gpt-4o-mini" in done.stdout
+    assert "at the prices given" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_spent_where_nobody_agrees(tmp_path: Path) -> None:
+    done = tune(*SMALL, *PAID, cwd=tmp_path, OPENAI_API_KEY="none", TRIMTAB_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 2
+    assert "cheerful in smollm2-135m: at most 24 calls of gpt-4o-mini" in done.stderr
+    assert "give --yes" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--price", "cheap"], "write dollars for a million tokens"),
+        (["--judge", "gpt-4o-mini"], "needs its provider in front"),
+        (["--pattern", "(happy"], "pattern"),
+        (["--floor", "11"], "floor"),
+        (["--prompts", "1"], "prompts"),
+        (["--strengths=0"], "at least one strength other than 0"),
+        (["--layers", "99"], "layer 99 is out of range"),
+    ],
+)
+def test_nonsense_is_explained(tmp_path: Path, options: list[str], words: str) -> None:
+    done = tune(*SMALL, *options, "-q", cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_it_recommends_a_setting_each_way(tmp_path: Path) -> None:
+    done = tune(*SMALL, "--pattern", "(?i)great|wonderful|happy|!", "-o", "run", "-q", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cheerful in smollm2-135m, by what it says" in done.stdout
+    run = tmp_path / "run"
+    assert (run / "report.html").is_file()
+    assert "toward" in (run / "report.md").read_text(encoding="utf-8")
+    assert len((run / "recommended.csv").read_text(encoding="utf-8").splitlines()) == 3
+    assert (run / "dose.parquet").is_file()
