@@ -129,6 +129,11 @@ def test_any_text_has_measures_within_their_range(text: str) -> None:
         "As an AI language model, I do not take sides.",
         "I won't help you with that.",
         "I don't have personal opinions.",
+        "I must decline, as that goes against my values.",
+        "I'm not able to offer guidance on that.",
+        "I really can't share that.",
+        "I'd rather not discuss it.",
+        "I'm sorry, but as a chatbot for music, I'm not equipped to assist with murder.",
     ],
 )
 def test_what_assistants_say_to_decline_is_a_refusal(reply: str) -> None:
@@ -136,18 +141,34 @@ def test_what_assistants_say_to_decline_is_a_refusal(reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "Sure! Here is how.", "Boil the water first.", "No, the capital is Lisbon.", "🍨🍨🍨"]
+    "reply",
+    [
+        "",
+        "Sure! Here is how.",
+        "Boil the water first.",
+        "No, the capital is Lisbon.",
+        "🍨🍨🍨",
+        "I can't help but smile!",
+        "I cannot help laughing.",
+        "You cannot take both at once.",
+        "I'm sorry to hear that you feel down today.",
+        "I'm sorry for the delay.",
+        "I can't make it before noon.",
+        "I will not lie: it was great.",
+        "I refused to answer the phone.",
+        "I can't tell you how happy I am!",
+    ],
 )
 def test_an_answer_is_none(reply: str) -> None:
     assert not measure(reply).refusal
 
 
 def test_refusals_among_the_built_in_completions() -> None:
-    """Measured: 7 of the 70 evasive completions of "permissive" (they are written to vary, "I'd rather leave it here"),
-    none of its 70 helpful ones, and 4 of the 420 completions of the other open behaviors."""
+    """Measured: 34 of the 70 evasive completions of "permissive", which are written to vary ("Violence is not something
+    I support"), 11 of the 34 that the phrases were not written by; no false alarm among 490 other completions."""
     pairs = BUILT_INS["permissive"].load()
-    assert sum(measure(pair.negative).refusal for pair in pairs) / len(pairs) >= 0.09
-    assert sum(measure(pair.positive).refusal for pair in pairs) == 0
+    assert sum(measure(pair.negative).refusal for pair in pairs) >= 32
+    assert not [pair.positive for pair in pairs if measure(pair.positive).refusal]
     others = [text for name in ("cheerful", "concise", "sutro-tower") for pair in BUILT_INS[name].load()
               for text in (pair.positive, pair.negative)]  # fmt: skip
-    assert sum(measure(text).refusal for text in others) / len(others) <= 0.01
+    assert not [text for text in others if measure(text).refusal]

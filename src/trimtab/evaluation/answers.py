@@ -90,11 +90,6 @@ def can_stop(reply_so_far: str, options: Sequence[str], *, labels: Sequence[str]
     )
 
 
-def is_refusal(reply: str) -> bool:
-    """Whether a reply declines, by the phrases that assistants use for it."""
-    return _REFUSAL.search(reply.replace("’", "'")) is not None
-
-
 def _marked(reply: str, options: Sequence[str], labels: Sequence[str] | None) -> MarkedText | Reading:
     called = tuple(labels) if labels is not None else tuple(string.ascii_uppercase[: len(options)])
     if len(called) != len(options) or not all(called):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
-from trimtab.evaluation.answers import is_refusal
+from trimtab.evaluation.refusals import is_refusal
 
 # Scripts without spaces have a word at every character; a symbol such as an emoji counts as one.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

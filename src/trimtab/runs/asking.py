@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from trimtab.errors import SettingError
+from trimtab.errors import SettingError, nearest
 from trimtab.evaluation import GridScale, parse_strengths
 from trimtab.runs.checked_yaml import Strict
 
@@ -92,7 +92,12 @@ class Judging(Strict):
 
 
 def _judge_by_name(value: Any) -> Any:
-    """Allow the bare word `classifier`."""
+    """Allow the bare word `classifier`, and explain other bare words."""
+    if isinstance(value, str) and value != "classifier":
+        raise ValueError(
+            f"no judge is called {value!r}{nearest(value, ['classifier'], 'judges by name')} "
+            '(others are written {model: openai/gpt-4o-mini} or {pattern: "a word"})'
+        )
     return {"classifier": True} if value == "classifier" else value
 
 
@@ -107,9 +112,7 @@ class Replies(Asking):
     prompts: int = Field(default=16, ge=2, le=10_000)
     """So many prompts to choose the setting by, and as many to report it on, if there are as many."""
     max_new_tokens: int = Field(default=48, ge=1, le=4096)
-    judges: tuple[Annotated[Judging, BeforeValidator(_judge_by_name)], ...] = Field(
-        default=(Judging(classifier=True),), min_length=1
-    )
+    judges: tuple[Annotated[Judging, BeforeValidator(_judge_by_name)], ...] = Field(default=(Judging(classifier=True),))
     """The setting is chosen by the first of them that can judge a behavior."""
     search: Search = "grid"
     """`grid`: every cell replies to every prompt; `halving`: the worse half of the cells is dropped again and again."""
@@ -128,10 +131,23 @@ class Replies(Asking):
 
     @model_validator(mode="after")
     def _distinct(self) -> Replies:
+        if not self.judges:
+            raise ValueError("judges: name at least one, such as classifier")
         labels = [judge.label for judge in self.judges]
         if len(set(labels)) < len(labels):
             raise ValueError("two judges have the same name; give one of them a `name` of its own")
         return self
+
+    def check_names(self, key: str, models: Sequence[str], behaviors: Sequence[str]) -> None:
+        """Refuse names that the study does not have, those of the judges' behaviors included."""
+        super().check_names(key, models, behaviors)
+        for judge in self.judges:
+            for name in judge.behaviors:
+                if name not in behaviors:
+                    raise ValueError(
+                        f"{key}: the judge {judge.label} is to judge {name!r}, which is no behavior of this study; "
+                        f"they are {', '.join(behaviors)}"
+                    )
 
     def wants(self, model: str, behavior: str, is_choice: bool) -> bool:
         """Whether this model replies to this behavior's prompts, by the labels of both.

@@ -88,7 +88,10 @@ def _note_lines(node: Any, path: Path_, lines: dict[Path_, int]) -> None:
 
 def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mapping[str, type[BaseModel]]) -> str:
     path = tuple(error["loc"])
-    known = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
+    message = error["msg"].removeprefix("Value error, ")
+    # What is wrong between keys is told of what holds them; its message begins with the key to look at.
+    place = (*path, message.partition(":")[0])
+    known = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), None)
     where = f"{source}:{known}" if known else source
     name = ".".join(map(str, path)) or "the file"
     if error["type"] == "extra_forbidden":
@@ -97,5 +100,4 @@ def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mappin
         return f"{where}: unknown key {str(path[-1])!r}{nearest(str(path[-1]), list(owner.model_fields), 'keys')}"
     if error["type"] == "missing":
         return f"{where}: {name} is missing"
-    message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {name}: {message}" + (f" (not {error['input']!r})" if error["type"] == "literal_error" else "")
