@@ -65,7 +65,8 @@ def main() -> None:
         (grid, all_tokens), (halved, tokens) = found["grid"], found["halving"]
         print(f"{behavior}: {tokens:,} of {all_tokens:,} tokens, {tokens / all_tokens:.1%}", flush=True)
         for direction in (1, -1):
-            print(f"  {direction:+d}  grid {told(grid.loc[direction])}   halving {told(halved.loc[direction])}", flush=True)
+            both = [f"{name} {told(table.loc[direction])}" for name, table in (("grid", grid), ("halving", halved))]
+            print(f"  {direction:+d}  {'   '.join(both)}", flush=True)
 
 
 def told(row: pd.Series) -> str:
