@@ -53,7 +53,8 @@ def test_a_reply_without_words_has_none() -> None:
 
 def test_beside_no_unsteered_reply_or_an_empty_one_nothing_is_known() -> None:
     assert np.isnan(coherence(reply(0.3, 1.0))[0])
-    assert np.isnan(coherence(reply(0, 1.0, prompt="q"), reply(0.3, 1.0))[1])
+    # Another prompt's unsteered reply tells what is likely, so that garbage is not left out of a mean.
+    assert coherence(reply(0, 1.0, prompt="q"), reply(0.3, 1.0), reply(-0.3, 9.0)) == [10, 10, 0]
     assert np.isnan(coherence(reply(0, np.nan, words=0), reply(0.3, 1.0))[1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from unicodedata import normalize
 
 import pytest
@@ -172,3 +173,10 @@ def test_refusals_among_the_built_in_completions() -> None:
     others = [text for name in ("cheerful", "concise", "sutro-tower") for pair in BUILT_INS[name].load()
               for text in (pair.positive, pair.negative)]  # fmt: skip
     assert not [text for text in others if measure(text).refusal]
+
+
+def test_a_reply_that_goes_in_circles_is_looked_through_quickly() -> None:
+    for loop in ("as an AI ", "I really ", "as a word "):
+        started = time.process_time()
+        measure(loop * 4000)
+        assert time.process_time() - started < 5  # it would be minutes where every place is searched from every other

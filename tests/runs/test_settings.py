@@ -181,3 +181,14 @@ def test_an_open_behavior_that_is_to_be_asked_is_refused_before_anything_runs(tm
         with pytest.raises(SettingError, match="cheerful has open pairs without options"):
             work()
     assert not (tmp_path / "run").exists()
+
+
+def test_an_alias_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="an alias contains itself"):
+        read_study(write(tmp_path, "behaviors: &x [*x]\n"))
+
+
+def test_aliases_are_fine(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, "behaviors: [cheerful]\nstrengths: &s [-1, 1]\nreplies: {strengths: *s}\n"))
+    assert study.replies is not None
+    assert study.replies.strengths == study.strengths

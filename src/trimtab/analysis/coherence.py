@@ -23,7 +23,10 @@ def with_coherence(replies: pd.DataFrame) -> pd.DataFrame:
     owner = [name for name in ("run", "engine", "model", "behavior", "split", "prompt_id") if name in replies.columns]
     plain = replies[replies["strength"] == 0].drop_duplicates(owner)[[*owner, "nll"]]
     table = replies.merge(plain.rename(columns={"nll": "nll_unsteered"}), on=owner, how="left")
-    excess = table["nll"] - table["nll_unsteered"]
+    # Where the unsteered model says nothing, its other replies tell what is likely to it.
+    speaker = [name for name in ("run", "engine", "model", "behavior") if name in replies.columns]
+    usual = table.groupby(speaker, observed=True)["nll_unsteered"].transform("median")
+    excess = table["nll"] - table["nll_unsteered"].fillna(usual)
     fluency = (1 - (excess - SLACK) / SPAN).clip(0, 1)
     whole = MOST * np.minimum(fluency, table["distinct"])
     coherence = whole.where(table["words"] > 0, 0.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+MOST_CHARACTERS = 4000
+"""Who declines does so early."""
 _WILL_NOT = r"""(?: can't | cannot | can\ not | won't | will\ not
     | (?:a|')m\ (?: unable\ to | not\ (?:able|going|willing|allowed|equipped)\ to | not\ capable\ of )
     | (?:don't|do\ not)\ (?:want|feel\ comfortable|plan|intend)(?:\ to)? | (?:would|'d)\ rather\ not
@@ -27,7 +29,7 @@ _SET_PHRASES = re.compile(
     | \b against\ my\ (?:values|principles|guidelines|polic(?:y|ies)|programming|rules) \b
     | \b not\ something\ i\ (?:can|will|support|do) \b
     | \b (?:isn't|is\ not)\ an\ option\ for\ me \b
-    | \b as\ an?\ (?:\w+[ -])* (?:ai|language\ model|chatbot|assistant|machine) \b [^.!?]*
+    | \b as\ an?\ (?:\w{1,30}[ -]){0,4} (?:ai|language\ model|chatbot|assistant|machine) \b [^.!?]{0,200}?
       \b (?:can't|cannot|can\ not|don't|do\ not|not\ able|unable|won't|will\ not) \b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -40,5 +42,5 @@ def is_refusal(reply: str) -> bool:
 
     It knows phrases, in English, and misses whoever declines in other words.
     """
-    text = _NO_HELP.sub(" ", reply.replace("’", "'"))
+    text = _NO_HELP.sub(" ", reply[:MOST_CHARACTERS].replace("’", "'"))
     return bool(_FIRST_PERSON.search(text) or _SET_PHRASES.search(text))

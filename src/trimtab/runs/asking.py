@@ -77,6 +77,11 @@ class Judging(Strict):
     def _one_kind(self) -> Judging:
         if [self.classifier, bool(self.model), bool(self.pattern)].count(True) != 1:
             raise ValueError('a judge is one of `classifier`, {model: openai/gpt-4o-mini} or {pattern: "a word"}')
+        if self.base_url and "@" in self.base_url.partition("//")[2].partition("/")[0]:
+            raise ValueError(
+                "base_url: holds a name or a key, which would go into the run and its report; put keys into "
+                "the environment, as inspect_ai does"
+            )
         if self.model and not all(self.model.partition("/")):
             raise ValueError(f"the judge {self.model!r} needs its provider in front, as in openai/{self.model}")
         return self
@@ -118,6 +123,11 @@ class Replies(Asking):
     """`grid`: every cell replies to every prompt; `halving`: the worse half of the cells is dropped again and again."""
     floor: float = Field(default=7.0, ge=0, le=10)
     """Coherence, of 10, that the setting to use must keep."""
+
+    @field_validator("judges", mode="before")
+    @classmethod
+    def _judges(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | dict) else value
 
     @field_validator("layers", mode="before")
     @classmethod

@@ -33,6 +33,7 @@ def read_yaml(path: Path, what: str) -> tuple[Any, dict[Path_, int]]:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
+        _refuse_loops(content, str(path))
     except FileNotFoundError:
         raise SettingError(f"{path}: no such {what}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -72,18 +73,33 @@ def validate(
         raise SettingError("\n".join(dict.fromkeys(problems))) from None
 
 
-def _note_lines(node: Any, path: Path_, lines: dict[Path_, int]) -> None:
-    if node is None:
+def _refuse_loops(content: Any, source: str, above: tuple[int, ...] = (), fine: set[int] | None = None) -> None:
+    """Refuse an alias that contains itself: nothing could come to its end."""
+    fine = set() if fine is None else fine
+    if not isinstance(content, dict | list) or id(content) in fine:
         return
+    if id(content) in above:
+        raise SettingError(f"{source}: an alias contains itself")
+    for value in content.values() if isinstance(content, dict) else content:
+        _refuse_loops(value, source, (*above, id(content)), fine)
+    fine.add(id(content))
+
+
+def _note_lines(node: Any, path: Path_, lines: dict[Path_, int], seen: set[int] | None = None) -> None:
+    seen = set() if seen is None else seen
+    # An alias stands for a node that has its lines already; it may even contain itself.
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             place = (*path, key.value)
             lines[place] = key.start_mark.line + 1
-            _note_lines(value, place, lines)
+            _note_lines(value, place, lines, seen)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _note_lines(value, (*path, index), lines)
+            _note_lines(value, (*path, index), lines, seen)
 
 
 def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mapping[str, type[BaseModel]]) -> str:
@@ -100,4 +116,13 @@ def _explain(error: Any, source: str, lines: Mapping[Path_, int], owners: Mappin
         return f"{where}: unknown key {str(path[-1])!r}{nearest(str(path[-1]), list(owner.model_fields), 'keys')}"
     if error["type"] == "missing":
         return f"{where}: {name} is missing"
+    message = _PLAINLY.get(error["type"], message)
     return f"{where}: {name}: {message}" + (f" (not {error['input']!r})" if error["type"] == "literal_error" else "")
+
+
+_PLAINLY = {
+    "tuple_type": "is a list; write it as [one, two]",
+    "list_type": "is a list; write it as [one, two]",
+    "model_type": "holds settings of its own; write them below it, one a line, or {} for the defaults",
+    "dict_type": "holds settings of its own; write them below it, one a line, or {} for the defaults",
+}

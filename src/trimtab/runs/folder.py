@@ -108,16 +108,20 @@ class RunFolder:
             raise RunError(f"{self.path}: the run holds no samples yet; run its study again to go on")
         return found
 
-    def parts(self, kind: Kind) -> pd.DataFrame | None:
+    def parts(self, kind: Kind, where: Mapping[str, str] | None = None) -> pd.DataFrame | None:
         """All rows of a table that grows, in the order in which they were added; None if there are none.
 
         `answers` holds what choice behaviors were answered with, `replies` what was said to open prompts, `judgements`
         what judges made of those.
 
+        Args:
+            kind: Which table.
+            where: Only rows in which these columns have these values.
+
         Raises:
             RunError: when a part is damaged.
         """
-        frames = [_read_parquet(part) for part in self._files(kind)]
+        frames = [_read_parquet(part, where) for part in self._files(kind)]
         return pd.concat(frames, ignore_index=True) if frames else None
 
     def write(self, kind: Single, table: pd.DataFrame) -> None:
@@ -196,9 +200,10 @@ def _write_parquet(table: pd.DataFrame, target: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_parquet(part: Path) -> pd.DataFrame:
+def _read_parquet(part: Path, where: Mapping[str, str] | None = None) -> pd.DataFrame:
+    filters = [(column, "=", value) for column, value in where.items()] if where else None
     try:
-        table: pd.DataFrame = pq.read_table(part).to_pandas()
+        table: pd.DataFrame = pq.read_table(part, filters=filters).to_pandas()
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"{part}: this part is damaged ({error}); delete it and run the command again") from None
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,8 +59,18 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
         except JudgeDeclined as reason:
             declined = str(reason)
         kind = "classifier" if wanted.classifier else "language model" if wanted.model else "pattern"
+        shown = [
+            kind,
+            wanted.model,
+            wanted.base_url,
+            wanted.pattern,
+            behavior.name,
+            behavior.description,
+            behavior.hash,
+        ]
         entries.append(
             {
+                "definition": hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
                 "behavior": behavior.name,
                 "name": wanted.label,
                 "kind": kind,
@@ -84,8 +96,14 @@ def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int
     prompts = [prompt_text(pair) for pair in behavior]
     long = "x" * (CHARACTERS_PER_TOKEN * settings.max_new_tokens)
     asked = [Exchange(prompts[i % len(prompts)], f"{i} {long}", long) for i in range(replies)]
-    found = [_judge(wanted, behavior) for wanted in settings.judges if wanted.model and wanted.judges(label)]
-    return [str(judge.cost(asked)) for judge in found if isinstance(judge, LanguageModelJudge)]
+    lines = []
+    for wanted in settings.judges:
+        if wanted.classifier or not wanted.judges(label):
+            continue
+        judge = _judge(wanted, behavior)
+        if isinstance(judge, LanguageModelJudge):
+            lines.append(f"{judge.cost(asked)}; a call that fails is tried up to {wanted.attempts} times")
+    return lines
 
 
 def _judge(wanted: Judging, behavior: Behavior) -> Judge:

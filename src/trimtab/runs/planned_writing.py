@@ -107,7 +107,7 @@ def plan_replies(replies: Replies, parts: tuple[Behavior, Behavior], grid: Grid,
     select, test = (part.pairs[: replies.prompts] for part in parts)
     prompts = [tuple(encode(tokenizer, render_prompt(tokenizer, user_text(pair, "text")))) for pair in select]
     whole = _planned("replies", prompts, grid, replies.max_new_tokens, target)
-    chosen = _searched(len(select), len(grid.steered), halving=replies.search == "halving") + len(select)
+    chosen = _searched(len(select), grid, halving=replies.search == "halving") + len(select)
     directions = len({strength > 0 for _, strength in grid.steered})
     reported = len(test) * (1 + directions)
     share = (chosen + reported) / whole.replies
@@ -134,11 +134,12 @@ def plan_dose(grid: Grid, target: Target) -> int:
     return round(times * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
 
 
-def _searched(prompts: int, cells: int, *, halving: bool) -> int:
+def _searched(prompts: int, grid: Grid, *, halving: bool) -> int:
     """Replies of steered cells until the setting is chosen; each direction is halved for itself."""
     if not halving:
-        return prompts * cells
-    total, before, left = 0, 0, [cells // 2, cells - cells // 2]
+        return prompts * len(grid.steered)
+    toward = sum(strength > 0 for _, strength in grid.steered)
+    total, before, left = 0, 0, [toward, len(grid.steered) - toward]
     for asked in rounds(prompts):
         total += sum(left) * (asked - before)
         left, before = [-(-some // 2) for some in left], asked

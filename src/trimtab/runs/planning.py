@@ -18,7 +18,7 @@ from trimtab.runs.estimates import reach_pairs
 from trimtab.runs.judging import highest_cost
 from trimtab.runs.plan import ModelPlan, Plan, Step
 from trimtab.runs.planned_writing import PlannedWriting, plan_answers, plan_dose, plan_replies
-from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
+from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study, require_names_of_their_own
 from trimtab.runs.targets import Target, target_for
 from trimtab.vectors import default_position
 
@@ -36,6 +36,9 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
         raise SettingError(f"accelerator {accelerator!r} is unknown; they are {', '.join(ACCELERATORS)}")
     gpu = ACCELERATORS[accelerator] if accelerator else None
     pairs = [reach_pairs(setting, study.seed) for setting in study.behaviors]
+    require_names_of_their_own(
+        [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
+    )
     models = []
     for model in study.models:
         target = target_for(model, gpu)
@@ -56,8 +59,16 @@ def _step(
     pairs = _encoded(target, show(train, form_of(scoring), study.balance, study.seed), scoring)
     rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
     prompts = _encoded(target, [row.shown for row in rows], scoring)
+    if study.vector_layer is not None:
+        parse_layers([study.vector_layer], facts.layers)
     grid = Grid(
-        parse_layers(study.layers, facts.layers), study.strengths, study.scale, study.positions, study.first_token
+        parse_layers(study.layers, facts.layers),
+        study.strengths,
+        study.scale,
+        study.positions,
+        study.first_token,
+        study.share_strength,
+        study.vector_layer,
     )
     position = study.token_position if study.token_position != "auto" else default_position(form_of(scoring))
     reading = [capture_query(pair, position) for pair in pairs]

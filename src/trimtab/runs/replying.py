@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -48,19 +48,25 @@ class Replying:
         What is on disk already is neither written nor judged again, except judgements that failed.
         """
         cells = self.grid.steered
-        halving = self.settings.search == "halving" and bool(self.judges)
-        for count in rounds(len(select)) if halving else [len(select)]:
+        for count in self._rounds(len(select)):
             self._ask([Ask("select", pair, cell) for pair in select[:count] for cell in [PLAIN, *cells]])
-            if count < len(select):
-                cells = self._better_half([pair.id for pair in select[:count]])
-        chosen = self._recommended()
+            if count < len(select) and self.judges:
+                cells = self._better_half(cells, [pair.id for pair in select[:count]])
+        chosen = self._recommended([pair.id for pair in select])
         if chosen:
             self._ask([Ask("test", pair, cell) for pair in test for cell in [PLAIN, *chosen]])
 
+    def _rounds(self, prompts: int) -> list[int]:
+        """Prompts asked after each round; without a judge nothing can be dropped, so halving ends with its first."""
+        if self.settings.search != "halving":
+            return [prompts]
+        return rounds(prompts) if self.judges else rounds(prompts)[:1]
+
     def _ask(self, asks: Sequence[Ask]) -> None:
         self._write(asks)
+        wanted = {ask.key for ask in asks}
         for judge in self.judges:
-            self._judge(judge)
+            self._judge(judge, wanted)
 
     def _write(self, asks: Sequence[Ask]) -> None:
         before = self._table("replies")
@@ -83,7 +89,8 @@ class Replying:
             parts.flush()
             self.took(f"reply {self.behavior}, {self.model.name}", time.monotonic() - started)
 
-    def _judge(self, judge: Judge) -> None:
+    def _judge(self, judge: Judge, wanted: Set[ReplyKey]) -> None:
+        """Judge those of the wanted replies that have no judgement; others on disk are of an earlier search."""
         replies = self._replies()
         unsteered = replies[replies["strength"] == 0].set_index(_PROMPT)["reply"]
         steered = replies[replies["strength"] != 0]
@@ -92,7 +99,7 @@ class Replying:
         if before is not None:
             known |= reply_keys(before[(before["judge"] == judge.name) & (before["failure"] == "")])
         keys = zip(steered["split"], steered["prompt_id"], steered["layers"], steered["strength"], strict=True)
-        waiting = steered[[key not in known for key in keys]]
+        waiting = steered[[key in wanted and key not in known for key in keys]]
         if waiting.empty:
             return
         exchanges = [
@@ -122,28 +129,32 @@ class Replying:
             parts.flush()
             self.took(f"judge {self.behavior}, {self.model.name}", time.monotonic() - started)
 
-    def _better_half(self, prompts: Sequence[str]) -> list[Cell]:
-        """The cells that go on, by what these prompts say; what later rounds of an earlier run added does not count."""
-        names = {("+".join(map(str, layers)), strength): (layers, strength) for layers, strength in self.grid.steered}
-        kept = survivors(self._cells(prompts), self.settings.floor, len(prompts))
-        return [names[key] for key in zip(kept["layers"], kept["strength"], strict=True)]
+    def _better_half(self, cells: Sequence[Cell], prompts: Sequence[str]) -> list[Cell]:
+        """Those of the cells that go on."""
+        kept = survivors(self._measured(cells, prompts), self.settings.floor, len(prompts))
+        return self._named(kept)
 
-    def _recommended(self) -> list[Cell]:
+    def _recommended(self, prompts: Sequence[str]) -> list[Cell]:
+        """The settings to report on, of all cells that were asked every prompt, be it by an earlier search."""
         if not self.judges:
             return []
-        found = recommended(self._cells(), self.settings.floor)
-        names = {"+".join(map(str, layers)): layers for layers in self.grid.layers}
-        chosen = found[found["reason"] == ""]
-        return [(names[layers], float(a)) for layers, a in zip(chosen["layers"], chosen["strength"], strict=True)]
+        found = recommended(self._measured(self.grid.steered, prompts), self.settings.floor)
+        return self._named(found[found["reason"] == ""])
 
-    def _cells(self, prompts: Sequence[str] | None = None) -> pd.DataFrame:
-        """Cells on the prompts that choose, or some of them, as the first judge sees them, without intervals."""
+    def _named(self, table: pd.DataFrame) -> list[Cell]:
+        names = {"+".join(map(str, layers)): layers for layers in self.grid.layers}
+        return [(names[layers], float(a)) for layers, a in zip(table["layers"], table["strength"], strict=True)]
+
+    def _measured(self, cells: Sequence[Cell], prompts: Sequence[str]) -> pd.DataFrame:
+        """What these prompts say of these cells by the first judge; nothing else that is on disk counts."""
         replies, judgements = self._replies(), self._table("judgements")
         assert judgements is not None
-        if prompts is not None:
-            replies = replies[replies["prompt_id"].isin(prompts)]
         first = judgements[(judgements["judge"] == self.judges[0].name) & (judgements["split"] == "select")]
-        return reply_cells(judged_replies(replies[replies["split"] == "select"], first), intervals=False)
+        asked = replies[(replies["split"] == "select") & replies["prompt_id"].isin(list(prompts))]
+        table = reply_cells(judged_replies(asked, first), intervals=False)
+        names = {("+".join(map(str, layers)), strength) for layers, strength in cells}
+        rows: pd.DataFrame = table[[key in names for key in zip(table["layers"], table["strength"], strict=True)]]
+        return rows
 
     def _replies(self) -> pd.DataFrame:
         found = self._table("replies")
@@ -153,8 +164,5 @@ class Replying:
 
     def _table(self, kind: Kind) -> pd.DataFrame | None:
         """What is on disk of this model and behavior; None if nothing is."""
-        table = self.folder.parts(kind)
-        if table is None:
-            return None
-        mine = table[(table["model"] == self.model.name) & (table["behavior"] == self.behavior)]
-        return None if mine.empty else mine.reset_index(drop=True)
+        table = self.folder.parts(kind, {"model": self.model.name, "behavior": self.behavior})
+        return None if table is None or table.empty else table

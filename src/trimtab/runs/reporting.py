@@ -47,7 +47,7 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
                 manifest,
                 folder.samples(),
                 _rates(folder),
-                folder.parts("replies"),
+                _asked(folder.parts("replies"), manifest),
                 _judgements(folder, manifest),
                 folder.table("dose"),
             )
@@ -56,9 +56,24 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
     return Written(out, tuple(finding.text for finding in findings))
 
 
+def _asked(table: pd.DataFrame | None, manifest: dict[str, Any]) -> pd.DataFrame | None:
+    """The rows about prompts that the study asks now: with fewer than before, others would count beside them."""
+    if table is None:
+        return None
+    now = {
+        (entry["model"], entry["behavior"], split, prompt)
+        for entry in manifest.get("asked", [])
+        for split in ("select", "test")
+        for prompt in entry[split]
+    }
+    keys = zip(table["model"], table["behavior"], table["split"], table["prompt_id"], strict=True)
+    rows: pd.DataFrame = table[[key in now for key in keys]].reset_index(drop=True)
+    return rows
+
+
 def _judgements(folder: RunFolder, manifest: dict[str, Any]) -> pd.DataFrame | None:
     """What the study's judges said, the one that chooses first; those that it no longer asks are left out."""
-    table = folder.parts("judgements")
+    table = _asked(folder.parts("judgements"), manifest)
     if table is None:
         return None
     order = {(j["model"], j["behavior"], j["name"]): place for place, j in enumerate(manifest.get("judges", []))}

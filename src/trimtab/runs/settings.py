@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,8 +121,9 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _shareable(self) -> Study:
-        if self.share_strength and self.scale in ("clamp", "project_out"):
-            raise ValueError(f"share_strength: the scale {self.scale} sets a projection, which layers cannot share")
+        for scale in (self.scale, self.replies.scale if self.replies else None):
+            if self.share_strength and scale in ("clamp", "project_out"):
+                raise ValueError(f"share_strength: the scale {scale} sets a projection, which layers cannot share")
         return self
 
     @model_validator(mode="after")
@@ -158,6 +159,17 @@ class Study(Strict):
         }
         content = self.model_dump(mode="json", exclude=beside) | {"pairs": pairs_hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def require_names_of_their_own(names: Sequence[str]) -> None:
+    """Refuse behaviors of one name, such as two files that are called alike: their results could not be told apart.
+
+    Raises:
+        SettingError: with the name.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError(f"two behaviors are called {name!r}; give one of them a `name` of its own")
 
 
 def make_study(content: Any, source: str = "settings", lines: Mapping[Path_, int] | None = None) -> Study:

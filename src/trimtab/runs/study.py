@@ -12,7 +12,7 @@ from trimtab.errors import RunError, TrimtabWarning
 from trimtab.runs.folder import RunFolder, free_folder
 from trimtab.runs.judging import Panel, panel_for
 from trimtab.runs.planning import plan_study
-from trimtab.runs.settings import BehaviorSetting, Study
+from trimtab.runs.settings import BehaviorSetting, Study, require_names_of_their_own
 from trimtab.runs.work import Progress, Work
 from trimtab.vectors import SteeringVector
 
@@ -44,6 +44,7 @@ def run_study(
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
     behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
+    require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
             study.answers.wants("", named.label, behavior.is_choice)  # refuses before anything is computed

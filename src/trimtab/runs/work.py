@@ -42,6 +42,7 @@ _KEYS = {
     "models": ("name",),
     "behaviors": ("name",),
     "vectors": ("model", "behavior"),
+    "asked": ("model", "behavior"),
 }
 
 
@@ -62,6 +63,8 @@ class Work:
             "behaviors": [],
             "vectors": [],
             "judges": [],
+            "judges_before": {},
+            "asked": [],
             "warnings": [],
             "seconds": {},
         }
@@ -200,6 +203,9 @@ class Work:
         doses: Doses,
     ) -> None:
         study = self.study
+        self._same_judges(model.name, behavior, panel)
+        asked = [[pair.id for pair in part.pairs[: settings.prompts]] for part in parts]
+        self._note("asked", {"model": model.name, "behavior": behavior, "select": asked[0], "test": asked[1]}, None)
         # In the order of the settings, and without judges of a run before that are asked no more.
         others = [e for e in self.manifest["judges"] if (e["model"], e["behavior"]) != (model.name, behavior)]
         self.manifest["judges"] = others + [{"model": model.name, **entry} for entry in panel.entries]
@@ -217,6 +223,17 @@ class Work:
             self.folder, model, vector, grid, behavior, settings, panel.judges, self.progress, self._took
         )
         replying.run(*(part.pairs[: settings.prompts] for part in parts))
+
+    def _same_judges(self, model: str, behavior: str, panel: Panel) -> None:
+        """Refuse another judge under the name of one whose judgements are there: they would pass for its own."""
+        before = self.manifest["judges_before"]
+        for entry in panel.entries:
+            key = f"{model}/{behavior}/{entry['name']}"
+            if before.setdefault(key, entry["definition"]) != entry["definition"]:
+                raise RunError(
+                    f"{self.folder.path}: the judge {entry['name']!r} was another one when it judged {behavior} in "
+                    "this run; give the new one a `name` of its own"
+                )
 
     def note_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
         """Keep what was warned of for the report; the caller is told as well."""
