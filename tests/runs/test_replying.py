@@ -139,7 +139,10 @@ def test_where_the_judge_declines_there_are_replies_and_a_caution(run: Run, tmp_
     assert any("a judge declined: coin" in warning for warning in manifest["warnings"])
     assert manifest["judges"][0]["declined"].startswith("coin: ")
     replies = table(folder, "replies")
-    assert len(replies) == 3 * (1 + len(CELLS))
+    # Cells that nobody ranks cannot be halved: the search ends with its first round, of two prompts.
+    asked = 3 if search == "grid" else 2
+    assert len(replies) == asked * (1 + len(CELLS))
+    assert any("cannot be halved" in warning for warning in manifest["warnings"]) == (search == "halving")
     assert set(replies["split"]) == {"select"}
     assert RunFolder(folder).parts("judgements") is None
     page = report_runs([folder], tmp_path / "page.html").path.read_text(encoding="utf-8")

@@ -212,6 +212,12 @@ class Work:
         self.folder.write_manifest(self.manifest)
         for reason in panel.declined:
             warnings.warn(f"a judge declined: {reason}", TrimtabWarning, stacklevel=2)
+        if settings.search == "halving" and not panel.judges:
+            warnings.warn(
+                f"{behavior}: without a judge cells cannot be halved; only the first prompts were asked",
+                TrimtabWarning,
+                stacklevel=2,
+            )
         grid = doses.grid(
             vector,
             behavior,
