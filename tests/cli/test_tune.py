@@ -24,8 +24,8 @@ def test_the_plan_counts_replies_and_what_judging_would_cost(tmp_path: Path) -> 
     done = tune(*SMALL, *PAID, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "replies 2 rows × 3 cells, every cell, and 2 rows to report: 12 replies" in done.stdout
-    # Eight steered replies at most, each asked in both orders... of which the plan counts every reply.
-    assert "judging: at most 24 calls of gpt-4o-mini" in done.stdout
+    # Two prompts in two cells, and two others at a setting each way; each reply is asked about in both orders.
+    assert "judging: at most 16 calls of gpt-4o-mini" in done.stdout
     assert "at the prices given" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -33,7 +33,7 @@ def test_the_plan_counts_replies_and_what_judging_would_cost(tmp_path: Path) -> 
 def test_nothing_is_spent_where_nobody_agrees(tmp_path: Path) -> None:
     done = tune(*SMALL, *PAID, cwd=tmp_path, OPENAI_API_KEY="none", TRIMTAB_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 2
-    assert "cheerful in smollm2-135m: at most 24 calls of gpt-4o-mini" in done.stderr
+    assert "cheerful in smollm2-135m: at most 16 calls of gpt-4o-mini" in done.stderr
     assert "give --yes" in done.stderr
     assert not (tmp_path / "runs").exists()
 

@@ -138,7 +138,10 @@ def test_judges_that_cost_anything_are_told_before() -> None:
         make_study({**CHEERFUL, "layers": "5", "models": [DENSE], "replies": {**REPLYING, "judges": judges}})
     )
     (line,) = plan.judging().splitlines()
-    steered = plan.models[0].written[0].replies
+    steered = (
+        6 * 8 + 6 * 2
+    )  # two layers at four strengths on the prompts that choose, one setting each way on the others
+    assert plan.models[0].written[0].judged == steered
     assert f"cheerful in nobody/dense: at most {2 * steered} calls of gpt-4o-mini" in line
     assert "$" in line
     assert f"judging: at most {2 * steered} calls" in plan.text()

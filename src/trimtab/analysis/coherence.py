@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 MOST = 10.0
+"""Coherence and scores go from 0 to this, changes from minus this to this."""
 SLACK = 0.5
 """Nats per token by which a reply may be less likely than the unsteered one to the same prompt at no cost."""
 SPAN = 2.0

@@ -91,6 +91,11 @@ class Judging(Strict):
         return not self.behaviors or behavior in self.behaviors
 
     @property
+    def kind(self) -> str:
+        """What sort of judge it is."""
+        return "classifier" if self.classifier else "language model" if self.model else "pattern"
+
+    @property
     def label(self) -> str:
         """What tables call it."""
         return self.name or ("classifier" if self.classifier else self.model or f"pattern {self.pattern}"[:80])

@@ -13,8 +13,7 @@ from trimtab.evaluation import prompt_text
 from trimtab.evaluation.judges import Exchange, Judge, LanguageModelJudge, PatternJudge
 from trimtab.evaluation.judges.classifier import fit_classifier
 from trimtab.runs.asking import Judging, Replies
-
-CHARACTERS_PER_TOKEN = 4
+from trimtab.runs.estimates import CHARACTERS_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,8 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
             judges.append(judge)
         except JudgeDeclined as reason:
             declined = str(reason)
-        kind = "classifier" if wanted.classifier else "language model" if wanted.model else "pattern"
         shown = [
-            kind,
+            wanted.kind,
             wanted.model,
             wanted.base_url,
             wanted.pattern,
@@ -73,7 +71,7 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
                 "definition": hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
                 "behavior": behavior.name,
                 "name": wanted.label,
-                "kind": kind,
+                "kind": wanted.kind,
                 "accuracy": accuracy,
                 "declined": declined,
             }
@@ -88,7 +86,7 @@ def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int
         settings: who is to judge.
         label: what the study calls the behavior.
         behavior: its pairs, for the length of prompts and as examples.
-        replies: how many there will be at most.
+        replies: how many will be judged at most.
 
     Raises:
         SettingError: for a judge that cannot be meant.

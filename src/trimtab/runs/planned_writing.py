@@ -48,6 +48,8 @@ class PlannedWriting:
     """Tokens whose keys and values are held: those of the replies being written and of the prompts just run."""
     read_again: bool = False
     """Whether replies are read by the unsteered model as well, for how likely they are."""
+    judged: int = 0
+    """Replies that judges look at: the steered ones."""
     note: str = ""
     """How the prompts are divided."""
 
@@ -119,6 +121,7 @@ def plan_replies(replies: Replies, parts: tuple[Behavior, Behavior], grid: Grid,
         passes=max(1, round(whole.passes * share)),
         prompt_tokens=round(whole.prompt_tokens * share),
         read_again=True,
+        judged=chosen + reported - len(select) - len(test),
         note=f", {how}, and {len(test):,} rows to report",
     )
 

@@ -128,7 +128,7 @@ def _written(
         )
         planned = plan_replies(replies, parts, own, target)
         written.append(planned)
-        judging = highest_cost(replies, setting.label, behavior, planned.replies)
+        judging = highest_cost(replies, setting.label, behavior, planned.judged)
     return written, judging, own
 
 

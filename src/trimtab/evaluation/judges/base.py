@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-MOST = 10.0
-"""Scores go from 0 to this, changes from minus this to this."""
+from trimtab.analysis.coherence import MOST
+
+__all__ = ["MOST", "Exchange", "Judge", "Judgement"]
 
 
 @dataclass(frozen=True)
