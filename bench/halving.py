@@ -1,7 +1,8 @@
 """Does halving find the setting that the whole grid finds, and for how many generated tokens?
 
-Runs both searches on the bundled model for each behavior, into run folders that a report can be made of, and prints a
-table: the setting found toward the behavior and away from it, and the tokens generated to choose it.
+Runs both searches on the bundled model for each behavior, into run folders that a report can be made of, and prints the
+setting found toward the behavior and away from it, and the tokens generated to choose it. Then replays the halving on
+the grid's replies with the prompts in random orders, and prints how often the grid's own setting is found.
 
     python bench/halving.py --out /tmp/halving cheerful permissive concise
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from trimtab.analysis import judged_replies, recommended, reply_cells
+from trimtab.analysis import judged_replies, recommended, reply_cells, rounds, survivors
 from trimtab.runs import make_study, report_runs, run_study
 from trimtab.runs.folder import RunFolder
 
@@ -51,6 +53,33 @@ def chosen(folder: Path) -> tuple[pd.DataFrame, int]:
     return recommended(cells, FLOOR).set_index("direction"), tokens
 
 
+def replayed(folder: Path, searches: int = 60) -> dict[int, float]:
+    """Share of halved searches, prompts in random order, that end with the grid's own setting, by direction."""
+    run = RunFolder(folder)
+    replies = run.parts("replies")
+    assert replies is not None
+    judged = judged_replies(replies[replies["split"] == "select"], run.parts("judgements"))
+    wanted = _settings(reply_cells(judged, intervals=False))
+    prompts, rng = judged["prompt_id"].unique(), np.random.default_rng(0)
+    hits = dict.fromkeys(wanted, 0)
+    for _ in range(searches):
+        order, alive = rng.permutation(prompts), None
+        for asked in rounds(len(order)):
+            cells = reply_cells(judged[judged["prompt_id"].isin(list(order[:asked]))], intervals=False)
+            if alive is not None:
+                cells = cells.merge(alive, on=["layers", "strength"])
+            if asked < len(order):
+                alive = survivors(cells, FLOOR, asked)[["layers", "strength"]]
+        found = _settings(cells)
+        hits = {way: hits[way] + (found.get(way) == wanted[way]) for way in wanted}
+    return {way: count / searches for way, count in hits.items()}
+
+
+def _settings(cells: pd.DataFrame) -> dict[int, tuple[str, float]]:
+    found = recommended(cells, FLOOR)
+    return {int(row.direction): (row.layers, row.strength) for row in found.itertuples()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("behaviors", nargs="*", default=["cheerful", "permissive", "concise"])
@@ -67,6 +96,8 @@ def main() -> None:
         for direction in (1, -1):
             both = [f"{name} {told(table.loc[direction])}" for name, table in (("grid", grid), ("halving", halved))]
             print(f"  {direction:+d}  {'   '.join(both)}", flush=True)
+        shares = replayed(arguments.out / f"{behavior}-grid")
+        print(f"  replayed in random orders: {', '.join(f'{way:+d} {share:.0%}' for way, share in shares.items())}")
 
 
 def told(row: pd.Series) -> str:
