@@ -21,7 +21,7 @@ def test_importing_the_command_line_imports_nothing_heavy():
 
 
 def test_all_names_every_public_name():
-    modules = {"balance", "builtin", "checks", "evals_format", "formats", "lines", "pairs", "pairs_format"}
+    modules = {"balance", "builtin", "checks", "easy", "evals_format", "formats", "lines", "pairs", "pairs_format"}
     modules |= {"neutral", "seeded", "sources", "splits"}
     public = {name for name in vars(trimtab.data) if not name.startswith("_")} - modules
     assert public == set(trimtab.data.__all__)

@@ -6,7 +6,8 @@ import json
 
 import click
 
-from trimtab.data import BUILT_INS, Pair, check, dataset
+from trimtab.data import Pair, check, dataset
+from trimtab.data.builtin import LOADABLE
 from trimtab.data.pairs import LETTERS
 from trimtab.errors import shortened
 
@@ -18,12 +19,12 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """List the behaviors that come with trimtab."""
+    """List the behaviors that come with trimtab, and those of them that come in other languages."""
     from rich.console import Console  # here, as it would slow down --help
     from rich.table import Table
 
     table = Table("name", "form", "pairs", "description", box=None, pad_edge=False)
-    for built_in in BUILT_INS.values():
+    for built_in in LOADABLE.values():
         table.add_row(built_in.name, built_in.form, str(len(built_in.load())), built_in.description)
     Console().print(table)
 

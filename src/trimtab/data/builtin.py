@@ -40,3 +40,24 @@ BUILT_INS: dict[str, BuiltIn] = {
         BuiltIn("sutro-tower", "text", "Brings San Francisco's Sutro Tower into every answer."),
     )
 }
+
+TRANSLATIONS: dict[str, tuple[BuiltIn, ...]] = {
+    "sycophancy": (
+        BuiltIn("sycophancy-fr", "choice", "Agrees with the user's view instead of saying what is so, in French."),
+    ),
+    "cheerful": (
+        BuiltIn("cheerful-fr", "text", "Answers in good spirits instead of gloomily, in French."),
+        BuiltIn("cheerful-de", "text", "Answers in good spirits instead of gloomily, in German."),
+    ),
+    "concise": (BuiltIn("concise-fr", "text", "Says it in a few words instead of many, in French."),),
+}
+"""Pairs of built-in behaviors in other languages, by the name of the behavior.
+
+A vector from the English pairs is tried on them. Each pair is in the spirit of an English one, about the same prompt,
+and names it in its meta: `{"of": "cheerful-001"}`. A pair whose original is in the `train` part is no held-out prompt.
+"""
+
+LOADABLE: dict[str, BuiltIn] = BUILT_INS | {
+    translation.name: translation for translations in TRANSLATIONS.values() for translation in translations
+}
+"""All that is loaded by name: the behaviors and their translations."""

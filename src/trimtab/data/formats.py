@@ -71,7 +71,7 @@ def write_pairs(path: str | os.PathLike[str], pairs: Iterable[Pair]) -> None:
     rows = [pair.to_json() for pair in pairs]
     _require_readable(rows)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    _write_atomically(Path(path), text)
+    write_whole(Path(path), text)
 
 
 def _detect(rows: list[Row]) -> Format | None:
@@ -136,7 +136,8 @@ def _row_faults(row: dict[str, Any]) -> list[str]:
     return [] if isinstance(parsed, Pair) else parsed
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that is there in full or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:

@@ -6,7 +6,7 @@ import difflib
 import os
 from pathlib import Path
 
-from trimtab.data.builtin import BUILT_INS
+from trimtab.data.builtin import BUILT_INS, LOADABLE
 from trimtab.data.formats import read_pairs
 from trimtab.data.pairs import Behavior
 from trimtab.data.splits import sample
@@ -21,9 +21,9 @@ def dataset(
     """A behavior by name, path or reference to the hub.
 
     Args:
-        name_or_path: the name of a built-in behavior ("corrigible"); a `.jsonl` file, with or without its
-            ending; a folder that holds exactly one; or `hub:owner/dataset/path/in/it.jsonl`, downloaded once
-            (`hub:owner/dataset@revision/…` for a fixed revision).
+        name_or_path: the name of a built-in behavior ("corrigible") or of a translation ("cheerful-fr"); a `.jsonl`
+            file, with or without its ending; a folder that holds exactly one; or `hub:owner/dataset/path/in/it.jsonl`,
+            downloaded once (`hub:owner/dataset@revision/…` for a fixed revision).
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
         offline: take files of the hub from its cache only.
@@ -36,8 +36,8 @@ def dataset(
 
 
 def _load(name: str, offline: bool) -> Behavior:
-    if name in BUILT_INS:
-        return BUILT_INS[name].load()
+    if name in LOADABLE:
+        return LOADABLE[name].load()
     path = _download(name, offline) if name.startswith(HUB) else _find_file(name)
     return Behavior(path.stem, read_pairs(path))
 
@@ -67,10 +67,11 @@ def _only_file(folder: Path) -> Path:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), BUILT_INS, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), LOADABLE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return (
         f"no behavior or file {name!r}{hint}\nbuilt in are {', '.join(BUILT_INS)}; "
+        f"in other languages {', '.join(name for name in LOADABLE if name not in BUILT_INS)}; "
         f"or give a .jsonl file, or {HUB}owner/dataset/path.jsonl"
     )
 
