@@ -1,11 +1,10 @@
-"""Aggregation on made-up differences, where the right answer is known."""
+"""Sums over made-up differences, where the right answer is known."""
 
-import numpy as np
 import pytest
 import torch
 
 from trimtab.errors import VectorError
-from trimtab.vectors.differences import Differences, principal_axis
+from trimtab.vectors.differences import DifferenceSums, require_direction
 
 LAYERS, WIDTH = 3, 16
 
@@ -20,48 +19,67 @@ def planted(n: int = 40, letter: float = 30.0, seed: int = 0) -> tuple[torch.Ten
     return behavior + signs[:, None, None] * axis + noise, signs, behavior
 
 
-def collect(
-    differences: torch.Tensor, pairs: list[int], weights: list[float], signs: torch.Tensor, *, keep: bool
-) -> Differences:
-    found = Differences(pairs, weights, [int(s) for s in signs], keep)
+def collect(differences: torch.Tensor, weights: list[float], signs: torch.Tensor) -> DifferenceSums:
+    sums = DifferenceSums(weights, [int(s) for s in signs])
     for start in range(0, len(differences), 7):  # in uneven batches, as they stream in
-        indices = list(range(start, min(start + 7, len(differences))))
-        found.add(indices, differences[indices], torch.zeros_like(differences[indices]))
-    return found
+        rows = list(range(start, min(start + 7, len(differences))))
+        sums.add(rows, differences[rows], 2.0 * torch.ones(len(rows), LAYERS))
+    return sums
 
 
-@pytest.mark.parametrize("keep", [False, True], ids=["mean", "pca"])
-def test_the_letter_cancels_when_each_pair_is_seen_in_both_orders(keep: bool) -> None:
+def uneven(signs: torch.Tensor) -> list[int]:
+    """Rows with 20 of one letter and 10 of the other."""
+    return [i for i in range(40) if signs[i] > 0 or i % 4 == 1]
+
+
+def cosines(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return torch.cosine_similarity(found.float(), wanted.expand(LAYERS, -1), dim=1)
+
+
+def test_the_letter_cancels_where_both_count_alike() -> None:
     differences, signs, behavior = planted()
-    pairs = [i // 2 for i in range(40)]
-    direction = collect(differences, pairs, [0.5] * 40, signs, keep=keep).direction()
-    assert torch.cosine_similarity(direction, behavior.expand(LAYERS, -1), dim=1).min() > 0.99
+    assert cosines(collect(differences, [0.5] * 40, signs).mean, behavior).min() > 0.99
 
 
-@pytest.mark.parametrize("keep", [False, True], ids=["mean", "pca"])
-def test_weights_cancel_an_uneven_share_of_answer_words(keep: bool) -> None:
+def test_weights_cancel_an_uneven_share_of_answer_words() -> None:
     differences, signs, behavior = planted()
-    kept = [i for i in range(40) if signs[i] > 0 or i % 4 == 1]  # 20 of one word, 10 of the other
+    kept = uneven(signs)
     weights = [30 / (2 * 20) if signs[i] > 0 else 30 / (2 * 10) for i in kept]
-    found = collect(differences[kept], list(range(len(kept))), weights, signs[kept], keep=keep)
-    assert torch.cosine_similarity(found.direction(), behavior.expand(LAYERS, -1), dim=1).min() > 0.99
+    assert cosines(collect(differences[kept], weights, signs[kept]).mean, behavior).min() > 0.99
 
 
 def test_without_balance_the_letter_is_what_comes_out() -> None:
     differences, signs, behavior = planted()
-    kept = [i for i in range(40) if signs[i] > 0 or i % 4 == 1]
-    found = collect(differences[kept], list(range(len(kept))), [1.0] * len(kept), signs[kept], keep=False)
-    assert torch.cosine_similarity(found.direction(), behavior.expand(LAYERS, -1), dim=1).max() < 0.2
-    leakage = found.letter_leakage(found.direction())
+    kept = uneven(signs)
+    sums = collect(differences[kept], [1.0] * len(kept), signs[kept])
+    assert cosines(sums.mean, behavior).max() < 0.2
+    leakage = sums.letter_leakage(sums.mean)
     assert leakage is not None
     assert min(leakage.cosine) > 0.9
 
 
+def test_the_letter_axis_is_free_of_the_behavior_however_uneven_the_letters() -> None:
+    differences, signs, behavior = planted(letter=1.0)
+    kept = uneven(signs)
+    axis = collect(differences[kept], [1.0] * len(kept), signs[kept]).letter_axis
+    assert cosines(axis, behavior).abs().max() < 0.1
+    rows = differences[kept].double()
+    halves = [rows[signs[kept] == sign].mean(0) for sign in (1, -1)]
+    assert torch.allclose(axis, (halves[0] - halves[1]) / 2)
+
+
+def test_where_only_one_letter_occurs_the_mean_is_all_leakage() -> None:
+    differences, signs, _ = planted()
+    kept = [i for i in range(40) if signs[i] < 0]
+    sums = collect(differences[kept], [1.0] * 20, signs[kept])
+    leakage = sums.letter_leakage(sums.mean)
+    assert leakage is not None
+    assert leakage.cosine == pytest.approx([1.0] * LAYERS)
+
+
 def test_letter_share_is_its_part_of_the_squared_norm() -> None:
     differences, signs, _ = planted(letter=3.0)
-    leakage = collect(differences, [i // 2 for i in range(40)], [0.5] * 40, signs, keep=False).letter_leakage(
-        torch.ones(LAYERS, WIDTH)
-    )
+    leakage = collect(differences, [0.5] * 40, signs).letter_leakage(torch.ones(LAYERS, WIDTH))
     assert leakage is not None
     # 9 for the letter, 1 for the behavior, 0.01 · 16 of noise
     assert leakage.share == pytest.approx([9 / 10.16] * LAYERS, rel=0.05)
@@ -69,34 +87,26 @@ def test_letter_share_is_its_part_of_the_squared_norm() -> None:
 
 def test_open_pairs_have_no_letter_leakage() -> None:
     differences, _, _ = planted()
-    found = collect(differences, list(range(40)), [1.0] * 40, torch.zeros(40), keep=False)
-    assert found.letter_leakage(found.direction()) is None
+    sums = collect(differences, [1.0] * 40, torch.zeros(40))
+    assert sums.letter_leakage(sums.mean) is None
 
 
-def test_pca_is_the_principal_component_of_the_points_about_their_pair_centres() -> None:
-    random = np.random.default_rng(0)
-    rows = random.normal(size=(9, 24)) + 2 * np.eye(24)[3]
-    points = np.concatenate([rows / 2, -rows / 2])
-    expected = np.linalg.svd(points - points.mean(0))[2][0]
-    for few_or_many in (rows, np.concatenate([rows] * 4)):
-        axis = principal_axis(torch.tensor(few_or_many)).numpy()
-        assert abs(axis @ expected) == pytest.approx(1, abs=1e-9)
+def test_residual_norm_is_the_weighted_mean_norm() -> None:
+    sums = DifferenceSums([3.0, 1.0], [0, 0])
+    sums.add([1], torch.ones(1, 2, 4), torch.tensor([[10.0, 20.0]]))
+    sums.add([0], torch.ones(1, 2, 4), torch.tensor([[2.0, 4.0]]))
+    assert sums.residual_norm.tolist() == [4.0, 8.0]
 
 
-def test_pca_points_to_the_positive_side_with_the_length_of_the_mean_along_it() -> None:
-    differences, _signs, _behavior = planted(letter=0.0)
-    found = collect(differences, list(range(40)), [1.0] * 40, torch.zeros(40), keep=True)
-    assert found.direction()[0, 0] == pytest.approx(1.0, abs=0.05)
-    flipped = collect(-differences, list(range(40)), [1.0] * 40, torch.zeros(40), keep=True)
-    assert torch.allclose(flipped.direction(), -found.direction(), atol=1e-5)
+def test_sums_take_no_more_room_for_more_rows() -> None:
+    def numbers(rows: int) -> int:
+        differences, signs, _ = planted(rows)
+        held = vars(collect(differences, [1.0] * rows, signs)).values()
+        return sum(tensor.numel() for tensor in held if tensor.dim() > 1)
 
-
-def test_the_mean_keeps_no_differences() -> None:
-    differences, signs, _ = planted()
-    assert collect(differences, list(range(40)), [1.0] * 40, signs, keep=False)._kept.numel() == 0
+    assert numbers(20) == numbers(200) == 2 * LAYERS * WIDTH
 
 
 def test_equal_states_give_no_direction() -> None:
-    zeros = torch.zeros(8, LAYERS, WIDTH)
     with pytest.raises(VectorError, match="no direction"):
-        collect(zeros, list(range(8)), [1.0] * 8, torch.zeros(8), keep=False).direction()
+        require_direction(collect(torch.zeros(8, LAYERS, WIDTH), [1.0] * 8, torch.zeros(8)).mean)

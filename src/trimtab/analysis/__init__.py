@@ -8,11 +8,21 @@ from trimtab.analysis.effects import Denominator, effects
 from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.halving import rounds, survivors
 from trimtab.analysis.letters import option_blindness, order_effects
+from trimtab.analysis.random_directions import (
+    NULL_TESTS,
+    NULLS,
+    THE_VECTOR,
+    null_effects,
+    null_findings,
+    null_tests,
+)
 from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
 from trimtab.analysis.reply_agreement import reply_agreement
 from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
 from trimtab.analysis.reply_findings import reply_findings
+from trimtab.analysis.robustness import PLAIN_VARIANT, ROBUSTNESS, robustness, robustness_findings
 from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
+from trimtab.analysis.side_effects import EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
 from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
 from trimtab.analysis.tails import tails
@@ -21,9 +31,17 @@ from trimtab.analysis.tuning import pareto, recommended, usable_strengths
 __all__ = [
     "COLUMNS",
     "DOSE",
+    "EASY",
     "JUDGEMENTS",
+    "NULLS",
+    "NULL_TESTS",
+    "PLAIN_VARIANT",
     "RATES",
     "REPLIES",
+    "ROBUSTNESS",
+    "SHIFTS",
+    "SIDE_CELLS",
+    "THE_VECTOR",
     "Denominator",
     "Finding",
     "answer_agreement",
@@ -41,6 +59,9 @@ __all__ = [
     "judged_replies",
     "layer_choice",
     "models_frame",
+    "null_effects",
+    "null_findings",
+    "null_tests",
     "option_blindness",
     "order_effects",
     "pareto",
@@ -49,9 +70,14 @@ __all__ = [
     "reply_agreement",
     "reply_cells",
     "reply_findings",
+    "robustness",
+    "robustness_findings",
     "rounds",
     "rows_at",
     "scores_at",
+    "selectivity",
+    "side_cells",
+    "side_shifts",
     "steerability",
     "survivors",
     "tails",

@@ -96,6 +96,23 @@ def counted(counts: Array, difference: Array, ends: Sequence[Array], weight: Arr
     return mean, np.sqrt(np.maximum(variance, 0.0))
 
 
+def weighted_mean(values: Array, weight: Array) -> float:
+    """Weighted mean of the values [n]."""
+    return float((values * weight).sum() / weight.sum())
+
+
+def drawn_means(values: Array, weight: Array, picks: NDArray[np.int64]) -> Array:
+    """Weighted mean of each resample [draws]; `picks` [draws, n] says which values each consists of."""
+    means: Array = (values * weight)[picks].sum(1) / weight[picks].sum(1)
+    return means
+
+
+def percentiles(drawn: Array) -> tuple[float, float]:
+    """The two ends of the plain 95% percentile interval of resampled numbers [draws]."""
+    low, high = np.percentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
+
+
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """Wilson's 95% interval of a share; it stays honest near 0 and 1 and for small n."""
     if n == 0:

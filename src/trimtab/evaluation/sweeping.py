@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trimtab.analysis import best_cells, effects
 from trimtab.data import Balance, Behavior, Form, Shown, show
-from trimtab.engines import Model, Scoring
+from trimtab.engines import Model, Scored, Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
 from trimtab.evaluation.samples import samples_frame
@@ -158,10 +158,43 @@ def sweep_batches(
     The batches depend only on the rows and the grid; those whose rows are all in `done` are left out, so an interrupted
     sweep that goes on computes what it would have computed.
     """
-    require_fit(vectors, model.backbone)
-    encoded = model.encode([row.shown.pair for row in rows], form_of(scoring))
-    for scored in model.score(encoded, grid.interventions(vectors), scoring, done=done):
+    for scored in _scored(model, [vectors], rows, grid, scoring, done):
         yield scored.indices, _frames(model, rows, scored.indices, scored.scores, grid, scoring, behavior)
+
+
+def vectors_batches(
+    model: Model,
+    vectors: Mapping[str, SteeringVector],
+    rows: Sequence[Row],
+    grid: Grid,
+    scoring: Scoring,
+    behavior: str,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Stream (name of a vector, samples of some rows): every vector in every cell, all of them in one pass.
+
+    Each vector's samples are what its own sweep would give, unsteered rows included.
+    """
+    cells = len(grid.steered)
+    for scored in _scored(model, list(vectors.values()), rows, grid, scoring, ()):
+        for place, name in enumerate(vectors):
+            own = [0, *range(1 + place * cells, 1 + (place + 1) * cells)]
+            yield name, _frames(model, rows, scored.indices, scored.scores[own], grid, scoring, behavior)
+
+
+def _scored(
+    model: Model,
+    vectors: Sequence[SteeringVector],
+    rows: Sequence[Row],
+    grid: Grid,
+    scoring: Scoring,
+    done: Collection[int],
+) -> Iterator[Scored]:
+    """Scores unsteered and in every cell of every vector, one vector after the other."""
+    for vector in vectors:
+        require_fit(vector, model.backbone)
+    encoded = model.encode([row.shown.pair for row in rows], form_of(scoring))
+    cells = [cell for vector in vectors for cell in grid.interventions(vector)]
+    return model.score(encoded, cells, scoring, done=done)
 
 
 def _frames(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from trimtab.errors import VectorError
+from trimtab.vectors.tensor_file import parsed, read_tensors, write_tensors
 
 _FORMAT = "trimtab-vectors-1"
 
@@ -48,6 +43,10 @@ class Provenance:
     first_token_ratio: tuple[float, ...] = ()
     """Norm of the first token's residual stream (the attention sink) ÷ the mean residual norm, by layer."""
     letter: LetterLeakage | None = None
+    seed: int | None = None
+    """Of the methods that draw, `single` and `random`."""
+    pair_id: str | None = None
+    """Which pair `single` took."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,20 +129,8 @@ class SteeringVector:
         Raises:
             VectorError: when the folder is missing or not writable.
         """
-        path = Path(path)
-        tensors = {"direction": self.direction.contiguous(), "residual_norm": self.residual_norm.contiguous()}
-        header = {"format": _FORMAT, "provenance": json.dumps(asdict(self.provenance)), "checksum": _checksum(tensors)}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                temporary.write_bytes(save(tensors, metadata=header))
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise VectorError(f"{path}: cannot write the vector file: {error.strerror or error}") from error
-        return path
+        tensors = {"direction": self.direction, "residual_norm": self.residual_norm}
+        return write_tensors(path, "vector", _FORMAT, tensors, {"provenance": asdict(self.provenance)})
 
     @classmethod
     def load(cls, path: str | Path) -> SteeringVector:
@@ -152,20 +139,9 @@ class SteeringVector:
         Raises:
             VectorError: when the file is missing, truncated, changed since, or something else.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise VectorError(f"{path}: no such vector file")
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (SafetensorError, OSError) as error:
-            raise VectorError(f"{path}: not a readable safetensors file ({error}); extract the vector again") from None
-        if header.get("format") != _FORMAT or set(tensors) != {"direction", "residual_norm"}:
-            raise VectorError(f"{path}: a safetensors file, but not steering vectors written by trimtab")
-        if header.get("checksum") != _checksum(tensors):
-            raise VectorError(f"{path}: the tensors do not match their checksum; the file was changed or damaged")
-        return cls(tensors["direction"], tensors["residual_norm"], _provenance(path, header.get("provenance", "")))
+        tensors, header = read_tensors(path, "vector", _FORMAT, ("direction", "residual_norm"))
+        made = parsed(path, header.get("provenance", ""), _provenance)
+        return cls(tensors["direction"], tensors["residual_norm"], made)
 
     @property
     def _name(self) -> str:
@@ -183,24 +159,6 @@ class SteeringVector:
             )
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous().cpu()
-        digest.update(f"{name}{list(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _provenance(path: Path, text: str) -> Provenance:
-    def tuples(value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    build: Callable[..., Provenance] = Provenance
-    try:
-        fields = {key: tuples(value) for key, value in json.loads(text).items()}
-        if fields.get("letter"):
-            fields["letter"] = LetterLeakage(**{k: tuples(v) for k, v in fields["letter"].items()})
-        return build(**fields)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise VectorError(f"{path}: the file's provenance cannot be read ({error})") from None
+def _provenance(fields: dict[str, Any]) -> Provenance:
+    letter = fields.get("letter")
+    return Provenance(**{**fields, "letter": LetterLeakage(**letter) if letter else None})

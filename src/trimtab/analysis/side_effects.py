@@ -1,0 +1,181 @@
+"""What else moved: how far each cell shifts other behaviors, plain text and easy questions, against what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from trimtab.analysis.bootstrap import Array, drawn_means, percentiles, spread, weighted_mean
+from trimtab.analysis.cells import cell_scores
+from trimtab.analysis.samples import records
+
+EASY = "easy questions"
+"""The measured behavior whose scores say whether easy questions are still answered right."""
+
+SHIFTS = (
+    "model", "behavior", "measured", "layers", "layer", "depth", "strength", "n", "shift", "shift_low", "shift_high",
+)  # fmt: skip
+SIDE_CELLS = (
+    "model", "behavior", "layers", "layer", "depth", "strength", "intended", "intended_low", "intended_high", "side",
+    "side_low", "side_high", "others", "worst", "worst_shift", "perplexity", "perplexity_low", "perplexity_high",
+    "easy", "easy_low", "easy_high", "easy_before",
+)  # fmt: skip
+OWNER = ("model", "behavior", "measured")
+CELL = ("layers", "layer", "depth", "strength")
+
+
+def side_shifts(samples: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How far each cell moves each measured behavior, in standard deviations of that behavior's unsteered scores.
+
+    One end at a time, unlike delta: a push that lowers a score both ways is a side effect too.
+
+    Args:
+        samples: the samples table with the column `measured`: whose prompts were scored, while `behavior` is whose
+            vector steered. The strengths keep their sign.
+        draws: bootstrap resamples of prompts (percentile, 95%).
+        seed: of the resamples.
+
+    Returns:
+        The columns `SHIFTS`: a row for each steered cell and measured behavior, the vector's own included.
+    """
+    rows = [
+        {**s.owner, **s.cell, "n": len(s.moved), **_interval("shift", s.mean, s.drawn)}
+        for s in _shifts(samples, draws, seed)
+    ]
+    table: pd.DataFrame = pd.DataFrame(rows, columns=list(SHIFTS))
+    return table
+
+
+def side_cells(samples: pd.DataFrame, neutral: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """The side-effect score of each cell beside its intended effect.
+
+    `intended` is the shift of the vector's own behavior with the sign of the strength: above 0 is the way asked for.
+    `side` is the root mean square of the shifts of the other behaviors, easy questions not among them, all in standard
+    deviations of each one's unsteered scores. Noise alone makes a mean square larger than 0, so the squared standard
+    error of each shift is taken off first; what falls below 0 is 0. `worst` is the behavior that moves most.
+    `perplexity` is that of plain text divided by the unsteered model's; `easy` the share of easy questions whose right
+    answer is likelier than the wrong one, `easy_before` that of the unsteered model.
+
+    Args:
+        samples: as `side_shifts`.
+        neutral: columns model, behavior, layers, strength (0 unsteered), text, nll: nats per token of each text.
+        draws: bootstrap resamples of prompts and of texts (percentile, 95%).
+        seed: of the resamples.
+
+    Returns:
+        The columns `SIDE_CELLS`, a row for each steered cell.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    others: dict[tuple[Any, ...], list[_Shift]] = {}
+    for shift in _shifts(samples, draws, seed):
+        key = (shift.owner["model"], shift.owner["behavior"], shift.cell["layers"], shift.cell["strength"])
+        row = found.setdefault(key, {"model": key[0], "behavior": key[1], **shift.cell})
+        if shift.owner["measured"] == shift.owner["behavior"]:
+            sign = np.sign(shift.cell["strength"])
+            row |= _interval("intended", sign * shift.mean, sign * shift.drawn)
+        elif shift.owner["measured"] != EASY:
+            others.setdefault(key, []).append(shift)
+    for key, shifts in others.items():
+        found[key] |= _side(shifts)
+    for key, values in _right(samples, draws, seed):
+        found.get(key, {}).update(values)
+    for key, values in _perplexity(neutral, draws, seed):
+        found.get(key, {}).update(values)
+    table: pd.DataFrame = pd.DataFrame(list(found.values())).reindex(columns=list(SIDE_CELLS))
+    return table
+
+
+def selectivity(cells: pd.DataFrame) -> pd.Series[float]:
+    """Intended effect ÷ side effect of each row of `side_cells`; infinite where nothing else measurably moved."""
+    ratio: pd.Series[float] = cells["intended"] / cells["side"]
+    return ratio
+
+
+class _Shift(NamedTuple):
+    """One behavior as one cell moves it."""
+
+    owner: dict[str, Any]
+    cell: dict[str, Any]
+    moved: Array
+    """Of each prompt, in standard deviations of the unsteered scores: [n_prompts]."""
+    mean: float
+    drawn: Array
+    """The mean of each resample: [draws]."""
+
+    @property
+    def error(self) -> float:
+        """Squared standard error of the mean, as the resamples tell it."""
+        return float(self.drawn.var())
+
+
+def _shifts(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[_Shift]:
+    """Every steered cell of every owner; without those whose scores leave no unit to measure in."""
+    for _, mine in samples.groupby(list(OWNER), sort=False, observed=True):
+        owner = records(mine.head(1)[list(OWNER)])[0]
+        for scores in cell_scores(mine.drop(columns="measured")):
+            for side, sign in ((scores.plus, 1), (scores.minus, -1)):
+                for column, cell in enumerate(records(scores.cells)):
+                    mask = np.isfinite(side[:, column]) & np.isfinite(scores.zero)
+                    weight = scores.weight[mask]
+                    deviation = spread(scores.zero[mask], weight)
+                    if not deviation > 0:
+                        continue
+                    moved = (side[mask, column] - scores.zero[mask]) / deviation
+                    picks = np.random.default_rng(seed).integers(len(moved), size=(draws, len(moved)))
+                    yield _Shift(
+                        owner,
+                        {name: cell[name] for name in CELL} | {"strength": sign * cell["strength"]},
+                        moved,
+                        weighted_mean(moved, weight),
+                        drawn_means(moved, weight, picks),
+                    )
+
+
+def _side(shifts: Sequence[_Shift]) -> dict[str, Any]:
+    means, errors = np.array([s.mean for s in shifts]), np.array([s.error for s in shifts])
+    # A resample's mean is off by the data's error and by its own: twice the noise comes off.
+    squares = np.mean(np.stack([s.drawn for s in shifts]) ** 2 - 2 * errors[:, None], axis=0)
+    low, high = percentiles(np.sqrt(np.maximum(squares, 0)))
+    worst = int(np.abs(means).argmax())
+    return {
+        "side": float(np.sqrt(max(np.mean(means**2 - errors), 0.0))),
+        "side_low": low,
+        "side_high": high,
+        "others": len(shifts),
+        "worst": shifts[worst].owner["measured"],
+        "worst_shift": shifts[worst].mean,
+    }
+
+
+def _right(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Shares of easy questions answered right."""
+    easy = samples[samples["measured"] == EASY]
+    for (model, behavior), mine in easy.groupby(["model", "behavior"], sort=False, observed=True):
+        right = (mine["score"] > 0).astype(float)
+        before = float(right[mine["strength"] == 0].mean())
+        moved = mine[mine["strength"] != 0]
+        for (layers, strength), part in moved.groupby(["layers", "strength"], sort=False):
+            values = right.loc[part.index].to_numpy()
+            picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+            found = _interval("easy", values.mean(), values[picks].mean(1))
+            yield (model, behavior, layers, strength), {**found, "easy_before": before}
+
+
+def _perplexity(neutral: pd.DataFrame, draws: int, seed: int) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Exp of the mean extra nats per token, texts weighing alike and drawn as a whole."""
+    for (model, behavior), mine in neutral.groupby(["model", "behavior"], sort=False, observed=True):
+        plain = mine[mine["strength"] == 0].set_index("text")["nll"].sort_index()
+        moved = mine[mine["strength"] != 0]
+        for (layers, strength), part in moved.groupby(["layers", "strength"], sort=False):
+            extra = (part.set_index("text")["nll"].reindex(plain.index) - plain).to_numpy(float)
+            picks = np.random.default_rng(seed).integers(len(extra), size=(draws, len(extra)))
+            found = _interval("perplexity", float(np.exp(extra.mean())), np.exp(extra[picks].mean(1)))
+            yield (model, behavior, layers, strength), found
+
+
+def _interval(name: str, value: float, drawn: Array) -> dict[str, float]:
+    low, high = percentiles(drawn)
+    return {name: float(value), f"{name}_low": low, f"{name}_high": high}
