@@ -70,9 +70,8 @@ def test_noise_alone_adds_up_to_no_side_effect() -> None:
 
 
 def test_the_side_effect_of_several_behaviors_is_their_root_mean_square() -> None:
-    cells = cells_of(
-        measured("own", {0.1: 1.0}), *(measured(name, {0.1: shift}, noise=0.0) for name, shift in (("a", 3.0), ("b", 4)))
-    )
+    others = [measured(name, {0.1: shift}, noise=0.0) for name, shift in (("a", 3.0), ("b", 4.0))]
+    cells = cells_of(measured("own", {0.1: 1.0}), *others)
     assert cells.loc[0.1, "side"] == pytest.approx(np.sqrt((9 + 16) / 2))
     assert cells.loc[0.1, "others"] == 2
     assert selectivity(cells).loc[0.1] == pytest.approx(cells.loc[0.1, "intended"] / np.sqrt(12.5))

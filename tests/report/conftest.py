@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from report.checks import checked_run
 from report.study import wide_study
 from synthetic import NOISE, PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.report import RunTables, write_report
@@ -18,6 +19,12 @@ def demo() -> RunTables:
 def wide() -> RunTables:
     """Six models, in two groups and one with experts, on six behaviors, with answers read from their text."""
     return wide_study(10)
+
+
+@pytest.fixture(scope="session")
+def checked_run_of_two() -> RunTables:
+    """Two behaviors with every check made."""
+    return checked_run()
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,14 @@ VERBS = {
     "extract": "Find the steering vectors of a behavior.",
     "sweep": "Steer at every layer and strength and measure what changes.",
     "tune": "Let the model reply in every cell, judge the replies, and find the setting to use.",
+    "diagnose": "Are the pairs good, is the vector steady, which layer: without a sweep or beside one.",
+    "side-effects": "Measure what else a run's vectors move, and whether a random push does as much.",
+    "robustness": "Measure how much of a run's effect is left when the same is asked otherwise.",
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
     "chat": "Talk with a model while its steering is under the hand.",
+    "monitor": "Tell token by token whether a text shows a behavior.",
+    "pairs": "Write contrastive pairs with a language model, review them, strike bad ones out.",
     "data": "List, show and check contrastive pairs.",
 }
 """Every verb and its line in --help, which must not import the verb: most of them need torch."""
@@ -66,7 +71,7 @@ class LazyGroup(click.Group):
 
 
 def _module(verb: str) -> str:
-    return f"{verb}_" if keyword.iskeyword(verb) else verb
+    return f"{verb}_" if keyword.iskeyword(verb) else verb.replace("-", "_")
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

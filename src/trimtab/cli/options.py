@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -13,7 +13,6 @@ _MODEL = (
     click.option(
         "--model", "-m", default=BUNDLED, show_default=True, help="Bundled name, hub id, folder or .gguf file."
     ),
-    click.option("--behavior", "-b", required=True, help="Built-in name, pairs file, folder or hub: reference."),
     click.option("--limit", type=int, default=None, help="Use this many pairs, a stratified sample."),
     click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
@@ -22,7 +21,7 @@ _MODEL = (
 )
 
 _EXTRACTION = (
-    click.option("--method", default="mean", show_default=True, help="mean or pca."),
+    click.option("--method", default="mean", show_default=True, help="mean, pca, probe, lda, median, single, random."),
     click.option("--token-position", default="auto", show_default=True, help="answer, last or mean_completion."),
     click.option("--balance", default="both_orders", show_default=True, help="both_orders, subsample or off."),
     click.option("--scoring", default="auto", show_default=True, help="choice, text or text_sum."),
@@ -31,7 +30,18 @@ _EXTRACTION = (
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which model, which pairs."""
-    return _all(command, _MODEL)
+    return _all(command, (_behavior(required=True), *_MODEL))
+
+
+def unless_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which model, which pairs, for a verb that takes a run folder instead."""
+    return _all(command, (_behavior(required=False), *_MODEL))
+
+
+def _behavior(*, required: bool) -> Callable[..., Any]:
+    return click.option(
+        "--behavior", "-b", required=required, help="Built-in name, pairs file, folder or hub: reference."
+    )
 
 
 def extraction_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,7 +49,7 @@ def extraction_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _all(command, _EXTRACTION)
 
 
-def _all(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+def _all(command: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command

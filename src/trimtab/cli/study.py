@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from trimtab.cli.costs import agreed
 from trimtab.cli.progress import progress_bars
 from trimtab.cli.told import tell
-from trimtab.errors import RunError
 from trimtab.runs import Study, plan_study, read_study, report_runs, run_study
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.vectors import SteeringVector
@@ -46,16 +45,11 @@ def run_and_report(
 ) -> None:
     """Run a study, write its report, and say where it is."""
     with progress_bars(quiet) as progress:
-        folder = run_study(study, out, vectors=vectors, progress=progress, approve=lambda cost: yes or _agreed(cost))
+        folder = run_study(
+            study, out, vectors=vectors, progress=progress,
+            approve=lambda cost: yes or agreed("judging", cost, "another judge"),
+        )  # fmt: skip
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress("writing the report", 1, 1)
     tell(page)
-
-
-def _agreed(cost: str) -> bool:
-    """Show what judging would cost, and ask."""
-    click.echo(f"judging would take\n{cost}", err=True)
-    if not sys.stdin.isatty():
-        raise RunError("nobody is here to agree to that; give --yes, or another judge")
-    return click.confirm("Go on?", err=True)

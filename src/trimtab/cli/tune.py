@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from trimtab.cli.costs import prices
 from trimtab.cli.options import model_options
 from trimtab.cli.study import run_and_report
-from trimtab.errors import SettingError
 from trimtab.runs import make_study, plan_study
 from trimtab.vectors import SteeringVector
 
@@ -84,22 +84,8 @@ def command(
 
 def _judges(names: tuple[str, ...], pattern: str | None, base_url: str | None, price: str | None) -> list[Any]:
     """Judges as a study file has them."""
-    service = {"base_url": base_url, "price": _prices(price)}
+    service = {"base_url": base_url, "price": prices(price)}
     models = [{"model": name, **service} for name in names if name != "classifier"]
     if pattern is not None:
         return [{"pattern": pattern}, *models]
     return [name if name == "classifier" else {"model": name, **service} for name in names]
-
-
-def _prices(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        dollars = [float(part) for part in text.split(",")]
-    except ValueError:
-        dollars = []
-    if len(dollars) != 2:
-        raise SettingError(
-            f"--price {text!r} is not two numbers; write dollars for a million tokens in and out: 0.15,0.6"
-        )
-    return dollars

@@ -21,6 +21,11 @@ from trimtab.report.files import vegalite_version
 from trimtab.report.reply_browser import Browser, Example
 from trimtab.report.tables import Table
 
+OPEN_FIGURES = 12
+"""More figures of one kind are folded."""
+OPEN_ROWS = 60
+"""Longer tables are folded."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -44,6 +49,16 @@ class Section:
     """Replies beside each other."""
     browser: Browser | None = None
     """The replies of all cells, to be looked up."""
+
+
+def folded_figures(charts: Sequence[Chart]) -> str:
+    """What folds away a wall of figures; "" leaves a few open."""
+    return f"{len(charts)} figures" if len(charts) > OPEN_FIGURES else ""
+
+
+def folded_rows(table: Table, most: int = OPEN_ROWS) -> str:
+    """What folds away a long table; "" leaves a short one open."""
+    return f"{len(table.rows)} rows" if len(table.rows) > most else ""
 
 
 @dataclass(frozen=True)
@@ -74,12 +89,13 @@ class Page:
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    template = _environment().get_template("template.html.j2")
+    template = environment().get_template("template.html.j2")
     return template.render(page=page, bundle=_bundle())
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where templates come from, and what they can do."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("trimtab.report", "templates"),
         autoescape=True,

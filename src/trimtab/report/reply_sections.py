@@ -11,13 +11,10 @@ from trimtab.analysis.reply_cells import OWNER
 from trimtab.analysis.reply_findings import pushed
 from trimtab.analysis.samples import records
 from trimtab.report import charts, words
-from trimtab.report.page import Section
+from trimtab.report.page import Section, folded_figures
 from trimtab.report.reply_browser import WAYS, browser, examples
 from trimtab.report.spoken import Spoken
 from trimtab.report.tables import Column, Row, Table, fixed, number, share, table, with_interval, word
-
-OPEN_FIGURES = 12
-"""More figures of one kind are folded."""
 
 
 def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Section]:
@@ -45,7 +42,7 @@ def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Secti
             words.says_cells(floors),
             heatmaps,
             paired=True,
-            folded=_many(heatmaps),
+            folded=folded_figures(heatmaps),
         ),
         Section("replies", "The replies", words.REPLIES, browser=found),
         Section(
@@ -54,7 +51,7 @@ def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Secti
             words.tradeoff(floors),
             fronts,
             small=len(fronts) > 1,
-            folded=_many(fronts),
+            folded=folded_figures(fronts),
         ),
         Section(
             "usable",
@@ -62,7 +59,7 @@ def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Secti
             words.usable(floors),
             ranges,
             small=len(ranges) > 1,
-            folded=_many(ranges),
+            folded=folded_figures(ranges),
         ),
         Section(
             "says-scores",
@@ -72,11 +69,6 @@ def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Secti
             file="tables/reply_agreement.csv",
         ),
     ]
-
-
-def _many(drawn: list[charts.Chart]) -> str:
-    """What folds away a wall of figures; "" leaves a few open."""
-    return f"{len(drawn)} figures" if len(drawn) > OPEN_FIGURES else ""
 
 
 def settings_table(spoken: Spoken) -> Table:

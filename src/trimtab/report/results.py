@@ -11,6 +11,7 @@ from trimtab import analysis
 from trimtab.analysis.choice import OWNER
 from trimtab.analysis.comparison_findings import comparison_findings
 from trimtab.analysis.samples import present
+from trimtab.report.checked import Checked, checked_of
 from trimtab.report.runs import RunTables, gathered, rates_together, together
 from trimtab.report.spoken import Spoken, doses, spoken_of
 
@@ -54,6 +55,8 @@ class Results:
     """How well scores foretell replies, layer by layer."""
     dose: pd.DataFrame | None = None
     """How far each cell moves the model, in several units; None where it was not measured."""
+    checked: Checked | None = None
+    """What the checks found; None where none was made."""
 
 
 def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "unsteered") -> Results:
@@ -72,17 +75,19 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     replied = pd.DataFrame()
     if spoken is not None:
         replied = analysis.reply_agreement(effects, best, analysis.first_judged(spoken.cells))
+    checked = checked_of(runs, effects, best)
     said = [
         *(spoken.findings if spoken else ()),
         *comparison_findings(
             best, comparison.by_model, comparison.groups, comparison.contrasts, comparison.correlations, choice, tails
         ),
         *(
-            # A run may ask open questions only; that no score was measured is no finding then.
+            # A run may ask open questions or diagnose only; that no score was measured is no finding then.
             analysis.findings(effects, best, blindness=blindness, orders=orders, steerability=steady)
-            if len(samples) or spoken is None
+            if len(samples) or (spoken is None and checked is None)
             else ()
         ),
+        *(finding for _, finding in (checked.findings if checked else ())),
         *analysis.audit(samples),
         *(analysis.Finding("caution", text) for text in (*comparison.left_out, *unread)),
     ]
@@ -94,7 +99,7 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
         samples=samples, effects=effects, best=best, choice=choice, tails=tails, blindness=blindness,
         comparison=comparison, answer_curves=curves, answer_agreement=agreement, denominator=denominator,
         findings=condensed(ordered(said)), spoken=spoken, reply_agreement=replied,
-        dose=doses(runs),
+        dose=doses(runs), checked=checked,
     )  # fmt: skip
 
 

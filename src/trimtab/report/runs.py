@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,9 @@ class RunTables:
     """What judges made of it, with the columns `trimtab.analysis.JUDGEMENTS`."""
     dose: pd.DataFrame | None = None
     """How far each cell moves the model, with the columns `trimtab.analysis.DOSE`."""
+    checks: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Tables of the checks that were made, by name: of the diagnosis `quality`, `curve`, `heuristics`, `flags`,
+    `findings`, `cosines`, `method_samples`; of side effects `shifts`, `neutral`, `replies`, `random`; `robustness`."""
 
 
 def together(runs: Sequence[RunTables]) -> pd.DataFrame:

@@ -8,13 +8,11 @@ from dataclasses import replace
 from trimtab.report import background, charts, tables, words
 from trimtab.report import comparison_tables as compare
 from trimtab.report.charts import Chart, Measure
-from trimtab.report.page import Section
+from trimtab.report.checked_sections import checked_sections
+from trimtab.report.page import Section, folded_rows
 from trimtab.report.reply_sections import reply_sections
 from trimtab.report.results import Results
 from trimtab.report.runs import RunTables
-
-OPEN_ROWS = 60
-"""Longer tables are folded."""
 
 
 def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
@@ -26,6 +24,7 @@ def sections(runs: Sequence[RunTables], results: Results) -> list[Section]:
         *reply_sections(results.spoken, results.reply_agreement),
         *_effect_sections(results, measure),
         *_model_sections(results),
+        *checked_sections(results.checked, results.best),
         *_trust_sections(results),
         *_answer_sections(results),
         *_detail_sections(results, measure),
@@ -176,8 +175,7 @@ def _vector_sections(runs: Sequence[RunTables], results: Results) -> list[Sectio
 
 def _long(slug: str, title: str, text: str, table: tables.Table, file: str) -> Section:
     """A section of one table, folded where it is long."""
-    folded = f"{len(table.rows)} rows" if len(table.rows) > OPEN_ROWS else ""
-    return Section(slug, title, text, tables=[table], file=file, folded=folded)
+    return Section(slug, title, text, tables=[table], file=file, folded=folded_rows(table))
 
 
 class _Unique:

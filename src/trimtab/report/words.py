@@ -140,8 +140,10 @@ def architecture(models: Sequence[str]) -> str:
     )
 
 
-def glossary(denominator: Denominator, *, replies: bool = False, dose: bool = False) -> list[tuple[str, str]]:
-    """The words of the report; those about replies and doses only where it has them."""
+def glossary(
+    denominator: Denominator, *, replies: bool = False, dose: bool = False, more: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
+    """The words of the report; those about replies and doses only where it has them, and at the end `more`."""
     return [
         ("score", "For choices the logit difference: logit of the positive answer minus logit of the negative one, at "
          "the first token where they differ. For open pairs the text score: mean log-probability per token of the "
@@ -163,6 +165,7 @@ def glossary(denominator: Denominator, *, replies: bool = False, dose: bool = Fa
         ("move the other way", "Share of prompts whose score falls as the strength rises (anti-steerable)."),
         *(_OF_REPLIES if replies else ()),
         *(_OF_DOSE if dose else ()),
+        *more,
     ]  # fmt: skip
 
 

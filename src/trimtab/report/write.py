@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from trimtab import analysis
-from trimtab.report import background, words
+from trimtab.report import background, checked_words, words
+from trimtab.report.checked import Checked
 from trimtab.report.files import write_atomically, write_chart
 from trimtab.report.markdown import as_markdown
 from trimtab.report.page import Page, render
@@ -17,9 +18,7 @@ from trimtab.report.runs import RunTables
 from trimtab.report.sections import sections
 
 
-def write_report(
-    runs: Sequence[RunTables], page: Path, *, denominator: analysis.Denominator = "unsteered"
-) -> Sequence[analysis.Finding]:
+def write_report(runs: Sequence[RunTables], page: Path, *, denominator: analysis.Denominator = "unsteered") -> Results:
     """Write the report of one or more runs.
 
     Args:
@@ -31,7 +30,7 @@ def write_report(
         denominator: Whose standard deviation Glass's Δ divides by; point values by either custom are always given.
 
     Returns:
-        What the page says first, computed from the samples.
+        What was computed, with what the page says first.
     """
     results = analysed(runs, denominator)
     content = assembled(runs, results)
@@ -43,7 +42,7 @@ def write_report(
             write_chart(chart, out / "charts")
     write_atomically(page.with_suffix(".md"), as_markdown(content))
     write_atomically(page, render(content))
-    return results.findings
+    return results
 
 
 def assembled(runs: Sequence[RunTables], results: Results) -> Page:
@@ -57,7 +56,12 @@ def assembled(runs: Sequence[RunTables], results: Results) -> Page:
         warnings=_warnings(runs),
         background=[table for table in about if table.rows],
         facts=background.facts(runs),
-        glossary=words.glossary(results.denominator, replies=results.spoken is not None, dose=results.dose is not None),
+        glossary=words.glossary(
+            results.denominator,
+            replies=results.spoken is not None,
+            dose=results.dose is not None,
+            more=checked_words.glossary(results.checked),
+        ),
         trimtab_version=str(runs[0].manifest.get("trimtab_version", "")),
     )
 
@@ -68,7 +72,7 @@ def _files(results: Results) -> dict[str, pd.DataFrame]:
     others = {
         "layer_choice": results.choice, "tails": results.tails, "models": found.by_model, "groups": found.groups,
         "contrasts": found.contrasts, "correlations": found.correlations, "answers": results.answer_agreement,
-        "reply_agreement": results.reply_agreement,
+        "reply_agreement": results.reply_agreement, **_checked_files(results.checked),
     }  # fmt: skip
     filled = {f"tables/{name}.csv": frame for name, frame in others.items() if len(frame)}
     spoken = results.spoken
@@ -76,11 +80,27 @@ def _files(results: Results) -> dict[str, pd.DataFrame]:
     return {**said, "cells.csv": results.effects, "best.csv": results.best, **filled}
 
 
+def _checked_files(checked: Checked | None) -> dict[str, pd.DataFrame]:
+    """The tables of the checks, by file name."""
+    if checked is None:
+        return {}
+    return {
+        "diagnosis": checked.diagnoses, "pair_quality": checked.quality, "pair_curve": checked.curve,
+        "flagged_pairs": checked.flags, "heuristics": checked.heuristics, "heuristic_picks": checked.picks,
+        "methods": checked.methods, "method_cosines": checked.cosines, "side_shifts": checked.shifts,
+        "side_cells": checked.side, "neutral_replies": checked.neutral, "random_directions": checked.nulls,
+        "random_tests": checked.null_tests, "robustness": checked.robustness,
+    }  # fmt: skip
+
+
 def _subtitle(runs: Sequence[RunTables], results: Results) -> str:
-    spoken = results.spoken.cells if results.spoken else results.samples.iloc[:0]
+    nothing = results.samples.iloc[:0]
+    spoken = results.spoken.cells if results.spoken else nothing
+    diagnosed = results.checked.quality if results.checked and len(results.checked.quality) else nothing
 
     def counted(name: str, word: str) -> str:
-        found = list(dict.fromkeys([*results.samples[name].astype(str), *spoken[name].astype(str)]))
+        every = (results.samples, spoken, diagnosed)
+        found = list(dict.fromkeys(str(value) for table in every for value in table[name].unique()))
         return ", ".join(found) if len(found) <= 3 else f"{len(found)} {word}"
 
     created = sorted({str(run.manifest["created"])[:10] for run in runs if run.manifest.get("created")})

@@ -4,6 +4,7 @@ from trimtab.runs.folder import RunFolder
 from trimtab.runs.importing import Foreign, Imported, import_results
 from trimtab.runs.plan import Plan
 from trimtab.runs.planning import plan_study
+from trimtab.runs.reopening import reopened
 from trimtab.runs.reporting import Written, report_runs
 from trimtab.runs.settings import Study, make_study, read_study
 from trimtab.runs.study import run_study
@@ -19,6 +20,7 @@ __all__ = [
     "make_study",
     "plan_study",
     "read_study",
+    "reopened",
     "report_runs",
     "run_study",
 ]

@@ -21,8 +21,6 @@ _MANIFEST = "manifest.json"
 SECONDS_BETWEEN_PARTS = 5.0
 Kind = Literal["samples", "answers", "replies", "judgements"]
 """Tables that grow part by part."""
-Single = Literal["rates", "dose"]
-"""Tables that are written at once."""
 
 
 class RunFolder:
@@ -124,20 +122,27 @@ class RunFolder:
         frames = [_read_parquet(part, where) for part in self._files(kind)]
         return pd.concat(frames, ignore_index=True) if frames else None
 
-    def write(self, kind: Single, table: pd.DataFrame) -> None:
-        """Keep a table, in place of an earlier one."""
-        _write_parquet(table, self.path / f"{kind}.parquet")
+    def write(self, name: str, table: pd.DataFrame) -> None:
+        """Keep a table that is written at once, in place of an earlier one."""
+        file = self.path / f"{name}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        _write_parquet(table, file)
 
-    def table(self, kind: Single) -> pd.DataFrame | None:
+    def table(self, name: str) -> pd.DataFrame | None:
         """A table that is written at once; None if the run has none.
 
-        `rates` are answers by cell that came in with an imported study, `dose` how far each cell moves the model.
+        `rates` are answers by cell that came in with an imported study, `dose` how far each cell moves the model; see
+        `trimtab.runs.chunks` for those of the checks.
 
         Raises:
             RunError: when it is damaged.
         """
-        file = self.path / f"{kind}.parquet"
+        file = self.path / f"{name}.parquet"
         return _read_parquet(file) if file.is_file() else None
+
+    def remove(self, name: str) -> None:
+        """Delete a table that was written at once."""
+        (self.path / f"{name}.parquet").unlink(missing_ok=True)
 
     def done(self, model: str, behavior: str) -> set[tuple[str, str, int]]:
         """(split, prompt_id, order) of the rows of one sweep that are on disk."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trimtab.runs.accelerators import UTILISATION, Accelerator
 from trimtab.runs.estimates import CHARACTERS_PER_TOKEN, TOKEN_RULE
+from trimtab.runs.planned_checks import PlannedCheck
 from trimtab.runs.planned_writing import PlannedWriting
 
 _BYTES_PER_SAMPLE = 12
@@ -40,6 +41,7 @@ class Step:
     """Where the model is asked as well."""
     judging: tuple[str, ...] = ()
     """What judges that cost anything would cost at most."""
+    checks: tuple[PlannedCheck, ...] = ()
 
     @property
     def held_tokens(self) -> int:
@@ -50,7 +52,8 @@ class Step:
     def disk_bytes(self) -> int:
         """Samples, and replies if none ends early."""
         generated = sum(writing.generated for writing in self.written)
-        return self.samples * _BYTES_PER_SAMPLE + generated * CHARACTERS_PER_TOKEN
+        scores = self.samples + sum(check.scored for check in self.checks)
+        return scores * _BYTES_PER_SAMPLE + generated * CHARACTERS_PER_TOKEN
 
     def lines(self) -> list[str]:
         """For people."""
@@ -60,6 +63,7 @@ class Step:
             f"one: {self.passes:,} forward passes",
             f"    {self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
             f"{self.naive_tokens / max(1, self.tokens):.1f} times as many), {self.samples:,} samples",
+            *(check.line() for check in self.checks),
             *(line for writing in self.written for line in writing.lines()),
             *(f"      judging: {line}" for line in self.judging),
         ]
@@ -90,7 +94,8 @@ class ModelPlan:
     @property
     def tokens(self) -> int:
         """Of all behaviors, if no reply ends early."""
-        return sum(step.tokens for step in self.steps) + sum(writing.tokens for writing in self.written)
+        checked = sum(check.tokens for step in self.steps for check in step.checks)
+        return sum(step.tokens for step in self.steps) + sum(writing.tokens for writing in self.written) + checked
 
     @property
     def written(self) -> list[PlannedWriting]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trimtab.data import Behavior, Shown, show
-from trimtab.engines import Scoring
+from trimtab.data import Behavior
 from trimtab.engines.budget import NUMBERS_PER_WIDTH
-from trimtab.engines.queries import capture_query, score_query
-from trimtab.engines.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
 from trimtab.errors import SettingError
-from trimtab.evaluation import Grid, form_of, parse_layers, resolve_scoring, shown_rows
-from trimtab.models import EncodedPair, encode_pair
+from trimtab.evaluation import Grid, parse_layers, resolve_scoring, shown_rows
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.runs.estimates import reach_pairs
 from trimtab.runs.judging import highest_cost
 from trimtab.runs.plan import ModelPlan, Plan, Step
+from trimtab.runs.planned_checks import Planned, plan_checks, plan_reading
+from trimtab.runs.planned_sweeps import plan_sweep
 from trimtab.runs.planned_writing import PlannedWriting, plan_answers, plan_dose, plan_replies
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study, require_names_of_their_own
+from trimtab.runs.side_effects_check import Watched
 from trimtab.runs.targets import Target, target_for
-from trimtab.vectors import default_position
 
 
 def plan_study(study: Study, accelerator: str | None = None) -> Plan:
@@ -39,11 +37,16 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     require_names_of_their_own(
         [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
     )
+    shares = (study.split.train, study.split.select, study.split.test)
+    others = [
+        (behavior.split(shares, study.seed)[2], resolve_scoring(behavior, setting.scoring))
+        for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)
+    ]
     models = []
     for model in study.models:
         target = target_for(model, gpu)
         steps = [
-            _step(study, model, setting, behavior, note, target)
+            _step(study, model, setting, behavior, note, target, others)
             for setting, (behavior, note) in zip(study.behaviors, pairs, strict=True)
         ]
         models.append(_model_plan(model, target, steps))
@@ -51,14 +54,18 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
 
 
 def _step(
-    study: Study, model: ModelSetting, setting: BehaviorSetting, behavior: Behavior, note: str, target: Target
+    study: Study,
+    model: ModelSetting,
+    setting: BehaviorSetting,
+    behavior: Behavior,
+    note: str,
+    target: Target,
+    others: Sequence[Watched],
 ) -> Step:
     scoring = resolve_scoring(behavior, setting.scoring)
-    split, facts, budget = study.split, target.facts, target.budget
-    train, select, test = behavior.split((split.train, split.select, split.test), study.seed)
-    pairs = _encoded(target, show(train, form_of(scoring), study.balance, study.seed), scoring)
-    rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
-    prompts = _encoded(target, [row.shown for row in rows], scoring)
+    split, facts = study.split, target.facts
+    parts = behavior.split((split.train, split.select, split.test), study.seed)
+    rows = shown_rows([("select", parts[1]), ("test", parts[2])], scoring, study.balance, study.seed)
     if study.vector_layer is not None:
         parse_layers([study.vector_layer], facts.layers)
     grid = Grid(
@@ -70,36 +77,28 @@ def _step(
         study.share_strength,
         study.vector_layer,
     )
-    position = study.token_position if study.token_position != "auto" else default_position(form_of(scoring))
-    reading = [capture_query(pair, position) for pair in pairs]
-    scored = [score_query(pair, scoring) for pair in prompts]
-    marks = marks_for(study.positions, study.first_token)
-    first = schedule(reading, 0, unmarked, budget, share=True)
-    then = schedule(scored, len(grid.steered), marks, budget, share=True)
-    # A cell that joins behind layer ℓ goes through the layers above ℓ only.
-    climbed = sum(facts.layers - 1 - layers[0] for layers, _ in grid.steered) / facts.layers
-    head = len(then.head)
-    swept = head * (1 + climbed)
-    swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in scored)
-    read = len(first.head) + sum(own_tokens(q, len(first.head)) for q in reading)
-    cells, tokens = len(grid.steered), int(swept) + read
-    written, judging, own = _written(study, model, setting, behavior, (select, test), grid, target)
+    planned = Planned(study, model, setting, behavior, parts, scoring, grid, target)
+    read_rows, read_passes, read, read_naive = plan_reading(planned, parts[0])
+    sweep = plan_sweep([row.shown for row in rows] if study.sweep else [], scoring, grid, target)
+    tokens = sweep.tokens + read
+    written, judging, own = _written(study, model, setting, behavior, parts[1:], grid, target)
     # Each grid once, calibrated where its strengths are doses.
     tokens += sum(plan_dose(g, target) for g in dict.fromkeys((grid, own)) if study.dose or g.scale == "kl")
     return Step(
         behavior=setting.name or behavior.name,
         scoring=scoring,
         note=note,
-        pairs=len(pairs),
-        prompts=len(prompts),
-        cells=cells,
-        passes=len(first.batches) + len(then.batches) * len(then.groups),
+        pairs=read_rows,
+        prompts=sweep.rows,
+        cells=sweep.cells,
+        passes=read_passes + sweep.passes,
         tokens=tokens,
-        naive_tokens=sum(q.tokens for q in reading) + sum(q.tokens for q in scored) * (1 + cells),
-        kept_tokens=int(head * (1 + climbed)),
-        samples=len(prompts) * (1 + cells),
+        naive_tokens=read_naive + sweep.naive_tokens,
+        kept_tokens=sweep.kept_tokens,
+        samples=sweep.rows * (1 + sweep.cells),
         written=tuple(written),
         judging=tuple(judging),
+        checks=tuple(plan_checks(planned, others)),
     )
 
 
@@ -150,7 +149,3 @@ def _model_plan(model: ModelSetting, target: Target, steps: Sequence[Step]) -> M
         bytes_per_second=target.bytes_per_second,
         steps=tuple(steps),
     )
-
-
-def _encoded(target: Target, shown: Sequence[Shown], scoring: Scoring) -> list[EncodedPair]:
-    return [encode_pair(target.reached.tokenizer, s.pair, form_of(scoring)) for s in shown]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from trimtab.analysis import Denominator, answer_rates
+from trimtab.analysis import COLUMNS, Denominator, answer_rates
+from trimtab.analysis.samples import records
 from trimtab.errors import RunError
-from trimtab.report import RunTables, write_report
+from trimtab.evaluation.diagnosing import Diagnosed
+from trimtab.report import Results, RunTables, write_report
+from trimtab.runs.chunks import read_chunks
+from trimtab.runs.diagnosis_check import METHOD_SAMPLES
 from trimtab.runs.folder import RunFolder
 
 
@@ -22,6 +26,8 @@ class Written:
     path: Path
     findings: tuple[str, ...]
     """Its first sentences."""
+    by_check: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each check found: `diagnosis`, `side_effects`, `robustness`."""
 
 
 def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = "unsteered") -> Written:
@@ -45,15 +51,59 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
             RunTables(
                 str(manifest.get("name", path.name)),
                 manifest,
-                folder.samples(),
+                _samples(folder, checks := _checks(folder)),
                 _rates(folder),
                 _asked(folder.parts("replies"), manifest),
                 _judgements(folder, manifest),
                 folder.table("dose"),
+                checks,
             )
         )
-    findings = write_report(tables, out, denominator=denominator)
-    return Written(out, tuple(finding.text for finding in findings))
+    results = write_report(tables, out, denominator=denominator)
+    return Written(out, tuple(finding.text for finding in results.findings), _by_check(results))
+
+
+def _by_check(results: Results) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    if results.checked is None:
+        return found
+    for check, finding in results.checked.findings:
+        found[check] = (*found.get(check, ()), finding.text)
+    # Whoever asks for a diagnosis wants to read what is in order as well, and what to do.
+    found["diagnosis"] = tuple(
+        f"{row['level']}: {row['behavior']}: {row['text']}" + (f" {row['advice']}" if row["level"] != "good" else "")
+        for row in records(results.checked.diagnoses)
+    )
+    return found
+
+
+_CHECKS = {
+    "diagnosis": (*Diagnosed.TABLES, METHOD_SAMPLES),
+    "side_effects": ("shifts", "neutral", "replies", "random"),
+    "robustness": ("samples",),
+}
+
+
+def _checks(folder: RunFolder) -> dict[str, pd.DataFrame]:
+    """The tables of the checks by name, as `RunTables` takes them."""
+    found = {
+        what if check != "robustness" else check: read_chunks(folder, check, what)
+        for check, tables in _CHECKS.items()
+        for what in tables
+    }
+    return {name: table for name, table in found.items() if table is not None}
+
+
+_NUMBERS = {"layer": "int32", "order": "int8"} | dict.fromkeys(("depth", "strength", "weight", "score"), "float64")
+"""Types that an empty table of samples has to be given."""
+
+
+def _samples(folder: RunFolder, checks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The run's samples; none where pairs were diagnosed and nothing was swept."""
+    if checks and folder.parts("samples") is None:
+        nothing: pd.DataFrame = pd.DataFrame(columns=list(COLUMNS)).astype(_NUMBERS)
+        return nothing
+    return folder.samples()
 
 
 def _asked(table: pd.DataFrame | None, manifest: dict[str, Any]) -> pd.DataFrame | None:

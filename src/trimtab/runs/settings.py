@@ -17,6 +17,14 @@ from trimtab.evaluation import GridScale
 from trimtab.models import BUNDLED, DType, TokenPosition
 from trimtab.runs.asking import Answers, Judging, Replies, given_layers, given_strengths
 from trimtab.runs.checked_yaml import Path_, Strict, read_yaml, validate
+from trimtab.runs.checks import (
+    Diagnosis,
+    DiagnosisSetting,
+    Robustness,
+    RobustnessSetting,
+    SideEffects,
+    SideEffectsSetting,
+)
 from trimtab.runs.model_facts import Groups, ModelFacts
 from trimtab.steering import Positions
 from trimtab.vectors import Method
@@ -114,6 +122,14 @@ class Study(Strict):
     """Whether models also reply to open prompts, and their replies are judged."""
     dose: bool = False
     """Whether it is measured how far each cell moves the model on neutral prompts; with the scale `kl` it always is."""
+    sweep: bool = True
+    """Whether layers and strengths are swept; without, pairs and vectors are diagnosed only."""
+    diagnosis: DiagnosisSetting = None
+    """Whether pairs and vectors are diagnosed."""
+    side_effects: SideEffectsSetting = None
+    """Whether it is measured what else the vectors move."""
+    robustness: RobustnessSetting = None
+    """Whether effects are measured under other ways of asking."""
     seed: int = 0
 
     _layers = field_validator("layers", mode="before")(given_layers)
@@ -137,9 +153,22 @@ class Study(Strict):
         return self
 
     @model_validator(mode="after")
+    def _sweeps_what_it_asks(self) -> Study:
+        asked = [key for key in ("answers", "replies", "side_effects", "robustness") if getattr(self, key) is not None]
+        if not self.sweep and asked:
+            raise ValueError(f"{asked[0]} needs the sweep: leave `sweep: false` out")
+        return self
+
+    @model_validator(mode="after")
     def _asked_are_named(self) -> Study:
         models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
-        for key, asking in (("answers", self.answers), ("replies", self.replies)):
+        for key, asking in (
+            ("answers", self.answers),
+            ("replies", self.replies),
+            ("diagnosis", self.diagnosis),
+            ("side_effects", self.side_effects),
+            ("robustness", self.robustness),
+        ):
             if asking is not None:
                 asking.check_names(key, models, behaviors)
         return self
@@ -148,7 +177,7 @@ class Study(Strict):
         """Hash of everything that shapes the numbers: the settings and the pairs themselves.
 
         Not the study's name, the models' groups, nor what is there for planning only; nor who judges replies, how
-        cells are searched and by how many prompts, and whether doses are measured: that adds to a run.
+        cells are searched and by how many prompts, whether doses are measured, and what is checked: that adds to a run.
         """
         beside: Any = {
             "name": True,
@@ -156,6 +185,10 @@ class Study(Strict):
             "behaviors": {"__all__": {"size"}},
             "replies": {"judges", "search", "floor", "prompts"},
             "dose": True,
+            "sweep": True,
+            "diagnosis": True,
+            "side_effects": True,
+            "robustness": True,
         }
         content = self.model_dump(mode="json", exclude=beside) | {"pairs": pairs_hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -200,6 +233,9 @@ _OWNERS: dict[str, type[BaseModel]] = {
     "split": Split,
     "answers": Answers,
     "replies": Replies,
+    "diagnosis": Diagnosis,
+    "side_effects": SideEffects,
+    "robustness": Robustness,
     "judges": Judging,
     "facts": ModelFacts,
     "size": PairsSize,

@@ -27,6 +27,9 @@ from trimtab.evaluation import (
     sweep_batches,
 )
 from trimtab.runs.asking import Replies
+from trimtab.runs.check_context import CheckContext, Subject
+from trimtab.runs.checking import CHECKS, run_checks
+from trimtab.runs.chunks import Chunks
 from trimtab.runs.dosing import Doses
 from trimtab.runs.entries import behavior_entry, model_entry, vector_entry
 from trimtab.runs.folder import Parts, RunFolder
@@ -68,6 +71,7 @@ class Work:
             "warnings": [],
             "seconds": {},
         }
+        self.chunks = Chunks(folder, self.manifest)
         # Written anew on a resumed run: its groups may have changed.
         self.manifest["settings"] = study.model_dump(mode="json")
         self.manifest["status"] = "running"
@@ -93,8 +97,8 @@ class Work:
         if self.study.vector_layer is not None:
             parse_layers([self.study.vector_layer], model.facts.layers)
         doses = Doses(self.folder, model, self.study)
-        for behavior_setting, behavior in behaviors:
-            self._one_behavior(model, behavior_setting, behavior, vectors, doses)
+        subjects = [self._one_behavior(model, setting, behavior, vectors, doses) for setting, behavior in behaviors]
+        run_checks(CheckContext(self.study, self.folder, self.chunks, model, self.progress), subjects, self._took)
 
     def _one_behavior(
         self,
@@ -103,7 +107,7 @@ class Work:
         behavior: Behavior,
         vectors: SteeringVector | None,
         doses: Doses,
-    ) -> None:
+    ) -> Subject:
         study, scoring = self.study, resolve_scoring(behavior, setting.scoring)
         shares = (study.split.train, study.split.select, study.split.test)
         train, select, test = behavior.split(shares, study.seed)
@@ -116,8 +120,11 @@ class Work:
                 TrimtabWarning,
                 stacklevel=2,
             )
-        vector = vectors or self._vectors(model, train, scoring)
+        vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, train, scoring)
         self._note("vectors", vector_entry(model, behavior, vector), None)
+        subject = Subject(setting, behavior, (train, select, test), scoring, vector)
+        if not study.sweep:
+            return subject
         grid = doses.grid(vector, behavior.name, study.layers, study.strengths, study.scale)
         self._sweep(model, vector, rows, grid, scoring, behavior.name)
         if study.answers and study.answers.wants(model.name, setting.label, behavior.is_choice):
@@ -126,6 +133,15 @@ class Work:
             self._ask(model, vector, rows, grid, behavior.name, study.answers.max_new_tokens)
         if study.replies and study.replies.wants(model.name, setting.label, behavior.is_choice):
             self._reply(study.replies, model, vector, behavior.name, (select, test), self.panels[setting.label], doses)
+        return replace(subject, swept=grid)
+
+    def _given(self, model: Model, behavior: Behavior, vectors: SteeringVector) -> SteeringVector:
+        """Vectors from elsewhere, kept in the run, so that it can be gone on with without them."""
+        file = self.folder.vector_file(model.name, behavior.name)
+        if not file.is_file():
+            vectors.save(file)
+        self.manifest["vectors_given"] = True
+        return vectors
 
     def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
         file = self.folder.vector_file(model.name, train.name)
@@ -251,6 +267,7 @@ class Work:
 
     def finish(self) -> None:
         """Say in the manifest that all is there."""
+        self.chunks.drop_unused(kind for kind in CHECKS if getattr(self.study, kind) is not None)
         self.manifest["status"] = "finished"
         self.folder.write_manifest(self.manifest)
 

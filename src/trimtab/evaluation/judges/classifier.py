@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trimtab.data import Behavior
 from trimtab.errors import JudgeDeclined
@@ -58,6 +59,25 @@ def fit_classifier(behavior: Behavior) -> ClassifierJudge:
     Raises:
         JudgeDeclined: when held-out completions are told apart less than 80% of the time, or there are too few.
     """
+    accuracy = held_out_accuracy(held_out(behavior))
+    if accuracy < LEAST_ACCURACY:
+        raise JudgeDeclined(
+            f"{behavior.name}: a text classifier tells only {accuracy:.0%} of held-out completions right, below "
+            f"{LEAST_ACCURACY:.0%}; words alone do not show this behavior, so use a language model as judge"
+        )
+    texts, labels = _labelled(behavior)
+    return ClassifierJudge(accuracy, len(texts), _pipeline().fit(texts, labels))
+
+
+def held_out(behavior: Behavior) -> NDArray[np.float64]:
+    """How sure classifiers are that a completion is a positive one, having seen no completion of the same prompt.
+
+    Returns:
+        Probabilities, [n_pairs, 2]: of the positive completion, of the negative one.
+
+    Raises:
+        JudgeDeclined: when there are too few prompts.
+    """
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     prompts = {prompt: place for place, prompt in enumerate(dict.fromkeys(repr(pair.prompt) for pair in behavior))}
@@ -66,17 +86,21 @@ def fit_classifier(behavior: Behavior) -> ClassifierJudge:
             f"{behavior.name}: {len(prompts)} different prompts are too few to train a text classifier and to check "
             f"it; give at least {2 * FOLDS}, or another judge"
         )
-    texts = [text for pair in behavior for text in (pair.positive, pair.negative)]
-    labels = np.tile([1, 0], len(behavior))
+    texts, labels = _labelled(behavior)
     groups = np.repeat([prompts[repr(pair.prompt)] for pair in behavior], 2)
-    told = cross_val_predict(_pipeline(), texts, labels, groups=groups, cv=GroupKFold(FOLDS))
-    accuracy = float((told == labels).mean())
-    if accuracy < LEAST_ACCURACY:
-        raise JudgeDeclined(
-            f"{behavior.name}: a text classifier tells only {accuracy:.0%} of held-out completions right, below "
-            f"{LEAST_ACCURACY:.0%}; words alone do not show this behavior, so use a language model as judge"
-        )
-    return ClassifierJudge(accuracy, len(texts), _pipeline().fit(texts, labels))
+    told = cross_val_predict(_pipeline(), texts, labels, groups=groups, cv=GroupKFold(FOLDS), method="predict_proba")
+    probabilities: NDArray[np.float64] = told[:, 1].reshape(-1, 2)
+    return probabilities
+
+
+def held_out_accuracy(probabilities: NDArray[np.float64]) -> float:
+    """Share of completions told right, from what `held_out` gives."""
+    return float(((probabilities > 0.5) == [True, False]).mean())
+
+
+def _labelled(behavior: Behavior) -> tuple[list[str], NDArray[np.int64]]:
+    """All completions, [2 · n_pairs], and 1 for the positive ones."""
+    return [text for pair in behavior for text in (pair.positive, pair.negative)], np.tile([1, 0], len(behavior))
 
 
 def _pipeline() -> Any:

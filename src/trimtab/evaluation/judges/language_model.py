@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.errors import SettingError
 from trimtab.evaluation.judges.asking import Answer, Asking, in_thread
 from trimtab.evaluation.judges.base import Exchange, Judgement
 from trimtab.evaluation.judges.cost import OUTPUT_TOKENS, Cost, estimated_tokens
 from trimtab.evaluation.judges.questions import Rubric
-from trimtab.evaluation.judges.remembered import Remembered, question_key
-from trimtab.evaluation.judges.services import Said, Service, without_secrets
+from trimtab.evaluation.judges.remembered import question_key, remembered
+from trimtab.evaluation.judges.services import Said, Service, require_settings, without_secrets
 from trimtab.evaluation.judges.verdicts import UnreadableError, Verdict, read_verdict
 
 if TYPE_CHECKING:
@@ -76,10 +75,6 @@ class LanguageModelJudge:
         price: tuple[float, float] | None = None,
         cache: str | Path | bool = True,
     ):
-        if not all(model.partition("/")):
-            raise SettingError(
-                f"the judge {model!r} needs its provider in front, as in openai/{model or 'gpt-4o-mini'}"
-            )
         numbers = {
             "timeout_seconds": timeout_seconds,
             "attempts": attempts,
@@ -87,17 +82,13 @@ class LanguageModelJudge:
             "max_tokens": max_tokens,
             "stop_after": stop_after,
         }
-        for setting, number in numbers.items():
-            if number != int(number) or number < 1:
-                raise SettingError(f"{setting} of a judge is a whole number from 1 on; got {number}")
-        if price is not None and (len(price) != 2 or not all(0 <= dollars < float("inf") for dollars in price)):
-            raise SettingError(f"price is dollars per million tokens, in and out, such as (0.15, 0.6); got {price}")
+        require_settings("judge", model, numbers, price)
         self.name = name or model
         self._rubric = Rubric(behavior, description, examples)
         self._service = Service(model, base_url, int(timeout_seconds), int(max_connections), int(max_tokens))
         self._attempts = int(attempts)
         self._stop_after = int(stop_after)
-        self._remembered = _remembered(cache)
+        self._remembered = remembered(cache, "judgements.sqlite")
         self._spent = Cost(model, price=price, estimated=False)
 
     @property
@@ -204,16 +195,6 @@ class LanguageModelJudge:
         self._spent = self._spent.plus(calls=1, input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         if self._remembered and isinstance(_outcome(said, self._service.max_tokens), Verdict):
             self._remembered.store(key, said.text, said.input_tokens, said.output_tokens)
-
-
-def _remembered(cache: str | Path | bool) -> Remembered | None:
-    if cache is False:
-        return None
-    if cache is True:
-        from trimtab.models.bundled import cache_folder
-
-        return Remembered(cache_folder() / "judgements.sqlite")
-    return Remembered(Path(cache))
 
 
 def _outcome(said: Said, max_tokens: int) -> Outcome:

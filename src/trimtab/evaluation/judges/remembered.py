@@ -1,4 +1,4 @@
-"""What judges said, kept in one SQLite file, so that no question is paid for twice."""
+"""What language models said, kept in one SQLite file, so that no question is paid for twice."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ _AT_ONCE = 500
 _TABLE = """CREATE TABLE IF NOT EXISTS judgements (
     key TEXT PRIMARY KEY, said TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL
 ) WITHOUT ROWID"""
+
+
+def remembered(cache: str | Path | bool, name: str) -> Remembered | None:
+    """Where answers are kept: in a file of one's own, for True in `name` in the cache folder, for False nowhere."""
+    if cache is False:
+        return None
+    if cache is True:
+        from trimtab.models.bundled import cache_folder
+
+        return Remembered(cache_folder() / name)
+    return Remembered(Path(cache))
 
 
 def question_key(model: str, base_url: str | None, question: str, settings: Mapping[str, float]) -> str:
@@ -45,8 +56,8 @@ class Remembered:
                 return dict(row for some in _in_parts(keys) for row in _select(connection, some))
         except (sqlite3.Error, OSError) as error:
             raise RunError(
-                f"{self.path}: the cache of what judges said cannot be read ({error}); "
-                "move or delete the file, or judge without a cache"
+                f"{self.path}: the cache of what language models said cannot be read ({error}); "
+                "move or delete the file, or go on without a cache"
             ) from error
 
     def store(self, key: str, said: str, input_tokens: int, output_tokens: int) -> None:
@@ -64,7 +75,7 @@ class Remembered:
         except (sqlite3.Error, OSError) as error:
             self._works = False
             warnings.warn(
-                f"{self.path}: what the judge says is not kept, a later run has to ask again ({error})",
+                f"{self.path}: what the language model says is not kept, a later run has to ask again ({error})",
                 TrimtabWarning,
                 stacklevel=2,
             )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trimtab.errors import SettingError
 
-_INSTALL = "a language model as judge needs inspect_ai: pip install 'trimtab[judge]'"
+_INSTALL = "a language model as {role} needs inspect_ai: pip install 'trimtab[judge]'"
 _CLIENTS_THAT_RETRY = ("openai", "openai-api", "anthropic")
 """Providers of inspect_ai whose clients ask again by themselves, and whose settings say how often."""
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
@@ -41,11 +42,17 @@ class Service:
     max_connections: int
     max_tokens: int
     """The longest answer."""
+    temperature: float = 0
+    seed: int | None = None
+    """What a service that can draw the same again draws with; others pass over it."""
+    role: str = "judge"
+    """What the model is to people, in messages."""
 
     @property
     def settings(self) -> dict[str, float]:
         """What shapes an answer besides the question."""
-        return {"temperature": 0, "max_tokens": self.max_tokens}
+        seed = {} if self.seed is None else {"seed": self.seed}
+        return {"temperature": self.temperature, "max_tokens": self.max_tokens, **seed}
 
     @property
     def address(self) -> str | None:
@@ -67,13 +74,14 @@ class Service:
         try:
             from inspect_ai.model import GenerateConfig, get_model
         except ImportError:
-            raise SettingError(_INSTALL) from None
+            raise SettingError(_INSTALL.format(role=self.role)) from None
         config = GenerateConfig(
             attempt_timeout=self.timeout_seconds,
             max_retries=0,
             max_connections=_UNBOUNDED,
             max_tokens=self.max_tokens,
-            temperature=0,
+            temperature=self.temperature,
+            seed=self.seed,
         )
         arguments = {"max_retries": 0} if self.model.partition("/")[0] in _CLIENTS_THAT_RETRY else {}
         hook = sys.excepthook  # inspect_ai puts its own there
@@ -81,9 +89,32 @@ class Service:
             return get_model(self.model, base_url=self.base_url, config=config, memoize=False, **arguments)
         except Exception as error:  # providers raise whatever they like for a missing key or package
             said = re.sub(r"\[/?\w+\]", "", str(getattr(error, "message", error)))
-            raise SettingError(f"the judge {self.model}: {without_secrets(' '.join(said.split()))}") from None
+            raise SettingError(f"the {self.role} {self.model}: {without_secrets(' '.join(said.split()))}") from None
         finally:
             sys.excepthook = hook
+
+
+def require_settings(
+    role: str, model: str, numbers: Mapping[str, float], price: tuple[float, float] | None = None
+) -> None:
+    """Refuse what no service can be asked with.
+
+    Args:
+        role: what the model is to people, such as "judge".
+        model: its name; the provider comes first.
+        numbers: settings that are whole numbers from 1 on.
+        price: dollars per million tokens in and out.
+
+    Raises:
+        SettingError: for whichever is wrong.
+    """
+    if not all(model.partition("/")):
+        raise SettingError(f"the {role} {model!r} needs its provider in front, as in openai/{model or 'gpt-4o-mini'}")
+    for setting, number in numbers.items():
+        if number != int(number) or number < 1:
+            raise SettingError(f"{setting} of a {role} is a whole number from 1 on; got {number}")
+    if price is not None and (len(price) != 2 or not all(0 <= dollars < float("inf") for dollars in price)):
+        raise SettingError(f"price is dollars per million tokens, in and out, such as (0.15, 0.6); got {price}")
 
 
 @dataclass(frozen=True)

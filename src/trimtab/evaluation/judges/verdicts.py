@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from trimtab.evaluation.judges.base import MOST
+from trimtab.evaluation.judges.json_said import objects_in, without_thinking
 
 _LONGEST = 20_000
 _QUOTED = 80
@@ -46,9 +47,7 @@ def read_verdict(said: str) -> Verdict:
         UnreadableError: when there is none, it lacks a number, or a number is not one from 0 to 10.
     """
     try:
-        verdicts = {
-            _verdict(found) for found in _objects(_without_thinking(said[:_LONGEST])) if set(_REPLIES) & set(found)
-        }
+        verdicts = {_verdict(found) for found in _objects(_answer(said[:_LONGEST])) if set(_REPLIES) & set(found)}
         if len(verdicts) > 1:
             _refuse("it gives verdicts that differ")
         if not verdicts:
@@ -65,9 +64,9 @@ def _refuse(why: str) -> NoReturn:
     raise UnreadableError(why)
 
 
-def _without_thinking(said: str) -> str:
-    text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", said, flags=re.DOTALL | re.IGNORECASE)
-    if re.search(r"<think(?:ing)?>", text, re.IGNORECASE):
+def _answer(said: str) -> str:
+    text = without_thinking(said)
+    if text is None:
         _refuse("its thinking has no end")
     return text
 
@@ -79,15 +78,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         parse_int=float,  # int() refuses thousands of digits
         parse_constant=lambda name: _refuse(f"{name} is no number"),
     )
-    at = text.find("{")
-    while at >= 0:
-        try:
-            found, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
-            end = at + 1
-        else:
-            yield found
-        at = text.find("{", end)
+    return (found for _, found in objects_in(text, decoder) if found is not None)
 
 
 def _one_spelling(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -132,8 +133,14 @@ def _blend(step: float) -> str:
     return "#" + "".join(f"{value:02x}" for value in rgb)
 
 
-def legend(names: Sequence[str], title: str | None = None) -> alt.Legend:
-    """A legend above the chart that wraps instead of running out of a phone's screen."""
+def legend(names: Sequence[str], title: str | None = None, *, symbol: str | None = "stroke") -> alt.Legend:
+    """A legend above the chart that wraps instead of running out of a phone's screen.
+
+    Args:
+        names: what it names.
+        title: over it.
+        symbol: how each stands there; None: by its own shape.
+    """
     longest = max((len(name) for name in names), default=1)
     columns = max(1, min(len(names), int(LEGEND_WIDTH / (7 * longest + 30))))
     return alt.Legend(
@@ -142,8 +149,14 @@ def legend(names: Sequence[str], title: str | None = None) -> alt.Legend:
         direction="horizontal",
         columns=columns,
         labelLimit=LEGEND_WIDTH,
-        symbolType="stroke",
+        symbolType=alt.Undefined if symbol is None else symbol,
     )
+
+
+def named_by(labels: Mapping[str, str | list[str]]) -> str:
+    """An expression for what an axis says instead of each of its values; a list is one line each."""
+    # Vega's expressions know fewer characters than JSON does: what is not plain is escaped.
+    return f"{json.dumps(labels)}[datum.value]"
 
 
 def padded(values: Iterable[float]) -> list[float] | None:

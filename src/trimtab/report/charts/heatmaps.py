@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -10,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from trimtab.analysis.samples import records
-from trimtab.report.charts.base import INK, Chart, Layered, finished, readable, slugged, source
+from trimtab.report.charts.base import INK, Chart, Layered, finished, named_by, readable, slugged, source
 from trimtab.report.charts.curves import DEPTH_AXIS, TITLES, Measure, at_best, panel_columns, panel_title
 
 TOWARDS, AWAY = "#2f7fc1", "#c9601a"
@@ -123,12 +122,17 @@ def _tone(largest: float) -> dict[str, Any]:
 
 
 def _grid(models: list[str], behaviors: list[str], largest: float, measure: Measure) -> Layered:
-    lines = f"{json.dumps({name: wrapped(name) for name in models}, ensure_ascii=False)}[datum.value]"
     angle = -40 if len(behaviors) > 2 else 0
     across = alt.Axis(orient="top", labelAngle=angle, labelLimit=140, title=None, ticks=False, domain=False)
-    x = alt.X("behavior:N", sort=behaviors, axis=across, scale=alt.Scale(padding=0.03))
-    down = alt.Axis(labelExpr=lines, labelLimit=150, title=None, labelPadding=8, ticks=False)
-    y = alt.Y("model:N", sort=models, axis=down, scale=alt.Scale(padding=0.06))
+    x = alt.X("behavior:N", axis=across, scale=alt.Scale(domain=behaviors, padding=0.03))
+    down = alt.Axis(
+        labelExpr=named_by({name: wrapped(name) for name in models}),
+        labelLimit=150,
+        title=None,
+        labelPadding=8,
+        ticks=False,
+    )
+    y = alt.Y("model:N", axis=down, scale=alt.Scale(domain=models, padding=0.06))
     number = ".3~f"
     tooltip = [
         alt.Tooltip("model:N", title="model"),
@@ -149,7 +153,7 @@ def _grid(models: list[str], behaviors: list[str], largest: float, measure: Meas
 def _strips(behaviors: list[str], largest: float, measure: Measure) -> Layered:
     x = alt.X("start:Q", title="depth", scale=alt.Scale(domain=[0, 1]), axis=DEPTH_AXIS)
     down = alt.Axis(title=None, labelLimit=120, ticks=False)
-    y = alt.Y("behavior:N", sort=behaviors, axis=down, scale=alt.Scale(padding=0.1))
+    y = alt.Y("behavior:N", axis=down, scale=alt.Scale(domain=behaviors, padding=0.1))
     tooltip = [
         alt.Tooltip("behavior:N", title="behavior"),
         alt.Tooltip("layer:N", title="layer"),

@@ -45,7 +45,7 @@ def answer_scatter(agreement: pd.DataFrame) -> list[Chart]:
     charts = []
     for part in chunks(everything):
         rows = records(known[known["model"].isin(part)][["model", "behavior", "glass", "change", "delta"]])
-        colour = alt.Color("model:N", scale=colours(part, everything), legend=_dots(part))
+        colour = alt.Color("model:N", scale=colours(part, everything), legend=legend(part, symbol="circle"))
         tooltip = [
             alt.Tooltip("model:N", title="model"),
             alt.Tooltip("behavior:N", title="behavior"),
@@ -71,12 +71,6 @@ def answer_scatter(agreement: pd.DataFrame) -> list[Chart]:
             )
         )
     return charts
-
-
-def _dots(names: list[str]) -> alt.Legend:
-    made: alt.Legend = legend(names)
-    made["symbolType"] = "circle"
-    return made
 
 
 def _repeats(table: pd.DataFrame, attribute: str) -> bool:

@@ -1,0 +1,101 @@
+"""The diagnosis of pairs and their vectors, all of it from one pass of the model over the pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from trimtab.analysis.diagnosis import (
+    PAIR_COLUMNS,
+    PairDifferences,
+    diagnosis_findings,
+    layer_heuristics,
+    pair_curve,
+    pair_flags,
+    pair_quality,
+)
+from trimtab.engines import Model
+from trimtab.evaluation.methods import method_cosines, method_vectors
+from trimtab.evaluation.replies import prompt_text
+from trimtab.models import EncodedPair
+from trimtab.vectors import KeptDifferences
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosed:
+    """What was found; see `trimtab.analysis.diagnosis` for the columns."""
+
+    TABLES: ClassVar = ("quality", "curve", "heuristics", "flags", "findings", "cosines")
+
+    quality: pd.DataFrame
+    curve: pd.DataFrame
+    heuristics: pd.DataFrame
+    flags: pd.DataFrame
+    findings: pd.DataFrame
+    """Columns code, level (good, caution, problem), text, advice."""
+    cosines: pd.DataFrame
+    """Of the vectors of every method with the mean's; see `method_cosines`."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of `TABLES`."""
+        table: pd.DataFrame = getattr(self, name)
+        return table
+
+
+def diagnose(kept: KeptDifferences, model: Model, *, train: Sequence[str] | None = None, seed: int = 0) -> Diagnosed:
+    """Diagnose pairs and the vectors they make.
+
+    Args:
+        kept: from `keep_differences`, of all pairs.
+        model: the one they were read from, for the text of its tokens.
+        train: ids of the pairs that a vector is made of where others are held out: heuristics and methods look at those
+            only, so that what they say can be compared with what the held-out prompts say. None: at all.
+        seed: of splits, resamples and permutations.
+    """
+    every = pair_differences(kept, model)
+    part = kept if train is None else kept.subset(train)
+    quality = pair_quality(every, seed=seed)
+    curve = pair_curve(every, seed=seed)
+    heuristics = layer_heuristics(every if train is None else pair_differences(part, model), seed=seed)
+    flags = pair_flags(every, seed=seed)
+    found = diagnosis_findings(quality, curve, heuristics, flags, every)
+    return Diagnosed(
+        quality=quality,
+        curve=curve,
+        heuristics=heuristics,
+        flags=flags,
+        findings=pd.DataFrame([asdict(f) for f in found], columns=["code", "level", "text", "advice"]),
+        cosines=method_cosines(method_vectors(part, seed=seed)),
+    )
+
+
+def pair_differences(kept: KeptDifferences, model: Model) -> PairDifferences:
+    """What was kept as `trimtab.analysis` takes it: numbers and texts, nothing of torch."""
+    first = {number: row for row, number in reversed(list(enumerate(kept.pair.tolist())))}
+    shown = Counter(kept.pair.tolist())
+    rows = [_about(kept.encoded[first[number]], kept.shown[first[number]].pair, model) for number in range(len(shown))]
+    return PairDifferences(
+        difference=kept.difference.numpy(),
+        pair=kept.pair.numpy(),
+        weight=kept.weight.numpy(),
+        sign=kept.sign.numpy(),
+        residual_norm=kept.residual_norm.double().numpy(),
+        pairs=pd.DataFrame(rows, columns=list(PAIR_COLUMNS)),
+    )
+
+
+def _about(encoded: EncodedPair, pair: Any, model: Model) -> dict[str, Any]:
+    """A pair's texts and how long they are, in the order in which it is given."""
+    begin = encoded.prompt_length
+    tokenizer = model.backbone.tokenizer
+    return {
+        "prompt_id": pair.id, "prompt": prompt_text(pair), "positive": pair.positive, "negative": pair.negative,
+        "label": pair.label,
+        "positive_tokens": len(encoded.positive) - begin, "negative_tokens": len(encoded.negative) - begin,
+        "positive_first": tokenizer.decode([encoded.positive[begin]]),
+        "negative_first": tokenizer.decode([encoded.negative[begin]]),
+    }  # fmt: skip

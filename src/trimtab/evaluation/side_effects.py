@@ -1,0 +1,167 @@
+"""What else a push moves: other behaviors, plain text, easy questions, and how replies to neutral prompts look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from trimtab.analysis import EASY, THE_VECTOR
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Balance, Behavior, Pair, easy_questions
+from trimtab.engines import Model, Scoring, Text
+from trimtab.evaluation.grid import Cell, Grid
+from trimtab.evaluation.languages import language
+from trimtab.evaluation.replies import PLAIN, Ask, reply_batches
+from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, sweep_batches, vectors_batches
+from trimtab.steering import require_fit
+from trimtab.vectors import SteeringVector
+
+OWN = ("cheerful", "permissive", "concise", "sycophancy", "corrigible", "power-seeking")
+"""Built-in behaviors that are measured where a study has too few others of its own."""
+FEWEST = 4
+"""So many other behaviors are measured at least."""
+
+
+def shifted_samples(
+    model: Model,
+    vectors: SteeringVector,
+    grid: Grid,
+    behavior: str,
+    measured: Behavior,
+    *,
+    scoring: Scoring | None = None,
+    balance: Balance = "both_orders",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores of another behavior's prompts, or of the same, in every cell that these vectors steer.
+
+    Args:
+        model: from `trimtab.load`.
+        vectors: of `behavior`.
+        grid: the cells.
+        behavior: whose vectors steer.
+        measured: whose prompts are scored.
+        scoring: how; as suits the pairs by default.
+        balance: option orders of choice pairs.
+        seed: for `balance="subsample"`.
+
+    Returns:
+        The samples table with the column `measured`.
+    """
+    how = scoring or resolve_scoring(measured, "auto")
+    rows = shown_rows([("test", measured)], how, balance, seed)
+    frames = [frame for _, frame in sweep_batches(model, vectors, rows, grid, how, behavior)]
+    table: pd.DataFrame = pd.concat(frames, ignore_index=True).assign(measured=measured.name)
+    return table
+
+
+def easy_samples(model: Model, vectors: SteeringVector, grid: Grid, behavior: str) -> pd.DataFrame:
+    """`shifted_samples` of the bundled easy questions: the score is above 0 where the right answer is likelier."""
+    return shifted_samples(model, vectors, grid, behavior, replace(easy_questions(), name=EASY))
+
+
+def neutral_surprise(
+    model: Model, vectors: SteeringVector, grid: Grid, behavior: str, texts: Sequence[str] = NEUTRAL_TEXTS
+) -> pd.DataFrame:
+    """How surprising plain text is in every cell.
+
+    Returns:
+        Columns model, behavior, layers, strength (0 unsteered), text (its number), nll: mean nats per token.
+    """
+    require_fit(vectors, model.backbone)
+    followed = [_plain_text(model, text) for text in texts]
+    cells = [PLAIN, *grid.steered]
+    found = torch.empty(len(cells), len(texts))
+    for batch in model.follow(followed, grid.interventions(vectors)):
+        found[:, batch.indices] = -batch.log_prob
+    rows = [
+        {
+            "model": model.name, "behavior": behavior, "layers": "+".join(map(str, layers)), "strength": strength,
+            "text": number, "nll": nll,
+        }
+        for (layers, strength), values in zip(cells, found.tolist(), strict=True)
+        for number, nll in enumerate(values)
+    ]  # fmt: skip
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
+
+
+def neutral_replies(
+    model: Model,
+    vectors: SteeringVector,
+    grid: Grid,
+    cells: Sequence[Cell],
+    behavior: str,
+    *,
+    max_new_tokens: int = 48,
+    prompts: Sequence[str] = NEUTRAL_PROMPTS,
+) -> pd.DataFrame:
+    """Replies to neutral prompts, unsteered and in these cells: the columns of `REPLIES` and `language`."""
+    pairs = [Pair(f"neutral-{number}", prompt, "", "") for number, prompt in enumerate(prompts)]
+    asks = [Ask("neutral", pair, cell) for cell in (PLAIN, *cells) for pair in pairs]
+    frames = list(reply_batches(model, vectors, grid, asks, behavior, max_new_tokens=max_new_tokens))
+    said = pd.concat(frames, ignore_index=True)
+    table: pd.DataFrame = said.assign(language=[language(text) for text in said["reply"]])
+    return table
+
+
+def random_vectors(vector: SteeringVector, differences: Tensor, draws: int, seed: int) -> dict[str, SteeringVector]:
+    """Directions to compare a vector with, each as long as it at every layer.
+
+    Two kinds, `draws` of each. `isotropic`: any direction alike. `shuffled pairs`: the mean of the pairs' differences
+    with the sign of each drawn at random, so that they point where the pairs' states differ anyway, as the vector would
+    if the behavior were in none of them. The second is the harder comparison: few of all directions are of any use to
+    a model.
+
+    Args:
+        vector: the vector.
+        differences: positive minus negative states of the pairs it was made from, [pairs, n_layers, d_model].
+        draws: how many of each kind.
+        seed: of the draws.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    norm = vector.norm[:, None]
+    found = {}
+    for draw in range(1, draws + 1):
+        direction = torch.randn(vector.direction.shape, generator=rng)
+        found[f"isotropic {draw}"] = _of_length(vector, direction, norm)
+        signs = 1.0 - 2.0 * torch.randint(2, (len(differences),), generator=rng)
+        found[f"shuffled pairs {draw}"] = _of_length(vector, torch.einsum("p,pld->ld", signs, differences), norm)
+    return found
+
+
+def random_samples(
+    model: Model,
+    vector: SteeringVector,
+    others: Mapping[str, SteeringVector],
+    grid: Grid,
+    measured: Behavior,
+    scoring: Scoring,
+    *,
+    balance: Balance = "both_orders",
+    seed: int = 0,
+) -> Iterator[pd.DataFrame]:
+    """Stream the samples of a vector and of random directions at the same cells and prompts.
+
+    Yields:
+        Samples tables with the columns `kind` (`vector`, `isotropic`, `shuffled pairs`) and `draw`, 0 for the vector.
+    """
+    rows = shown_rows([("test", measured)], scoring, balance, seed)
+    every = {f"{THE_VECTOR} 0": vector, **others}
+    for name, samples in vectors_batches(model, every, rows, grid, scoring, measured.name):
+        kind, _, draw = name.rpartition(" ")
+        yield samples.assign(kind=kind, draw=int(draw))
+
+
+def _of_length(vector: SteeringVector, direction: Tensor, norm: Tensor) -> SteeringVector:
+    unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    return SteeringVector(unit * norm, vector.residual_norm, vector.provenance)
+
+
+def _plain_text(model: Model, text: str) -> Text:
+    """A text as it stands, without a chat template; its first token is what the rest follows."""
+    tokenizer = model.backbone.tokenizer
+    return Text(tuple(tokenizer(text)["input_ids"]), 1)

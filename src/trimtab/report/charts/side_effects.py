@@ -1,0 +1,250 @@
+"""What else moved: which behaviors each vector shifts at its best cell, and every cell's intended and side effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from trimtab.analysis.reply_findings import pushed
+from trimtab.analysis.samples import records
+from trimtab.analysis.side_effects import EASY
+from trimtab.report.charts.base import (
+    FAINT,
+    INK,
+    Chart,
+    Layered,
+    chunks,
+    colours,
+    finished,
+    legend,
+    named_by,
+    readable,
+    slugged,
+    source,
+)
+from trimtab.report.charts.heatmaps import AWAY, STRONGEST, TOWARDS, wrapped
+from trimtab.report.charts.panels import GREY, at_best_cells, panels
+from trimtab.report.tables import fixed
+
+ENDS = {1: "+α", -1: "−α"}
+MODEL = ("run", "model")
+SD = "unsteered standard deviations"
+NAMED = 8
+"""More best cells than this are not named in the figure: the names would cover each other."""
+
+
+def shift_matrices(shifts: pd.DataFrame, best: pd.DataFrame) -> list[Chart]:
+    """Measured by steered behaviors at the best cells; a figure for each model and end of the strength."""
+    table = at_best_cells(shifts, best)
+    charts = []
+    largest = float(table["shift"].abs().max()) if len(table) else 0.0
+    for panel in panels(table, by=MODEL):
+        several = table["model"].nunique() > 1 or "run" in table.columns
+        for sign, end in ENDS.items():
+            mine = panel.rows[panel.rows["strength"] * sign > 0]
+            rows = [_cell(row) for row in records(mine)]
+            if not rows:
+                continue
+            steered = list(dict.fromkeys(str(row["steered"]) for row in rows))
+            measured = _ordered(rows, steered)
+            others = [row for row in rows if not row["own"]]
+            most = max(others, key=lambda row: float(row["size"])) if others else None
+            said = (
+                f" Of the others {most['measured']} moves most, by {most['text']} under {most['steered']}."
+                if most
+                else ""
+            )
+            charts.append(
+                finished(
+                    _matrix(measured, steered, largest),
+                    rows,
+                    readable(rows, CSV),
+                    slug=slugged("shifts", panel.title if several else "", "plus" if sign > 0 else "minus"),
+                    title=f"{panel.title} · {end}" if several else f"At {end}",
+                    alt_text=f"Heatmap of shifts at {end}, {len(measured)} measured behaviors by {len(steered)} "
+                    f"steered ones, in {SD}.{said}",
+                    height=26 * len(measured),
+                    picture_width=340,
+                )
+            )
+    return charts
+
+
+CSV = {
+    "model": "model", "steered": "steered", "measured": "measured", "layers": "layer", "strength": "strength",
+    "value": f"shift ({SD})", "low": "95% from", "high": "to", "n": "prompts",
+}  # fmt: skip
+
+
+def side_scatter(side: pd.DataFrame, best: pd.DataFrame) -> list[Chart]:
+    """Intended against side effect, a mark for each cell; a figure for each model."""
+    charts = []
+    known = side.dropna(subset=["intended", "side"]) if len(side) else side
+    chosen = {_key(row) for row in records(at_best_cells(known, best))}
+    everything = list(dict.fromkeys(known["behavior"].astype(str))) if len(known) else []
+    for panel in panels(known, by=MODEL):
+        names = [name for name in everything if name in set(panel.rows["behavior"].astype(str))]
+        for part in chunks(names):
+            table = records(panel.rows[panel.rows["behavior"].astype(str).isin(part)])
+            rows = [{**_scattered(row), "best": _key(row) in chosen} for row in table]
+            beyond = sum(row["side"] > abs(row["intended"]) for row in rows)
+            charts.append(
+                finished(
+                    _scatter(part, everything, rows),
+                    rows,
+                    readable(table, {name: name.replace("_", " ") for name in known.columns}),
+                    slug=slugged("side-effects", panel.title, " ".join(part) if len(part) < len(names) else ""),
+                    title=panel.title if known["model"].nunique() > 1 or "run" in known.columns else "",
+                    alt_text=f"Scatter plot for {panel.title}: intended against side effect of {len(rows)} cells of "
+                    f"{', '.join(part)}; in {beyond} of them the others move more than the behavior itself.",
+                    height=300,
+                    picture_width=520,
+                )
+            )
+    return charts
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in (*MODEL, "behavior", "layers", "strength"))
+
+
+def _ordered(rows: list[dict[str, Any]], steered: list[str]) -> list[str]:
+    """The steered behaviors first, so that each one's own cell is on the diagonal; easy questions last."""
+    measured = dict.fromkeys(str(row["measured"]) for row in rows)
+    own = [name for name in steered if name in measured]
+    return [
+        *own,
+        *(name for name in measured if name not in own and name != EASY),
+        *([EASY] if EASY in measured else []),
+    ]
+
+
+def _cell(row: dict[str, Any]) -> dict[str, Any]:
+    value, low, high = row["shift"], row["shift_low"], row["shift_high"]
+    text = fixed(value)
+    return {
+        "model": str(row["model"]), "steered": str(row["behavior"]), "measured": str(row["measured"]), "value": value,
+        "low": low, "high": high, "text": f"({text})" if low <= 0 <= high else text, "size": abs(value),
+        "way": "up" if value >= 0 else "down", "own": row["behavior"] == row["measured"], "layers": str(row["layers"]),
+        "strength": row["strength"], "n": row["n"],
+    }  # fmt: skip
+
+
+def _matrix(measured: list[str], steered: list[str], largest: float) -> Layered:
+    def lines(names: list[str], width: int) -> str:
+        return named_by({name: wrapped(name, width) for name in names})
+
+    down = alt.Axis(title="measured", labelExpr=lines(measured, 20), labelLimit=130, ticks=False, domain=False)
+    angle = -40 if len(steered) > 2 else 0
+    across = alt.Axis(
+        title="steered", orient="top", labelExpr=lines(steered, 16), labelAngle=angle, labelLimit=120, ticks=False,
+        domain=False,
+    )  # fmt: skip
+    x = alt.X("steered:N", axis=across, scale=alt.Scale(domain=steered, padding=0.04))
+    y = alt.Y("measured:N", axis=down, scale=alt.Scale(domain=measured, padding=0.06))
+    scale = alt.Scale(domain=["up", "down"], range=[TOWARDS, AWAY])
+    top = largest if largest > 0 else 1.0
+    fill = alt.Opacity("size:Q", scale=alt.Scale(domain=[0, top], range=[0.03, STRONGEST], clamp=True), legend=None)
+    number = ".3~f"
+    tooltip = [
+        alt.Tooltip("steered:N", title="steered"),
+        alt.Tooltip("measured:N", title="measured"),
+        alt.Tooltip("value:Q", title="shift (sd)", format=number),
+        alt.Tooltip("low:Q", title="95% from", format=number),
+        alt.Tooltip("high:Q", title="to", format=number),
+        alt.Tooltip("layers:N", title="layer"),
+        alt.Tooltip("strength:Q", title="strength"),
+        alt.Tooltip("n:Q", title="prompts"),
+    ]
+    base = alt.Chart(source())
+    # Numbers stay inside narrow cells.
+    size = alt.ExprRef("clamp(bandwidth('x') / 4.2, 7, 11)")
+    return alt.layer(
+        base.mark_rect().encode(
+            x=x, y=y, color=alt.Color("way:N", scale=scale, legend=None), opacity=fill, tooltip=tooltip
+        ),
+        base.transform_filter("datum.own").mark_rect(fill=None, stroke=GREY, strokeWidth=1.8).encode(x=x, y=y),
+        base.properties(name="ink")
+        .mark_text(fontSize=size, color=INK)
+        .encode(x=x, y=y, text="text:N", tooltip=tooltip),
+    )
+
+
+def _scattered(row: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "layers", "intended", "intended_low", "intended_high", "side", "side_low", "side_high", "worst", "worst_shift",
+    )  # fmt: skip
+    return {
+        "behavior": str(row["behavior"]), **{name: row[name] for name in names},
+        "end": ENDS[1 if row["strength"] > 0 else -1],
+        "push": pushed(row["strength"]), "label": f"layer {row['layers']}, {pushed(row['strength'])}",
+    }  # fmt: skip
+
+
+def _scatter(names: list[str], everything: list[str], rows: list[dict[str, Any]]) -> Layered:
+    least = min(0.0, *(float(row["intended"]) for row in rows)) * 1.08
+    most = max(0.1, *(float(row["intended_high" if row["best"] else "intended"]) for row in rows)) * 1.08
+    high = max(0.1, *(float(row["side_high" if row["best"] else "side"]) for row in rows)) * 1.08
+    x = alt.X("intended:Q", title=f"intended effect ({SD})", scale=alt.Scale(domain=[least, most], nice=False),
+              axis=alt.Axis(tickCount=6, domain=False))  # fmt: skip
+    y = alt.Y("side:Q", title=f"side effect ({SD})", scale=alt.Scale(domain=[0, high], nice=False),
+              axis=alt.Axis(tickCount=5, grid=True))  # fmt: skip
+    colour = alt.Color(
+        "behavior:N",
+        scale=colours(names, everything),
+        legend=legend(names, symbol="circle") if len(names) > 1 else None,
+    )
+    ends = list(ENDS.values())
+    shown = legend(ends, symbol=None)
+    shown["symbolFillColor"] = shown["symbolStrokeColor"] = GREY
+    shape = alt.Shape("end:N", scale=alt.Scale(domain=ends, range=["triangle-up", "triangle-down"]), legend=shown)
+    tooltip = [
+        alt.Tooltip("behavior:N", title="behavior"),
+        alt.Tooltip("layers:N", title="layer"),
+        alt.Tooltip("push:N", title="strength"),
+        *(
+            alt.Tooltip(f"{name}{end}:Q", title=title, format=".3~f")
+            for name in ("intended", "side")
+            for end, title in (("", f"{name} (sd)"), ("_low", "95% from"), ("_high", "to"))
+        ),
+        alt.Tooltip("worst:N", title="moves most"),
+        alt.Tooltip("worst_shift:Q", title="by", format=".3~f"),
+    ]
+    base = alt.Chart(source())
+    once = base.transform_aggregate(n="count()")
+    best = base.transform_filter("datum.best")
+    few = sum(row["best"] for row in rows) <= NAMED
+    labels = best.properties(name="ink").mark_text(dy=-13, fontSize=10.5, color=INK)
+    reach = min(most, high)
+    even = [_segment(once, reach), *([_segment(once, -min(-least, high))] if least < 0 else [])]
+    # On the side of the line's end where there is room.
+    early = reach - least < 0.5 * (most - least)
+    named = once.properties(name="ink_floor").mark_text(
+        text="as much to others as to itself",
+        align="left" if early else "right",
+        dx=8 if early else -8,
+        fontSize=10.5,
+        color=FAINT,
+        baseline="top",
+    )
+    return alt.layer(
+        *even,
+        named.encode(x=alt.datum(reach), y=alt.datum(reach)),
+        best.mark_rule(opacity=0.7).encode(x=alt.X("intended_low:Q"), x2=alt.X2("intended_high:Q"), y=y, color=colour),
+        best.mark_rule(opacity=0.7).encode(x=x, y=alt.Y("side_low:Q"), y2=alt.Y2("side_high:Q"), color=colour),
+        base.mark_point(filled=True, size=60).encode(
+            x=x, y=y, color=colour, shape=shape, tooltip=tooltip,
+            opacity=alt.condition("datum.best", alt.value(1), alt.value(0.6)),
+        ),
+        best.mark_point(size=130, strokeWidth=1.6, opacity=1, filled=False).encode(x=x, y=y, color=colour, shape=shape),
+        *([labels.encode(x=x, y=y, text="label:N")] if few else []),
+    )  # fmt: skip
+
+
+def _segment(once: alt.Chart, reach: float) -> alt.Chart:
+    line: alt.Chart = once.mark_rule(color=GREY, strokeWidth=1, strokeDash=[4, 3]).encode(
+        x=alt.datum(0), y=alt.datum(0), x2=alt.datum(reach), y2=alt.datum(abs(reach))
+    )
+    return line

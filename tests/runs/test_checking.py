@@ -1,0 +1,167 @@
+"""Checks of a study: made once, kept in its folder, made again when what shapes them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from trimtab.analysis import EASY, PLAIN_VARIANT, THE_VECTOR
+from trimtab.errors import RunError, SettingError
+from trimtab.runs import RunFolder, make_study, reopened, report_runs
+from trimtab.runs import checking as checking_module
+from trimtab.runs.chunks import read_chunks
+from trimtab.vectors import SteeringVector
+
+Run = Callable[..., Path]
+SIDE = {"prompts": 4, "random": 3, "max_new_tokens": 4, "measure": ["concise"]}
+
+
+def settings(**checks: Any) -> dict[str, Any]:
+    """A study of 16 pairs on a tiny model."""
+    return {
+        "name": "checked",
+        "models": [{"id": "smollm2-135m", "dtype": "float32"}],
+        "behaviors": [{"source": "permissive", "limit": 16}],
+        "layers": "1,2",
+        "strengths": [-0.4, 0.4],
+        "scale": "relative",
+        **checks,
+    }
+
+
+def chunk(folder: Path, kind: str, what: str) -> pd.DataFrame:
+    found = read_chunks(RunFolder(folder), kind, what)
+    assert found is not None, f"no {kind} {what}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def done(llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with all checks."""
+    from .conftest import runner
+
+    with pytest.MonkeyPatch.context() as patch:
+        run = runner(llama, patch)
+        checks = {"diagnosis": {"methods": True}, "side_effects": SIDE, "robustness": {"prompts": 4}}
+        return run(settings(**checks), tmp_path_factory.mktemp("checked") / "run")
+
+
+def test_side_effects_cover_every_cell_of_every_behavior_that_is_watched(done: Path) -> None:
+    shifts = chunk(done, "side_effects", "shifts")
+    assert set(shifts["measured"]) == {"permissive", "concise", EASY}
+    assert set(shifts["behavior"]) == {"permissive"}
+    steered = shifts[shifts["strength"] != 0]
+    cells = steered.groupby("measured")[["layers", "strength"]].apply(lambda t: set(map(tuple, t.to_numpy())))
+    assert all(len(found) == 4 for found in cells)
+    neutral = chunk(done, "side_effects", "neutral")
+    assert set(map(tuple, neutral[["layers", "strength"]].drop_duplicates().to_numpy())) == {
+        ("", 0.0), ("1", -0.4), ("1", 0.4), ("2", -0.4), ("2", 0.4),
+    }  # fmt: skip
+
+
+def test_random_directions_are_measured_beside_the_vector_on_its_own_prompts(done: Path) -> None:
+    random = chunk(done, "side_effects", "random")
+    assert random.groupby("kind")["draw"].nunique().to_dict() == {THE_VECTOR: 1, "isotropic": 3, "shuffled pairs": 3}
+    samples = RunFolder(done).samples()
+    layers = random.loc[random["strength"] != 0, "layers"].unique()
+    own = random[(random["kind"] == THE_VECTOR) & (random["strength"] > 0)].set_index("prompt_id")["score"]
+    swept = samples[(samples["split"] == "test") & (samples["layers"] == layers[0]) & (samples["strength"] > 0)]
+    pd.testing.assert_series_equal(own.sort_index(), swept.set_index("prompt_id")["score"].sort_index(), rtol=1e-3)
+
+
+def test_plain_prompts_score_as_in_the_sweep_and_variants_ask_the_same(done: Path) -> None:
+    table = chunk(done, "robustness", "samples")
+    plain = table[table["kind"] == PLAIN_VARIANT]
+    samples = RunFolder(done).samples()
+    both = plain.merge(samples[samples["split"] == "test"], on=["layers", "strength", "prompt_id", "order"])
+    assert len(both) == len(plain)
+    assert (both["score_x"] - both["score_y"]).abs().max() < 1e-4
+    asked = table.groupby("variant")["prompt_id"].agg(set)
+    assert all(prompts == asked[PLAIN_VARIANT] for prompts in asked)
+
+
+def test_the_page_has_what_was_checked(done: Path, tmp_path: Path) -> None:
+    page = report_runs([done], tmp_path / "report.html")
+    assert set(page.by_check) == {"diagnosis", "side_effects", "robustness"}
+    assert "robustness" in page.path.read_text(encoding="utf-8").lower()
+
+
+def test_going_on_makes_nothing_again(done: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {p: p.stat().st_mtime_ns for p in done.rglob("*.parquet")}
+    study, vectors = reopened(done, {})
+    assert vectors is None
+    run(study.model_dump(mode="json"), done)
+    assert {p: p.stat().st_mtime_ns for p in done.rglob("*.parquet")} == before
+
+
+def test_a_check_of_a_finished_run_is_added_to_it(run: Run, tmp_path: Path) -> None:
+    folder = run(settings(), tmp_path / "run")
+    samples = RunFolder(folder).samples()
+    study, _ = reopened(folder, {"robustness": {"prompts": 4}})
+    run(study.model_dump(mode="json"), folder)
+    pd.testing.assert_frame_equal(RunFolder(folder).samples(), samples)
+    few = chunk(folder, "robustness", "samples")
+    assert few["prompt_id"].nunique() == 4
+
+
+def test_other_settings_replace_the_tables_and_leave_no_old_ones_beside(run: Run, tmp_path: Path) -> None:
+    side = {**SIDE, "random": 0}
+    folder = run(settings(side_effects=side), tmp_path / "run")
+    assert read_chunks(RunFolder(folder), "side_effects", "random") is None
+    run(settings(side_effects={**side, "measure": ["cheerful"], "prompts": 5}), folder)
+    shifts = chunk(folder, "side_effects", "shifts")
+    assert set(shifts["measured"]) == {"permissive", "cheerful", EASY}
+    assert shifts[shifts["measured"] == "cheerful"]["prompt_id"].nunique() == 5
+    assert not list(folder.glob("side_effects/*concise*"))
+
+
+def test_what_was_made_before_a_stop_is_not_made_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **named: Any) -> None:
+        raise KeyboardInterrupt
+
+    whole = checking_module.check_robustness
+    monkeypatch.setattr(checking_module, "check_robustness", stopped)
+    checks = {"side_effects": {**SIDE, "random": 0}, "robustness": {"prompts": 4}}
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(**checks), tmp_path / "run")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").glob("side_effects/*.parquet")}
+    assert before
+    monkeypatch.setattr(checking_module, "check_robustness", whole)
+    run(settings(**checks), tmp_path / "run")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").glob("side_effects/*.parquet")} == before
+    assert read_chunks(RunFolder(tmp_path / "run"), "robustness", "samples") is not None
+
+
+def test_pairs_are_diagnosed_without_a_sweep_and_the_sweep_may_follow(run: Run, tmp_path: Path) -> None:
+    folder = run(settings(sweep=False, diagnosis=True), tmp_path / "run")
+    assert RunFolder(folder).parts("samples") is None
+    assert report_runs([folder], tmp_path / "report.html").by_check["diagnosis"]
+    run(settings(), folder)
+    assert len(RunFolder(folder).samples())
+
+
+def test_a_run_with_given_vectors_is_gone_on_with_by_its_own_copy(run: Run, tmp_path: Path) -> None:
+    first = run(settings(), tmp_path / "first")
+    made = SteeringVector.load(next((first / "vectors").glob("*.safetensors")))
+    second = run(settings(), tmp_path / "second", vectors=-made)
+    study, vectors = reopened(second, {"robustness": {"prompts": 4}})
+    assert vectors is not None
+    run(study.model_dump(mode="json"), second, vectors=vectors)
+    assert read_chunks(RunFolder(second), "robustness", "samples") is not None
+
+
+def test_checks_that_need_a_sweep_are_refused_without_one() -> None:
+    with pytest.raises(SettingError, match="needs the sweep"):
+        make_study(settings(sweep=False, robustness=True))
+
+
+def test_a_folder_without_vectors_has_nothing_to_check(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_manifest({"identity": "x", "vectors": [], "settings": {}})
+    with pytest.raises(RunError, match="nothing to check"):
+        reopened(tmp_path, {"robustness": True})
