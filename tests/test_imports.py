@@ -19,6 +19,8 @@ ORDER = [
     "engines",
     "analysis",
     "evaluation",
+    "generation",
+    "monitors",
     "report",
     "runs",
     "serve",

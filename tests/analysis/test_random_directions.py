@@ -17,7 +17,7 @@ def drawn(kind: str, draw: int, push: float, seed: int = 0) -> pd.DataFrame:
     return table.assign(kind=kind, draw=draw)
 
 
-def tested(vector: float, others: list[float]) -> pd.Series:
+def against(vector: float, others: list[float]) -> pd.Series:
     rows = [drawn(THE_VECTOR, 0, vector), *(drawn("isotropic", i, push) for i, push in enumerate(others, 1))]
     effects = null_effects(pd.concat(rows, ignore_index=True))
     assert tuple(effects.columns) == NULLS
@@ -27,17 +27,17 @@ def tested(vector: float, others: list[float]) -> pd.Series:
 
 
 def test_p_counts_the_directions_that_move_as_far_either_way() -> None:
-    row = tested(2.0, [0.1, -0.2, 2.5, -3.0, 1.0, 0.0, 0.3, -0.4, 0.5])
+    row = against(2.0, [0.1, -0.2, 2.5, -3.0, 1.0, 0.0, 0.3, -0.4, 0.5])
     assert row["p"] == pytest.approx((1 + 2) / (1 + 9))
     assert row["draws"] == 9
 
 
 def test_a_vector_beyond_all_directions_has_the_smallest_p_that_so_many_allow() -> None:
-    assert tested(-5.0, [0.1] * 19)["p"] == pytest.approx(1 / 20)
+    assert against(-5.0, [0.1] * 19)["p"] == pytest.approx(1 / 20)
 
 
 def test_effects_are_in_units_of_the_unsteered_spread() -> None:
-    row = tested(2.0, [1.0, -1.0, 1.0])
+    row = against(2.0, [1.0, -1.0, 1.0])
     spread = np.std(np.random.default_rng(0).normal(0, 2, 12), ddof=1)
     assert row["glass"] == pytest.approx(2 / spread)
     assert row["null_median"] == pytest.approx(1 / spread)
@@ -45,7 +45,7 @@ def test_effects_are_in_units_of_the_unsteered_spread() -> None:
 
 def test_among_directions_like_itself_a_vector_is_rarely_called_special() -> None:
     rng, called = np.random.default_rng(1), 0
-    for _ in range(200):
+    for _ in range(100):
         effects = pd.DataFrame(
             {
                 "model": "m", "behavior": "b", "kind": [THE_VECTOR] + ["isotropic"] * 39, "draw": range(40),
@@ -54,7 +54,7 @@ def test_among_directions_like_itself_a_vector_is_rarely_called_special() -> Non
             }
         )  # fmt: skip
         called += null_tests(effects)["p"].iloc[0] <= 0.05
-    assert called / 200 <= 0.09
+    assert called <= 11
 
 
 def test_the_finding_speaks_of_the_kind_of_direction_that_does_most() -> None:

@@ -89,13 +89,13 @@ def test_another_scoring_is_compared_in_units_of_its_own_spread() -> None:
 
 def test_the_share_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng, covered = np.random.default_rng(5), 0
-    for seed in range(120):
+    for seed in range(50):
         push = rng.normal(1, 0.8, 30)
         other = 0.6 * push + rng.normal(0, 0.5, 30)
         both = pd.concat([_drawn(PLAIN_VARIANT, push), _drawn("system: x", other)], ignore_index=True)
         row = robustness(both, draws=400, seed=seed).set_index("variant").loc["system: x"]
         covered += row["share_low"] <= 0.6 <= row["share_high"]
-    assert 0.88 <= covered / 120 <= 0.99
+    assert 42 <= covered <= 50
 
 
 def _drawn(name: str, push: np.ndarray) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
+from trimtab.analysis.side_choice import Limits, selective_settings
 
 from .conftest import samples
 
@@ -55,7 +56,7 @@ def test_the_intended_effect_counts_the_way_asked_for() -> None:
 def test_noise_alone_adds_up_to_no_side_effect() -> None:
     """Without taking its own error off, the root mean square of pure noise would be far from 0."""
     rng, found, naive = np.random.default_rng(3), [], []
-    for _ in range(30):
+    for _ in range(10):
         tables = [measured("own", {0.1: 1.0})]
         for name in "abcdef":
             zero = rng.normal(0, 1, 10)
@@ -104,3 +105,43 @@ def test_scores_that_do_not_vary_leave_no_unit_and_are_left_out() -> None:
     flat = samples({(-1, 0.0): [1.0] * 5, (5, 0.1): [2.0] * 5}).assign(behavior="own", measured="flat")
     cells = cells_of(measured("own", {0.1: 1.0}), measured("other", {0.1: 1.0}), flat)
     assert cells.loc[0.1, "others"] == 1
+
+
+def settings_of(cells: list[dict[str, float]], limits: Limits | None = None) -> pd.DataFrame:
+    plain = {"intended_high": 9.0, "side": 0.0, "perplexity": 1.0, "easy": 0.8, "easy_before": 0.8}
+    rows = [
+        {"model": "m", "behavior": "b", "layers": str(i), "layer": i, "depth": 0.5, "strength": 0.1, **plain, **cell}
+        for i, cell in enumerate(cells)
+    ]
+    for row in rows:
+        row.setdefault("intended_low", row["intended"] - 0.1)
+    return selective_settings(pd.DataFrame(rows), limits)
+
+
+@pytest.mark.parametrize("harm", [{"side": 1.6}, {"perplexity": 1.3}, {"easy": 0.7}])
+def test_the_setting_is_the_strongest_that_harms_little(harm: dict[str, float]) -> None:
+    found = settings_of([{"intended": 1.0}, {"intended": 3.0, **harm}, {"intended": 2.0}])
+    assert found["layer"].tolist() == [2]
+    assert found["within"].tolist() == [2]
+    assert found["cells"].tolist() == [3]
+
+
+def test_other_limits_choose_another_setting() -> None:
+    cells = [{"intended": 1.0}, {"intended": 3.0, "side": 2.0}]
+    assert settings_of(cells)["layer"].tolist() == [0]
+    assert settings_of(cells, Limits(side=1.0))["layer"].tolist() == [1]
+
+
+def test_a_setting_that_is_not_there_has_a_reason() -> None:
+    harmful = settings_of([{"intended": 1.0, "perplexity": 2.0}])
+    assert harmful["reason"].tolist() == ["every cell moves too much else"]
+    assert harmful["layer"].isna().all()
+    still = settings_of([{"intended": 0.05, "intended_low": -0.1}])
+    assert still["reason"].tolist() == ["no cell moves that way"]
+
+
+def test_each_direction_has_its_own_setting_and_what_was_not_measured_holds_nothing_back() -> None:
+    found = settings_of(
+        [{"intended": 1.0}, {"intended": 2.0, "strength": -0.1, "perplexity": np.nan, "easy": np.nan, "side": np.nan}]
+    )
+    assert found.set_index("direction")["layer"].to_dict() == {1: 0, -1: 1}

@@ -76,6 +76,12 @@ def test_the_median_gets_away_from_a_row_on_which_it_starts() -> None:
     assert geometric_median(values * torch.tensor([1.0, 2.0, 3.0])).tolist() == pytest.approx([1, 2, 3], abs=1e-6)
 
 
-def test_the_median_stays_at_a_row_that_holds_it() -> None:
+def test_the_median_comes_to_a_row_that_holds_it() -> None:
     corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1], [0.2, 0]], dtype=torch.float64)
     assert geometric_median(corners).tolist() == pytest.approx([0.2, 0], abs=1e-6)
+
+
+def test_the_median_does_not_leave_a_row_that_holds_it() -> None:
+    # It starts on the first row, which outweighs what the others pull together: 1 − √2.
+    rows = torch.tensor([[0.0, 0], [2, 0], [-1, 1], [-1, -1]], dtype=torch.float64)
+    assert geometric_median(rows).tolist() == [0, 0]

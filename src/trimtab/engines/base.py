@@ -55,6 +55,10 @@ class Engine(Protocol):
         """Stream the pairs' states behind every layer, batch by batch."""
         ...
 
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model]), token by token behind its prompt."""
+        ...
+
     def score_choices(
         self, pairs: Sequence[EncodedPair], interventions: Sequence[Intervention | None], scoring: Scoring
     ) -> Tensor:

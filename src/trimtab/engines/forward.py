@@ -74,9 +74,19 @@ def climb(
     return stairs.states[back.to(device)], recorded
 
 
-def read_every_layer(backbone: Backbone, batch: Batch, beginning: Beginning | None) -> Tensor:
-    """States of the wanted tokens behind every layer, [reads, n_layers, d_model] float32 on the CPU."""
-    with _tapped(backbone.anatomy.layers, batch) as states:
+def read_layers(
+    backbone: Backbone, batch: Batch, beginning: Beginning | None, layers: Sequence[int] | None = None
+) -> Tensor:
+    """States of the wanted tokens behind some layers, lowest first, [reads, layers, d_model] float32 on the CPU.
+
+    Args:
+        backbone: the model.
+        batch: the rows.
+        beginning: what has been run before.
+        layers: which; None: all.
+    """
+    every = backbone.anatomy.layers
+    with _tapped(every if layers is None else [every[layer] for layer in sorted(layers)], batch) as states:
         run(backbone, batch, beginning)
     return torch.stack(states, dim=1)
 

@@ -28,7 +28,7 @@ from trimtab.models import (
     render_prompt,
     template_hash,
 )
-from trimtab.steering import Intervention, Positions, Scale, Steering, at, require_fit, steered
+from trimtab.steering import Gate, Intervention, Positions, Scale, Steering, at, require_fit, steered
 from trimtab.vectors import SteeringVector
 
 Prompt = str | Sequence[Message]
@@ -94,6 +94,7 @@ class Model:
         first_token: bool = False,
         share_strength: bool = False,
         vector_layer: int | None = None,
+        gate: Gate | None = None,
     ) -> Iterator[Model]:
         """Steer everything the model says while the context lasts, calls of the transformers model included.
 
@@ -107,10 +108,11 @@ class Model:
             first_token: whether to push the first token, the attention sink, too.
             share_strength: whether several layers share α; else each is pushed by all of it.
             vector_layer: push along this layer's direction everywhere; by default along each layer's own.
+            gate: push only tokens whose state opens it, as `trimtab.monitors.Monitor.gate` makes them.
 
         Raises:
             VectorError: when the vector is for a model of another shape.
-            SettingError: for a layer out of range or a strength that is not finite.
+            SettingError: for a layer out of range or that the gate cannot read, or a strength that is not finite.
         """
         require_fit(vector, self.backbone)
         intervention = at(
@@ -122,6 +124,7 @@ class Model:
             first_token=first_token,
             share_strength=share_strength,
             vector_layer=vector_layer,
+            gate=gate,
         )
         with steered(self.backbone, [intervention]) as context:
             self._steering.append((intervention, context))
@@ -225,6 +228,11 @@ class Model:
         self._require_unsteered()
         return self.engine.capture(pairs, token_position)
 
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, torch.Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model]); see `Engine.states`."""
+        self._require_unsteered()
+        return self.engine.states(texts, layers)
+
     def score(
         self,
         pairs: Sequence[EncodedPair],
@@ -248,4 +256,4 @@ class Model:
 
     def _require_unsteered(self) -> None:
         if self._steering:
-            raise SettingError("the model is being steered; leave the steer() context before extracting or sweeping")
+            raise SettingError("the model is being steered; leave the steer() context before reading or sweeping")

@@ -31,8 +31,8 @@ class Text:
             raise DataError("a text to follow needs a prompt and at least one token behind it")
 
 
-def capture_query(pair: EncodedPair, token_position: TokenPosition) -> Query:
-    """Both texts of a pair, read where the vector is taken; sequence 0 is the positive one.
+def read_texts(pair: EncodedPair, token_position: TokenPosition) -> tuple[Text, Text]:
+    """The positive and the negative text of a pair up to the last token that is read, and where reading begins.
 
     Raises:
         DataError: when the answer token is wanted and one text ends before the two part.
@@ -46,11 +46,29 @@ def capture_query(pair: EncodedPair, token_position: TokenPosition) -> Query:
         spans = [(len(text) - 1, len(text)) for text in texts]
     else:
         spans = [(pair.prompt_length, len(text)) for text in texts]
+    positive, negative = (Text(text[:end], start) for text, (start, end) in zip(texts, spans, strict=True))
+    return positive, negative
+
+
+def capture_query(pair: EncodedPair, token_position: TokenPosition) -> Query:
+    """Both texts of a pair, read where the vector is taken; sequence 0 is the positive one.
+
+    Raises:
+        DataError: when the answer token is wanted and one text ends before the two part.
+    """
+    texts = read_texts(pair, token_position)
     return Query(
-        sequences=tuple(text[:end] for text, (_, end) in zip(texts, spans, strict=True)),
-        reads=tuple((s, index) for s, (start, end) in enumerate(spans) for index in range(start, end)),
+        sequences=tuple(text.tokens for text in texts),
+        reads=tuple((s, i) for s, text in enumerate(texts) for i in range(text.prompt_length, len(text.tokens))),
         prompt_length=pair.prompt_length,
     )
+
+
+def state_query(texts: Sequence[Text]) -> Query:
+    """Texts behind one prompt, read at every token behind it."""
+    length = texts[0].prompt_length
+    reads = tuple((s, index) for s, text in enumerate(texts) for index in range(length, len(text.tokens)))
+    return Query(tuple(text.tokens for text in texts), reads, length)
 
 
 def score_query(pair: EncodedPair, scoring: Scoring) -> Query:

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 
 from trimtab.engines.batches import Visibility
 from trimtab.models import hidden_of, with_hidden
-from trimtab.steering import Intervention, Scale, push
+from trimtab.steering import Aim, Condition, Intervention, push_each
 
 STEP = 16
 """Keys are handed out in multiples of this, so that their shapes recur."""
@@ -90,27 +90,37 @@ class RowPushes:
 
     def __init__(self, device: torch.device):
         self.device = device
-        self.table: dict[int, list[tuple[Tensor, Tensor, Tensor, Scale]]] = {}
-        """Layer → groups: rows, directions [rows, 1, d_model], strengths [rows, 1], scale; in the order of pushing."""
+        self.table: dict[int, list[tuple[Tensor, Aim]]] = {}
+        """Layer → groups: rows, and their pushes as one, with a direction [rows, 1, d_model], a strength [rows, 1] and,
+        where they are gated, a condition for each row; in the order of pushing."""
 
     def set(self, interventions: Sequence[Intervention | None]) -> None:
         """Steer these rows from now on. `prompt` steers no token that is written."""
-        groups: dict[tuple[int, int, Scale], list[tuple[int, Tensor, float]]] = {}
+        groups: dict[tuple[int, int, str, bool], list[tuple[int, Aim]]] = {}
         for row, cell in enumerate(interventions):
             if cell is not None and cell.positions != "prompt":
                 for layer in cell.layers:
-                    for order, (direction, strength, scale) in enumerate(cell.aims(layer)):
-                        groups.setdefault((layer, order, scale), []).append((row, direction, strength))
+                    for order, aim in enumerate(cell.aims(layer)):
+                        groups.setdefault((layer, order, aim.scale, aim.condition is None), []).append((row, aim))
         self.table = {}
-        for (layer, _, scale), members in sorted(groups.items(), key=lambda item: item[0][:2]):
-            rows, directions, strengths = zip(*members, strict=True)
-            pushed = (
-                torch.tensor(rows, device=self.device),
-                torch.stack(directions).to(self.device)[:, None],
-                torch.tensor(strengths, device=self.device)[:, None],
-                scale,
+        for (layer, *_), members in sorted(groups.items(), key=lambda item: item[0][:2]):
+            rows, aims = zip(*members, strict=True)
+            self.table.setdefault(layer, []).append((torch.tensor(rows, device=self.device), self._together(aims)))
+
+    def _together(self, aims: Sequence[Aim]) -> Aim:
+        """Pushes of the same kind as one, with a row for each."""
+        conditions = [aim.condition for aim in aims if aim.condition is not None]
+        return Aim(
+            torch.stack([aim.direction for aim in aims]).to(self.device)[:, None],
+            torch.tensor([aim.strength for aim in aims], device=self.device)[:, None],
+            aims[0].scale,
+            Condition(
+                torch.stack([c.weight for c in conditions]).to(self.device)[:, None],
+                torch.tensor([c.bias for c in conditions], device=self.device)[:, None],
             )
-            self.table.setdefault(layer, []).append(pushed)
+            if conditions
+            else None,
+        )
 
     @contextmanager
     def on(self, layers: Sequence[nn.Module]) -> Iterator[None]:
@@ -127,11 +137,11 @@ class RowPushes:
             groups = self.table.get(layer)
             if not groups:
                 return None
-            hidden = hidden_of(output)
-            for rows, directions, strengths, scale in groups:
+            before = hidden = hidden_of(output)
+            for rows, aim in groups:
                 some = hidden[rows]
                 marks = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)
-                hidden = hidden.index_copy(0, rows, push(some, directions, strengths, scale, marks))
+                hidden = hidden.index_copy(0, rows, push_each(some, [aim], marks, before[rows]))
             return with_hidden(output, hidden)
 
         return steer

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.models import hidden_of, with_hidden
-from trimtab.steering import Intervention, push
+from trimtab.steering import Intervention, push_each
 
 
 class Staircase:
@@ -103,6 +103,4 @@ class Staircase:
         return torch.cat([hidden, *(self._pushed(hidden[:rows], c, layer, steered) for c in new)]) if new else hidden
 
     def _pushed(self, hidden: Tensor, cell: int, layer: int, steered: Tensor) -> Tensor:
-        for direction, strength, scale in self.cells[cell].aims(layer):
-            hidden = push(hidden, direction.to(hidden.device), strength, scale, steered)
-        return hidden
+        return push_each(hidden, self.cells[cell].aims(layer), steered)

@@ -14,7 +14,7 @@ from trimtab.engines import padded_writing, writing
 from trimtab.engines.base import Captured, Followed, Scored
 from trimtab.engines.batches import Marks, Packed, Query, pack, pad
 from trimtab.engines.budget import Budget, budget_for
-from trimtab.engines.forward import climb, read_every_layer, read_last_layer, run
+from trimtab.engines.forward import climb, read_last_layer, read_layers, run
 from trimtab.engines.masks import has_only_attention
 from trimtab.engines.openings import Opening
 from trimtab.engines.queries import (
@@ -25,11 +25,13 @@ from trimtab.engines.queries import (
     read_followed,
     read_scores,
     score_query,
+    state_query,
 )
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.schedule import marks_of, require_reach, schedule, unmarked
 from trimtab.engines.shared_cache import Beginning
 from trimtab.engines.sharing import sharing_is_exact
+from trimtab.errors import SettingError
 from trimtab.models import Backbone, EncodedPair, TokenPosition
 from trimtab.steering import Intervention, check_layers, steered
 
@@ -67,13 +69,43 @@ class TransformersEngine:
         if not pairs:
             return
         queries = [capture_query(pair, token_position) for pair in pairs]
+        for chosen, states in self._every_state(queries, None):
+            some = [queries[i] for i in chosen]
+            yield Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+
+    @torch.no_grad()
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model] float32), token by token.
+
+        Read are the tokens behind each text's prompt; layers come lowest first.
+
+        Raises:
+            SettingError: for a layer the model does not have.
+        """
+        n_layers = self.backbone.facts.layers
+        if wrong := [layer for layer in layers if not 0 <= layer < n_layers]:
+            raise SettingError(f"layer {wrong[0]} is out of range: this model has layers 0 to {n_layers - 1}")
+        if not texts:
+            return
+        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        for index, text in enumerate(texts):
+            by_prompt.setdefault(text.tokens[: text.prompt_length], []).append(index)
+        groups = list(by_prompt.values())
+        queries = [state_query([texts[i] for i in group]) for group in groups]
+        for chosen, states in self._every_state(queries, layers):
+            indices = [i for group in chosen for i in groups[group]]
+            lengths = [len(texts[i].tokens) - texts[i].prompt_length for i in indices]
+            yield from zip(indices, torch.split(states, lengths), strict=True)
+
+    def _every_state(
+        self, queries: Sequence[Query], layers: Sequence[int] | None
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Run queries unsteered; stream (indices, states [reads, layers, d_model]) batch by batch."""
         plan = schedule(queries, 0, unmarked, self.budget, share=self.shares_beginnings)
         head = self._run_head(plan.head, queries, unmarked, ())
         for chosen in plan.batches:
-            some = [queries[i] for i in chosen]
-            batch = self._lay_out(some, head, unmarked, share=False).present
-            states = read_every_layer(self.backbone, batch, head.beginning)
-            yield Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+            batch = self._lay_out([queries[i] for i in chosen], head, unmarked, share=False).present
+            yield chosen, read_layers(self.backbone, batch, head.beginning, layers)
 
     @torch.no_grad()
     def score_choices(
@@ -198,7 +230,7 @@ class TransformersEngine:
         """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
         tokens = sorted({pair.positive[0] for pair in pairs})
         batch = pad([Query(((token,),), ((0, 0),), 1) for token in tokens], unmarked, self.pad_token)
-        norms: Tensor = read_every_layer(self.backbone, batch, None).norm(dim=-1)
+        norms: Tensor = read_layers(self.backbone, batch, None).norm(dim=-1)
         return norms.mean(0)
 
     @property

@@ -106,7 +106,8 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
     if settings.random:
         _, _, read, _ = plan_reading(planned, planned.parts[0])
         tokens += read
-        sweeps.append(_sweep(planned, planned.parts[2], planned.scoring, planned.best, 1 + 2 * settings.random))
+        test = replace(planned.parts[2], pairs=planned.parts[2].pairs[: settings.prompts])
+        sweeps.append(_sweep(planned, test, planned.scoring, planned.best, 1 + 2 * settings.random))
     return _check("side effects", sweeps, tokens)
 
 

@@ -55,8 +55,7 @@ def check_side_effects(
         ),
     ]  # fmt: skip
     if settings.random:
-        test = subject.parts[2]
-        made_by = [*at_best, test.hash, settings.random]
+        made_by = [*at_best, _first(subject.parts[2], settings.prompts).hash, settings.random]
         making.append(("random", (), made_by, lambda: _random(context, settings, subject, best)))
     what = f"side effects of {name} in {model.name}"
     context.progress(what, 0, len(making))
@@ -82,7 +81,7 @@ def _shifts(
 
 
 def _random(context: CheckContext, settings: SideEffects, subject: Subject, best: Grid) -> pd.DataFrame:
-    train, _, test = subject.parts
+    train, test = subject.parts[0], _first(subject.parts[2], settings.prompts)
     study = context.study
     kept = context.differences(subject, train, f"reading the pairs of {subject.name}")
     others = random_vectors(subject.vector, kept.balanced(), settings.random, study.seed)

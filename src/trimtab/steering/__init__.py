@@ -1,6 +1,7 @@
 """Steering: interventions as pure functions on hidden states, and the hooks that apply them."""
 
-from trimtab.steering.cells import at, require_fit
+from trimtab.steering.cells import at, require_fit, require_same_model
+from trimtab.steering.gates import Condition, Gate
 from trimtab.steering.hooks import Steering, steered
 from trimtab.steering.interventions import (
     Intervention,
@@ -10,9 +11,12 @@ from trimtab.steering.interventions import (
     check_strength,
     is_steered,
 )
-from trimtab.steering.pushes import Scale, aimed, push, unit
+from trimtab.steering.pushes import Aim, Scale, aimed, push, push_each, unit
 
 __all__ = [
+    "Aim",
+    "Condition",
+    "Gate",
     "Intervention",
     "Positions",
     "Scale",
@@ -24,7 +28,9 @@ __all__ = [
     "check_strength",
     "is_steered",
     "push",
+    "push_each",
     "require_fit",
+    "require_same_model",
     "steered",
     "unit",
 ]

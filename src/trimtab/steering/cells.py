@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from trimtab.errors import SettingError, TrimtabWarning, VectorError
 from trimtab.models import Backbone
+from trimtab.steering.gates import Gate
 from trimtab.steering.interventions import Intervention, Positions
 from trimtab.steering.pushes import Scale
 from trimtab.vectors.steering_vector import SteeringVector
@@ -22,6 +25,7 @@ def at(
     first_token: bool = False,
     share_strength: bool = False,
     vector_layer: int | None = None,
+    gate: Gate | None = None,
 ) -> Intervention:
     """Push along `vector` behind one layer, or behind each of several.
 
@@ -34,10 +38,11 @@ def at(
         first_token: whether the attention sink is pushed too.
         share_strength: whether several layers share α, each pushed by its part; else each is pushed by all of it.
         vector_layer: push along this layer's direction everywhere; by default along each layer's own.
+        gate: push only tokens whose state opens it; see `trimtab.steering.gates`.
 
     Raises:
-        SettingError: for a layer the vector does not have, a strength that is not finite, or one that cannot be shared:
-            a projection is set or removed, not pushed by parts.
+        SettingError: for a layer the vector does not have or the gate cannot read, a strength that is not finite, or
+            one that cannot be shared: a projection is set or removed, not pushed by parts.
     """
     chosen = [layers] if isinstance(layers, int) else list(layers)
     if not chosen:
@@ -49,7 +54,7 @@ def at(
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {vector.n_layers - 1}")
     directions = {layer: vector.direction[layer if vector_layer is None else vector_layer] for layer in chosen}
     each = float(strength) / len(directions) if share_strength else float(strength)
-    return Intervention(directions, each, scale, positions, first_token)
+    return Intervention(directions, each, scale, positions, first_token, gate)
 
 
 def require_fit(vector: SteeringVector, backbone: Backbone) -> None:
@@ -58,16 +63,31 @@ def require_fit(vector: SteeringVector, backbone: Backbone) -> None:
     Raises:
         VectorError: when number of layers or width differ.
     """
+    require_same_model("vector", vector.direction, vector.provenance.model, vector.provenance.fingerprint, backbone)
+
+
+def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, backbone: Backbone) -> None:
+    """Refuse what was taken from a model of another shape; warn about what was taken from other weights.
+
+    Args:
+        kind: what it is, for the message.
+        rows: what it holds for each layer, [n_layers, d_model].
+        model: name of the model it was taken from.
+        fingerprint: of that model's weights.
+        backbone: the model it is to be used with.
+
+    Raises:
+        VectorError: when number of layers or width differ.
+    """
     wanted = [backbone.facts.layers, backbone.facts.width]
-    if list(vector.direction.shape) != wanted:
+    if list(rows.shape) != wanted:
         raise VectorError(
-            f"the vector is for {vector.provenance.model} (layers × width {list(vector.direction.shape)}); "
-            f"{backbone.name} needs {wanted}. Extract one from this model."
+            f"the {kind} is for {model} (layers × width {list(rows.shape)}); {backbone.name} needs {wanted}. "
+            "Make one from this model."
         )
-    if vector.provenance.fingerprint != backbone.fingerprint:
+    if fingerprint != backbone.fingerprint:
         warnings.warn(
-            f"the vector was taken from other weights ({vector.provenance.model}) than {backbone.name}; "
-            "it may not work",
+            f"the {kind} was taken from other weights ({model}) than {backbone.name}; it may not work",
             TrimtabWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

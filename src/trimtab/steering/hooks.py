@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trimtab.errors import SettingError
 from trimtab.models import Backbone, hidden_of, with_hidden
 from trimtab.steering.interventions import Intervention, check_layers, is_steered
-from trimtab.steering.pushes import Scale, push
+from trimtab.steering.pushes import Aim, push_each
 
 
 @contextmanager
@@ -38,7 +38,11 @@ def steered(
     handles = [backbone.anatomy.decoder.register_forward_pre_hook(rows.locate, with_kwargs=True)]
     try:
         for layer in sorted({layer for i in interventions if i is not None for layer in i.layers}):
-            handles.append(backbone.anatomy.layers[layer].register_forward_hook(rows.hook(layer)))
+            module = backbone.anatomy.layers[layer]
+            if rows.is_gated(layer):
+                # In front of every hook: contexts in one another are to see the same state as one push with another.
+                handles.append(module.register_forward_hook(rows.look(layer), prepend=True))
+            handles.append(module.register_forward_hook(rows.hook(layer)))
         yield rows
     finally:
         for handle in handles:
@@ -56,6 +60,8 @@ class Steering:
         self.real: Tensor | None = None
         self.uncached: Tensor | None = None
         """Tokens of the last pass, where it had no cache."""
+        self._before: dict[int, Tensor] = {}
+        """Layer → its output in this pass before anything was pushed, for gates."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -95,6 +101,20 @@ class Steering:
         """Whether a pass without a cache is the next step of generation: the last pass and one more token."""
         return self.uncached is not None and torch.equal(tokens[:, :-1], self.uncached)
 
+    def is_gated(self, layer: int) -> bool:
+        """Whether any push at a layer has a condition."""
+        cells = [c for c in self.interventions if c is not None and layer in c.layers]
+        return any(aim.condition is not None for c in cells for aim in c.aims(layer))
+
+    def look(self, layer: int) -> Any:
+        """A forward hook that remembers what a decoder layer gives before it is pushed."""
+
+        def remember(module: nn.Module, args: Any, output: Any) -> None:
+            if not self._paused:
+                self._before[layer] = hidden_of(output)
+
+        return remember
+
     def hook(self, layer: int) -> Any:
         """The forward hook of one decoder layer."""
         cells = [(i, c, c.aims(layer)) for i, c in enumerate(self.interventions) if c is not None and layer in c.layers]
@@ -103,21 +123,19 @@ class Steering:
             if self._paused:
                 return None
             hidden = hidden_of(output)
+            before = self._before.pop(layer, hidden)
             if len(self.interventions) == 1:
-                return with_hidden(output, self._push(hidden, *cells[0][1:], slice(None)))
+                return with_hidden(output, self._push(hidden, before, *cells[0][1:], slice(None)))
             new = hidden.clone()
             for row, cell, aims in cells:
-                new[row : row + 1] = self._push(hidden[row : row + 1], cell, aims, slice(row, row + 1))
+                one = slice(row, row + 1)
+                new[one] = self._push(hidden[one], before[one], cell, aims, one)
             return with_hidden(output, new)
 
         return steer
 
-    def _push(
-        self, hidden: Tensor, cell: Intervention, aims: Sequence[tuple[Tensor, float, Scale]], rows: slice
-    ) -> Tensor:
+    def _push(self, hidden: Tensor, before: Tensor, cell: Intervention, aims: Sequence[Aim], rows: slice) -> Tensor:
         marks = is_steered(cell.positions, self.positions[rows], self.prompt_lengths[rows], cell.first_token)
         if self.real is not None:
             marks = marks & self.real[rows]
-        for direction, strength, scale in aims:
-            hidden = push(hidden, direction.to(hidden.device), strength, scale, marks.to(hidden.device))
-        return hidden
+        return push_each(hidden, aims, marks.to(hidden.device), before)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from trimtab.errors import SettingError
-from trimtab.steering.pushes import Scale, aimed
+from trimtab.steering.gates import Gate
+from trimtab.steering.pushes import Aim, Scale, aimed
 
 Positions = Literal["all", "after_prompt", "prompt", "generated"]
 
@@ -29,6 +30,8 @@ class Intervention:
     first_token: bool = False
     """Whether the sequence's very first token is pushed too. It is the attention sink: its norm can be a thousand
     times the others', so a relative push there is a sledgehammer."""
+    gate: Gate | None = None
+    """Push only the tokens whose state, before anything is pushed at that layer, opens it."""
     also: Intervention | None = None
     """A second push, behind this one where both are at the same layer: several vectors at once; see `and_also`."""
 
@@ -46,6 +49,8 @@ class Intervention:
                 raise SettingError(f"the direction at layer {layer} holds NaN or infinite values")
             if self.scale != "raw" and not bool(direction.any()):
                 raise SettingError(f"the direction at layer {layer} is zero: it has no direction to push in")
+            if self.gate is not None:
+                self.gate.require_probe(layer, len(direction))
         if self.scale == "clamp" and self.strength == 0:
             raise SettingError("clamping to 0 removes the direction: use project_out with strength 1")
         if self.also is not None and (self.also.positions, self.also.first_token) != (self.positions, self.first_token):
@@ -60,13 +65,12 @@ class Intervention:
         """All layers that are pushed, lowest first."""
         return tuple(sorted({*self.directions, *(self.also.layers if self.also else ())}))
 
-    def aims(self, layer: int) -> list[tuple[Tensor, float, Scale]]:
-        """What `push` takes at a layer, in order: direction, strength, scale."""
-        own = (
-            [(*aimed(self.directions[layer], self.strength, self.scale), self.scale)]
-            if layer in self.directions
-            else []
-        )
+    def aims(self, layer: int) -> list[Aim]:
+        """The pushes at a layer, in order."""
+        own = []
+        if layer in self.directions:
+            condition = None if self.gate is None else self.gate.condition(layer)
+            own = [Aim(*aimed(self.directions[layer], self.strength, self.scale), self.scale, condition)]
         return own + (self.also.aims(layer) if self.also else [])
 
 

@@ -13,12 +13,27 @@ v is the vector of a layer, v̂ = v/‖v‖, h the residual stream of one token,
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from trimtab.steering.gates import Condition
+
 Scale = Literal["raw", "relative", "rotate", "project_out", "clamp"]
+
+
+class Aim(NamedTuple):
+    """One push at one layer, with what does not depend on h worked out."""
+
+    direction: Tensor
+    """From `aimed`, [d_model], or one for each token [..., d_model]; float32."""
+    strength: float | Tensor
+    """From `aimed`, or one for each token [...]."""
+    scale: Scale
+    condition: Condition | None = None
+    """What the state of a token must fulfil to be pushed."""
 
 
 def unit(direction: Tensor) -> Tensor:
@@ -41,6 +56,25 @@ def aimed(direction: Tensor, strength: float, scale: Scale) -> tuple[Tensor, flo
     if scale == "raw":
         return direction.float(), strength
     return unit(direction), strength * float(direction.float().norm()) if scale == "clamp" else strength
+
+
+def push_each(hidden: Tensor, aims: Sequence[Aim], steered: Tensor, before: Tensor | None = None) -> Tensor:
+    """Make the pushes of a layer, one behind the other; conditions look at the state before the first.
+
+    Args:
+        hidden: residual stream [..., d_model].
+        aims: the pushes, in order.
+        steered: True where a token may be pushed [...].
+        before: what conditions look at, like `hidden`, where something else has pushed `hidden` already.
+
+    Returns:
+        A new tensor like `hidden`; tokens that are not pushed keep their exact values.
+    """
+    state = hidden if before is None else before
+    for direction, strength, scale, condition in aims:
+        marks = steered if condition is None else steered & condition.holds(state)
+        hidden = push(hidden, direction.to(hidden.device), strength, scale, marks)
+    return hidden
 
 
 def push(hidden: Tensor, direction: Tensor, strength: float | Tensor, scale: Scale, steered: Tensor) -> Tensor:

@@ -1,0 +1,164 @@
+"""The monitor: a linear probe for each layer, with where it came from; a safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trimtab.data import Message
+from trimtab.engines import Model
+from trimtab.errors import VectorError
+from trimtab.monitors.conversations import TokenScores, conversation, scores
+from trimtab.monitors.examples import token_logits
+from trimtab.monitors.probes import Scaling
+from trimtab.steering import Gate, require_same_model
+from trimtab.vectors.tensor_file import parsed, read_tensors, write_tensors
+
+_FORMAT = "trimtab-monitor-1"
+_TENSORS = ("weight", "bias", "text_slope", "text_offset")
+
+
+@dataclass(frozen=True)
+class MonitorProvenance:
+    """Where a monitor came from, and what it was measured to be worth."""
+
+    model: str
+    fingerprint: str
+    behavior: str
+    pairs_hash: str
+    """Of the pairs it was fitted on."""
+    pairs: int
+    token_position: str
+    form: str
+    balance: str
+    template_hash: str
+    layer: int
+    """The layer whose `select_auroc` and `select_token_auroc` are largest together."""
+    select_pairs: int
+    select_auroc: tuple[float, ...]
+    """Of every layer, on the texts of the selection pairs, which choose the layer: flattering."""
+    select_token_auroc: tuple[float, ...]
+    """The same on their single tokens."""
+    seen: tuple[str, ...]
+    """Hashes of the prompts it was fitted, chosen and calibrated on, so that nothing is tested on them."""
+    versions: dict[str, str] = field(default_factory=dict)
+    held_out: dict[str, float] = field(default_factory=dict)
+    """What `test_monitor` measured on pairs that were held out of the fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Monitor:
+    """A detector of one behavior in one model.
+
+    At a token with state h behind layer ℓ its logit is w_ℓ·h + b_ℓ, and 1 / (1 + exp(−logit)) the probability that the
+    token is from a positive text. Of a whole text it makes the mean logit of its tokens, rescaled so that it is a
+    probability again: many tokens that lean one way are more certain than one.
+    """
+
+    weight: Tensor
+    """w [n_layers, d_model] float32."""
+    bias: Tensor
+    """b [n_layers]."""
+    text_slope: Tensor
+    """[n_layers] The logit of a text is slope · mean logit of its tokens + offset."""
+    text_offset: Tensor
+    """[n_layers]."""
+    provenance: MonitorProvenance
+
+    def __post_init__(self) -> None:
+        """Refuse shapes and values that cannot be read with."""
+        rows = self.weight.shape[:1]
+        if self.weight.dim() != 2 or any(t.shape != rows for t in (self.bias, self.text_slope, self.text_offset)):
+            raise VectorError("a monitor needs a weight [n_layers, d_model] and a bias, slope and offset [n_layers]")
+        if not all(bool(torch.isfinite(getattr(self, name)).all()) for name in _TENSORS):
+            raise VectorError("the monitor's probes hold NaN or infinite values")
+        if not 0 <= self.layer < len(self.weight):
+            raise VectorError(f"the monitor reads layer {self.layer}, but has layers 0 to {len(self.weight) - 1}")
+
+    def __repr__(self) -> str:
+        """Name what it is without printing numbers."""
+        made = self.provenance
+        return f"Monitor({made.behavior!r}, layer {self.layer} of {len(self.weight)}, from {made.model})"
+
+    @property
+    def layer(self) -> int:
+        """The layer that is read."""
+        return self.provenance.layer
+
+    @property
+    def scaling(self) -> Scaling:
+        """From the mean logit of a text's tokens to its own, at the layer that is read."""
+        return Scaling(float(self.text_slope[self.layer]), float(self.text_offset[self.layer]))
+
+    def at(self, layer: int) -> Monitor:
+        """The same monitor reading another layer.
+
+        Raises:
+            VectorError: for a layer it does not have.
+        """
+        return replace(self, provenance=replace(self.provenance, layer=layer, held_out={}))
+
+    def gate(self, threshold: float = 0.5) -> Gate:
+        """Push only where this monitor fires: for the `gate` of `Model.steer` and `trimtab.steering.at`.
+
+        At each pushed layer the probe of that same layer decides, so any layer can be pushed; how well each tells
+        tokens apart is `provenance.select_token_auroc`.
+
+        Args:
+            threshold: probability of a token above which it is pushed.
+
+        Raises:
+            SettingError: for a threshold that is no probability.
+        """
+        rows = dict(enumerate(self.weight))
+        return Gate(rows, {layer: float(self.bias[layer]) for layer in rows}, threshold)
+
+    def score(self, model: Model, messages: str | Sequence[Message]) -> TokenScores:
+        """Score a text or a conversation token by token.
+
+        Args:
+            model: the model it was fitted on.
+            messages: a conversation, from the first message on; or a text, scored as the reply to an empty message.
+
+        Raises:
+            VectorError: when the monitor is for a model of another shape.
+            DataError: when there is nothing to score, or the chat template refuses the conversation.
+            SettingError: when the model is being steered.
+        """
+        self.require_fit(model)
+        read = conversation(model.backbone.tokenizer, messages)
+        _, logits = next(token_logits(model, [read.text], [self.layer], self.weight, self.bias))
+        return scores(read, logits[:, 0], self.scaling)
+
+    def require_fit(self, model: Model) -> None:
+        """Refuse a model of another shape; warn about one with other weights.
+
+        Raises:
+            VectorError: when number of layers or width differ.
+        """
+        made = self.provenance
+        require_same_model("monitor", self.weight, made.model, made.fingerprint, model.backbone)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a safetensors file, whole or not at all.
+
+        Raises:
+            VectorError: when the folder is missing or not writable.
+        """
+        tensors = {name: getattr(self, name) for name in _TENSORS}
+        return write_tensors(path, "monitor", _FORMAT, tensors, {"provenance": asdict(self.provenance)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Monitor:
+        """Read a file that `save` wrote.
+
+        Raises:
+            VectorError: when the file is missing, truncated, changed since, or something else.
+        """
+        tensors, header = read_tensors(path, "monitor", _FORMAT, _TENSORS)
+        made = parsed(path, header.get("provenance", ""), lambda fields: MonitorProvenance(**fields))
+        return cls(**tensors, provenance=made)
