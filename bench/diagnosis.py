@@ -1,8 +1,8 @@
 """How long does the diagnosis take beyond reading the pairs, and what does it hold in memory?
 
 150 choice pairs in both option orders (300 rows), on the bundled model in float32: the differences are read once, then
-everything is worked out from them: pair quality, curve, heuristics with 200 permutations, flags, findings, and the vectors
-of every method.
+everything is worked out from them: pair quality, curve, heuristics with 200 permutations, flags, findings, and the
+vectors of every method.
 
     python bench/diagnosis.py
 """
