@@ -6,6 +6,7 @@ from report.checks import checked_run
 from report.study import wide_study
 from synthetic import NOISE, PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.report import RunTables, write_report
+from trimtab.report.results import Results
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,13 @@ def wide() -> RunTables:
 def checked_run_of_two() -> RunTables:
     """Two behaviors with every check made."""
     return checked_run()
+
+
+@pytest.fixture(scope="session")
+def checked_report(checked_run_of_two, tmp_path_factory) -> tuple[Path, Results]:
+    """The page of the checked run, and what was computed for it."""
+    page = tmp_path_factory.mktemp("checked") / "report.html"
+    return page, write_report([checked_run_of_two], page)
 
 
 @pytest.fixture(scope="session")

@@ -46,14 +46,9 @@ def page_of(run: RunTables, folder: Path) -> Path:
     return page
 
 
-@pytest.fixture(scope="module")
-def checked_page(checked_run_of_two, tmp_path_factory) -> Path:
-    return page_of(checked_run_of_two, tmp_path_factory.mktemp("checked"))
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1300, "light"), (1300, "dark")])
-def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked_page, width, scheme):  # noqa: F811
-    with opened(browser, checked_page, width, scheme) as (tab, said, asked):
+def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked_report, width, scheme):  # noqa: F811
+    with opened(browser, checked_report[0], width, scheme) as (tab, said, asked):
         for fold in tab.locator("summary").all():
             fold.click()
         assert said == []

@@ -37,7 +37,7 @@ def _diagnosis(checked: Checked, best: pd.DataFrame) -> list[Section]:
     strips = charts.quality_strips(checked.quality, best)
     curves = charts.pair_curves(checked.curve, checked.quality)
     guesses = charts.heuristic_strips(checked.heuristics, checked.picks, best)
-    flags = tables.flags_table(checked.flags)
+    flags, picks = tables.flags_table(checked.flags), tables.picks_table(checked.picks)
     return [
         Section(
             "pairs",
@@ -75,9 +75,9 @@ def _diagnosis(checked: Checked, best: pd.DataFrame) -> list[Section]:
             "Which layer, without a sweep?",
             checked_words.GUESSES,
             guesses,
-            [tables.picks_table(checked.picks)],
+            [picks],
             small=True,
-            folded=folded_figures(guesses),
+            folded=folded_figures(guesses, picks),
             file="tables/heuristic_picks.csv",
         ),
     ]
@@ -85,15 +85,16 @@ def _diagnosis(checked: Checked, best: pd.DataFrame) -> list[Section]:
 
 def _methods(checked: Checked) -> list[Section]:
     dots, cosines = charts.method_dots(checked.methods), charts.method_cosines(checked.cosines)
+    table = tables.methods_table(checked.methods)
     return [
         Section(
             "methods",
             "Other ways to make the vector",
             checked_words.METHODS,
             dots,
-            [tables.methods_table(checked.methods)],
+            [table],
             small=True,
-            folded=folded_figures(dots),
+            folded=folded_figures(dots, table),
             file="tables/methods.csv",
         ),
         Section(
@@ -109,7 +110,7 @@ def _methods(checked: Checked) -> list[Section]:
 
 def _side_effects(checked: Checked, best: pd.DataFrame) -> list[Section]:
     matrices, scatters = charts.shift_matrices(checked.shifts, best), charts.side_scatter(checked.side, best)
-    costs = charts.cost_curves(checked.side)
+    costs, table = charts.cost_curves(checked.side), tables.side_table(at_best_cells(checked.side, best))
     missing = checked_words.missing(unmeasured(checked.side, best))
     return [
         Section(
@@ -117,9 +118,9 @@ def _side_effects(checked: Checked, best: pd.DataFrame) -> list[Section]:
             "What else moved?",
             checked_words.SHIFTS + missing,
             matrices,
-            [tables.side_table(at_best_cells(checked.side, best))],
+            [table],
             paired=True,
-            folded=folded_figures(matrices),
+            folded=folded_figures(matrices, table),
             file="tables/side_cells.csv",
         ),
         Section(
@@ -148,16 +149,16 @@ def _side_effects(checked: Checked, best: pd.DataFrame) -> list[Section]:
 
 
 def _random(checked: Checked) -> list[Section]:
-    strips = charts.null_strips(checked.nulls, checked.null_tests)
+    strips, table = charts.null_strips(checked.nulls, checked.null_tests), tables.null_table(checked.null_tests)
     return [
         Section(
             "random",
             "More than a random push?",
             checked_words.NULLS,
             strips,
-            [tables.null_table(checked.null_tests)],
+            [table],
             paired=len(strips) > 1,
-            folded=folded_figures(strips),
+            folded=folded_figures(strips, table),
             file="tables/random_tests.csv",
         )
     ]

@@ -51,9 +51,10 @@ class Section:
     """The replies of all cells, to be looked up."""
 
 
-def folded_figures(charts: Sequence[Chart]) -> str:
-    """What folds away a wall of figures; "" leaves a few open."""
-    return f"{len(charts)} figures" if len(charts) > OPEN_FIGURES else ""
+def folded_figures(charts: Sequence[Chart], *tables: Table) -> str:
+    """What folds away a wall of figures and the tables below it; "" leaves a few figures open."""
+    more = " and a table" if any(table.rows for table in tables) else ""
+    return f"{len(charts)} figures{more}" if len(charts) > OPEN_FIGURES else ""
 
 
 def folded_rows(table: Table, most: int = OPEN_ROWS) -> str:

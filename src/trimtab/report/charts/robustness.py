@@ -19,7 +19,7 @@ LEAST, MOST = -1.0, 2.0
 """Shares beyond these are drawn at the edge, as arrows, with their number beside them."""
 AIR = 0.06
 """Room for an arrow between the edge and the names of the variants."""
-ROW = 23
+ROW = 25
 VERDICTS = {
     "kept": ("#2b9168", "circle"), "unclear": (GREY, "diamond"), "lost": ("#c9601a", "square"),
     "reversed": ("#b04a9a", "cross"),
@@ -77,21 +77,15 @@ def _inside(value: float) -> float:
 
 
 def _lines(rows: list[dict[str, Any]]) -> tuple[list[str], dict[str, list[str]]]:
-    """The lines of the figure from the top down, and what stands beside each.
-
-    Kinds with several variants have a heading and their variants under it; others one line of their own.
-    """
+    """The lines of the figure from the top down, each kind with its variants below, and what stands beside them."""
     lines: list[str] = []
     labels: dict[str, list[str]] = {}
     for kind in dict.fromkeys(str(row["kind"]) for row in rows):
-        variants = [str(row["variant"]) for row in rows if row["kind"] == kind]
-        if len(variants) > 1:
-            lines.append(kind)
-            labels[kind] = [kind]
-        for variant in variants:
+        lines.append(kind)
+        labels[kind] = [kind]
+        for variant in (str(row["variant"]) for row in rows if row["kind"] == kind):
             lines.append(variant)
-            short = variant.removeprefix(f"{kind}: ") if len(variants) > 1 else variant
-            labels[variant] = wrapped(short, 24)
+            labels[variant] = wrapped(variant.removeprefix(f"{kind}: "), 24)
     return lines, labels
 
 

@@ -31,6 +31,8 @@ from trimtab.report.tables import fixed
 ENDS = {1: "+α", -1: "−α"}
 MODEL = ("run", "model")
 SD = "unsteered standard deviations"
+ROW = 29
+"""Room for a name in two lines."""
 NAMED = 8
 """More best cells than this are not named in the figure: the names would cover each other."""
 
@@ -65,7 +67,7 @@ def shift_matrices(shifts: pd.DataFrame, best: pd.DataFrame) -> list[Chart]:
                     title=f"{panel.title} · {end}" if several else f"At {end}",
                     alt_text=f"Heatmap of shifts at {end}, {len(measured)} measured behaviors by {len(steered)} "
                     f"steered ones, in {SD}.{said}",
-                    height=26 * len(measured),
+                    height=ROW * len(measured),
                     picture_width=340,
                 )
             )
@@ -133,14 +135,15 @@ def _cell(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matrix(measured: list[str], steered: list[str], largest: float) -> Layered:
-    def lines(names: list[str], width: int) -> str:
-        return named_by({name: wrapped(name, width) for name in names})
-
-    down = alt.Axis(title="measured", labelExpr=lines(measured, 20), labelLimit=130, ticks=False, domain=False)
-    angle = -40 if len(steered) > 2 else 0
-    across = alt.Axis(
-        title="steered", orient="top", labelExpr=lines(steered, 16), labelAngle=angle, labelLimit=120, ticks=False,
+    down = alt.Axis(
+        title="measured", labelExpr=named_by({name: wrapped(name) for name in measured}), labelLimit=130, ticks=False,
         domain=False,
+    )  # fmt: skip
+    turned = len(steered) > 2
+    across = alt.Axis(
+        title="steered", orient="top", labelAngle=-40 if turned else 0, labelLimit=88 if turned else 120,
+        ticks=False, domain=False,
+        labelExpr=named_by({name: [name] if turned else wrapped(name, 16) for name in steered}),
     )  # fmt: skip
     x = alt.X("steered:N", axis=across, scale=alt.Scale(domain=steered, padding=0.04))
     y = alt.Y("measured:N", axis=down, scale=alt.Scale(domain=measured, padding=0.06))

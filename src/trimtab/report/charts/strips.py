@@ -83,7 +83,9 @@ def stacked(
     data = [_placed(row, scales[row["strip"]], bases[row["strip"]]) for row in rows]
     data += [{"head": one.name, "at": bases[one.name] + _SPAN - 6} for one in strips]
     if best is not None:
-        data.append({"best": f"sweep’s best: layer {best['layers']}", "depth": best["depth"]})
+        layer = f"layer {best['layers']}"
+        name = f"sweep’s best: {layer}" if best["moved"] else f"{layer}, not shown to move"
+        data.append({"best": name, "depth": best["depth"]})
     late = best is not None and best["depth"] > 0.5
     return _layers(_axis(strips, bases), series, legend, late), data
 
