@@ -63,3 +63,26 @@ def test_the_finding_speaks_of_the_kind_of_direction_that_does_most() -> None:
     (finding,) = null_findings(null_tests(null_effects(pd.concat(rows, ignore_index=True))))
     assert finding.kind == "caution"
     assert "shuffled pairs" in finding.text
+
+
+def test_too_few_directions_to_be_sure_are_not_told_as_a_failure() -> None:
+    rows = [drawn(THE_VECTOR, 0, 5.0), *(drawn("isotropic", i, 0.1) for i in range(1, 9))]
+    (finding,) = null_findings(null_tests(null_effects(pd.concat(rows, ignore_index=True))))
+    assert finding.kind == "caution"
+    assert "does more than 8 random pushes, too few to be sure" in finding.text
+
+
+def test_a_vector_whose_scores_are_no_numbers_is_not_called_special() -> None:
+    broken = drawn(THE_VECTOR, 0, 5.0)
+    broken.loc[broken["strength"] != 0, "score"] = np.nan
+    rows = [broken, *(drawn("isotropic", i, 0.1) for i in range(1, 31))]
+    found = null_tests(null_effects(pd.concat(rows, ignore_index=True)))
+    assert found["p"].isna().all()
+    assert null_findings(found)[0].kind == "caution"
+
+
+def test_a_vector_that_moves_the_wrong_way_is_a_caution() -> None:
+    rows = [drawn(THE_VECTOR, 0, -5.0), *(drawn("isotropic", i, 0.1) for i in range(1, 31))]
+    (finding,) = null_findings(null_tests(null_effects(pd.concat(rows, ignore_index=True))))
+    assert finding.kind == "caution"
+    assert "the wrong way" in finding.text

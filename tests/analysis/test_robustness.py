@@ -107,3 +107,28 @@ def test_findings_name_what_the_effect_does_not_survive() -> None:
     texts = [finding.text for finding in robustness_findings(robustness(pd.concat(rows, ignore_index=True)))]
     assert any("resist: gone" in text and "does not survive" in text for text in texts)
     assert not any("system: kept" in text and "does not survive" in text for text in texts)
+
+
+def test_an_interval_in_glass_units_knows_that_the_unit_was_measured_too() -> None:
+    """With the spread taken for known, it would hold the truth in a third of the cases."""
+    rng, covered = np.random.default_rng(9), 0
+    for seed in range(40):
+        tables = []
+        for name in (PLAIN_VARIANT, "transfer: x"):
+            zero, half = rng.normal(0, 1, 12), rng.normal(2, 0.3, 12) / 2
+            table = samples({(-1, 0.0): zero, (5, 0.1): zero + half, (5, -0.1): zero - half})
+            tables.append(table.assign(kind=name.partition(":")[0], variant=name))
+        row = robustness(pd.concat(tables, ignore_index=True), draws=300, seed=seed).set_index("variant").iloc[1]
+        covered += row["share_low"] <= 1 <= row["share_high"]
+    assert covered >= 32
+
+
+def test_scores_that_are_not_numbers_are_not_an_effect_that_was_lost() -> None:
+    broken = variant("resist: x", PUSH)
+    broken.loc[broken["strength"] != 0, "score"] = np.nan
+    assert table(variant(PLAIN_VARIANT, PUSH), broken)["resist: x"]["verdict"] == "not measurable"
+
+
+def test_too_few_prompts_are_not_measurable() -> None:
+    found = table(variant(PLAIN_VARIANT, PUSH), variant("transfer: x", PUSH[:2]))
+    assert found["transfer: x"]["verdict"] == "not measurable"

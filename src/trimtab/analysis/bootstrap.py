@@ -107,9 +107,25 @@ def drawn_means(values: Array, weight: Array, picks: NDArray[np.int64]) -> Array
     return means
 
 
+def drawn_spreads(values: Array, weight: Array, picks: NDArray[np.int64]) -> Array:
+    """Standard deviation (ddof 1, as `spread`) of each resample [draws]; NaN for one value drawn again and again."""
+    drawn, w = values[picks], weight[picks]
+    total = w.sum(1)
+    mean = (drawn * w).sum(1) / total
+    freedom = total - (w**2).sum(1) / total
+    squares = (w * (drawn - mean[:, None]) ** 2).sum(1)
+    variance = np.divide(squares, freedom, out=np.full_like(squares, np.nan), where=freedom > 0)
+    deviation = np.sqrt(variance)
+    scale = max(1.0, float(np.abs(values).max())) if len(values) else 1.0
+    return np.asarray(np.where(deviation > 1e-9 * scale, deviation, np.nan))
+
+
 def percentiles(drawn: Array) -> tuple[float, float]:
-    """The two ends of the plain 95% percentile interval of resampled numbers [draws]."""
-    low, high = np.percentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    """The two ends of the plain 95% percentile interval of resampled numbers [draws]; those not known do not count."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return float(low), float(high)
 
 

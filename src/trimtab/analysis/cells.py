@@ -36,15 +36,10 @@ class CellScores:
     minus: Array
     """Scores at −α: [n_prompts, n_cells]."""
 
-    @property
-    def has_plus(self) -> NDArray[np.bool_]:
-        """Cells that were run at +α: [n_cells]."""
-        return np.asarray(np.isfinite(self.plus).any(axis=0))
-
-    @property
-    def has_minus(self) -> NDArray[np.bool_]:
-        """Cells that were run at −α: [n_cells]."""
-        return np.asarray(np.isfinite(self.minus).any(axis=0))
+    has_plus: NDArray[np.bool_]
+    """Cells that were run at +α, whatever came of it: [n_cells]."""
+    has_minus: NDArray[np.bool_]
+    """Cells that were run at −α: [n_cells]."""
 
     @property
     def upper(self) -> Array:
@@ -94,7 +89,14 @@ def _matrices(rows: pd.DataFrame, zero: pd.Series[float], owner: dict[str, Any])
         zero=zero.set_axis(zero.index.astype(str)).reindex(prompts).to_numpy(float),
         plus=_matrix(rows[rows["strength"] > 0], prompts, wanted),
         minus=_matrix(rows[rows["strength"] < 0], prompts, wanted),
+        has_plus=_run(rows[rows["strength"] > 0], wanted),
+        has_minus=_run(rows[rows["strength"] < 0], wanted),
     )
+
+
+def _run(rows: pd.DataFrame, cells: pd.MultiIndex) -> NDArray[np.bool_]:
+    """Which cells there are rows of. A score that is no number was measured all the same: nothing stands in for it."""
+    return np.asarray(cells.isin(pd.MultiIndex.from_frame(rows[["layers", "size"]])))
 
 
 def _matrix(rows: pd.DataFrame, prompts: pd.Index[Any], cells: pd.MultiIndex) -> Array:

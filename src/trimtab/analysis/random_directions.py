@@ -9,7 +9,7 @@ import pandas as pd
 
 from trimtab.analysis.bootstrap import spread, weighted_mean
 from trimtab.analysis.cells import cell_scores
-from trimtab.analysis.findings import Finding
+from trimtab.analysis.findings import Finding, signed
 from trimtab.analysis.samples import records
 
 THE_VECTOR = "vector"
@@ -36,7 +36,7 @@ def null_effects(samples: pd.DataFrame) -> pd.DataFrame:
             mask = scores.complete[:, 0]
             weight = scores.weight[mask]
             deviation = spread(scores.zero[mask], weight)
-            delta = weighted_mean((scores.upper - scores.lower)[mask, 0], weight)
+            delta = weighted_mean((scores.upper - scores.lower)[mask, 0], weight) if mask.any() else np.nan
             rows.append(
                 {
                     "model": scores.owner["model"], "behavior": scores.owner["behavior"], "kind": kind, "draw": draw,
@@ -64,7 +64,8 @@ def null_tests(effects: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (model, behavior), mine in effects.groupby(["model", "behavior"], sort=False, observed=True):
         own = records(mine[mine["kind"] == THE_VECTOR])[0]
-        for kind, drawn in mine[mine["kind"] != THE_VECTOR].groupby("kind", sort=False, observed=True):
+        known = mine[(mine["kind"] != THE_VECTOR) & mine["delta"].notna()]
+        for kind, drawn in known.groupby("kind", sort=False, observed=True):
             size = drawn["delta"].abs()
             rows.append(
                 {
@@ -72,7 +73,9 @@ def null_tests(effects: pd.DataFrame) -> pd.DataFrame:
                     "model": model, "behavior": behavior, "kind": kind, "draws": len(drawn),
                     "null_median": float(drawn["glass"].abs().median()),
                     "null_high": float(drawn["glass"].abs().quantile(0.95)),
-                    "p": (1 + int((size >= abs(own["delta"])).sum())) / (1 + len(drawn)),
+                    "p": (1 + int((size >= abs(own["delta"])).sum())) / (1 + len(drawn))
+                    if np.isfinite(own["delta"])
+                    else np.nan,
                 }
             )  # fmt: skip
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(NULL_TESTS))
@@ -85,14 +88,24 @@ def null_findings(tests: pd.DataFrame) -> list[Finding]:
     several = tests["model"].nunique() > 1
     for (model, behavior), rows in tests.groupby(["model", "behavior"], sort=False, observed=True):
         about = f"{behavior} in {model}" if several else str(behavior)
+        if rows["p"].isna().any():
+            found.append(Finding("caution", f"{about}: the vector's scores are not numbers, so nothing compares them."))
+            continue
         hardest = records(rows.sort_values("p", ascending=False).head(1))[0]
         numbers = (
-            f"|Δ| {abs(hardest['glass']):.2f} at layer {hardest['layers']}, strength ±{hardest['strength']:g}, against "
-            f"{hardest['null_median']:.2f} in the middle and {hardest['null_high']:.2f} at the 95th percentile of "
+            f"Δ {signed(hardest['glass'])} at layer {hardest['layers']}, strength ±{hardest['strength']:g}, against "
+            f"|Δ| {hardest['null_median']:.2f} in the middle and {hardest['null_high']:.2f} at the 95th percentile of "
             f"{hardest['draws']} random directions of the same size ({hardest['kind']}), p = {hardest['p']:.3f}"
         )
-        if hardest["p"] < ALPHA:
+        if hardest["p"] < ALPHA and hardest["glass"] < 0:
+            found.append(Finding("caution", f"{about}: the vector moves its behavior the wrong way: {numbers}."))
+        elif hardest["p"] < ALPHA:
             found.append(Finding("effect", f"{about}: the vector does more than a random push: {numbers}."))
+        elif 1 / (1 + hardest["draws"]) >= ALPHA and abs(hardest["glass"]) > hardest["null_high"]:
+            text = (
+                f"{about}: the vector does more than {hardest['draws']} random pushes, too few to be sure: {numbers}."
+            )
+            found.append(Finding("caution", text))
         else:
             found.append(Finding("caution", f"{about}: a random push of this size may do as much: {numbers}."))
     return found

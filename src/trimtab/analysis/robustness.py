@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.bootstrap import Array, drawn_means, over, percentiles, spread, weighted_mean
+from trimtab.analysis.bootstrap import (
+    Array,
+    drawn_means,
+    drawn_spreads,
+    over,
+    percentiles,
+    spread,
+    weighted_mean,
+)
 from trimtab.analysis.cells import CellScores, cell_scores
 from trimtab.analysis.findings import Finding
 from trimtab.analysis.samples import records
@@ -19,6 +27,8 @@ ROBUSTNESS = (
     "model", "behavior", "kind", "variant", "layers", "layer", "depth", "strength", "scale", "positions", "scoring",
     "n", "delta", "delta_low", "delta_high", "glass", "unsteered", "share", "share_low", "share_high", "verdict",
 )  # fmt: skip
+FEWEST = 3
+"""Prompts below which nothing is said of a variant."""
 HALF = 0.5
 """Below this share of the plain effect a variant counts as one that the effect does not survive."""
 
@@ -39,7 +49,8 @@ def robustness(samples: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd
     Returns:
         The columns `ROBUSTNESS`, plain first. `unsteered` is the mean unsteered score. `verdict`: `kept` where the
         share's interval is above a half, `lost` where it is below, `reversed` where the delta's interval has the other
-        sign, `unclear` else, `no effect` where there was nothing to keep.
+        sign, `unclear` else; `no effect` where the plain prompts show none that could be kept, `not measurable` with
+        fewer than three prompts or without a spread to measure in.
     """
     tables = []
     for _, mine in samples.groupby(["model", "behavior"], sort=False, observed=True):
@@ -47,7 +58,7 @@ def robustness(samples: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd
         rows = [
             {
                 **records(part.head(1)[["kind", "variant"]])[0],
-                **_measure(_only(part), plain, part, draws, seed),
+                **_measure(_only(part), plain, str(part["kind"].iloc[0]), draws, seed),
             }
             for _, part in mine.groupby("variant", sort=False, observed=True)
         ]
@@ -58,56 +69,75 @@ def robustness(samples: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd
     return table
 
 
-def _only(samples: pd.DataFrame) -> CellScores:
+class _Drawn(NamedTuple):
+    """One variant's prompts: what steering did to each, and the unsteered scores."""
+
+    scores: CellScores
+    moved: Array
+    zero: Array
+    weight: Array
+    prompts: tuple[str, ...]
+
+    @property
+    def delta(self) -> float:
+        return weighted_mean(self.moved, self.weight) if len(self.moved) else np.nan
+
+    @property
+    def deviation(self) -> float:
+        return spread(self.zero, self.weight)
+
+
+def _only(samples: pd.DataFrame) -> _Drawn:
     (scores,) = cell_scores(samples)
-    return scores
+    # A score that is no number is no unsteered score either: its prompt counts for nothing.
+    broken = set(samples.loc[~np.isfinite(samples["score"]), "prompt_id"].astype(str))
+    mask = scores.complete[:, 0] & ~np.isin(scores.prompts.to_numpy(str), sorted(broken))
+    moved = (scores.upper - scores.lower)[mask, 0]
+    return _Drawn(scores, moved, scores.zero[mask], scores.weight[mask], tuple(scores.prompts[mask]))
 
 
-def _measure(here: CellScores, plain: CellScores, part: pd.DataFrame, draws: int, seed: int) -> dict[str, Any]:
-    difference, weight, deviation = _differences(here)
-    base, base_weight, base_deviation = _differences(plain)
-    paired = here.prompts.equals(plain.prompts) and len(difference) == len(base)
-    in_glass = here.owner["scoring"] != plain.owner["scoring"] or part["kind"].iloc[0] == "transfer"
+def _measure(here: _Drawn, plain: _Drawn, kind: str, draws: int, seed: int) -> dict[str, Any]:
+    owner = here.scores.owner
+    found: dict[str, Any] = {
+        **{name: owner[name] for name in ("model", "behavior", "scale", "positions", "scoring")},
+        **records(here.scores.cells.head(1))[0],
+        "n": len(here.moved),
+        "verdict": "not measurable",
+    }
+    if len(here.moved) < FEWEST or len(plain.moved) < FEWEST:
+        return found
+    # Other pairs may have the ids of these by chance, as line numbers.
+    paired = kind != "transfer" and here.prompts == plain.prompts
     rng = np.random.default_rng(seed)
-    picks = rng.integers(len(difference), size=(draws, len(difference)))
-    other = picks if paired else rng.integers(len(base), size=(draws, len(base)))
-    drawn, drawn_base = drawn_means(difference, weight, picks), drawn_means(base, base_weight, other)
-    delta, base_delta = weighted_mean(difference, weight), weighted_mean(base, base_weight)
+    picks = rng.integers(len(here.moved), size=(draws, len(here.moved)))
+    other = picks if paired else rng.integers(len(plain.moved), size=(draws, len(plain.moved)))
+    drawn, base = drawn_means(here.moved, here.weight, picks), drawn_means(plain.moved, plain.weight, other)
     low, high = percentiles(drawn)
-    units = (deviation, base_deviation) if in_glass else (1.0, 1.0)
-    base_low, base_high = percentiles(drawn_base)
-    known = base_low * base_high > 0 and units[0] > 0 and units[1] > 0
-    share = share_low = share_high = np.nan
-    if known:
-        sign = float(np.sign(base_delta))
-        share = (delta / units[0]) / (base_delta / units[1])
-        shares = over(sign * drawn / units[0], sign * drawn_base / units[1])
-        share_low, share_high = percentiles(shares[np.isfinite(shares)])
-    return {
-        **{name: here.owner[name] for name in ("model", "behavior", "scale", "positions", "scoring")},
-        **records(here.cells.head(1))[0],
-        "n": len(difference),
-        "delta": delta,
+    base_low, base_high = percentiles(base)
+    deviation = here.deviation
+    found |= {
+        "delta": here.delta,
         "delta_low": low,
         "delta_high": high,
-        "glass": delta / deviation if deviation > 0 else np.nan,
-        "unsteered": weighted_mean(here.zero[here.complete[:, 0]], weight),
-        "share": share,
-        "share_low": share_low,
-        "share_high": share_high,
-        "verdict": _verdict(known, base_delta, low, high, share_low, share_high),
+        "glass": here.delta / deviation if deviation > 0 else np.nan,
+        "unsteered": weighted_mean(here.zero, here.weight),
     }
+    if not base_low * base_high > 0:
+        return found | {"verdict": "no effect"}
+    sign = float(np.sign(plain.delta))
+    share, shares = here.delta / plain.delta, over(sign * drawn, sign * base)
+    if owner["scoring"] != plain.scores.owner["scoring"] or kind == "transfer":
+        if not (deviation > 0 and plain.deviation > 0):
+            return found
+        # The unit is measured on these few prompts too, so it is drawn with them.
+        share *= plain.deviation / deviation
+        shares = shares * drawn_spreads(plain.zero, plain.weight, other) / drawn_spreads(here.zero, here.weight, picks)
+    share_low, share_high = percentiles(shares)
+    verdict = _verdict(plain.delta, low, high, share_low, share_high)
+    return found | {"share": share, "share_low": share_low, "share_high": share_high, "verdict": verdict}
 
 
-def _differences(scores: CellScores) -> tuple[Array, Array, float]:
-    mask = scores.complete[:, 0]
-    weight = scores.weight[mask]
-    return (scores.upper - scores.lower)[mask, 0], weight, spread(scores.zero[mask], weight)
-
-
-def _verdict(known: bool, base: float, low: float, high: float, share_low: float, share_high: float) -> str:
-    if not known:
-        return "no effect"
+def _verdict(base: float, low: float, high: float, share_low: float, share_high: float) -> str:
     if (high < 0) if base > 0 else (low > 0):
         return "reversed"
     if share_low > HALF:
@@ -129,15 +159,18 @@ def robustness_findings(table: pd.DataFrame) -> list[Finding]:
                 Finding("caution", f"{about}: no clear effect on the plain prompts that could survive anything.")
             )
             continue
-        kept = int((tried["verdict"] == "kept").sum())
-        worst = records(tried.sort_values("share").head(1))[0]
-        gone = tried[tried["verdict"].isin(["lost", "reversed"])]
+        told = tried[tried["share"].notna()]
+        if told.empty:
+            continue
+        kept = int((told["verdict"] == "kept").sum())
+        worst = records(told.sort_values("share").head(1))[0]
+        gone = told[told["verdict"].isin(["lost", "reversed"])]
         least = f"{worst['share']:.0%} [{worst['share_low']:.0%}, {worst['share_high']:.0%}]"
         text = (
-            f"{about}: of {len(tried)} other ways of asking, {kept} clearly keep more than half of the effect; least "
-            f"is left in “{worst['variant']}”: {least}."
+            f"{about}: measured in {len(told)} other ways, on the same prompts or on others it should move, the effect "
+            f"clearly keeps more than half of itself in {kept}; least is left in “{worst['variant']}”: {least}."
         )
-        found.append(Finding("effect" if gone.empty else "caution", text))
+        found.append(Finding("effect" if kept and gone.empty else "caution", text))
         if len(gone):
             named = ", ".join(f"“{name}”" for name in gone["variant"])
             found.append(Finding("caution", f"{about}: the effect does not survive {named}."))

@@ -42,8 +42,8 @@ def selective_settings(cells: pd.DataFrame, limits: Limits | None = None) -> pd.
         limits: the defaults if None.
 
     Returns:
-        The columns `SETTINGS`: a row for each model, behavior and direction (1 or −1). `within`: cells within the limits,
-        of so many `cells`; `reason`: why there is none to use, "" where there is one.
+        The columns `SETTINGS`: a row for each model, behavior and direction (1 or −1). `within`: cells within the
+        limits, of so many `cells`; `reason`: why there is none to use, "" where there is one.
     """
     bounds = limits or Limits()
     signs = np.sign(cells["strength"]).astype(int)

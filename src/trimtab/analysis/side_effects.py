@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import Array, drawn_means, percentiles, spread, weighted_mean
+from trimtab.analysis.bootstrap import Array, drawn_means, drawn_spreads, percentiles, spread, weighted_mean
 from trimtab.analysis.cells import cell_scores
 from trimtab.analysis.samples import records
 
@@ -103,12 +104,9 @@ class _Shift(NamedTuple):
     """Of each prompt, in standard deviations of the unsteered scores: [n_prompts]."""
     mean: float
     drawn: Array
-    """The mean of each resample: [draws]."""
-
-    @property
-    def error(self) -> float:
-        """Squared standard error of the mean, as the resamples tell it."""
-        return float(self.drawn.var())
+    """The mean of each resample in its own unit: [draws]."""
+    error: float
+    """Squared standard error of the mean."""
 
 
 def _shifts(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[_Shift]:
@@ -123,21 +121,33 @@ def _shifts(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[_Shift]:
                     deviation = spread(scores.zero[mask], weight)
                     if not deviation > 0:
                         continue
-                    moved = (side[mask, column] - scores.zero[mask]) / deviation
-                    picks = np.random.default_rng(seed).integers(len(moved), size=(draws, len(moved)))
+                    zero, moved = scores.zero[mask], (side[mask, column] - scores.zero[mask]) / deviation
+                    picks = _picks(str(owner["measured"]), seed, draws, len(moved))
+                    # The unit is measured on these few prompts too, so it is drawn with them.
+                    unit = drawn_spreads(zero, weight, picks) / deviation
                     yield _Shift(
                         owner,
                         {name: cell[name] for name in CELL} | {"strength": sign * cell["strength"]},
                         moved,
                         weighted_mean(moved, weight),
-                        drawn_means(moved, weight, picks),
+                        drawn_means(moved, weight, picks) / unit,
+                        float(moved.var(ddof=1) / len(moved)) if len(moved) > 1 else np.nan,
                     )
 
 
+def _picks(measured: str, seed: int, draws: int, n: int) -> NDArray[np.int64]:
+    """Resamples of a behavior's prompts: the same in every cell, and others for every behavior."""
+    rng = np.random.default_rng([seed, *measured.encode()])
+    return rng.integers(n, size=(draws, n))
+
+
 def _side(shifts: Sequence[_Shift]) -> dict[str, Any]:
+    shifts = [s for s in shifts if np.isfinite(s.mean) and np.isfinite(s.error)]
+    if not shifts:
+        return {"others": 0}
     means, errors = np.array([s.mean for s in shifts]), np.array([s.error for s in shifts])
     # A resample's mean is off by the data's error and by its own: twice the noise comes off.
-    squares = np.mean(np.stack([s.drawn for s in shifts]) ** 2 - 2 * errors[:, None], axis=0)
+    squares = np.nanmean(np.stack([s.drawn for s in shifts]) ** 2 - 2 * errors[:, None], axis=0)
     low, high = percentiles(np.sqrt(np.maximum(squares, 0)))
     worst = int(np.abs(means).argmax())
     return {
@@ -171,8 +181,11 @@ def _perplexity(neutral: pd.DataFrame, draws: int, seed: int) -> Iterator[tuple[
         moved = mine[mine["strength"] != 0]
         for (layers, strength), part in moved.groupby(["layers", "strength"], sort=False):
             extra = (part.set_index("text")["nll"].reindex(plain.index) - plain).to_numpy(float)
+            extra = np.where(np.isfinite(extra), extra, np.inf)  # what is no number any more is the worst there is
             picks = np.random.default_rng(seed).integers(len(extra), size=(draws, len(extra)))
             found = _interval("perplexity", float(np.exp(extra.mean())), np.exp(extra[picks].mean(1)))
+            if not np.isfinite(extra).all():
+                found = dict.fromkeys(found, np.inf)
             yield (model, behavior, layers, strength), found
 
 

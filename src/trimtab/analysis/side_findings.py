@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from trimtab.analysis.findings import Finding
+from trimtab.analysis.findings import Finding, signed
+from trimtab.analysis.reply_findings import pushed
 from trimtab.analysis.samples import records
 
 WORSE_TEXT = 1.25
@@ -40,13 +41,14 @@ def side_findings(cells: pd.DataFrame, best: pd.DataFrame, neutral: pd.DataFrame
 
 
 def _about_cell(row: dict[str, Any]) -> Iterator[tuple[Any, str]]:
-    at = f"at layer {row['layers']}, strength {row['strength']:+g},"
+    at = f"at layer {row['layers']}, strength {pushed(row['strength'])},"
     if row["others"] and pd.notna(row["side"]):
         text = (
-            f"{at} its own score moves by {row['intended']:.2f} standard deviations "
-            f"[{row['intended_low']:.2f}, {row['intended_high']:.2f}] the way asked for, {row['others']:.0f} others by "
-            f"{row['side']:.2f} [{row['side_low']:.2f}, {row['side_high']:.2f}] (root mean square); most of all "
-            f"{row['worst']}, by {row['worst_shift']:+.2f}."
+            f"{at} its own score moves by {signed(row['intended'])} standard deviations "
+            f"[{signed(row['intended_low'])}, {signed(row['intended_high'])}] the way asked for, "
+            f"{row['others']:.0f} others by {row['side']:.2f} [{row['side_low']:.2f}, {row['side_high']:.2f}] "
+            f"(root mean square); most of all "
+            f"{row['worst']}, by {signed(row['worst_shift'])}."
         )
         yield "caution" if row["side"] > abs(row["intended"]) else "effect", text
     if row["perplexity_low"] > 1 and row["perplexity"] > WORSE_TEXT:
@@ -65,7 +67,7 @@ def _about_cell(row: dict[str, Any]) -> Iterator[tuple[Any, str]]:
 
 def _about_replies(row: dict[str, Any], several: bool) -> Iterator[str]:
     about = f"{row['behavior']} in {row['model']}" if several else row["behavior"]
-    at = f"{about}: at layer {row['layers']}, strength {row['strength']:+g}, replies to {row['n']} neutral prompts"
+    at = f"{about}: at layer {row['layers']}, strength {pushed(row['strength'])}, replies to {row['n']} neutral prompts"
     if row["words_before"] > 0 and not 1 / LONGER < row["words"] / row["words_before"] < LONGER:
         yield f"{at} have {row['words']:.0f} words in the middle instead of {row['words_before']:.0f}."
     if row["refusals_low"] > row["refusals_before"]:

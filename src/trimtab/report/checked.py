@@ -12,6 +12,7 @@ from trimtab.analysis.diagnosis import heuristic_picks
 from trimtab.analysis.methods import method_effects
 from trimtab.analysis.neutral_replies import neutral_changes
 from trimtab.analysis.samples import records
+from trimtab.analysis.side_choice import selective_settings
 from trimtab.analysis.side_findings import side_findings
 from trimtab.report.runs import RunTables
 
@@ -36,6 +37,8 @@ class Checked:
     methods: pd.DataFrame = field(default_factory=_empty)
     shifts: pd.DataFrame = field(default_factory=_empty)
     side: pd.DataFrame = field(default_factory=_empty)
+    selective: pd.DataFrame = field(default_factory=_empty)
+    """The cell to use in each direction where side effects count."""
     neutral: pd.DataFrame = field(default_factory=_empty)
     nulls: pd.DataFrame = field(default_factory=_empty)
     null_tests: pd.DataFrame = field(default_factory=_empty)
@@ -110,6 +113,7 @@ def _one(checks: Mapping[str, pd.DataFrame], effects: pd.DataFrame, best: pd.Dat
         methods=of("method_samples", method_effects),
         shifts=of("shifts", analysis.side_shifts),
         side=side,
+        selective=selective_settings(side[side["others"] > 0]) if len(side) else pd.DataFrame(),
         neutral=neutral,
         nulls=nulls,
         null_tests=tests,

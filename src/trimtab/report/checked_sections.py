@@ -126,9 +126,11 @@ def _side_effects(checked: Checked, best: pd.DataFrame) -> list[Section]:
         Section(
             "side-effects",
             "Intended and side effect of every cell",
-            checked_words.SIDE + missing,
+            checked_words.SIDE + missing + checked_words.SELECTIVE,
             scatters,
+            [tables.selective_table(checked.selective)],
             paired=len(scatters) > 1,
+            file="tables/selective_settings.csv",
         ),
         Section(
             "costs",

@@ -106,6 +106,21 @@ def side_table(cells: pd.DataFrame) -> Table:
     return table("What else the best cells move", columns, rows)
 
 
+def selective_table(settings: pd.DataFrame) -> Table:
+    """The cell to use in each direction where side effects count."""
+    columns = [
+        *_subject(settings),
+        Column("direction", lambda row: "toward" if row["direction"] > 0 else "away"),
+        Column("layer", lambda row: str(row["layers"]) if not row["reason"] else row["reason"]),
+        number("strength", "strength"),
+        Column("intended, sd [95% interval]", lambda row: with_interval(row, "intended", 2)),
+        number("side", "side effect, sd"),
+        number("perplexity", "perplexity ÷ unsteered"),
+        Column("cells within the limits", lambda row: f"{row['within']:.0f} of {row['cells']:.0f}"),
+    ]
+    return table("The strongest cells that move little else", columns, records(settings))
+
+
 def neutral_table(neutral: pd.DataFrame) -> Table:
     """Replies to neutral prompts, steered against unsteered."""
     columns = [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from trimtab.analysis.diagnosis.heuristics import COMPONENTS
 from trimtab.analysis.robustness import HALF
+from trimtab.analysis.side_choice import Limits
 from trimtab.report.checked import Checked
 
 PAIRS = (
@@ -56,6 +57,12 @@ SIDE = (
     "effect: root mean square over the other behaviors, what noise alone would give taken off. Both in standard "
     "deviations of each one’s unsteered scores. Above the broken line the others move more than the behavior itself. "
     "Large marks are the best cells of the sweep, with their 95% intervals."
+)
+SELECTIVE = (
+    " In the table, in each direction, the cell with the largest intended effect among those whose side effect is at "
+    f"most {Limits().side:g} of it, whose perplexity of plain text is at most {Limits().perplexity:g} times the "
+    f"unsteered, and that lose at most {Limits().easy:.0%} of the easy questions. Chosen and measured on the same "
+    "prompts, so its effect flatters."
 )
 COSTS = (
     "Perplexity of plain text as a multiple of the unsteered model’s, on a logarithmic axis, and the share of easy "

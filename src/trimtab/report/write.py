@@ -88,7 +88,8 @@ def _checked_files(checked: Checked | None) -> dict[str, pd.DataFrame]:
         "diagnosis": checked.diagnoses, "pair_quality": checked.quality, "pair_curve": checked.curve,
         "flagged_pairs": checked.flags, "heuristics": checked.heuristics, "heuristic_picks": checked.picks,
         "methods": checked.methods, "method_cosines": checked.cosines, "side_shifts": checked.shifts,
-        "side_cells": checked.side, "neutral_replies": checked.neutral, "random_directions": checked.nulls,
+        "side_cells": checked.side, "selective_settings": checked.selective, "neutral_replies": checked.neutral,
+        "random_directions": checked.nulls,
         "random_tests": checked.null_tests, "robustness": checked.robustness,
     }  # fmt: skip
 
