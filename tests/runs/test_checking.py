@@ -51,7 +51,7 @@ def done(llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_side_effects_cover_every_cell_of_every_behavior_that_is_watched(done: Path) -> None:
-    shifts = chunk(done, "side_effects", "shifts")
+    shifts = pd.concat([chunk(done, "side_effects", "shifts"), chunk(done, "side_effects", "easy")])
     assert set(shifts["measured"]) == {"permissive", "concise", EASY}
     assert set(shifts["behavior"]) == {"permissive"}
     steered = shifts[shifts["strength"] != 0]
@@ -92,7 +92,7 @@ def test_the_page_has_what_was_checked(done: Path, tmp_path: Path) -> None:
 
 def test_going_on_makes_nothing_again(done: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p: p.stat().st_mtime_ns for p in done.rglob("*.parquet")}
-    study, vectors = reopened(done, {})
+    study, vectors = reopened(done, {"side_effects": SIDE})
     assert vectors is None
     run(study.model_dump(mode="json"), done)
     assert {p: p.stat().st_mtime_ns for p in done.rglob("*.parquet")} == before
@@ -114,7 +114,7 @@ def test_other_settings_replace_the_tables_and_leave_no_old_ones_beside(run: Run
     assert read_chunks(RunFolder(folder), "side_effects", "random") is None
     run(settings(side_effects={**side, "measure": ["cheerful"], "prompts": 5}), folder)
     shifts = chunk(folder, "side_effects", "shifts")
-    assert set(shifts["measured"]) == {"permissive", "cheerful", EASY}
+    assert set(shifts["measured"]) == {"permissive", "cheerful"}
     assert shifts[shifts["measured"] == "cheerful"]["prompt_id"].nunique() == 5
     assert not list(folder.glob("side_effects/*concise*"))
 
@@ -165,3 +165,60 @@ def test_a_folder_without_vectors_has_nothing_to_check(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_manifest({"identity": "x", "vectors": [], "settings": {}})
     with pytest.raises(RunError, match="nothing to check"):
         reopened(tmp_path, {"robustness": True})
+
+
+def test_a_check_that_fails_keeps_no_other_from_being_made(run: Run, tmp_path: Path) -> None:
+    folder = run(settings(), tmp_path / "run")
+    study, _ = reopened(folder, {"side_effects": {"layers": "99"}})
+    with pytest.raises(SettingError, match="layer 99 is out of range"):
+        run(study.model_dump(mode="json"), folder)
+    study, _ = reopened(folder, {"robustness": {"prompts": 4}})
+    run(study.model_dump(mode="json"), folder)
+    assert read_chunks(RunFolder(folder), "robustness", "samples") is not None
+
+
+def test_a_check_of_one_behavior_leaves_those_of_others_alone(run: Run, tmp_path: Path) -> None:
+    two = settings() | {"behaviors": [{"source": name, "limit": 16} for name in ("permissive", "concise")]}
+    folder = run(two, tmp_path / "run")
+    for name in ("permissive", "concise"):
+        study, _ = reopened(folder, {"robustness": {"prompts": 4, "behaviors": [name]}})
+        run(study.model_dump(mode="json"), folder)
+    assert set(chunk(folder, "robustness", "samples")["behavior"]) == {"permissive", "concise"}
+
+
+def test_names_that_look_alike_as_file_names_keep_their_own_tables(run: Run, tmp_path: Path) -> None:
+    named = [
+        {"source": source, "limit": 16, "name": name} for source, name in (("permissive", "a b"), ("concise", "a/b"))
+    ]
+    folder = run(settings() | {"behaviors": named}, tmp_path / "run")
+    assert len(list((folder / "vectors").glob("*.safetensors"))) == 2
+    manifest = RunFolder(folder).manifest()
+    assert [entry["taken_from"] for entry in manifest["vectors"]] == ["a b", "a/b"]
+
+
+def test_a_renamed_built_in_is_not_its_own_side_effect(run: Run, tmp_path: Path) -> None:
+    named = settings(side_effects={"prompts": 4, "random": 0, "max_new_tokens": 4})
+    folder = run(named | {"behaviors": [{"source": "cheerful", "limit": 16, "name": "happy"}]}, tmp_path / "run")
+    watched = set(chunk(folder, "side_effects", "shifts")["measured"])
+    assert "cheerful" not in watched
+    assert len(watched) >= 4
+
+
+def test_prompts_that_chose_the_cell_are_no_transfer(run: Run, tmp_path: Path) -> None:
+    check = {"robustness": {"prompts": 4, "transfer": ["permissive"]}}
+    folder = run(settings(**check), tmp_path / "run")
+    samples = RunFolder(folder).samples()
+    chosen = set(samples.loc[samples["split"] == "select", "prompt_id"])
+    transfer = chunk(folder, "robustness", "samples").query("kind == 'transfer'")
+    assert len(transfer)
+    assert not chosen & set(transfer["prompt_id"])
+
+
+def test_a_sweep_after_a_diagnosis_looks_at_the_training_part_again(run: Run, tmp_path: Path) -> None:
+    folder = run(settings(sweep=False, diagnosis=True), tmp_path / "run")
+    assert set(chunk(folder, "diagnosis", "heuristics")["pairs"]) == {16}
+    run(settings(), folder)
+    assert set(chunk(folder, "diagnosis", "heuristics")["pairs"]) == {8}
+    run(settings(sweep=False, diagnosis=True), folder)
+    assert set(chunk(folder, "diagnosis", "heuristics")["pairs"]) == {8}
+    assert reopened(folder, {})[0].sweep

@@ -147,7 +147,8 @@ def _side(shifts: Sequence[_Shift]) -> dict[str, Any]:
         return {"others": 0}
     means, errors = np.array([s.mean for s in shifts]), np.array([s.error for s in shifts])
     # A resample's mean is off by the data's error and by its own: twice the noise comes off.
-    squares = np.nanmean(np.stack([s.drawn for s in shifts]) ** 2 - 2 * errors[:, None], axis=0)
+    drawn = np.stack([s.drawn for s in shifts])
+    squares = np.mean(drawn[:, np.isfinite(drawn).all(axis=0)] ** 2 - 2 * errors[:, None], axis=0)
     low, high = percentiles(np.sqrt(np.maximum(squares, 0)))
     worst = int(np.abs(means).argmax())
     return {

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from trimtab.cli.costs import agreed
 from trimtab.cli.progress import progress_bars
 from trimtab.cli.told import tell
 from trimtab.runs import Study, reopened, report_runs, run_study
@@ -27,7 +28,10 @@ def check_run(run: Path, check: str, settings: Mapping[str, Any], quiet: bool) -
 def run_and_tell(study: Study, out: Path | None, vectors: SteeringVector | None, check: str, quiet: bool) -> None:
     """Run a study, write its report, and say what a check found."""
     with progress_bars(quiet) as progress:
-        folder = run_study(study, out, vectors=vectors, progress=progress)
+        folder = run_study(
+            study, out, vectors=vectors, progress=progress,
+            approve=lambda cost: agreed("judging, which this run has not finished,", cost, "finish its study first"),
+        )  # fmt: skip
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress("writing the report", 1, 1)

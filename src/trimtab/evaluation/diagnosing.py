@@ -29,11 +29,13 @@ from trimtab.vectors import KeptDifferences
 class Diagnosed:
     """What was found; see `trimtab.analysis.diagnosis` for the columns."""
 
-    TABLES: ClassVar = ("quality", "curve", "heuristics", "flags", "findings", "cosines")
+    TABLES: ClassVar = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
 
     quality: pd.DataFrame
     curve: pd.DataFrame
     heuristics: pd.DataFrame
+    part_quality: pd.DataFrame
+    """`quality` of the pairs that heuristics look at: of those, too, some pick a layer by it."""
     flags: pd.DataFrame
     findings: pd.DataFrame
     """Columns code, level (good, caution, problem), text, advice."""
@@ -67,6 +69,7 @@ def diagnose(kept: KeptDifferences, model: Model, *, train: Sequence[str] | None
         quality=quality,
         curve=curve,
         heuristics=heuristics,
+        part_quality=quality if train is None else pair_quality(pair_differences(part, model), seed=seed),
         flags=flags,
         findings=pd.DataFrame([asdict(f) for f in found], columns=["code", "level", "text", "advice"]),
         cosines=method_cosines(method_vectors(part, seed=seed)),

@@ -11,11 +11,14 @@ import pandas as pd
 from trimtab.analysis import PLAIN_VARIANT
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
-from trimtab.errors import DataError, TrimtabWarning
+from trimtab.errors import DataError, SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid
 from trimtab.evaluation.sweeping import form_of, resolve_scoring, shown_rows, sweep_batches
 from trimtab.evaluation.variations import changed, variations
 from trimtab.vectors import SteeringVector
+
+REWRITTEN = ("system", "wording", "few-shot", "earlier turn", "resist")
+"""Kinds that change what is said to the model."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,29 @@ def variants(
         demonstrations: pairs for earlier turns, none of `test`.
         scoring: how the sweep scored.
         transfer: other behaviors or other people's items whose scores the same vector should move.
+
+    Raises:
+        SettingError: when two of them would have the same name.
     """
     form = form_of(scoring)
     listed = scoring == "choice" and test[0].listed
-    return [
+    orders = enumerate(("as given", "swapped")) if listed else ()
+    found = [
         Variant(PLAIN_VARIANT, "", test, scoring),
         *(Variant(v.kind, v.name, changed(test, v), scoring) for v in variations(test, form, demonstrations.pairs)),
-        *(Variant("order", name, test, scoring, order) for order, name in enumerate(("as given", "swapped")) if listed),
+        *(Variant("order", name, test, scoring, order) for order, name in orders),
         *([Variant("form", "answered by text", test, "text")] if listed else []),
-        *([Variant("form", "answered by letter", test, "choice")] if scoring != "choice" and test.is_choice else []),
+        *([Variant("form", "answered by letter", test, "choice")] if scoring != "choice" and _lettered(test) else []),
         *(Variant("transfer", other.name, other, resolve_scoring(other, "auto")) for other in transfer),
     ]
+    labels = [variant.label for variant in found]
+    if again := next((label for label in labels if labels.count(label) > 1), None):
+        raise SettingError(f"robustness: two sets of pairs would be {again!r}; rename one of the files")
+    return found
+
+
+def _lettered(behavior: Behavior) -> bool:
+    return behavior.is_choice and behavior[0].listed
 
 
 def variant_batches(
@@ -66,24 +81,35 @@ def variant_batches(
     variant: Variant,
     behavior: str,
     *,
+    plain: Behavior | None = None,
     balance: Balance = "both_orders",
     seed: int = 0,
 ) -> Iterator[pd.DataFrame]:
     """Stream the samples of one variant, with its `kind` and `variant` as columns more.
 
     A model whose chat template refuses the conversation, as some do a system prompt, leaves the variant out with a
-    warning.
+    warning; so does one whose template drops what the variant adds to the prompts of `plain`.
     """
-    rows = shown_rows([("test", variant.behavior)], variant.scoring, balance, seed)
+    # One order alone leans to a letter: both are shown, one is kept, and each pair counts whole.
+    shown = "both_orders" if variant.order is not None else balance
+    rows = shown_rows([("test", variant.behavior)], variant.scoring, shown, seed)
     if variant.order is not None:
-        # One order alone leans to a letter: each pair counts whole.
         rows = [replace(r, shown=replace(r.shown, weight=1.0)) for r in rows if r.shown.order == variant.order]
     try:
-        model.encode([row.shown.pair for row in rows[:1]], form_of(variant.scoring))
+        asked = model.encode([row.shown.pair for row in rows], form_of(variant.scoring))
     except DataError as error:
         if variant.kind in (PLAIN_VARIANT, "transfer"):
             raise
-        warnings.warn(f"{behavior}, {variant.label}: left out, {error}", TrimtabWarning, stacklevel=2)
+        _left_out(behavior, variant, str(error))
         return
+    if plain is not None and variant.kind in REWRITTEN:
+        as_swept = shown_rows([("test", plain)], variant.scoring, shown, seed)
+        if asked == model.encode([row.shown.pair for row in as_swept], form_of(variant.scoring)):
+            _left_out(behavior, variant, "the model's chat template drops what is added, so nothing is asked otherwise")
+            return
     for _, frame in sweep_batches(model, vectors, rows, grid, variant.scoring, behavior):
         yield frame.assign(kind=variant.kind, variant=variant.label)
+
+
+def _left_out(behavior: str, variant: Variant, why: str) -> None:
+    warnings.warn(f"{behavior}, {variant.label}: left out, {why}", TrimtabWarning, stacklevel=3)

@@ -93,7 +93,9 @@ def _one(checks: Mapping[str, pd.DataFrame], effects: pd.DataFrame, best: pd.Dat
         side = analysis.side_cells(checks["shifts"], checks.get("neutral", pd.DataFrame(columns=["model", "behavior"])))
     robust = of("robustness", analysis.robustness)
     heuristics, quality = of("heuristics", plain), of("quality", plain)
-    picks = heuristic_picks(heuristics, quality, best, effects) if len(heuristics) else pd.DataFrame()
+    picks = pd.DataFrame()
+    if len(heuristics) and "part_quality" in checks:
+        picks = heuristic_picks(heuristics, of("part_quality", plain), best, effects)
     diagnoses = of("findings", plain)
     said = [("diagnosis", finding) for finding in _diagnoses(diagnoses)]
     if len(side):

@@ -83,10 +83,12 @@ class CheckContext:
     def extraction(self, subject: Subject) -> list[Any]:
         """What the states that are read depend on, the pairs aside."""
         study = self.study
-        return [self.model.fingerprint, study.token_position, study.balance, study.seed, subject.scoring]
+        asked = [self.model.fingerprint, self.model.template_hash, study.token_position, study.balance, study.seed]
+        return [*asked, subject.scoring]
 
     def cells(self, subject: Subject, grid: Grid) -> list[Any]:
         """What scores in some cells depend on, the prompts aside."""
         made = subject.vector.provenance
-        vector = [made.pairs_hash, made.method, float(subject.vector.direction.double().sum())]
+        # Rounded: on another machine the same vector may differ in its last digit.
+        vector = [made.pairs_hash, made.method, f"{float(subject.vector.direction.double().sum()):.6e}"]
         return [*self.extraction(subject), *vector, repr(grid)]

@@ -33,17 +33,31 @@ class Chunks:
         if self.known.get(name) == digest and (kept := self.folder.table(name)) is not None:
             return kept
         made = make()
+        # A table of other settings must not pass for this one if the run is killed between the two.
+        if self.known.pop(name, None) is not None:
+            self.folder.write_manifest(self.manifest)
         self.folder.write(name, made)
         self.known[name] = digest
         self.folder.write_manifest(self.manifest)
         return made
 
     def drop_unused(self, kinds: Iterable[str]) -> None:
-        """Forget the tables of these kinds that the study asks for no more, such as a behavior measured before."""
+        """Forget the tables that the study asks for no more, such as a behavior measured before.
+
+        Only of these kinds, and of the models and behaviors that were checked now: others were not asked about.
+        """
         prefixes = tuple(f"{kind}/" for kind in kinds)
-        for name in [n for n in self.known if n.startswith(prefixes) and n not in self.used]:
+        checked = {_subject(name) for name in self.used}
+        stale = [n for n in self.known if n.startswith(prefixes) and n not in self.used and _subject(n) in checked]
+        for name in stale:
             del self.known[name]
             self.folder.remove(name)
+
+
+def _subject(name: str) -> tuple[str, ...]:
+    """Kind, model and behavior that a table is about."""
+    kind, _, rest = name.partition("/")
+    return kind, *rest.split("--")[1:3]
 
 
 def chunk_name(kind: str, what: str, *about: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pandas as pd
 
+from trimtab.errors import TrimtabWarning
 from trimtab.evaluation.diagnosing import Diagnosed, diagnose
 from trimtab.evaluation.methods import compare_methods
 from trimtab.runs.check_context import CheckContext, Subject
@@ -42,7 +45,13 @@ def check_diagnosis(context: CheckContext, settings: Diagnosis, subject: Subject
     for table in Diagnosed.TABLES:
         name = chunk_name(KIND, table, model.name, subject.name)
         context.chunks.table(name, made_by, lambda table=table: diagnosed(table))  # type: ignore[misc]
-    if settings.methods and subject.swept is not None:
+    if settings.methods and not any(len(layers) == 1 for layers in subject.grid.layers):
+        warnings.warn(
+            f"{subject.name}: methods are compared at single layers, and the sweep has none",
+            TrimtabWarning,
+            stacklevel=2,
+        )
+    elif settings.methods:
         context.chunks.table(
             chunk_name(KIND, METHOD_SAMPLES, model.name, subject.name),
             [*made_by, *context.cells(subject, subject.grid)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -191,8 +192,9 @@ def free_folder(path: Path, identity: str) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """A name as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"
+    """A name as part of a file name; two names never become one."""
+    safe = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "_", name)).strip("._-") or "unnamed"
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _write_parquet(table: pd.DataFrame, target: Path) -> None:

@@ -51,7 +51,9 @@ class Planned:
     @property
     def best(self) -> Grid:
         """One layer's cells. Which layer will be best is not known: the one in the middle stands in."""
-        return replace(self.grid, layers=(self.grid.layers[len(self.grid.layers) // 2],))
+        strongest = max(abs(strength) for _, strength in self.grid.steered)
+        strengths = tuple(s for s in self.grid.strengths if abs(s) == strongest)
+        return replace(self.grid, layers=(self.grid.layers[len(self.grid.layers) // 2],), strengths=strengths)
 
 
 def plan_checks(planned: Planned, others: Sequence[Watched]) -> list[PlannedCheck]:
@@ -100,7 +102,8 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
     if settings.layers is not None:
         grid = replace(grid, layers=parse_layers(settings.layers, target.facts.layers))
     own = (planned.parts[2], planned.scoring)
-    sweeps = [_sweep(planned, b, scoring, grid) for b, scoring in watched(settings, own, others)]
+    every = watched(settings, own, others, planned.behavior, planned.study.seed)
+    sweeps = [_sweep(planned, b, scoring, grid) for b, scoring in every]
     sweeps.append(_sweep(planned, easy_questions(), "text", grid))
     tokens = _neutral(planned, grid, settings.max_new_tokens)
     if settings.random:
@@ -112,8 +115,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
 
 
 def _robustness(settings: Robustness, planned: Planned) -> PlannedCheck:
-    train, _, test = planned.parts
-    every = asked_variants(settings, train, test, planned.scoring)
+    every = asked_variants(settings, planned.parts, planned.scoring)
     return _check("robustness", [_sweep(planned, v.behavior, v.scoring, planned.best) for v in every], 0)
 
 

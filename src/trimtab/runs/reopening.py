@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import RunError
+from trimtab.runs.checking import CHECKS
 from trimtab.runs.folder import RunFolder
 from trimtab.runs.settings import Study, make_study
 from trimtab.vectors import SteeringVector
@@ -31,7 +32,8 @@ def reopened(path: Path, checks: Mapping[str, Any]) -> tuple[Study, SteeringVect
         raise RunError(
             f"{path}: holds no vectors of this program, as an imported run does not; there is nothing to check"
         )
-    study = make_study({**manifest["settings"], **checks}, f"{path}: checks")
+    # What was checked before stays as it is: a file that has moved since must not keep other checks from being made.
+    study = make_study({**manifest["settings"], **dict.fromkeys(CHECKS), **checks}, f"{path}: checks")
     if not manifest.get("vectors_given"):
         return study, None
     made = manifest["vectors"][0]

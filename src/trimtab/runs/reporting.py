@@ -70,16 +70,20 @@ def _by_check(results: Results) -> dict[str, tuple[str, ...]]:
     for check, finding in results.checked.findings:
         found[check] = (*found.get(check, ()), finding.text)
     # Whoever asks for a diagnosis wants to read what is in order as well, and what to do.
-    found["diagnosis"] = tuple(
-        f"{row['level']}: {row['behavior']}: {row['text']}" + (f" {row['advice']}" if row["level"] != "good" else "")
-        for row in records(results.checked.diagnoses)
-    )
+    diagnoses = results.checked.diagnoses
+    several = len(diagnoses) > 0 and diagnoses["model"].nunique() > 1
+    found["diagnosis"] = tuple(_diagnosis(row, several) for row in records(diagnoses))
     return found
+
+
+def _diagnosis(row: Mapping[str, str], several: bool) -> str:
+    about = f"{row['behavior']} in {row['model']}" if several else row["behavior"]
+    return f"{row['level']}: {about}: {row['text']}" + (f" {row['advice']}" if row["level"] != "good" else "")
 
 
 _CHECKS = {
     "diagnosis": (*Diagnosed.TABLES, METHOD_SAMPLES),
-    "side_effects": ("shifts", "neutral", "replies", "random"),
+    "side_effects": ("shifts", "easy", "neutral", "replies", "random"),
     "robustness": ("samples",),
 }
 
@@ -91,7 +95,11 @@ def _checks(folder: RunFolder) -> dict[str, pd.DataFrame]:
         for check, tables in _CHECKS.items()
         for what in tables
     }
-    return {name: table for name, table in found.items() if table is not None}
+    tables = {name: table for name, table in found.items() if table is not None}
+    if "easy" in tables:
+        scored = [tables[name] for name in ("shifts", "easy") if name in tables]
+        tables["shifts"] = pd.concat(scored, ignore_index=True)
+    return tables
 
 
 _NUMBERS = {"layer": "int32", "order": "int8"} | dict.fromkeys(("depth", "strength", "weight", "score"), "float64")

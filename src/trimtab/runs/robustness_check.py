@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from trimtab.data import TRANSLATIONS, Behavior, dataset
+from trimtab.data import BUILT_INS, TRANSLATIONS, Behavior, Pair, dataset
+from trimtab.data.seeded import content_key, prompt_key
 from trimtab.engines import Scoring
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import Grid
@@ -18,11 +19,12 @@ from trimtab.runs.checks import Robustness
 from trimtab.runs.chunks import chunk_name
 
 KIND = "robustness"
+Parts = tuple[Behavior, Behavior, Behavior]
 
 
 def check_robustness(context: CheckContext, settings: Robustness, subject: Subject) -> None:
     """Measure the best cell under every variant."""
-    every = asked_variants(settings, subject.parts[0], subject.parts[2], subject.scoring)
+    every = asked_variants(settings, subject.parts, subject.scoring)
     best = context.best(subject)
     made_by = context.cells(subject, best)
     what = f"robustness of {subject.name} in {context.model.name}"
@@ -31,16 +33,25 @@ def check_robustness(context: CheckContext, settings: Robustness, subject: Subje
         context.chunks.table(
             chunk_name(KIND, "samples", context.model.name, subject.name, variant.label),
             [*made_by, variant.behavior.hash, variant.scoring, variant.order],
-            _measured(context, subject, best, variant),
+            _measured(context, subject, best, variant, every[0].behavior),
         )
         context.progress(what, done, len(every))
 
 
-def _measured(context: CheckContext, subject: Subject, best: Grid, variant: Variant) -> Callable[[], pd.DataFrame]:
+def _measured(
+    context: CheckContext, subject: Subject, best: Grid, variant: Variant, plain: Behavior
+) -> Callable[[], pd.DataFrame]:
     def measure() -> pd.DataFrame:
         study = context.study
         frames = variant_batches(
-            context.model, subject.vector, best, variant, subject.name, balance=study.balance, seed=study.seed
+            context.model,
+            subject.vector,
+            best,
+            variant,
+            subject.name,
+            plain=plain,
+            balance=study.balance,
+            seed=study.seed,
         )
         samples: pd.DataFrame = pd.concat([pd.DataFrame(), *frames], ignore_index=True)
         return samples
@@ -48,35 +59,43 @@ def _measured(context: CheckContext, subject: Subject, best: Grid, variant: Vari
     return measure
 
 
-def asked_variants(settings: Robustness, train: Behavior, test: Behavior, scoring: Scoring) -> list[Variant]:
+def asked_variants(settings: Robustness, parts: Parts, scoring: Scoring) -> list[Variant]:
     """Everything that a check of robustness measures.
 
     Args:
         settings: of the check.
-        train: the pairs that made the vector.
-        test: the prompts that are reported.
+        parts: pairs that made the vector, prompts that chose its cell, and prompts that are reported.
         scoring: how the sweep scored.
     """
+    train, select, test = parts
     asked = replace(test, pairs=test.pairs[: settings.prompts])
-    others = _translations(train) if settings.translations else []
-    others += [_unseen(dataset(source), train) for source in settings.transfer]
+    # What made the vector or chose its cell is held out from nothing.
+    seen = (*train, *select)
+    others = _translations(train, seen) if settings.translations else []
+    others += [_unseen(dataset(source), seen, train.name) for source in settings.transfer]
     return variants(asked, train, scoring, transfer=[other for other in others if len(other)])
 
 
-def _translations(train: Behavior) -> list[Behavior]:
-    """What a built-in behavior says in other languages, without the pairs whose originals made the vector."""
-    seen = {pair.id for pair in train}
-    loaded = [translation.load() for translation in TRANSLATIONS.get(train.name, ())]
-    return [replace(b, pairs=tuple(pair for pair in b if pair.meta.get("of") not in seen)) for b in loaded]
+def _translations(train: Behavior, seen: Sequence[Pair]) -> list[Behavior]:
+    """What a built-in behavior, whatever it is called here, says in other languages."""
+    own = {content_key(pair) for pair in train}
+    ids = {pair.id for pair in seen}
+    return [
+        replace(loaded, pairs=tuple(pair for pair in loaded if pair.meta.get("of") not in ids))
+        for name, translations in TRANSLATIONS.items()
+        if own <= {content_key(pair) for pair in BUILT_INS[name].load()}
+        for loaded in (translation.load() for translation in translations)
+    ]
 
 
-def _unseen(other: Behavior, train: Behavior) -> Behavior:
-    """The pairs of another set that did not make the vector."""
-    seen = {(str(pair.prompt), pair.positive) for pair in train}
-    kept = tuple(pair for pair in other if (str(pair.prompt), pair.positive) not in seen)
+def _unseen(other: Behavior, seen: Sequence[Pair], behavior: str) -> Behavior:
+    """The pairs of another set whose prompts neither made the vector nor chose its cell."""
+    prompts = {prompt_key(pair) for pair in seen}
+    kept = tuple(pair for pair in other if prompt_key(pair) not in prompts)
     if len(kept) < len(other):
         warnings.warn(
-            f"{other.name}: {len(other) - len(kept)} of its pairs made the vector of {train.name} and are left out",
+            f"{other.name}: {len(other) - len(kept)} of its prompts made the vector of {behavior} or chose its cell; "
+            "they are left out",
             TrimtabWarning,
             stacklevel=2,
         )

@@ -157,6 +157,8 @@ class Study(Strict):
         asked = [key for key in ("answers", "replies", "side_effects", "robustness") if getattr(self, key) is not None]
         if not self.sweep and asked:
             raise ValueError(f"{asked[0]} needs the sweep: leave `sweep: false` out")
+        if not self.sweep and self.diagnosis is not None and self.diagnosis.methods:
+            raise ValueError("diagnosis: methods are compared on a sweep: leave `sweep: false` out")
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from trimtab.analysis import EASY
-from trimtab.data import Behavior, dataset
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior, dataset, easy_questions, sample
+from trimtab.data.seeded import content_key
 from trimtab.engines import Scoring
+from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, parse_layers, resolve_scoring
 from trimtab.evaluation.side_effects import (
     FEWEST,
@@ -36,10 +39,9 @@ def check_side_effects(
     model, name, vector = context.model, subject.name, subject.vector
     grid, best = subject.grid, context.best(subject)
     if settings.layers is not None:
-        grid = replace(grid, layers=parse_layers(settings.layers, model.facts.layers))
-    measured = watched(
-        settings, (subject.parts[2], subject.scoring), [(other.parts[2], other.scoring) for other in subjects]
-    )
+        grid = _narrowed(grid, settings.layers, model.facts.layers)
+    own = (subject.parts[2], subject.scoring)
+    measured = watched(settings, own, [(o.parts[2], o.scoring) for o in subjects], subject.behavior, context.study.seed)
     cells = context.cells(subject, grid)
     at_best = context.cells(subject, best)
     making: list[tuple[str, tuple[str, ...], list[Any], Callable[[], pd.DataFrame]]] = [
@@ -47,15 +49,23 @@ def check_side_effects(
         for other, scoring in measured
     ]
     making += [
-        ("shifts", (EASY,), cells, lambda: easy_samples(model, vector, grid, name)),
-        ("neutral", (), cells, lambda: neutral_surprise(model, vector, grid, name)),
+        ("easy", (), [*cells, easy_questions().hash], lambda: easy_samples(model, vector, grid, name)),
         (
-            "replies", (), [*at_best, settings.max_new_tokens],
+            "replies", (), [*at_best, settings.max_new_tokens, list(NEUTRAL_PROMPTS)],
             lambda: neutral_replies(model, vector, best, best.steered, name, max_new_tokens=settings.max_new_tokens),
         ),
     ]  # fmt: skip
+    if grid.positions == "prompt":
+        warnings.warn(
+            f"{name}: pushes of the prompt only move no plain text, so its perplexity is left out",
+            TrimtabWarning,
+            stacklevel=2,
+        )
+    else:
+        texts = [*cells, list(NEUTRAL_TEXTS)]
+        making.append(("neutral", (), texts, lambda: neutral_surprise(model, vector, grid, name)))
     if settings.random:
-        made_by = [*at_best, _first(subject.parts[2], settings.prompts).hash, settings.random]
+        made_by = [*at_best, _some(subject.parts[2], settings.prompts, context.study.seed).hash, settings.random]
         making.append(("random", (), made_by, lambda: _random(context, settings, subject, best)))
     what = f"side effects of {name} in {model.name}"
     context.progress(what, 0, len(making))
@@ -81,8 +91,8 @@ def _shifts(
 
 
 def _random(context: CheckContext, settings: SideEffects, subject: Subject, best: Grid) -> pd.DataFrame:
-    train, test = subject.parts[0], _first(subject.parts[2], settings.prompts)
     study = context.study
+    train, test = subject.parts[0], _some(subject.parts[2], settings.prompts, study.seed)
     kept = context.differences(subject, train, f"reading the pairs of {subject.name}")
     others = random_vectors(subject.vector, kept.balanced(), settings.random, study.seed)
     frames = random_samples(
@@ -95,24 +105,52 @@ Watched = tuple[Behavior, Scoring]
 """Prompts whose scores are watched, and how they are scored."""
 
 
-def watched(settings: SideEffects, own: Watched, others: Sequence[Watched]) -> list[Watched]:
+def watched(
+    settings: SideEffects, own: Watched, others: Sequence[Watched], whole: Behavior, seed: int
+) -> list[Watched]:
     """The behaviors that a check of side effects measures, the subject's own first.
 
     Args:
         settings: of the check.
         own: the test part of the behavior whose vectors steer.
         others: those of all behaviors of the study.
+        whole: all pairs of the behavior whose vectors steer: what shares pairs with it is no other behavior.
+        seed: which prompts are taken of each.
+
+    Raises:
+        SettingError: when a behavior is called as the easy questions are.
     """
-    found = {own[0].name: own}
-    names: Sequence[str] = settings.measure or ()
+    of_study = {behavior.name: (behavior, scoring) for behavior, scoring in others}
+    names = list(settings.measure or ())
     if settings.measure is None:
-        for other in others:
-            found.setdefault(other[0].name, other)
-        names = [name for name in OWN if name not in found][: max(0, FEWEST + 1 - len(found))]
-    for behavior in map(dataset, names):
-        found.setdefault(behavior.name, (behavior, resolve_scoring(behavior, "auto")))
-    return [(_first(behavior, settings.prompts), scoring) for behavior, scoring in found.values()]
+        names = [*of_study, *(name for name in OWN if name not in of_study)]
+    found, pairs = {own[0].name: own}, {content_key(pair) for pair in whole}
+    for name in names:
+        if settings.measure is None and name not in of_study and len(found) > FEWEST:
+            break
+        behavior, scoring = of_study[name] if name in of_study else _loaded(name)
+        if behavior.name not in found and not any(content_key(pair) in pairs for pair in behavior):
+            found[behavior.name] = (behavior, scoring)
+    if EASY in found:
+        raise SettingError(f"a behavior is called {EASY!r}, as the questions are that are asked beside it; rename it")
+    return [(_some(behavior, settings.prompts, seed), scoring) for behavior, scoring in found.values()]
 
 
-def _first(behavior: Behavior, prompts: int) -> Behavior:
-    return replace(behavior, pairs=behavior.pairs[:prompts])
+def _loaded(name: str) -> Watched:
+    behavior = dataset(name)
+    return behavior, resolve_scoring(behavior, "auto")
+
+
+def _narrowed(grid: Grid, layers: str, n_layers: int) -> Grid:
+    """The cells at some layers; with strengths that were found for each cell, at layers that were swept."""
+    sets = parse_layers(layers, n_layers)
+    missing = [s for s in sets if s not in grid.layers] if grid.alphas is not None else []
+    if missing:
+        swept = ", ".join("+".join(map(str, s)) for s in grid.layers)
+        raise SettingError(f"side_effects: layers {layers!r} were not swept; strengths in nats are known at {swept}")
+    return replace(grid, layers=sets)
+
+
+def _some(behavior: Behavior, prompts: int, seed: int) -> Behavior:
+    """So many of the prompts, with the answer labels in the same proportion."""
+    return sample(behavior, prompts, seed)

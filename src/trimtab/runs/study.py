@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab.data import Behavior, dataset
 from trimtab.errors import RunError, TrimtabWarning
+from trimtab.runs.checks import Diagnosis
+from trimtab.runs.diagnosis_check import KIND, METHOD_SAMPLES
 from trimtab.runs.folder import RunFolder, free_folder
 from trimtab.runs.judging import Panel, panel_for
 from trimtab.runs.planning import plan_study
@@ -52,6 +54,7 @@ def run_study(
     _require_approval(study, approve)
     identity = study.identity([b.hash for _, b in behaviors] + ([_vector_key(vectors)] if vectors else []))
     folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
+    study = _as_the_folder_is(study, folder)
     try:
         work = Work(study, folder, identity, panels, progress)
         caught: list[warnings.WarningMessage] = []
@@ -66,6 +69,26 @@ def run_study(
     finally:
         folder.close()
     return folder.path
+
+
+def _as_the_folder_is(study: Study, folder: RunFolder) -> Study:
+    """A study that goes on with what is in the folder.
+
+    A run that was swept stays swept. A diagnosis made before the sweep looked at all pairs; with held-out prompts it is
+    made again.
+    """
+    if folder.parts("samples") is not None:
+        study = study.model_copy(update={"sweep": True})
+    diagnosed = [name for name in _chunks(folder) if name.startswith(f"{KIND}/")]
+    if study.sweep and diagnosed and study.diagnosis is None:
+        methods = any(name.startswith(f"{KIND}/{METHOD_SAMPLES}") for name in diagnosed)
+        return study.model_copy(update={"diagnosis": Diagnosis(methods=methods)})
+    return study
+
+
+def _chunks(folder: RunFolder) -> Mapping[str, str]:
+    found: Mapping[str, str] = folder.manifest().get("chunks", {}) if folder.identity() else {}
+    return found
 
 
 def _panels(study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]]) -> dict[str, Panel]:
