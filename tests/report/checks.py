@@ -91,7 +91,7 @@ def hostile(run: RunTables, evil: str) -> RunTables:
 
 def unswept(run: RunTables) -> RunTables:
     """The run as if its pairs had been diagnosed and nothing swept."""
-    diagnosis = ("quality", "curve", "heuristics", "flags", "findings", "cosines")
+    diagnosis = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
     return replace(only(run, *diagnosis), samples=run.samples.iloc[:0])
 
 
@@ -134,7 +134,10 @@ def diagnosed(d: PairDifferences) -> dict[str, pd.DataFrame]:
     quality, curve = pair_quality(d, splits=6, draws=60), pair_curve(d)
     heuristics, flags = layer_heuristics(d, permutations=19), pair_flags(d)
     findings = pd.DataFrame([asdict(found) for found in diagnosis_findings(quality, curve, heuristics, flags, d)])
-    return {"quality": quality, "curve": curve, "heuristics": heuristics, "flags": flags, "findings": findings}
+    return {
+        "quality": quality, "curve": curve, "heuristics": heuristics, "part_quality": quality, "flags": flags,
+        "findings": findings,
+    }  # fmt: skip
 
 
 def _cosines(seed: int) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 import errno
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +112,12 @@ def test_an_empty_run_and_no_run_are_told_apart(folder: RunFolder, tmp_path: Pat
 
 
 def test_names_become_file_names() -> None:
-    assert safe_name("Qwen/Qwen3-4B") == "Qwen_Qwen3-4B"
-    assert safe_name("../../etc/passwd") == "etc_passwd"
-    assert safe_name("") == "unnamed"
+    assert safe_name("smollm2-135m") == "smollm2-135m"
+    assert re.fullmatch("Qwen_Qwen3-4B-[0-9a-f]{8}", safe_name("Qwen/Qwen3-4B"))
+    assert re.fullmatch("etc_passwd-[0-9a-f]{8}", safe_name("../../etc/passwd"))
+    assert re.fullmatch("unnamed-[0-9a-f]{8}", safe_name(""))
+
+
+def test_names_that_look_alike_as_file_names_stay_apart() -> None:
+    names = ["a b", "a/b", "a_b", "a--b", "a-b", "诚实", "谄媚", "", "unnamed"]
+    assert len({safe_name(name) for name in names}) == len(names)
