@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior, easy_questions, show
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior, easy_questions, sample, show
 from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query
 from trimtab.engines.schedule import own_tokens, schedule, unmarked
@@ -109,7 +109,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
     if settings.random:
         _, _, read, _ = plan_reading(planned, planned.parts[0])
         tokens += read
-        test = replace(planned.parts[2], pairs=planned.parts[2].pairs[: settings.prompts])
+        test = sample(planned.parts[2], settings.prompts, planned.study.seed)
         sweeps.append(_sweep(planned, test, planned.scoring, planned.best, 1 + 2 * settings.random))
     return _check("side effects", sweeps, tokens)
 

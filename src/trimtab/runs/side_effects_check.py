@@ -65,7 +65,7 @@ def check_side_effects(
         texts = [*cells, list(NEUTRAL_TEXTS)]
         making.append(("neutral", (), texts, lambda: neutral_surprise(model, vector, grid, name)))
     if settings.random:
-        made_by = [*at_best, _some(subject.parts[2], settings.prompts, context.study.seed).hash, settings.random]
+        made_by = [*at_best, sample(subject.parts[2], settings.prompts, context.study.seed).hash, settings.random]
         making.append(("random", (), made_by, lambda: _random(context, settings, subject, best)))
     what = f"side effects of {name} in {model.name}"
     context.progress(what, 0, len(making))
@@ -92,7 +92,7 @@ def _shifts(
 
 def _random(context: CheckContext, settings: SideEffects, subject: Subject, best: Grid) -> pd.DataFrame:
     study = context.study
-    train, test = subject.parts[0], _some(subject.parts[2], settings.prompts, study.seed)
+    train, test = subject.parts[0], sample(subject.parts[2], settings.prompts, study.seed)
     kept = context.differences(subject, train, f"reading the pairs of {subject.name}")
     others = random_vectors(subject.vector, kept.balanced(), settings.random, study.seed)
     frames = random_samples(
@@ -133,7 +133,7 @@ def watched(
             found[behavior.name] = (behavior, scoring)
     if EASY in found:
         raise SettingError(f"a behavior is called {EASY!r}, as the questions are that are asked beside it; rename it")
-    return [(_some(behavior, settings.prompts, seed), scoring) for behavior, scoring in found.values()]
+    return [(sample(behavior, settings.prompts, seed), scoring) for behavior, scoring in found.values()]
 
 
 def _loaded(name: str) -> Watched:
@@ -149,8 +149,3 @@ def _narrowed(grid: Grid, layers: str, n_layers: int) -> Grid:
         swept = ", ".join("+".join(map(str, s)) for s in grid.layers)
         raise SettingError(f"side_effects: layers {layers!r} were not swept; strengths in nats are known at {swept}")
     return replace(grid, layers=sets)
-
-
-def _some(behavior: Behavior, prompts: int, seed: int) -> Behavior:
-    """So many of the prompts, with the answer labels in the same proportion."""
-    return sample(behavior, prompts, seed)
