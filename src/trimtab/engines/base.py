@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,10 +47,22 @@ class Followed:
     """Mean KL divergence of steered from unsteered next-token distributions, [cells, texts] float32, in nats."""
 
 
+class Pausable(Protocol):
+    """Steering that lasts for a context, and can rest."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave passes alone for a while."""
+        ...
+
+
 class Engine(Protocol):
     """Runs a model: each row may have its own intervention."""
 
     name: str
+
+    def steered(self, intervention: Intervention) -> AbstractContextManager[Pausable]:
+        """Steer whatever runs the model otherwise, while the context lasts; requests carry their own steering."""
+        ...
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
         """Stream the pairs' states behind every layer, batch by batch."""
@@ -86,4 +99,12 @@ class Engine(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Continue texts and yield (request, reply) as they are finished."""
+        ...
+
+    def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
+        """Mean norm of the residual stream at the sequences' first token, [n_layers]."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds outside of this process."""
         ...

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import reduce
+from typing import Any, Literal
 
 import torch
 
 from trimtab.data import Form, Message, Pair
-from trimtab.engines.base import Captured, Followed, Scored
+from trimtab.engines.base import Captured, Engine, Followed, Pausable, Scored
 from trimtab.engines.queries import Scoring, Text
 from trimtab.engines.requests import Reply, Request, Sampling
 from trimtab.engines.transformers_engine import TransformersEngine
@@ -21,6 +22,7 @@ from trimtab.models import (
     DType,
     EncodedPair,
     Facts,
+    Identity,
     TokenPosition,
     encode,
     encode_pair,
@@ -28,11 +30,14 @@ from trimtab.models import (
     render_prompt,
     template_hash,
 )
-from trimtab.steering import Gate, Intervention, Positions, Scale, Steering, at, require_fit, steered
+from trimtab.steering import Gate, Intervention, Positions, Scale, at, require_fit
+from trimtab.steering.interventions import check_one_of
 from trimtab.vectors import SteeringVector
 
 Prompt = str | Sequence[Message]
 """A message, or a conversation."""
+
+EngineName = Literal["transformers", "vllm"]
 
 
 def load(
@@ -42,6 +47,8 @@ def load(
     device: str = "auto",
     memory_bytes: int | None = None,
     trust_remote_code: bool = False,
+    engine: EngineName = "transformers",
+    engine_options: Mapping[str, Any] | None = None,
 ) -> Model:
     """Load a model: the bundled one by default, or a hub id, a folder, a `.gguf` file.
 
@@ -51,11 +58,23 @@ def load(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
         trust_remote_code: whether the model's repository may run its own Python code here.
+        engine: `transformers`, or `vllm` for models and amounts of work that one process does not master.
+        engine_options: for vLLM, its own arguments, such as `tensor_parallel_size`; see `trimtab.engines.vllm.launch`.
 
     Raises:
-        ModelError: when the model cannot be found, read or understood.
-        SettingError: for an unknown dtype or a device that is not there.
+        ModelError: when the model cannot be found, read or understood, or the engine is not there.
+        SettingError: for an unknown dtype, a device that is not there, or options that the engine does not have.
     """
+    check_one_of("engine", engine, EngineName)
+    if engine == "vllm":
+        from trimtab.engines.vllm import VLLMEngine, start
+
+        if device != "auto" or memory_bytes is not None:
+            raise SettingError("vLLM finds its devices and memory itself: leave out device and memory_bytes")
+        running, identity = start(name, dtype, trust_remote_code, engine_options or {})
+        return Model(identity, engine=VLLMEngine(running, identity))
+    if engine_options:
+        raise SettingError(f"the default engine takes no engine options, so not {', '.join(engine_options)}")
     backbone = load_backbone(name, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
     return Model(backbone, memory_bytes=memory_bytes)
 
@@ -63,19 +82,26 @@ def load(
 class Model:
     """A loaded model. Steering never changes it: everything is undone when its context ends."""
 
-    def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None):
+    def __init__(self, backbone: Identity, *, memory_bytes: int | None = None, engine: Engine | None = None):
         self.backbone = backbone
-        self.engine = TransformersEngine(backbone, memory_bytes=memory_bytes)
+        if engine is None:
+            assert isinstance(backbone, Backbone)
+            engine = TransformersEngine(backbone, memory_bytes=memory_bytes)
+        self.engine = engine
         self.name = backbone.name
         self.fingerprint = backbone.fingerprint
         self.template_hash = template_hash(backbone.tokenizer)
-        self._steering: list[tuple[Intervention, Steering]] = []
+        self._steering: list[tuple[Intervention, Pausable]] = []
 
     def __repr__(self) -> str:
         """Name, size, place."""
         facts = self.facts
         size = f"{facts.parameters / 1e6:.0f}M parameters, {facts.layers} layers × {facts.width}"
         return f"Model({self.name!r}, {size}, {str(self.backbone.dtype)[6:]} on {self.backbone.device})"
+
+    def close(self) -> None:
+        """Free what the engine holds outside of this process; the model cannot be used any more."""
+        self.engine.close()
 
     @property
     def facts(self) -> Facts:
@@ -126,7 +152,7 @@ class Model:
             vector_layer=vector_layer,
             gate=gate,
         )
-        with steered(self.backbone, [intervention]) as context:
+        with self.engine.steered(intervention) as context:
             self._steering.append((intervention, context))
             try:
                 yield self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engines import padded_writing, writing
-from trimtab.engines.base import Captured, Followed, Scored
+from trimtab.engines.base import Captured, Followed, Pausable, Scored
 from trimtab.engines.batches import Marks, Packed, Query, pack, pad
 from trimtab.engines.budget import Budget, budget_for
 from trimtab.engines.forward import climb, read_last_layer, read_layers, run
@@ -62,6 +63,13 @@ class TransformersEngine:
         Not so for recurrent layers, or for position schemes that count places in the row.
         """
         return has_only_attention(self.backbone.model.config.get_text_config()) and sharing_is_exact(self.backbone)
+
+    def steered(self, intervention: Intervention) -> AbstractContextManager[Pausable]:
+        """Hooks on the model, for whoever calls it."""
+        return steered(self.backbone, [intervention])
+
+    def close(self) -> None:
+        """Nothing is held outside of this process."""
 
     @torch.no_grad()
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
@@ -208,7 +216,7 @@ class TransformersEngine:
 
     def writing(self, request: Request) -> Writing:
         """An empty page for a request."""
-        return Writing(request, self._ends, self._decode)
+        return Writing(request, self.backbone.ends, self._decode)
 
     def climb_prompts(self, opening: Opening, heads: dict[object, object]) -> tuple[Tensor, Beginning, Packed]:
         """Run the prompts of an opening in all of its cells: last states, keys and values, and where they stand.
@@ -239,14 +247,6 @@ class TransformersEngine:
         tokenizer = self.backbone.tokenizer
         candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         return int(next(token for token in candidates if token is not None))
-
-    @cached_property
-    def _ends(self) -> frozenset[int]:
-        """Tokens that end a text, by the model's own settings."""
-        ends = [self.backbone.tokenizer.eos_token_id]
-        given = getattr(getattr(self.backbone.model, "generation_config", None), "eos_token_id", None)
-        ends += given if isinstance(given, list) else [given]
-        return frozenset(int(token) for token in ends if token is not None)
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)

@@ -2,7 +2,7 @@
 
 from trimtab.models.architecture import Anatomy, Facts, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
-from trimtab.models.load import Backbone, load_backbone, peek, wrap
+from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.prompts import (
     EncodedPair,
@@ -21,12 +21,14 @@ __all__ = [
     "DType",
     "EncodedPair",
     "Facts",
+    "Identity",
     "TokenPosition",
     "choose_device",
     "choose_dtype",
     "encode",
     "encode_pair",
     "hidden_of",
+    "identify",
     "load_backbone",
     "peek",
     "render_prompt",

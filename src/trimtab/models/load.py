@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +15,35 @@ from torch import Tensor
 from trimtab.errors import ModelError, TrimtabError
 from trimtab.models.architecture import Anatomy, Facts, dissect, facts_of
 from trimtab.models.bundled import BUNDLED, describe_source, resolve
+from trimtab.models.checkpoint import checkpoint_fingerprint
+from trimtab.models.fingerprint import fingerprint_of, sampled
 from trimtab.models.precision import DType, choose_device, choose_dtype
 
-_SIGNS_PER_TENSOR = 4096
 
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """A transformers model taken apart: the weights, the tokenizer, and where things are."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identity:
+    """What a model is, wherever its weights are."""
 
     name: str
     source: str
-    model: Any
     tokenizer: Any
-    anatomy: Anatomy
     facts: Facts
     fingerprint: str
     """Hash of the shape and of the signs of a sample of all weights: the same in every dtype."""
+    device: torch.device
+    """Where the embeddings live, and so where token ids go."""
+    dtype: torch.dtype
+    """Number format of the weights."""
+    ends: frozenset[int]
+    """Tokens that end a text, by the model's own settings."""
 
-    @property
-    def device(self) -> torch.device:
-        """Where the embeddings live, and so where token ids go."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
-        return device
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Number format of the weights."""
-        dtype: torch.dtype = self.model.get_input_embeddings().weight.dtype
-        return dtype
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Backbone(Identity):
+    """A transformers model taken apart: the weights, the tokenizer, and where things are."""
+
+    model: Any
+    anatomy: Anatomy
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
@@ -92,39 +90,75 @@ def load_backbone(
 def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "") -> Backbone:
     """Take apart a transformers model that is already in memory."""
     model.eval().requires_grad_(False)
+    facts = facts_of(model)
+    samples = (sampled(weight) for _, weight in sorted(model.named_parameters()))
+    embeddings = model.get_input_embeddings().weight
     return Backbone(
         name=name,
         source=source or name,
         model=model,
         tokenizer=tokenizer,
         anatomy=dissect(model),
-        facts=facts_of(model),
-        fingerprint=_fingerprint(model),
+        facts=facts,
+        fingerprint=fingerprint_of(facts, samples),
+        device=embeddings.device,
+        dtype=embeddings.dtype,
+        ends=_ends(tokenizer, getattr(model, "generation_config", None)),
     )
 
 
 def peek(name: str, *, trust_remote_code: bool = False, offline: bool = False) -> tuple[Facts, Any]:
     """Architecture facts and tokenizer of a model, without loading its weights; `offline` asks the hub's cache only."""
     with _quiet(), _explained(name):
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-        path = resolve(name)
-        options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
-        config = AutoConfig.from_pretrained(path, **options)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        model, tokenizer = _without_weights(resolve(name), trust_remote_code, offline)
     return facts_of(model), tokenizer
 
 
-def _fingerprint(model: Any) -> str:
-    """Signs are what no rounding changes, and what even a light fine-tuning flips somewhere."""
-    shape = {k: v for k, v in asdict(facts_of(model)).items() if k != "architecture"}
-    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-    for _, weight in sorted(model.named_parameters()):
-        step = max(1, weight.numel() // _SIGNS_PER_TENSOR)
-        digest.update(torch.signbit(weight.detach().flatten()[::step]).cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+def identify(name: str, *, dtype: torch.dtype, device: torch.device, trust_remote_code: bool = False) -> Identity:
+    """What a model is, for an engine that holds its weights; they are on this machine's disk already.
+
+    Raises:
+        ModelError: when it cannot be found or read.
+    """
+    with _quiet(), _explained(name):
+        from huggingface_hub import snapshot_download
+        from transformers import GenerationConfig
+
+        path = resolve(name)
+        model, tokenizer = _without_weights(path, trust_remote_code, offline=False)
+        wanted = ["*.safetensors", "*.json"]
+        folder = path if Path(path).is_dir() else snapshot_download(path, local_files_only=True, allow_patterns=wanted)
+        generation = None
+        if (Path(folder) / "generation_config.json").is_file():
+            generation = GenerationConfig.from_pretrained(folder)
+        return Identity(
+            name=name,
+            source=describe_source(name),
+            tokenizer=tokenizer,
+            facts=facts_of(model),
+            fingerprint=checkpoint_fingerprint(Path(folder), model),
+            device=device,
+            dtype=dtype,
+            ends=_ends(tokenizer, generation),
+        )
+
+
+def _without_weights(path: str, trust_remote_code: bool, offline: bool) -> tuple[Any, Any]:
+    """A transformers model on the meta device, and its tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
+    config = AutoConfig.from_pretrained(path, **options)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    return model, AutoTokenizer.from_pretrained(path, **options)
+
+
+def _ends(tokenizer: Any, generation_config: Any) -> frozenset[int]:
+    """Tokens that end a text: the tokenizer's, and those of the model's settings for generation."""
+    given = getattr(generation_config, "eos_token_id", None)
+    ends = [tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])]
+    return frozenset(int(token) for token in ends if token is not None)
 
 
 @contextmanager

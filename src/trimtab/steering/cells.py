@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from trimtab.errors import SettingError, TrimtabWarning, VectorError
-from trimtab.models import Backbone
+from trimtab.models import Identity
 from trimtab.steering.gates import Gate
 from trimtab.steering.interventions import Intervention, Positions
 from trimtab.steering.pushes import Scale
@@ -57,7 +57,7 @@ def at(
     return Intervention(directions, each, scale, positions, first_token, gate)
 
 
-def require_fit(vector: SteeringVector, backbone: Backbone) -> None:
+def require_fit(vector: SteeringVector, backbone: Identity) -> None:
     """Refuse a vector of another shape; warn about one taken from other weights.
 
     Raises:
@@ -66,7 +66,7 @@ def require_fit(vector: SteeringVector, backbone: Backbone) -> None:
     require_same_model("vector", vector.direction, vector.provenance.model, vector.provenance.fingerprint, backbone)
 
 
-def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, backbone: Backbone) -> None:
+def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, backbone: Identity) -> None:
     """Refuse what was taken from a model of another shape; warn about what was taken from other weights.
 
     Args:
@@ -85,7 +85,14 @@ def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, ba
             f"the {kind} is for {model} (layers × width {list(rows.shape)}); {backbone.name} needs {wanted}. "
             "Make one from this model."
         )
-    if fingerprint != backbone.fingerprint:
+    if not fingerprint or not backbone.fingerprint:
+        warnings.warn(
+            f"it cannot be told whether the {kind}, taken from {model}, comes from the weights of {backbone.name}: "
+            "those have no fingerprint, as with quantized weights",
+            TrimtabWarning,
+            stacklevel=4,
+        )
+    elif fingerprint != backbone.fingerprint:
         warnings.warn(
             f"the {kind} was taken from other weights ({model}) than {backbone.name}; it may not work",
             TrimtabWarning,

@@ -1,0 +1,266 @@
+"""The vLLM engine: every cell of a sweep is a request of its own, batched as vLLM sees fit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trimtab.engines.base import Captured, Followed, Pausable, Scored
+from trimtab.engines.queries import Scoring, Text, follow_query, read_texts, score_query
+from trimtab.engines.requests import Reply, Request, Writing
+from trimtab.engines.schedule import marks_of, require_reach
+from trimtab.engines.vllm.library import Library
+from trimtab.engines.vllm.plugin import vectors_of
+from trimtab.engines.vllm.scores import Job, Scorer
+from trimtab.engines.vllm.spec import Read
+from trimtab.engines.vllm.traffic import Ask, Traffic, one_token
+from trimtab.errors import ModelError, SettingError
+from trimtab.models import EncodedPair, Identity, TokenPosition
+from trimtab.steering import Intervention, check_layers
+
+_BATCH = 8
+"""Pairs or texts whose results are handed over together."""
+_READ_BYTES = 1 << 28
+"""Of states that wait in the workers."""
+
+
+class _AtRest:
+    """Stands for hooks where there are none."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class VLLMEngine:
+    """Runs a model in vLLM's worker processes. Close it when it is done with: they hold the weights."""
+
+    name = "vllm"
+
+    def __init__(self, engine: Any, identity: Identity):
+        self.engine, self.identity = engine, identity
+        self.traffic = Traffic(engine)
+        door = vectors_of(engine.input_processor)
+
+        def register(name: str, content: bytes) -> None:
+            door.add(name, content)
+            self._ask_workers("trimtab_register", name, content)
+
+        def forget(names: list[str]) -> None:
+            for name in names:
+                door.drop(name)
+            self._ask_workers("trimtab_forget", names)
+
+        self.library = Library(register, forget)
+        self.most_requests = 2 * int(engine.vllm_config.scheduler_config.max_num_seqs)
+        self._scorer = Scorer(self.traffic, self.library, self._ask_workers, self.most_requests)
+        self._require_steering()
+
+    def close(self) -> None:
+        """Stop the workers and free what they hold."""
+        self.engine.engine_core.shutdown()
+
+    def status(self) -> list[dict[str, Any]]:
+        """What each worker says of itself: armed layers, rows held, states that wait."""
+        return self._ask_workers("trimtab_status")
+
+    @contextmanager
+    def steered(self, intervention: Intervention) -> Iterator[Pausable]:
+        """Nothing to do: each request carries its own steering."""
+        check_layers([intervention], self.identity.facts.layers)
+        yield _AtRest()
+
+    def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
+        """Stream the pairs' states behind every layer, batch by batch."""
+        texts = [text for pair in pairs for text in read_texts(pair, token_position)]
+        means: dict[int, Tensor] = {}
+        for index, states in self.states(texts, range(self.identity.facts.layers)):
+            means[index] = states.mean(0)
+            ready = sorted({i // 2 for i in means if i ^ 1 in means})
+            if len(ready) >= _BATCH or 2 * len(ready) == len(means):
+                positive, negative = (torch.stack([means.pop(2 * i + side) for i in ready]) for side in (0, 1))
+                yield Captured(ready, positive, negative)
+
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model] float32), token by token.
+
+        Raises:
+            SettingError: for a layer the model does not have.
+        """
+        n_layers, width = self.identity.facts.layers, self.identity.facts.width
+        if wrong := [layer for layer in layers if not 0 <= layer < n_layers]:
+            raise SettingError(f"layer {wrong[0]} is out of range: this model has layers 0 to {n_layers - 1}")
+        wanted = tuple(sorted(set(layers)))
+
+        def asks() -> Iterator[Ask]:
+            for index, text in enumerate(texts):
+                read = Read(text.prompt_length, len(text.tokens), wanted)
+                weight = (read.stop - read.start) * len(wanted)
+                yield Ask((index,), text.tokens, one_token(), self.library.spec(None, read=read), weight)
+
+        limit = max(1, _READ_BYTES // (4 * width))
+        for news in self.traffic.run(asks(), limit):
+            if news.output.finished:
+                yield news.ask.key[0], self._fetch_states(news.inside, wanted)
+        self.library.tidy()
+
+    def _fetch_states(self, request: str, layers: Sequence[int]) -> Tensor:
+        """What the workers of all stages have kept of a request, [tokens, layers, d_model]."""
+        found: dict[int, bytes] = {}
+        for answer in self._ask_workers("trimtab_states", [request]):
+            found |= {int(layer): states[0] for layer, states in (answer or {}).items()}
+        if missing := [layer for layer in layers if layer not in found]:
+            raise ModelError(f"no worker has read the states behind layer {missing[0]}")
+        rows = [
+            np.frombuffer(found[layer], dtype=np.float32).reshape(-1, self.identity.facts.width) for layer in layers
+        ]
+        return torch.from_numpy(np.stack(rows, axis=1))
+
+    def score_choices(
+        self, pairs: Sequence[EncodedPair], interventions: Sequence[Intervention | None], scoring: Scoring
+    ) -> Tensor:
+        """One score a pair [pairs], each under its own intervention."""
+        check_layers(interventions, self.identity.facts.layers)
+        jobs = [[Job(pair, one)] for pair, one in zip(pairs, interventions, strict=True)]
+        scores = torch.zeros(len(pairs))
+        for index, (score,) in self._scorer.run(jobs, scoring):
+            scores[index] = score
+        self.library.tidy()
+        return scores
+
+    def sweep(
+        self,
+        pairs: Sequence[EncodedPair],
+        cells: Sequence[Intervention],
+        scoring: Scoring,
+        *,
+        done: Collection[int] = (),
+    ) -> Iterator[Scored]:
+        """Stream the scores of every pair in every cell, a few pairs at a time.
+
+        The batches do not depend on `done`: those whose pairs are all in it are left out, the others stay the same.
+
+        Raises:
+            SettingError: for a layer the model does not have, when the cells differ in positions, or when their
+                positions cannot change what is scored.
+        """
+        check_layers(cells, self.identity.facts.layers)
+        if not pairs:
+            return
+        require_reach([score_query(pair, scoring) for pair in pairs], marks_of(cells))
+        batches = [list(range(start, min(start + _BATCH, len(pairs)))) for start in range(0, len(pairs), _BATCH)]
+        batches = [batch for batch in batches if not all(index in done for index in batch)]
+        jobs = [[Job(pairs[index], cell) for cell in (None, *cells) for index in batch] for batch in batches]
+        for number, scores in self._scorer.run(jobs, scoring):
+            yield Scored(batches[number], torch.tensor(scores).view(1 + len(cells), -1))
+        self.library.tidy()
+
+    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+        """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered ones.
+
+        Raises:
+            SettingError: for a layer the model does not have, when the cells differ in positions, or when their
+                positions cannot change what is read.
+        """
+        check_layers(cells, self.identity.facts.layers)
+        if not texts:
+            return
+        if cells:
+            require_reach([follow_query(text) for text in texts], marks_of(cells))
+        yield from self._scorer.follow(texts, cells)
+        self.library.tidy()
+
+    def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.
+
+        Closing the iterator stops the work. Tokens are drawn by vLLM: the same seed draws other ones than the default
+        engine does.
+        """
+        check_layers([r.intervention for r in requests], self.identity.facts.layers)
+        return self._write(requests)
+
+    def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        asks = (
+            Ask((index,), request.prompt, self._sampling(request), self.library.spec(request.intervention))
+            for index, request in enumerate(requests)
+        )
+        texts = [Writing(request, self.identity.ends, self._decode) for request in requests]
+        for news in self.traffic.run(asks, self.most_requests):
+            index = news.ask.key[0]
+            text = texts[index]
+            for token in news.output.outputs[0].token_ids:
+                if text.finish is None:
+                    text.add(token)
+                    yield index, text
+            if text.finish is not None:
+                self.traffic.give_up(news)
+            elif news.output.finished:  # no place is left in the model's context
+                text.finish = "length"
+                yield index, text
+        self.library.tidy()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Continue texts and yield (request, reply) as they are finished."""
+        for index, text in self.write(requests):
+            if text.finish is not None:
+                yield index, text.reply()
+
+    def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
+        """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
+        tokens = sorted({pair.positive[0] for pair in pairs})
+        layers = tuple(range(self.identity.facts.layers))
+        asks = [Ask((t,), (t,), one_token(), self.library.spec(None, read=Read(0, 1, layers))) for t in tokens]
+        finished = (news for news in self.traffic.run(asks, self.most_requests) if news.output.finished)
+        norms = [self._fetch_states(news.inside, layers)[0].norm(dim=-1) for news in finished]
+        return torch.stack(norms).mean(0)
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        drawn = request.sampling
+        return SamplingParams(
+            max_tokens=request.max_new_tokens,
+            temperature=drawn.temperature if drawn else 0.0,
+            top_p=drawn.top_p if drawn else 1.0,
+            seed=drawn.seed if drawn else None,
+            ignore_eos=True,
+            stop_token_ids=sorted(self.identity.ends),
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self.identity.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+    def _ask_workers(self, method: str, *args: Any) -> list[Any]:
+        answers: list[Any] = self.engine.collective_rpc(method, args=args)
+        return answers
+
+    def _require_steering(self) -> None:
+        """Push at each layer once and see that the model answers otherwise.
+
+        Steering that silently does nothing is the worst bug there is.
+
+        Raises:
+            ModelError: when a layer is not armed, or its push changes nothing.
+        """
+        facts = self.identity.facts
+        armed = sorted({layer for answer in self.status() for layer in answer["layers"]})
+        if armed != list(range(facts.layers)):
+            raise ModelError(f"vLLM has armed the layers {armed}, not all of 0 to {facts.layers - 1}")
+        push = torch.linspace(-1.0, 1.0, facts.width)
+        tokens = tuple(range(2, 10))
+        pair = EncodedPair("steering", (*tokens, 11), (*tokens, 13), len(tokens), len(tokens))
+        cells = [None, *(Intervention({layer: push}, 2.0, "relative") for layer in range(facts.layers))]
+        plain, *moved = self.score_choices([pair] * len(cells), cells, "choice").tolist()
+        if still := [layer for layer, score in enumerate(moved) if score == plain]:
+            raise ModelError(
+                f"a push behind layer {still[0]} changes nothing, so this engine does not steer; a compiled graph of "
+                "another program may have been reused: empty vLLM's cache (VLLM_CACHE_ROOT) and start again"
+            )

@@ -1,0 +1,65 @@
+"""The client's side of the vectors: registered with the workers by content, once, and named in each request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+
+from torch import Tensor
+
+from trimtab.engines.vllm.spec import Push, Read, Spec
+from trimtab.engines.vllm.store import packed
+from trimtab.steering import Gate, Intervention
+
+_MAX_BYTES = 1 << 30
+"""Vectors that workers hold for this client before they are told to forget all."""
+
+
+class Library:
+    """Vectors that the workers of one engine know, by a name made from their content."""
+
+    def __init__(self, register: Callable[[str, bytes], None], forget: Callable[[list[str]], None]):
+        self._register, self._forget = register, forget
+        self._sizes: dict[str, int] = {}
+        self._pushes: dict[int, tuple[Intervention, tuple[Push, ...]]] = {}
+
+    def spec(
+        self, intervention: Intervention | None, prompt_length: int | None = None, read: Read | None = None
+    ) -> Spec:
+        """What a request says, with all of its vectors known to the workers."""
+        if intervention is None:
+            return Spec(prompt_length=prompt_length if read else None, read=read)
+        # The same intervention object stands behind many requests: told apart by identity, and held, so that no other
+        # object takes its place.
+        if id(intervention) not in self._pushes:
+            self._pushes[id(intervention)] = (intervention, tuple(self._push(one) for one in _chain(intervention)))
+        pushes = self._pushes[id(intervention)][1]
+        return Spec(pushes, intervention.positions, intervention.first_token, prompt_length, read)
+
+    def tidy(self) -> None:
+        """Let the workers forget everything, if it has become much; no request may be under way."""
+        self._pushes.clear()
+        if sum(self._sizes.values()) > _MAX_BYTES:
+            self._forget(list(self._sizes))
+            self._sizes.clear()
+
+    def _push(self, one: Intervention) -> Push:
+        name = content_name(one.directions, one.gate)
+        if name not in self._sizes:
+            content = packed(one.directions, one.gate)
+            self._register(name, content)
+            self._sizes[name] = len(content)
+        return Push(name, tuple(sorted(one.directions)), one.strength, one.scale)
+
+
+def content_name(directions: Mapping[int, Tensor], gate: Gate | None) -> str:
+    """The same for the same numbers, and no other."""
+    digest = hashlib.sha256(packed(directions, gate))
+    return digest.hexdigest()[:32]
+
+
+def _chain(intervention: Intervention) -> Iterator[Intervention]:
+    one: Intervention | None = intervention
+    while one is not None:
+        yield one
+        one = one.also

@@ -1,0 +1,174 @@
+"""A vLLM model runner (V1) that steers: armed when its model is loaded, told what to do before each forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trimtab.engines.vllm.rows import Rows
+from trimtab.engines.vllm.settings import PluginSettings, plugin_settings
+from trimtab.engines.vllm.spec import KEY, Spec, parse_spec
+from trimtab.engines.vllm.store import Vectors
+from trimtab.engines.vllm.table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
+from trimtab.errors import ModelError
+from trimtab.models.architecture import find_layers
+from trimtab.steering import Intervention, is_steered
+
+
+class Steering:
+    """The steering of one worker: which request is pushed how, and where its tokens stand in the next pass."""
+
+    def __init__(self, runner: Any, settings: PluginSettings):
+        config = runner.vllm_config
+        refuse_unsupported(config)
+        text = runner.model_config.hf_text_config
+        count, width = int(text.num_hidden_layers), int(runner.model_config.get_hidden_size())
+        capacity = settings.rows or runner.max_num_reqs
+        if capacity < runner.max_num_reqs:
+            raise ModelError(
+                f"{capacity} rows of pushes for up to {runner.max_num_reqs} requests at once: a request could wait for "
+                "a row for ever. Give at least as many rows as max_num_seqs, or lower that."
+            )
+        from vllm.model_executor.models.utils import PPMissingLayer
+
+        layers: list[nn.Module] = list(find_layers(runner.model, count))
+        mine = {i: layer for i, layer in enumerate(layers) if not isinstance(layer, PPMissingLayer)}
+        self.armed = Armed(mine, capacity, runner.max_num_tokens, width, runner.device)
+        self.rows = Rows(capacity)
+        self.vectors = Vectors(count, width, Path(settings.vectors) if settings.vectors else None)
+        self._asked: dict[str, tuple[Spec, Intervention | None] | None] = {}
+        self.passes_by_hand = 0
+        """Forward passes that ran uncompiled, for pushes that fit no row or for reading states."""
+
+    def plan(self, runner: Any, scheduled: Any) -> None:
+        """Before a forward pass: which row each of its tokens has. The runner has updated its state by now.
+
+        Args:
+            runner: the model runner.
+            scheduled: number of tokens of each request in the batch, in its order.
+        """
+        batch = runner.input_batch
+        self.rows.keep_only(runner.requests)
+        for ended in [request for request in self._asked if request not in runner.requests]:
+            del self._asked[ended]
+        rows = torch.zeros(int(scheduled.sum()), dtype=torch.long)
+        step, start = Step(), 0
+        for index, name in enumerate(batch.req_ids):
+            count = int(scheduled[index])
+            request = runner.requests[name]
+            if name not in self._asked:
+                self._asked[name] = self._read_spec(request)
+            asked = self._asked[name]
+            if asked is not None:
+                first = int(batch.num_computed_tokens_cpu[index])
+                self._place(name, *asked, request.num_prompt_tokens, first, Stretch(start, start + count), rows, step)
+            start += count
+        self.passes_by_hand += step.uncompiled
+        self.armed.begin(rows, step)
+
+    def _read_spec(self, request: Any) -> tuple[Spec, Intervention | None] | None:
+        sampling = request.sampling_params
+        given = (sampling.extra_args or {}).get(KEY) if sampling is not None else None
+        if given is None:
+            return None
+        spec = parse_spec(given)
+        return spec, self.vectors.intervention(spec)
+
+    def _place(
+        self,
+        name: str,
+        spec: Spec,
+        intervention: Intervention | None,
+        prompt_tokens: int,
+        first: int,
+        where: Stretch,
+        rows: torch.Tensor,
+        step: Step,
+    ) -> None:
+        """Enter one request's tokens of this pass, the first of which is its token number `first`."""
+        positions = torch.arange(first, first + where.stop - where.start)
+        if intervention is not None:
+            length = torch.tensor(spec.prompt_length or prompt_tokens)
+            marks = is_steered(spec.positions, positions, length, spec.first_token)
+            if not fits_a_row(intervention):
+                step.by_hand.append(ByHand(where, marks.to(self.armed.row_of_token.device), intervention))
+            else:
+                row, new = self.rows.take(spec.steering, name)
+                if new:
+                    self.armed.write_row(row, intervention)
+                rows[where.start : where.stop] = marks * row
+        if spec.read is not None:
+            begin, end = max(spec.read.start, first), min(spec.read.stop, first + len(positions))
+            if begin < end:
+                shift = where.start - first
+                step.wanted.append(Wanted(Stretch(begin + shift, end + shift), name, spec.read.layers))
+
+
+def arm(runner: Any) -> None:
+    """Make a runner steer whose model was just loaded, if its configuration asks for that."""
+    settings = plugin_settings(runner.vllm_config.additional_config)
+    if settings is None:
+        return
+    steering = runner.trimtab = Steering(runner, settings)
+    runner._prepare_inputs = _before(runner._prepare_inputs, steering, runner)
+    runner._determine_batch_execution_and_padding = _uncompiled(runner._determine_batch_execution_and_padding, steering)
+    runner._model_forward = _around(runner._model_forward, steering)
+
+
+def _before(original: Callable[..., Any], steering: Steering, runner: Any) -> Callable[..., Any]:
+    @wraps(original)
+    def prepare_inputs(scheduler_output: Any, num_scheduled_tokens: Any, *args: Any, **kwargs: Any) -> Any:
+        steering.plan(runner, num_scheduled_tokens)
+        return original(scheduler_output, num_scheduled_tokens, *args, **kwargs)
+
+    return prepare_inputs
+
+
+def _uncompiled(original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:
+    """No recorded graph is replayed where Python has to run between the layers."""
+
+    @wraps(original)
+    def determine(*args: Any, **kwargs: Any) -> Any:
+        if steering.armed.step.uncompiled:
+            kwargs["force_eager"] = True
+        return original(*args, **kwargs)
+
+    return determine
+
+
+def _around(original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:
+    @wraps(original)
+    def model_forward(*args: Any, **kwargs: Any) -> Any:
+        from vllm.forward_context import get_forward_context
+
+        if steering.armed.step.uncompiled:
+            get_forward_context().skip_compiled = True
+        output = original(*args, **kwargs)
+        steering.armed.end(output[0] if isinstance(output, tuple) else output)
+        return output
+
+    return model_forward
+
+
+def refuse_unsupported(config: Any) -> None:
+    """Refuse what would steer the wrong tokens, or none.
+
+    Raises:
+        ModelError: when the engine splits or repeats tokens in a way that rows of tokens do not follow.
+    """
+    parallel, compilation = config.parallel_config, config.compilation_config
+    problems = {
+        "speculative decoding": config.speculative_config is not None,
+        "dual-batch overlap": bool(parallel.use_ubatching),
+        "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False)),
+        "context parallelism": parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1,
+        "pooling models": config.model_config.runner_type == "pooling",
+        "the V2 model runner (set VLLM_USE_V2_MODEL_RUNNER=0)": bool(config.use_v2_model_runner),
+    }
+    if found := [name for name, present in problems.items() if present]:
+        raise ModelError(f"steering does not work with {' or '.join(found)}; start vLLM without it")

@@ -1,0 +1,120 @@
+"""Scores of given texts under many interventions, each a request of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trimtab.engines.base import Followed
+from trimtab.engines.queries import Scoring, Text
+from trimtab.engines.vllm.library import Library
+from trimtab.engines.vllm.spec import Read
+from trimtab.engines.vllm.traffic import Ask, News, Traffic, one_token
+from trimtab.models import EncodedPair
+from trimtab.steering import Intervention
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One pair in one cell."""
+
+    pair: EncodedPair
+    cell: Intervention | None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Sends what is to be scored, and makes scores of what comes back."""
+
+    traffic: Traffic
+    library: Library
+    ask_workers: Callable[..., list[Any]]
+    most_requests: int
+
+    def run(self, batches: Sequence[Sequence[Job]], scoring: Scoring) -> Iterator[tuple[int, list[float]]]:
+        """Yield (batch, its scores in order) as batches are finished; `Scoring` is explained at `read_scores`."""
+        make = self._choice if scoring == "choice" else self._text
+        sides = 1 if scoring == "choice" else 2
+
+        def asks() -> Iterator[Ask]:
+            for number, jobs in enumerate(batches):
+                for index, job in enumerate(jobs):
+                    yield from make((number, index), job)
+
+        came: dict[int, list[News]] = {}
+        for news in self._finished(asks()):
+            number = news.ask.key[0]
+            came.setdefault(number, []).append(news)
+            if len(came[number]) == sides * len(batches[number]):
+                ready = sorted(came.pop(number), key=lambda one: one.ask.key)
+                yield number, self._scores(ready, batches[number], scoring)
+
+    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+        """Yield texts as they are finished, each alone."""
+        asks = (
+            _reading((index, c), text.tokens, text.prompt_length, self.library, cell)
+            for index, text in enumerate(texts)
+            for c, cell in enumerate((None, *cells))
+        )
+        came: dict[int, dict[int, str]] = {}
+        for news in self._finished(asks):
+            index, place = news.ask.key
+            names = came.setdefault(index, {})
+            names[place] = news.inside
+            if len(names) == 1 + len(cells):
+                del came[index]
+                tail = list(texts[index].tokens[texts[index].prompt_length :])
+                steered = [names[1 + c] for c in range(len(cells))]
+                likely, apart = self._from_workers("trimtab_followed", names[0], steered, tail)
+                yield Followed([index], torch.tensor(likely)[:, None], torch.tensor(apart).view(len(cells), 1))
+
+    def _finished(self, asks: Iterator[Ask]) -> Iterator[News]:
+        return (news for news in self.traffic.run(asks, self.most_requests) if news.output.finished)
+
+    def _from_workers(self, method: str, *args: Any) -> Any:
+        """The answer of the one worker that gives one."""
+        return next(answer for answer in self.ask_workers(method, *args) if answer is not None)
+
+    def _choice(self, key: tuple[int, ...], job: Job) -> Iterator[Ask]:
+        """The distribution at the last token that both texts share."""
+        from vllm import SamplingParams
+
+        pair = job.pair
+        ends = [pair.positive[pair.shared], pair.negative[pair.shared]]
+        params = SamplingParams(
+            max_tokens=1, temperature=0.0, logprob_token_ids=ends, detokenize=False, ignore_eos=True
+        )
+        yield Ask(key, pair.positive[: pair.shared], params, self.library.spec(job.cell, pair.prompt_length))
+
+    def _text(self, key: tuple[int, ...], job: Job) -> Iterator[Ask]:
+        """Both texts, read wherever one of their own tokens comes next."""
+        for side, text in enumerate((job.pair.positive, job.pair.negative)):
+            yield _reading((*key, side), text, job.pair.prompt_length, self.library, job.cell)
+
+    def _scores(self, ready: Sequence[News], jobs: Sequence[Job], scoring: Scoring) -> list[float]:
+        if scoring == "choice":
+            return [_logit_difference(news, job.pair) for news, job in zip(ready, jobs, strict=True)]
+        tails = [
+            list(text[job.pair.prompt_length :]) for job in jobs for text in (job.pair.positive, job.pair.negative)
+        ]
+        per_token = self._from_workers("trimtab_log_probs", [news.inside for news in ready], tails)
+        totals = [sum(values) / (len(values) if scoring == "text" else 1) for values in per_token]
+        return [positive - negative for positive, negative in zip(totals[::2], totals[1::2], strict=True)]
+
+
+def _reading(
+    key: tuple[int, ...], tokens: tuple[int, ...], prompt_length: int, library: Library, cell: Intervention | None
+) -> Ask:
+    """A given text, read wherever one of the tokens behind its prompt comes next."""
+    read = Read(prompt_length - 1, len(tokens) - 1)
+    return Ask(key, tokens[:-1], one_token(), library.spec(cell, prompt_length, read))
+
+
+def _logit_difference(news: News, pair: EncodedPair) -> float:
+    """Differences of log-probabilities are differences of logits."""
+    log_probs = news.output.outputs[0].logprobs[0]
+    positive, negative = (log_probs[text[pair.shared]].logprob for text in (pair.positive, pair.negative))
+    return float(positive - negative)

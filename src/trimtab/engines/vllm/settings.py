@@ -1,0 +1,64 @@
+"""What vLLM's own configuration says to the plugin: `additional_config={"trimtab": {...}}`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trimtab.engines.vllm.spec import KEY
+from trimtab.errors import SettingError
+
+SUPPORTED = ("0.32",)
+"""Versions of vLLM whose insides the plugin knows."""
+
+
+@dataclass(frozen=True)
+class PluginSettings:
+    """What a server may be told."""
+
+    rows: int | None = None
+    """Different pushes that can be at work at once; by default as many as requests can run at once."""
+    vectors: str | None = None
+    """Folder of vector files that requests may name."""
+    code: str = ""
+    """Hash of the plugin's code, set by trimtab: a graph that was compiled with other hooks is not reused."""
+
+
+def plugin_settings(additional_config: object) -> PluginSettings | None:
+    """The plugin's part of vLLM's `additional_config`; None where it is not asked for.
+
+    Raises:
+        SettingError: for a setting that does not exist or cannot be meant.
+    """
+    if not isinstance(additional_config, Mapping) or KEY not in additional_config:
+        return None
+    given = additional_config[KEY]
+    names = [f.name for f in fields(PluginSettings)]
+    if not isinstance(given, Mapping) or (unknown := [name for name in given if name not in names]):
+        wrong = f"unknown setting {unknown[0]!r}" if isinstance(given, Mapping) else f"{given!r} is not an object"
+        raise SettingError(f"additional_config[{KEY!r}]: {wrong}; the settings are rows, vectors")
+    rows = given.get("rows")
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+        raise SettingError(f"additional_config[{KEY!r}]: rows is a number from 1 on, not {rows!r}")
+    vectors = given.get("vectors")
+    if vectors is not None and not Path(vectors).is_dir():
+        raise SettingError(f"additional_config[{KEY!r}]: no folder {vectors}")
+    return PluginSettings(rows, vectors, str(given.get("code", "")))
+
+
+def asked_for(**settings: Any) -> dict[str, Any]:
+    """`additional_config` for an engine that steers."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    return {KEY: {**given, "code": code_hash()}}
+
+
+def code_hash() -> str:
+    """Hash of the files that are traced into the model."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for file in (folder / "table.py", folder / "runner.py"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

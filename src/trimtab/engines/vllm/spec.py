@@ -1,0 +1,201 @@
+"""What a request tells a vLLM server of its steering: plain JSON, checked at the door.
+
+A request carries it as `extra_args["trimtab"]` (over HTTP: `vllm_xargs`, as a string):
+
+    {"pushes": [{"vector": "cheerful", "layers": [14], "strength": 0.1, "scale": "relative"}],
+     "positions": "all", "first_token": false, "prompt_length": null, "read": null}
+
+This module knows neither vLLM nor weights: both ends import it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from trimtab.errors import SettingError
+from trimtab.steering import Positions, Scale, is_steered
+from trimtab.steering.interventions import check_one_of, check_strength
+
+KEY = "trimtab"
+"""Under which the spec stands in a request's extra arguments."""
+
+MAX_PUSHES = 64
+
+
+@dataclass(frozen=True)
+class Push:
+    """One vector behind some layers."""
+
+    vector: str
+    """Name of a vector that the server has: one that was registered, or a file in its folder."""
+    layers: tuple[int, ...]
+    strength: float
+    scale: Scale = "raw"
+    vector_layer: int | None = None
+    """Push along this layer's direction everywhere; by default along each layer's own."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not self.vector or not isinstance(self.vector, str):
+            raise SettingError("a push names its vector")
+        if not self.layers or min(self.layers) < 0 or len(set(self.layers)) != len(self.layers):
+            raise SettingError(f"layers {list(self.layers)} of {self.vector!r}: give different ones, counted from 0")
+        check_strength(self.strength)
+        check_one_of("scale", self.scale, Scale)
+
+
+@dataclass(frozen=True)
+class Read:
+    """States to be kept for the client, of tokens `start` to `stop`."""
+
+    start: int
+    stop: int
+    layers: tuple[int, ...] = ()
+    """Behind which layers. Without any: what the unembedding is given, for scores."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not 0 <= self.start < self.stop:
+            raise SettingError(f"a read of tokens {self.start} to {self.stop} reads nothing")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The steering of one request, and what is to be read from it."""
+
+    pushes: tuple[Push, ...] = ()
+    positions: Positions = "all"
+    first_token: bool = False
+    prompt_length: int | None = None
+    """Tokens of the prompt, where the request's own prompt holds more: a text to be scored. None: all of them."""
+    read: Read | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        check_one_of("positions", self.positions, Positions)
+        if len(self.pushes) > MAX_PUSHES:
+            raise SettingError(f"{len(self.pushes)} pushes in one request; {MAX_PUSHES} are the most")
+        if self.prompt_length is not None and self.prompt_length < 1:
+            raise SettingError(f"prompt_length {self.prompt_length} is not a number of tokens")
+
+    @property
+    def steering(self) -> str:
+        """Name of the pushes alone, by content: requests with the same name can share rows of a table."""
+        return _digest([asdict(push) for push in self.pushes])
+
+    def first_steered(self, prompt_length: int) -> int | None:
+        """The first token that is pushed, in a text whose prompt has that many tokens; None where none is."""
+        if not self.pushes:
+            return None
+        length = self.prompt_length or prompt_length
+        places = torch.arange(length + 2)
+        marks = is_steered(self.positions, places, torch.tensor(length), self.first_token)
+        return int(marks.int().argmax()) if bool(marks.any()) else None
+
+    @property
+    def salt(self) -> str | None:
+        """Names the keys and values that this steering leaves behind; None without pushes."""
+        if not self.pushes:
+            return None
+        where = [self.positions, self.first_token, None if self.positions == "all" else self.prompt_length]
+        return _digest([self.steering, where])
+
+    @property
+    def cache_salt(self) -> str | None:
+        """The salt for the whole of the request's prefix cache, where its very beginning is steered.
+
+        Elsewhere the prompt's unsteered blocks can be shared, and the plugin names the others; see `cache_keys`.
+        """
+        return self.salt if self.positions in ("all", "prompt") else None
+
+    def to_json(self) -> str:
+        """As it travels."""
+        return json.dumps(asdict(self))
+
+
+def parse_spec(text: object) -> Spec:
+    """Read what a request says; a JSON string or what it decodes to.
+
+    Raises:
+        SettingError: for anything that is not a spec; the message says what.
+    """
+    try:
+        given = json.loads(text) if isinstance(text, str) else text
+    except ValueError as error:
+        raise SettingError(f"{KEY}: not JSON ({error})") from None
+    given = _known(given, Spec, KEY)
+    pushes = given.get("pushes", [])
+    if not isinstance(pushes, (list, tuple)):
+        raise SettingError(f"{KEY}: pushes is a list")
+    read = given.get("read")
+    try:
+        return Spec(
+            pushes=tuple(_push(push) for push in pushes),
+            positions=given.get("positions", "all"),
+            first_token=_is(bool, given.get("first_token", False), "first_token"),
+            prompt_length=_optional_int(given.get("prompt_length"), "prompt_length"),
+            read=None if read is None else _read(read),
+        )
+    except SettingError as error:
+        raise SettingError(f"{KEY}: {error}") from None
+
+
+def _push(given: object) -> Push:
+    push = _known(given, Push, "a push")
+    missing = [name for name in ("vector", "layers", "strength") if name not in push]
+    if missing:
+        raise SettingError(f"a push without {missing[0]}")
+    strength = push["strength"]
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)):
+        raise SettingError(f"strength {strength!r} is not a number")
+    return Push(
+        vector=_is(str, push["vector"], "vector"),
+        layers=_ints(push["layers"], "layers"),
+        strength=float(strength),
+        scale=push.get("scale", "raw"),
+        vector_layer=_optional_int(push.get("vector_layer"), "vector_layer"),
+    )
+
+
+def _read(given: object) -> Read:
+    read = _known(given, Read, "read")
+    missing = [name for name in ("start", "stop") if name not in read]
+    if missing:
+        raise SettingError(f"a read without {missing[0]}")
+    start, stop = (_is(int, read[name], name) for name in ("start", "stop"))
+    return Read(start, stop, _ints(read.get("layers", ()), "layers"))
+
+
+def _known(given: object, kind: type, what: str) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise SettingError(f"{what}: not an object with names and values")
+    names = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    if unknown := [name for name in given if name not in names]:
+        raise SettingError(f"{what}: unknown key {unknown[0]!r}; the keys are {', '.join(names)}")
+    return dict(given)
+
+
+def _ints(given: object, name: str) -> tuple[int, ...]:
+    if not isinstance(given, (list, tuple)):
+        raise SettingError(f"{name} is a list of layers")
+    return tuple(_is(int, value, name) for value in given)
+
+
+def _optional_int(given: object, name: str) -> int | None:
+    return None if given is None else _is(int, given, name)
+
+
+def _is(kind: type, given: Any, name: str) -> Any:
+    if not isinstance(given, kind) or (kind is int and isinstance(given, bool)):
+        raise SettingError(f"{name}: {given!r} is not of type {kind.__name__}")
+    return given
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,183 @@
+"""Pushes inside a vLLM model: for each layer a table of directions, and for each token the number of its row.
+
+Row 0 holds no push. The hook is plain tensor operations on buffers that never move, so that compilation fuses it and
+recorded graphs replay it. What does not fit a row (several pushes at a layer, projections, gates), and the reading of
+states, is done by the same functions as everywhere in trimtab, in steps that run uncompiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trimtab.errors import ModelError
+from trimtab.steering import Intervention
+from trimtab.steering.pushes import push_each
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring tokens of a step that belong to one request."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class ByHand:
+    """Tokens whose pushes do not fit a row."""
+
+    where: Stretch
+    marks: Tensor
+    """Which of them are pushed."""
+    intervention: Intervention
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """Tokens whose states a request wants to have."""
+
+    where: Stretch
+    request: str
+    layers: tuple[int, ...]
+
+
+@dataclass
+class Step:
+    """What one forward pass is to do besides the rows."""
+
+    by_hand: list[ByHand] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+
+    @property
+    def uncompiled(self) -> bool:
+        """Whether Python has to run between the layers."""
+        return bool(self.by_hand) or any(wanted.layers for wanted in self.wanted)
+
+
+@dataclass
+class Kept:
+    """States that wait for their client, as their chunks come in: request → layer → [tokens, d_model] pieces."""
+
+    layers: dict[str, dict[int, list[Tensor]]] = field(default_factory=dict)
+    final: dict[str, list[Tensor]] = field(default_factory=dict)
+    """What the unembedding was given."""
+
+    def drop(self, requests: Sequence[str]) -> None:
+        """Requests whose states nobody wants any more."""
+        for request in requests:
+            self.layers.pop(request, None)
+            self.final.pop(request, None)
+
+
+class Armed:
+    """A model whose layers push and read what each step says."""
+
+    def __init__(self, layers: Mapping[int, nn.Module], rows: int, max_tokens: int, width: int, device: torch.device):
+        if not layers:
+            raise ModelError("no decoder layer could be armed, so nothing would be steered")
+        self.layers = dict(layers)
+        self.step = Step()
+        self.kept = Kept()
+        self.row_of_token = torch.zeros(max_tokens, dtype=torch.long, device=device)
+        self._filled: dict[int, tuple[int, ...]] = {}
+        for index, layer in self.layers.items():
+            layer.register_buffer("trimtab_rows", self.row_of_token, persistent=False)
+            layer.register_buffer(
+                "trimtab_directions", torch.zeros(rows + 1, width, dtype=torch.float32, device=device), persistent=False
+            )
+            layer.register_buffer(
+                "trimtab_strengths", torch.zeros(rows + 1, 2, dtype=torch.float32, device=device), persistent=False
+            )
+            layer.register_forward_hook(self._hook(index))
+
+    def write_row(self, row: int, intervention: Intervention) -> None:
+        """Put a push into a row, in place of what was there."""
+        for layer in self._filled.pop(row, ()):
+            module: Any = self.layers[layer]
+            module.trimtab_strengths[row].zero_()
+            module.trimtab_directions[row].zero_()
+        mine = tuple(layer for layer in intervention.layers if layer in self.layers)
+        for layer in mine:
+            (aim,) = intervention.aims(layer)
+            strengths = [aim.strength, 0.0] if aim.scale == "raw" else [0.0, aim.strength]
+            module = self.layers[layer]
+            module.trimtab_directions[row].copy_(aim.direction)
+            module.trimtab_strengths[row].copy_(torch.tensor(strengths))
+        self._filled[row] = mine
+
+    def begin(self, rows: Tensor, step: Step) -> None:
+        """Say what the next forward pass does.
+
+        Args:
+            rows: row of each token, [tokens] on the CPU; tokens behind them (padding) get row 0.
+            step: the rest.
+        """
+        self.row_of_token[len(rows) :].zero_()
+        self.row_of_token[: len(rows)].copy_(rows)
+        self.step = step
+
+    def end(self, final: object) -> None:
+        """Keep what the unembedding will be given, where it is wanted; [tokens, d_model]."""
+        for wanted in self.step.wanted:
+            if not wanted.layers and torch.is_tensor(final):
+                piece = final[wanted.where.start : wanted.where.stop].clone()
+                self.kept.final.setdefault(wanted.request, []).append(piece)
+        self.step = Step()
+
+    def _hook(self, index: int) -> Callable[..., Any]:
+        def steer(module: Any, args: Any, output: Any) -> Any:
+            hidden, residual = _parts(output)
+            state = hidden if residual is None else hidden + residual
+            row = module.trimtab_rows[: hidden.shape[0]]
+            strength = module.trimtab_strengths[row]
+            norm = torch.linalg.vector_norm(state, dim=-1, dtype=torch.float32)
+            amount = strength[:, 0] + strength[:, 1] * norm
+            hidden = hidden + (amount.unsqueeze(-1) * module.trimtab_directions[row]).to(hidden.dtype)
+            if not torch.compiler.is_compiling() and self.step.uncompiled:
+                hidden, residual = self._by_hand(index, hidden, residual)
+            return _whole(output, hidden, residual)
+
+        return steer
+
+    def _by_hand(self, index: int, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        pushed = [one for one in self.step.by_hand if index in one.intervention.layers]
+        if pushed:
+            hidden, residual = hidden.clone(), None if residual is None else residual.clone()
+        for one in pushed:
+            here = slice(one.where.start, one.where.stop)
+            state = hidden[here] if residual is None else hidden[here] + residual[here]
+            hidden[here] = push_each(state, one.intervention.aims(index), one.marks)
+            if residual is not None:
+                residual[here] = 0  # the sum is what counts, and it is all in `hidden` now
+        for wanted in self.step.wanted:
+            if index in wanted.layers:
+                here = slice(wanted.where.start, wanted.where.stop)
+                state = hidden[here] if residual is None else hidden[here] + residual[here]
+                self.kept.layers.setdefault(wanted.request, {}).setdefault(index, []).append(state.float())
+        return hidden, residual
+
+
+def fits_a_row(intervention: Intervention) -> bool:
+    """Whether a row can hold it: one ungated push a layer, `raw` or `relative`."""
+    aims = [intervention.aims(layer) for layer in intervention.layers]
+    return all(len(a) == 1 and a[0].condition is None and a[0].scale in ("raw", "relative") for a in aims)
+
+
+def _parts(output: Any) -> tuple[Tensor, Tensor | None]:
+    """Hidden states and residual of a layer's output: their sum is the residual stream behind it."""
+    if torch.is_tensor(output):
+        return output, None
+    hidden, rest = output[0], output[1:]
+    residual = rest[0] if rest and torch.is_tensor(rest[0]) and rest[0].shape == hidden.shape else None
+    return hidden, residual
+
+
+def _whole(output: Any, hidden: Tensor, residual: Tensor | None) -> Any:
+    if torch.is_tensor(output):
+        return hidden
+    return (hidden, *output[1:]) if residual is None else (hidden, residual, *output[2:])

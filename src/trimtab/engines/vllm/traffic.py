@@ -1,0 +1,131 @@
+"""Requests on their way through a vLLM engine: each caller gets its own back, and takes them along when it leaves."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NamedTuple
+
+from trimtab.engines.vllm.spec import KEY, Spec
+from trimtab.errors import ModelError, SettingError
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """One request: what it is to its caller, its tokens, and how vLLM is to answer it."""
+
+    key: tuple[int, ...]
+    prompt: tuple[int, ...]
+    params: Any
+    """vLLM's `SamplingParams`; the spec is put into them when the request is sent."""
+    spec: Spec
+    weight: int = 1
+    """How much of the caller's limit it takes while it runs."""
+
+
+class News(NamedTuple):
+    """What came back of a request."""
+
+    ask: Ask
+    inside: str
+    """The request's name inside the engine."""
+    output: Any
+    """vLLM's `RequestOutput`."""
+
+
+@dataclass
+class _Lane:
+    """One caller's requests: those on their way by name, and what has come back."""
+
+    under_way: dict[str, tuple[Ask, str]] = field(default_factory=dict)
+    news: deque[News] = field(default_factory=deque)
+
+    @property
+    def weight(self) -> int:
+        return sum(ask.weight for ask, _ in self.under_way.values())
+
+
+class Traffic:
+    """Sends requests to a vLLM engine, and steps it while anybody waits for an answer."""
+
+    def __init__(self, engine: Any):
+        self.engine = engine
+        self._lanes: dict[str, _Lane] = {}
+        self._numbers = count()
+
+    def run(self, asks: Iterable[Ask], limit: int) -> Iterator[News]:
+        """Send requests, no more on their way than `limit` allows, and yield what comes back of them.
+
+        A caller that leaves early, and one that is interrupted, gives up what is still on its way.
+
+        Raises:
+            SettingError: when vLLM refuses a request.
+            ModelError: when the engine has died.
+        """
+        lane, source = _Lane(), iter(asks)
+        coming = next(source, None)
+        try:
+            while coming is not None or lane.under_way or lane.news:
+                while coming is not None and (not lane.under_way or lane.weight + coming.weight <= limit):
+                    self._send(lane, coming)
+                    coming = next(source, None)
+                if not lane.news:
+                    self._step()
+                while lane.news:
+                    yield lane.news.popleft()
+        finally:
+            self._give_up(lane)
+
+    def give_up(self, news: News) -> None:
+        """Stop a request that has said enough."""
+        name = news.output.request_id
+        if name in self._lanes:
+            self.engine.abort_request([name])
+            self._forget(name)
+
+    def _send(self, lane: _Lane, ask: Ask) -> None:
+        prompt: dict[str, Any] = {"prompt_token_ids": list(ask.prompt)}
+        if ask.spec.cache_salt is not None:
+            prompt["cache_salt"] = ask.spec.cache_salt
+        if ask.spec != Spec():
+            ask.params.extra_args = {KEY: ask.spec.to_json()}
+        name = f"{KEY}-{next(self._numbers)}"
+        try:
+            inside: str = self.engine.add_request(name, prompt, ask.params)
+        except ValueError as error:
+            raise SettingError(f"vLLM refuses a request: {error}") from None
+        lane.under_way[name] = (ask, inside)
+        self._lanes[name] = lane
+
+    def _step(self) -> None:
+        try:
+            outputs = self.engine.step()
+        except Exception as error:
+            if "EngineDead" in type(error).__name__:
+                raise ModelError(f"the vLLM engine has died; what it said is above ({error})") from error
+            raise
+        for output in outputs:
+            lane = self._lanes.get(output.request_id)
+            if lane is not None:
+                lane.news.append(News(*lane.under_way[output.request_id], output))
+                if output.finished:
+                    self._forget(output.request_id)
+
+    def _forget(self, name: str) -> None:
+        self._lanes.pop(name).under_way.pop(name)
+
+    def _give_up(self, lane: _Lane) -> None:
+        names = list(lane.under_way)
+        if names:
+            self.engine.abort_request(names)
+        for name in names:
+            self._forget(name)
+
+
+def one_token() -> Any:
+    """For requests that are only read: vLLM has to write one token."""
+    from vllm import SamplingParams
+
+    return SamplingParams(max_tokens=1, temperature=0.0, detokenize=False, ignore_eos=True)
