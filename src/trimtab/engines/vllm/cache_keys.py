@@ -49,9 +49,9 @@ def _own_keys(request: Any, end: int) -> list[tuple[str, str]]:
     if spec is None:
         return []
     keys = []
-    first = spec.first_steered(request.num_prompt_tokens)
-    if first is not None and end > first and spec.salt is not None:
-        keys.append((KEY, spec.salt))
+    salt = spec.block_salt(request.num_prompt_tokens, end)
+    if salt is not None:
+        keys.append((KEY, salt))
     if spec.read is not None and end > spec.read.start:
         # States are read while they are computed: a block that is found instead would be missing.
         keys.append((f"{KEY}-read", request.request_id))

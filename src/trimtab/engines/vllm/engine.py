@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -44,6 +45,7 @@ class VLLMEngine:
     def __init__(self, engine: Any, identity: Identity):
         self.engine, self.identity = engine, identity
         self.traffic = Traffic(engine)
+        self._caller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trimtab-workers")
         door = vectors_of(engine.input_processor)
 
         def register(name: str, content: bytes) -> None:
@@ -62,6 +64,7 @@ class VLLMEngine:
 
     def close(self) -> None:
         """Stop the workers and free what they hold."""
+        self._caller.shutdown(wait=False, cancel_futures=True)
         self.engine.engine_core.shutdown()
 
     def status(self) -> list[dict[str, Any]]:
@@ -239,7 +242,18 @@ class VLLMEngine:
         return text
 
     def _ask_workers(self, method: str, *args: Any) -> list[Any]:
-        answers: list[Any] = self.engine.collective_rpc(method, args=args)
+        """Call a method of `WorkerMethods` in every worker.
+
+        Raises:
+            ModelError: when the engine dies meanwhile: vLLM's own call would then wait for ever.
+        """
+        processes = getattr(self.engine.engine_core, "resources", None)
+        call = self._caller.submit(self.engine.collective_rpc, method, args=args)
+        while not call.done():
+            wait([call], timeout=1.0)
+            if not call.done() and getattr(processes, "engine_dead", False):
+                raise ModelError("the vLLM engine has died; what it said is above")
+        answers: list[Any] = call.result()
         return answers
 
     def _require_steering(self) -> None:

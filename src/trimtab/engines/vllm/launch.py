@@ -95,5 +95,5 @@ def _check_options(given: Mapping[str, Any], names: list[str]) -> None:
 
 
 def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = [line.strip() for line in str(error).strip().splitlines() if "errors.pydantic.dev" not in line]
     return lines[-1] if lines else type(error).__name__

@@ -115,8 +115,9 @@ def admit(processor: Any, params: Any) -> None:
     """Refuse a request whose steering cannot be done.
 
     Raises:
-        ValueError: with what is wrong; vLLM's servers answer it as a bad request.
+        vllm.exceptions.VLLMValidationError: with what is wrong; vLLM's servers answer it as a bad request.
     """
+    from trimtab.engines.vllm.settings import plugin_settings
     from trimtab.engines.vllm.spec import KEY, parse_spec
 
     given = (getattr(params, "extra_args", None) or {}).get(KEY)
@@ -124,9 +125,15 @@ def admit(processor: Any, params: Any) -> None:
         return
     try:
         require_supported()
-        vectors_of(processor).intervention(parse_spec(given))
+        vectors, spec = vectors_of(processor), parse_spec(given)
+        settings = plugin_settings(processor.vllm_config.additional_config)
+        if spec.read is not None and not (settings and settings.reads):
+            raise SettingError("this server keeps no states: nobody could fetch them, and they would wait for ever")
+        vectors.intervention(spec)
     except TrimtabError as error:
-        raise ValueError(str(error)) from None
+        from vllm.exceptions import VLLMValidationError
+
+        raise VLLMValidationError(str(error)) from None
 
 
 def vectors_of(processor: Any) -> Vectors:

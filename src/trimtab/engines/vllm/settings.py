@@ -23,6 +23,9 @@ class PluginSettings:
     """Different pushes that can be at work at once; by default as many as requests can run at once."""
     vectors: str | None = None
     """Folder of vector files that requests may name."""
+    reads: bool = False
+    """Whether requests may ask for states, which wait in the workers until the client in the same process fetches them.
+    Set by trimtab: over HTTP nobody could."""
     code: str = ""
     """Hash of the plugin's code, set by trimtab: a graph that was compiled with other hooks is not reused."""
 
@@ -44,15 +47,15 @@ def plugin_settings(additional_config: object) -> PluginSettings | None:
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
         raise SettingError(f"additional_config[{KEY!r}]: rows is a number from 1 on, not {rows!r}")
     vectors = given.get("vectors")
-    if vectors is not None and not Path(vectors).is_dir():
-        raise SettingError(f"additional_config[{KEY!r}]: no folder {vectors}")
-    return PluginSettings(rows, vectors, str(given.get("code", "")))
+    if vectors is not None and not (isinstance(vectors, str) and Path(vectors).is_dir()):
+        raise SettingError(f"additional_config[{KEY!r}]: vectors names a folder, and there is no {vectors!r}")
+    return PluginSettings(rows, vectors, given.get("reads") is True, str(given.get("code", "")))
 
 
-def asked_for(**settings: Any) -> dict[str, Any]:
-    """`additional_config` for an engine that steers."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    return {KEY: {**given, "code": code_hash()}}
+def asked_for(rows: int | None = None) -> dict[str, Any]:
+    """`additional_config` for an engine in this process that steers and reads."""
+    given = {} if rows is None else {"rows": rows}
+    return {KEY: {**given, "reads": True, "code": code_hash()}}
 
 
 def code_hash() -> str:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ KEY = "trimtab"
 """Under which the spec stands in a request's extra arguments."""
 
 MAX_PUSHES = 64
+MAX_CHARACTERS = 1 << 18
+"""Of a spec as JSON: many times what the most pushes take."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Push:
             raise SettingError(f"layers {list(self.layers)} of {self.vector!r}: give different ones, counted from 0")
         check_strength(self.strength)
         check_one_of("scale", self.scale, Scale)
+        # Written in one way only: equal pushes have equal names, and so share rows, keys and values.
+        object.__setattr__(self, "layers", tuple(sorted(self.layers)))
+        object.__setattr__(self, "strength", float(self.strength))
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,17 @@ class Spec:
         if self.prompt_length is not None and self.prompt_length < 1:
             raise SettingError(f"prompt_length {self.prompt_length} is not a number of tokens")
 
-    @property
+    def and_also(self, other: Spec) -> Spec:
+        """The pushes of both, this one's first where both are at the same layer.
+
+        Raises:
+            SettingError: when they steer different tokens.
+        """
+        if replace(self, pushes=()) != replace(other, pushes=()):
+            raise SettingError("vectors that are pushed together steer the same positions")
+        return replace(self, pushes=(*self.pushes, *other.pushes))
+
+    @cached_property
     def steering(self) -> str:
         """Name of the pushes alone, by content: requests with the same name can share rows of a table."""
         return _digest([asdict(push) for push in self.pushes])
@@ -94,13 +110,36 @@ class Spec:
         if not self.pushes:
             return None
         length = self.prompt_length or prompt_length
-        places = torch.arange(length + 2)
+        # Every policy begins to push at one of these, if it pushes at all.
+        places = torch.tensor(sorted({0, 1, length - 1, length, length + 1}))
         marks = is_steered(self.positions, places, torch.tensor(length), self.first_token)
-        return int(marks.int().argmax()) if bool(marks.any()) else None
+        return int(places[marks][0]) if bool(marks.any()) else None
+
+    def block_salt(self, prompt_length: int, end: int) -> str | None:
+        """Names the keys and values of the tokens before `end`, where the last of them are computed as one block.
+
+        Args:
+            prompt_length: tokens of the request's prompt.
+            end: one behind the block's last token.
+
+        Returns:
+            None where no token before `end` is pushed: what is computed there is the unsteered model's.
+        """
+        first = self.first_steered(prompt_length)
+        if first is None or end <= first:
+            return None
+        length = self.prompt_length or prompt_length
+        # Two prompts, one the beginning of the other, can end inside of the same block, and then part which of the
+        # block's tokens are pushed.
+        within = self.positions == "all" or (self.positions == "prompt" and end <= length)
+        return _digest([self.steering, self.positions, self.first_token, None if within else length])
 
     @property
     def salt(self) -> str | None:
-        """Names the keys and values that this steering leaves behind; None without pushes."""
+        """Names the keys and values that this steering leaves behind; None without pushes.
+
+        For caches that know nothing of steering, which keep texts with different salts apart.
+        """
         if not self.pushes:
             return None
         where = [self.positions, self.first_token, None if self.positions == "all" else self.prompt_length]
@@ -125,9 +164,11 @@ def parse_spec(text: object) -> Spec:
     Raises:
         SettingError: for anything that is not a spec; the message says what.
     """
+    if isinstance(text, str) and len(text) > MAX_CHARACTERS:
+        raise SettingError(f"{KEY}: {len(text)} characters; {MAX_CHARACTERS} are the most")
     try:
         given = json.loads(text) if isinstance(text, str) else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingError(f"{KEY}: not JSON ({error})") from None
     given = _known(given, Spec, KEY)
     pushes = given.get("pushes", [])
@@ -154,10 +195,14 @@ def _push(given: object) -> Push:
     strength = push["strength"]
     if isinstance(strength, bool) or not isinstance(strength, (int, float)):
         raise SettingError(f"strength {strength!r} is not a number")
+    try:
+        strength = float(strength)
+    except OverflowError:
+        raise SettingError("strength is not a number that a computer counts with") from None
     return Push(
         vector=_is(str, push["vector"], "vector"),
         layers=_ints(push["layers"], "layers"),
-        strength=float(strength),
+        strength=strength,
         scale=push.get("scale", "raw"),
         vector_layer=_optional_int(push.get("vector_layer"), "vector_layer"),
     )

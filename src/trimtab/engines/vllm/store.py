@@ -13,11 +13,16 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from trimtab.engines.vllm.spec import Push, Spec
-from trimtab.errors import SettingError, VectorError
+from trimtab.errors import SettingError, VectorError, shortened
 from trimtab.steering import Gate, Intervention
 from trimtab.vectors import SteeringVector
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def is_name(name: str) -> bool:
+    """Whether a file of a folder can have that name; it is never a path, so nothing outside of it can be meant."""
+    return bool(_NAME.fullmatch(name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +44,21 @@ class Vectors:
     _known: dict[str, Known] = field(default_factory=dict)
 
     def add(self, name: str, content: bytes) -> None:
-        """Take in what `packed` made."""
-        self._known[name] = unpacked(content)
+        """Take in what `packed` made.
+
+        Raises:
+            VectorError: when it is something else, for a model of another shape, or the name stands for another vector.
+        """
+        vector = unpacked(content)
+        for layer, direction in vector.directions.items():
+            if not 0 <= layer < self.layers or tuple(direction.shape) != (self.width,):
+                raise VectorError(
+                    f"{name}: layer {layer} × {list(direction.shape)} does not fit a model of "
+                    f"{self.layers} layers × {self.width}"
+                )
+        known = self._known.setdefault(name, vector)
+        if known is not vector and packed(known.directions, known.gate) != packed(vector.directions, vector.gate):
+            raise VectorError(f"{name} is the name of another vector already")
 
     def drop(self, name: str) -> None:
         """Forget a vector; the caller knows that no request uses it any more."""
@@ -60,18 +78,19 @@ class Vectors:
     def _read(self, name: str) -> Known:
         if self.folder is None:
             raise SettingError(f"no vector {name!r} is registered, and this server was given no folder of vectors")
-        # A name is never a path: nothing outside of the folder can be asked for.
         file = self.folder / f"{name}.safetensors"
-        if not _NAME.fullmatch(name) or not file.is_file():
+        if not is_name(name) or not file.is_file():
             names = sorted(p.stem for p in self.folder.glob("*.safetensors"))
-            raise SettingError(f"no vector {name!r}; the folder has {', '.join(names) or 'none'}")
+            raise SettingError(f"no vector {name[:130]!r}; the folder has {', '.join(shortened(names)) or 'none'}")
+        if file.resolve().parent != self.folder.resolve():
+            raise SettingError(f"the vector {name!r} is a link out of the folder of vectors; put the file itself there")
         vector = SteeringVector.load(file)
         if tuple(vector.direction.shape) != (self.layers, self.width):
             raise VectorError(
                 f"{file.name} is for a model of {vector.n_layers} layers × {vector.direction.shape[1]}; "
                 f"this one has {self.layers} × {self.width}"
             )
-        return Known(dict(enumerate(vector.direction)))
+        return Known(dict(enumerate(vector.direction.float())))
 
     def intervention(self, spec: Spec) -> Intervention | None:
         """What a request asks for, with its vectors.
@@ -81,14 +100,13 @@ class Vectors:
             VectorError: when a vector's file cannot be used.
         """
         whole: Intervention | None = None
-        for push in spec.pushes:
-            one = self._one(push, spec)
-            whole = one if whole is None else whole.and_also(one)
+        for push in reversed(spec.pushes):
+            whole = self._one(push, spec, whole)
         for layer in spec.read.layers if spec.read else ():
             self._require_layer(layer)
         return whole
 
-    def _one(self, push: Push, spec: Spec) -> Intervention:
+    def _one(self, push: Push, spec: Spec, also: Intervention | None) -> Intervention:
         known = self.get(push.vector)
         for layer in (*push.layers, *([] if push.vector_layer is None else [push.vector_layer])):
             self._require_layer(layer)
@@ -98,7 +116,7 @@ class Vectors:
             if source not in known.directions:
                 raise SettingError(f"the vector {push.vector!r} has no direction at layer {source}")
             directions[layer] = known.directions[source]
-        return Intervention(directions, push.strength, push.scale, spec.positions, spec.first_token, known.gate)
+        return Intervention(directions, push.strength, push.scale, spec.positions, spec.first_token, known.gate, also)
 
     def _require_layer(self, layer: int) -> None:
         if not 0 <= layer < self.layers:
@@ -125,13 +143,15 @@ def unpacked(content: bytes) -> Known:
     """
     try:
         tensors = load(content)
-    except SafetensorError as error:
+        of: dict[str, dict[int, Tensor]] = {"direction": {}, "gate": {}, "bias": {}}
+        for name in tensors.keys() - {"threshold"}:
+            kind, layer = name.split(".")
+            of[kind][int(layer)] = tensors[name]
+        gate = None
+        if "threshold" in tensors:
+            gate = Gate(of["gate"], {k: float(v) for k, v in of["bias"].items()}, float(tensors["threshold"]))
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise VectorError(f"not a vector ({error})") from None
-
-    def of(kind: str) -> dict[int, Tensor]:
-        return {int(name.split(".")[1]): t for name, t in tensors.items() if name.startswith(f"{kind}.")}
-
-    gate = None
-    if "threshold" in tensors:
-        gate = Gate(of("gate"), {k: float(v) for k, v in of("bias").items()}, float(tensors["threshold"]))
-    return Known(of("direction"), gate)
+    if not of["direction"]:
+        raise VectorError("not a vector (it has no directions)")
+    return Known(of["direction"], gate)

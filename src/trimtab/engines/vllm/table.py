@@ -158,7 +158,10 @@ class Armed:
             if index in wanted.layers:
                 here = slice(wanted.where.start, wanted.where.stop)
                 state = hidden[here] if residual is None else hidden[here] + residual[here]
-                self.kept.layers.setdefault(wanted.request, {}).setdefault(index, []).append(state.float())
+                # A copy: later layers may write over theirs.
+                self.kept.layers.setdefault(wanted.request, {}).setdefault(index, []).append(
+                    state.to(torch.float32, copy=True)
+                )
         return hidden, residual
 
 

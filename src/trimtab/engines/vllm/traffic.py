@@ -92,9 +92,11 @@ class Traffic:
         if ask.spec != Spec():
             ask.params.extra_args = {KEY: ask.spec.to_json()}
         name = f"{KEY}-{next(self._numbers)}"
+        from vllm.exceptions import VLLMClientError
+
         try:
             inside: str = self.engine.add_request(name, prompt, ask.params)
-        except ValueError as error:
+        except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
         lane.under_way[name] = (ask, inside)
         self._lanes[name] = lane

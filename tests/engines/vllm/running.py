@@ -1,0 +1,96 @@
+"""Real vLLM engines beside the default engine, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tiny import CHAT_TEMPLATE, random_pairs, tiny_model, tiny_tokenizer
+from trimtab.engines import Model, load
+from trimtab.models import EncodedPair
+from trimtab.steering import Gate, Intervention
+
+# What vLLM's kernels ask for: heads of 32, widths in multiples of 32.
+_SIZES: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "llama": _SIZES,
+    "qwen3": _SIZES,
+    "qwen3_moe": {**_SIZES, "moe_intermediate_size": 64, "num_experts": 8},
+    "qwen3_5": {**_SIZES, "head_dim": 64, "linear_key_head_dim": 128, "linear_value_head_dim": 128},
+}
+SMALL = {"max_model_len": 256, "max_num_seqs": 16}
+
+
+@dataclass(frozen=True)
+class Both:
+    """One model on two engines."""
+
+    name: str
+    vllm: Model
+    plain: Model
+    pairs: list[EncodedPair]
+
+    @property
+    def directions(self) -> torch.Tensor:
+        """[n_layers, d_model], of norms that the layers have."""
+        source = torch.Generator().manual_seed(1)
+        return torch.randn(self.plain.facts.layers, self.plain.facts.width, generator=source)
+
+
+def saved(name: str, folder: Path) -> Path:
+    """A tiny random model of a family as a folder that any engine can load."""
+    model = tiny_model(name, **CHANGES[name])
+    # Its own settings would name no end of text, or another.
+    model.generation_config.eos_token_id = 2
+    model.save_pretrained(folder)
+    tiny_tokenizer(CHAT_TEMPLATE).save_pretrained(folder)
+    return folder
+
+
+@contextmanager
+def both(name: str, folder: Path, dtype: Any = "float32", **options: Any) -> Iterator[Both]:
+    """Load a model on both engines; vLLM's processes end with the context."""
+    from trimtab.data import dataset
+
+    source = "smollm2-135m" if name == "bundled" else str(saved(name, folder))
+    plain = load(source, dtype=dtype)
+    vllm = load(source, dtype=dtype, engine="vllm", engine_options=SMALL | options)
+    try:
+        pairs = random_pairs(6)
+        if name == "bundled":
+            pairs = plain.encode(dataset("corrigible").pairs[:5], "choice")
+        yield Both(name, vllm, plain, pairs)
+    finally:
+        vllm.close()
+
+
+def every_kind(directions: torch.Tensor, positions: Any) -> dict[str, Intervention]:
+    """One intervention of each kind: what fits a row of the table, and what does not."""
+    last, middle = len(directions) - 1, len(directions) // 2
+    at = {layer: directions[layer] for layer in range(len(directions))}
+    raw = Intervention({middle: at[middle]}, 0.3, "raw", positions)
+    gate = Gate({middle: at[0]}, {middle: 0.1})
+    return {
+        "raw": raw,
+        "relative": Intervention({middle: at[middle]}, 0.2, "relative", positions),
+        "several layers": Intervention({0: at[0], middle: at[middle], last: at[last]}, -0.1, "relative", positions),
+        "last layer": Intervention({last: at[last]}, 0.3, "relative", positions),
+        "two vectors": raw.and_also(Intervention({0: at[0]}, 0.1, "relative", positions)),
+        "first token": Intervention({middle: at[middle]}, 0.1, "relative", positions, first_token=True),
+        "two at one layer": raw.and_also(Intervention({middle: at[0]}, 0.1, "relative", positions)),
+        "project_out": Intervention({middle: at[middle]}, 1.0, "project_out", positions),
+        "clamp": Intervention({middle: at[middle]}, 0.5, "clamp", positions),
+        "rotate": Intervention({middle: at[middle]}, 0.2, "rotate", positions),
+        "gated": Intervention({middle: at[middle]}, 0.3, "relative", positions, gate=gate),
+    }

@@ -1,0 +1,150 @@
+"""Requests of one engine do not touch each other: prefix cache, rows, cancels, a caller that leaves early."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import torch
+
+pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
+
+from running import Both, both
+
+from trimtab.engines import Model, Request
+from trimtab.errors import SettingError
+from trimtab.steering import Intervention
+
+pytestmark = pytest.mark.vllm
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True) as running:
+        yield running
+
+
+def replies(model: Model, requests: list[Request]) -> list[tuple[int, ...]]:
+    found = dict(model.replies(requests))
+    return [found[index].tokens for index in range(len(requests))]
+
+
+def long_prompt(seed: int, length: int = 100) -> tuple[int, ...]:
+    """Longer than a few blocks of the cache."""
+    return tuple(torch.randint(3, 250, (length,), generator=torch.Generator().manual_seed(seed)).tolist())
+
+
+def cached_tokens(model: Model, request: Request) -> int:
+    """How many of a request's tokens were found in the prefix cache."""
+    from trimtab.engines.vllm.traffic import Ask
+
+    engine = model.engine
+    ask = Ask((0,), request.prompt, engine._sampling(request), engine.library.spec(request.intervention))
+    outputs = [news.output for news in engine.traffic.run([ask], 1)]
+    return max(output.num_cached_tokens or 0 for output in outputs)
+
+
+@pytest.mark.parametrize("positions", ["all", "after_prompt", "prompt", "generated"])
+def test_what_a_steered_request_leaves_in_the_cache_is_never_read_by_another(engines: Both, positions: str) -> None:
+    prompt = long_prompt(1)
+    steered = Intervention({1: engines.directions[1]}, 0.5, "relative", positions)  # type: ignore[arg-type]
+    other = Intervention({1: engines.directions[2]}, 0.5, "relative", positions)  # type: ignore[arg-type]
+    for first, then in ((steered, None), (None, steered), (steered, other), (other, None)):
+        engines.vllm.engine.engine.reset_prefix_cache()
+        # The second prompt goes on where the first reply ended: generated tokens are in the cache too.
+        (said,) = replies(engines.vllm, [Request(prompt, first, 64)])
+        following = Request((*prompt, *said), then, 12)
+        assert replies(engines.vllm, [following]) == replies(engines.plain, [following])
+
+
+def test_the_unsteered_prompt_is_shared_by_cells_that_steer_behind_it(engines: Both) -> None:
+    engines.vllm.engine.engine.reset_prefix_cache()
+    prompt = long_prompt(3)
+    behind = [Intervention({1: engines.directions[1]}, a, "relative", "after_prompt") for a in (0.2, 0.4)]
+    everywhere = Intervention({1: engines.directions[1]}, 0.2, "relative", "all")
+    assert cached_tokens(engines.vllm, Request(prompt, None, 1)) == 0
+    assert [cached_tokens(engines.vllm, Request(prompt, cell, 1)) for cell in behind] == [96, 96]
+    assert cached_tokens(engines.vllm, Request(prompt, everywhere, 1)) == 0
+    assert cached_tokens(engines.vllm, Request(prompt, everywhere, 1)) == 96
+
+
+def test_500_requests_with_100_interventions_are_each_what_they_are_alone(engines: Both) -> None:
+    source = random.Random(0)
+    cells = [
+        Intervention({source.randrange(4): engines.directions[source.randrange(4)]}, 0.1 + i / 200, "relative", where)
+        for i, where in zip(range(100), ["all", "after_prompt", "prompt", "generated"] * 25, strict=True)
+    ]
+    requests = [
+        Request(long_prompt(source.randrange(20), source.randrange(5, 90)), source.choice([*cells, None]), 12)
+        for _ in range(500)
+    ]
+    whole = replies(engines.vllm, requests)
+    for index in source.sample(range(500), 60):
+        assert replies(engines.plain, [requests[index]]) == [whole[index]]
+    status = engines.vllm.engine.status()
+    assert all(worker["rows_held"] == 0 and worker["kept"] == 0 for worker in status)
+
+
+def test_cancelled_requests_free_their_rows_and_leave_the_others_alone(engines: Both) -> None:
+    source = random.Random(1)
+    cells = [Intervention({1: engines.directions[i % 4]}, 0.1 + i / 100, "relative") for i in range(40)]
+    requests = [Request(long_prompt(i, 20), cells[i % 40], 40) for i in range(100)]
+    expected = replies(engines.plain, requests[:8])
+    for _ in range(5):
+        # A caller that leaves early gives up what is under way, while another goes on.
+        stopped = engines.vllm.engine.write(requests)
+        list(islice(stopped, source.randrange(1, 200)))
+        beside = engines.vllm.engine.generate(requests[:8])
+        first = next(beside)
+        stopped.close()
+        found = dict([first, *beside])
+        assert [found[index].tokens for index in range(8)] == expected
+    assert not engines.vllm.engine.engine.has_unfinished_requests()
+    assert replies(engines.vllm, [Request(long_prompt(0, 20), None, 4)])
+    assert all(worker["rows_held"] == 0 for worker in engines.vllm.engine.status())
+
+
+def test_more_interventions_than_rows_wait_for_their_turn_and_reuse_rows(engines: Both) -> None:
+    cells = [Intervention({2: engines.directions[i % 4]}, 0.1 + i / 100, "relative") for i in range(64)]
+    assert len(cells) > engines.vllm.engine.status()[0]["rows"]
+    requests = [Request(long_prompt(7, 30), cell, 8) for cell in cells]
+    assert replies(engines.vllm, requests) == replies(engines.plain, requests)
+
+
+def test_drawn_texts_depend_on_their_seed_alone(engines: Both) -> None:
+    prompts = ["Hello there", "And you?"]
+    together = engines.vllm.generate(prompts, temperature=1.0, seed=3, max_new_tokens=12)
+    alone = engines.vllm.generate(prompts[:1], temperature=1.0, seed=3, max_new_tokens=12)
+    assert together[0] == alone[0]
+    assert engines.vllm.generate(prompts[:1], temperature=1.0, seed=4, max_new_tokens=12) != alone
+
+
+def test_a_steer_context_steers_requests_and_ends(engines: Both) -> None:
+    from tiny import vector_for
+
+    vector = vector_for(engines.plain.backbone)  # type: ignore[arg-type]
+    plain = engines.vllm.chat("Hello", max_new_tokens=12)
+    with engines.vllm.steer(vector, layer=1, strength=0.5, scale="relative") as steered:
+        moved = steered.chat("Hello", max_new_tokens=12)
+    with engines.plain.steer(vector, layer=1, strength=0.5, scale="relative"):
+        assert moved == engines.plain.chat("Hello", max_new_tokens=12)
+    assert moved != plain
+    assert engines.vllm.chat("Hello", max_new_tokens=12) == plain
+
+
+def test_a_prompt_that_is_too_long_is_refused_with_what_vllm_says_and_the_engine_goes_on(engines: Both) -> None:
+    with pytest.raises(SettingError, match="vLLM refuses a request"):
+        engines.vllm.engine.engine and list(engines.vllm.replies([Request((5,) * 1000, None, 4)]))
+    assert replies(engines.vllm, [Request((5, 6, 7), None, 4)])
+
+
+def test_an_unknown_vector_is_refused_at_the_door_and_the_engine_goes_on(engines: Both) -> None:
+    from trimtab.engines.vllm.spec import Push, Spec
+    from trimtab.engines.vllm.traffic import Ask, one_token
+
+    ask = Ask((0,), (5, 6, 7), one_token(), Spec((Push("nobody", (1,), 1.0),)))
+    with pytest.raises(SettingError, match="no vector 'nobody' is registered"):
+        list(engines.vllm.engine.traffic.run([ask], 1))
+    assert replies(engines.vllm, [Request((5, 6, 7), None, 4)])

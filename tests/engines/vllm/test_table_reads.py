@@ -1,0 +1,107 @@
+"""States that are read, and what a step leaves behind: nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from toy_layers import KINDS, WIDTH, Toy, apply, armed, by_hand, direction, same
+
+from trimtab.engines.vllm.table import ByHand, Step, Stretch, Wanted
+from trimtab.steering import Intervention
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=KINDS)
+def toy(request: pytest.FixtureRequest) -> Toy:
+    return Toy(request.param).eval()
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Any:
+    with torch.inference_mode():
+        yield
+
+
+def test_reads_give_the_sum_behind_the_pushes(toy: Toy) -> None:
+    row, ablation = (
+        Intervention({1: direction()}, 1.0),
+        Intervention({0: direction(), 2: direction()}, 1.0, "project_out"),
+    )
+    hidden = torch.randn(6, WIDTH)
+    expected = by_hand(toy, hidden, apply([(row, Stretch(0, 3), None), (ablation, Stretch(3, 6), None)]))
+    table = armed(toy)
+    table.write_row(1, row)
+    step = Step(
+        by_hand=[ByHand(Stretch(3, 6), torch.ones(3, dtype=torch.bool), ablation)],
+        wanted=[Wanted(Stretch(1, 3), "a", (0, 1)), Wanted(Stretch(3, 6), "b", (2,))],
+    )
+    table.begin(torch.tensor([1, 1, 1, 0, 0, 0]), step)
+    toy(hidden)
+    found = table.kept.layers
+    assert {name: sorted(layers) for name, layers in found.items()} == {"a": [0, 1], "b": [2]}
+    same([*found["a"][0], *found["a"][1], *found["b"][2]], [expected[0][1:3], expected[1][1:3], expected[2][3:6]])
+
+
+def test_chunks_of_a_text_are_kept_in_order_until_they_are_dropped(toy: Toy) -> None:
+    hidden = torch.randn(5, WIDTH)
+    plain = toy(hidden)
+    table = armed(toy)
+    for piece in (hidden[:3], hidden[3:]):
+        rows = torch.zeros(len(piece), dtype=torch.long)
+        table.begin(rows, Step(wanted=[Wanted(Stretch(0, len(piece)), "a", (1,)), Wanted(Stretch(0, 1), "b", ())]))
+        table.end(toy(piece)[-1])
+    same([torch.cat(table.kept.layers["a"][1])], [plain[1]])
+    same([torch.cat(table.kept.final["b"])], [plain[-1][[0, 3]]])
+    table.kept.drop(["a", "b", "nobody"])
+    assert not table.kept.layers
+    assert not table.kept.final
+
+
+def test_kept_states_stay_what_they_were_when_the_next_layer_works_in_place(toy: Toy) -> None:
+    """Fused kernels write over their inputs."""
+    hidden = torch.randn(4, WIDTH)
+    plain = toy(hidden)
+    table = armed(toy)
+
+    def taken_over(_: nn.Module, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        copies = given[0].clone(), given[1].clone()
+        for tensor in given:
+            tensor.zero_()
+        return copies
+
+    for layer in toy.layers:
+        layer.register_forward_pre_hook(taken_over)
+    table.begin(torch.zeros(4, dtype=torch.long), Step(wanted=[Wanted(Stretch(0, 4), "a", (0, 1, 2))]))
+    toy(hidden)
+    same([states for (states,) in table.kept.layers["a"].values()], plain)
+
+
+def test_what_the_unembedding_is_given_is_kept_for_scores_without_leaving_the_graph(toy: Toy) -> None:
+    table = armed(toy)
+    step = Step(wanted=[Wanted(Stretch(2, 4), "a", ())])
+    assert not step.uncompiled
+    table.begin(torch.zeros(5, dtype=torch.long), step)
+    final = toy(torch.randn(5, WIDTH))[-1]
+    table.end(final)
+    assert torch.equal(table.kept.final["a"][0], final[2:4])
+
+
+def test_a_step_ends_with_its_pass(toy: Toy) -> None:
+    hidden, one = torch.randn(3, WIDTH), Intervention({1: direction()}, 1.5, "clamp")
+    plain = toy(hidden)
+    table = armed(toy)
+    where = Stretch(0, 3)
+    step = Step([ByHand(where, torch.ones(3, dtype=torch.bool), one)], [Wanted(where, "a", (1,))])
+    assert step.uncompiled
+    table.begin(torch.zeros(3, dtype=torch.long), step)
+    table.end(toy(hidden))
+    table.kept.drop(["a"])
+    same(toy(hidden), plain)
+    assert not table.kept.layers

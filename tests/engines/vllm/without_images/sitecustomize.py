@@ -1,0 +1,13 @@
+"""For processes that run Qwen3.5's text model: it imports one module of torchvision, for images it is never given.
+
+torchvision has no CPU build on PyPI. Only this module is stood in for: whoever asks whether torchvision is installed
+still hears that it is not.
+"""
+
+import sys
+from types import ModuleType
+
+transforms = ModuleType("torchvision.transforms.v2")
+transforms.functional = ModuleType("torchvision.transforms.v2.functional")
+sys.modules[transforms.__name__] = transforms
+sys.modules[transforms.functional.__name__] = transforms.functional
