@@ -41,7 +41,7 @@ $(VLLM_VENV)/ready: pyproject.toml
 	touch $@
 
 test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
-	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm tests/runs
+	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests
 
 test-vllm-quick: $(VLLM_VENV)/ready ## the two minutes of it that continuous integration runs
 	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"

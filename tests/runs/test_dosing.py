@@ -37,7 +37,7 @@ def grid(found: Doses, layers: str, strengths: tuple[float, ...], scale: Any = "
 
 
 def table(folder: RunFolder) -> pd.DataFrame:
-    rows = folder.table("dose")
+    rows = folder.parts("dose")
     assert rows is not None
     return rows
 
@@ -87,7 +87,7 @@ def test_a_dose_that_no_cell_reaches_is_an_error(folder: RunFolder, model: Model
 
 def test_doses_are_measured_where_the_study_asks(folder: RunFolder, model: Model) -> None:
     grid(doses(folder, model), "1,2", (-0.2, 0.2), "relative")
-    assert folder.table("dose") is None
+    assert folder.parts("dose") is None
     grid(doses(folder, model, dose=True), "1,2", (-0.2, 0.2), "relative")
     grid(doses(folder, model, dose=True), "2,3", (0.2,), "relative")
     assert sorted(zip(table(folder)["layers"], table(folder)["strength"], strict=True)) == [

@@ -171,7 +171,7 @@ def test_cells_of_equal_dose_are_calibrated_once_and_stay_so(
     content = settings(judges=[THE]) | {"scale": "kl", "strengths": [-0.04, 0.04]}
     folder = run(content, tmp_path / "run")
     assert len(calibrations) == 1
-    dose = RunFolder(folder).table("dose")
+    dose = RunFolder(folder).parts("dose")
     assert dose is not None
     assert dose["kl"].tolist() == pytest.approx([0.04] * 4, rel=0.051)
     assert dose["relative"].nunique() == 4
@@ -180,7 +180,7 @@ def test_cells_of_equal_dose_are_calibrated_once_and_stay_so(
     for kind in ("samples", "replies", "judgements"):
         for part in list((folder / kind).iterdir())[:1]:
             part.rename(tmp_path / f"{kind}.gone")
-    assert RunFolder(run(content, folder)).table("dose").equals(dose)  # type: ignore[union-attr]
+    assert RunFolder(run(content, folder)).parts("dose").equals(dose)  # type: ignore[union-attr]
     assert len(calibrations) == 1
     assert len(table(folder, "replies")) >= 3 * 5
 
@@ -190,7 +190,7 @@ def test_replies_in_more_cells_than_the_sweep_are_calibrated_as_well(
 ) -> None:
     content = settings(judges=[THE], layers="1,2", strengths=[0.02, 0.04], prompts=2)
     folder = run(content | {"scale": "kl", "strengths": [0.02], "layers": "1"}, tmp_path / "run")
-    dose = RunFolder(folder).table("dose")
+    dose = RunFolder(folder).parts("dose")
     assert dose is not None
     wanted = {(layers, strength) for layers in ("1", "2") for strength in (0.02, 0.04)}
     assert set(zip(dose["layers"], dose["strength"], strict=True)) == wanted
@@ -200,8 +200,8 @@ def test_replies_in_more_cells_than_the_sweep_are_calibrated_as_well(
 
 def test_doses_are_measured_for_every_cell_where_asked(run: Run, tmp_path: Path, calibrations: list[object]) -> None:
     plain = settings(judges=[THE], strengths=[0.3], layers="3", prompts=2)
-    assert RunFolder(run(plain, tmp_path / "plain")).table("dose") is None
-    dose = RunFolder(run(plain | {"dose": True}, tmp_path / "dosed")).table("dose")
+    assert RunFolder(run(plain, tmp_path / "plain")).parts("dose") is None
+    dose = RunFolder(run(plain | {"dose": True}, tmp_path / "dosed")).parts("dose")
     assert dose is not None
     assert set(zip(dose["layers"], dose["strength"], strict=True)) == {*CELLS, ("3", 0.3)}
     assert (dose["kl"] > 0).all()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
+from trimtab.cli.options import engine_options
 from trimtab.engines import load
 from trimtab.models import BUNDLED
 from trimtab.serve import Chat
@@ -23,6 +26,7 @@ from trimtab.vectors import SteeringVector
 @click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@engine_options
 def command(
     model: str,
     vector: Path | None,
@@ -32,17 +36,23 @@ def command(
     compare: bool,
     dtype: str,
     device: str,
+    engine: str,
+    engine_options: dict[str, Any],
 ) -> None:
     """Chat in the terminal; /help lists what can be changed between two messages."""
     taken = SteeringVector.load(vector) if vector else None
-    chat = Chat(
-        load(model, dtype=dtype, device=device),  # type: ignore[arg-type]  # load names the known ones
-        taken,
-        list(layers),
-        strength,
-        scale,
-        compare=compare,
+    loaded = load(
+        model,
+        dtype=dtype,  # type: ignore[arg-type]  # load names the known ones
+        device=device,
+        engine=engine,  # type: ignore[arg-type]
+        engine_options=engine_options,
     )
+    with closing(loaded):
+        _talk(Chat(loaded, taken, list(layers), strength, scale, compare=compare))
+
+
+def _talk(chat: Chat) -> None:
     click.echo(f"{chat.settings}\n/help lists the commands, /quit leaves", err=True)
     while not chat.over and (line := _line()) is not None:
         try:

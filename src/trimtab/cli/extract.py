@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
-from trimtab.cli.options import extraction_options, model_options
+from trimtab.cli.options import engine_options, extraction_options, model_options
 from trimtab.cli.progress import progress_bars
 from trimtab.data import dataset
 from trimtab.engines import load
@@ -17,6 +19,7 @@ from trimtab.vectors import extract
 
 @click.command("extract")
 @model_options
+@engine_options
 @extraction_options
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("vectors.safetensors"), show_default=True)
 @click.option(
@@ -30,6 +33,8 @@ def command(
     device: str,
     seed: int,
     quiet: bool,
+    engine: str,
+    engine_options: dict[str, Any],
     method: str,
     token_position: str,
     balance: str,
@@ -43,7 +48,9 @@ def command(
     """
     study = make_study(
         {
-            "models": [{"id": model, "dtype": dtype, "device": device}],
+            "models": [
+                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+            ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
         },
@@ -52,8 +59,11 @@ def command(
     pairs = dataset(behavior, limit=limit, seed=seed)
     form = form_of(resolve_scoring(pairs, study.behaviors[0].scoring))
     train = pairs if all_pairs else pairs.split(seed=seed)[0]
-    loaded = load(model, dtype=study.models[0].dtype, device=device)
-    with progress_bars(quiet) as progress:
+    (setting,) = study.models
+    loaded = load(
+        model, dtype=setting.dtype, device=device, engine=setting.engine, engine_options=setting.engine_options
+    )
+    with closing(loaded), progress_bars(quiet) as progress:
         vectors = extract(
             loaded, train, method=study.method, token_position=study.token_position, form=form, balance=study.balance,
             seed=seed, progress=lambda done, total: progress(f"extracting {pairs.name}", done, total),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+import yaml
 
 from trimtab.models import BUNDLED
 
@@ -26,6 +27,34 @@ _EXTRACTION = (
     click.option("--balance", default="both_orders", show_default=True, help="both_orders, subsample or off."),
     click.option("--scoring", default="auto", show_default=True, help="choice, text or text_sum."),
 )
+
+
+def _as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE as a mapping; values as a study file would have them, so that 8 is a number."""
+    found = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not key or not sign:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE, such as tensor_parallel_size=8")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.BadParameter(f"{text!r}: the value cannot be read") from None
+    return found
+
+
+_ENGINE = (
+    click.option("--engine", default="transformers", show_default=True, help="transformers or vllm."),
+    click.option(
+        "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
+        help="Of vLLM, such as tensor_parallel_size=8; may be given again.",
+    ),
+)  # fmt: skip
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs the model."""
+    return _all(command, _ENGINE)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

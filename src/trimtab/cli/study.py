@@ -11,6 +11,7 @@ from trimtab.cli.progress import progress_bars
 from trimtab.cli.told import tell
 from trimtab.runs import Study, plan_study, read_study, report_runs, run_study
 from trimtab.runs.accelerators import ACCELERATORS
+from trimtab.runs.ray_driver import LOCAL
 from trimtab.vectors import SteeringVector
 
 
@@ -26,7 +27,13 @@ from trimtab.vectors import SteeringVector
 )  # fmt: skip
 @click.option("--yes", "-y", is_flag=True, help="Pay for language models as judges without asking.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None, yes: bool, quiet: bool) -> None:
+@click.option(
+    "--ray", "ray", is_flag=False, flag_value=LOCAL, default=None, metavar="[ADDRESS]",
+    help="Run the models side by side on Ray: on this machine, or on the cluster at ADDRESS.",
+)  # fmt: skip
+def command(
+    file: Path, out: Path | None, dry_run: bool, accelerator: str | None, yes: bool, quiet: bool, ray: str | None
+) -> None:
     """Run FILE, a study in YAML: models × behaviors × layers × strengths.
 
     A study that was stopped goes on where it was when the same command is given again.
@@ -37,17 +44,23 @@ def command(file: Path, out: Path | None, dry_run: bool, accelerator: str | None
     if dry_run:
         click.echo(plan_study(study, accelerator).text())
     else:
-        run_and_report(study, out, quiet, yes=yes)
+        run_and_report(study, out, quiet, yes=yes, ray=ray)
 
 
 def run_and_report(
-    study: Study, out: Path | None, quiet: bool, vectors: SteeringVector | None = None, *, yes: bool = False
+    study: Study,
+    out: Path | None,
+    quiet: bool,
+    vectors: SteeringVector | None = None,
+    *,
+    yes: bool = False,
+    ray: str | None = None,
 ) -> None:
     """Run a study, write its report, and say where it is."""
     with progress_bars(quiet) as progress:
         folder = run_study(
             study, out, vectors=vectors, progress=progress,
-            approve=lambda cost: yes or agreed("judging", cost, "another judge"),
+            approve=lambda cost: yes or agreed("judging", cost, "another judge"), ray=ray,
         )  # fmt: skip
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from trimtab.cli.options import extraction_options, model_options
+from trimtab.cli.options import engine_options, extraction_options, model_options
 from trimtab.cli.study import run_and_report
 from trimtab.runs import make_study, plan_study
 from trimtab.vectors import SteeringVector
@@ -14,6 +15,7 @@ from trimtab.vectors import SteeringVector
 
 @click.command("sweep")
 @model_options
+@engine_options
 @extraction_options
 @click.option("--vectors", type=click.Path(path_type=Path), default=None, help="Steer with this file; else extract.")
 @click.option(
@@ -35,6 +37,8 @@ def command(
     device: str,
     seed: int,
     quiet: bool,
+    engine: str,
+    engine_options: dict[str, Any],
     method: str,
     token_position: str,
     balance: str,
@@ -52,7 +56,9 @@ def command(
     study = make_study(
         {
             "name": "sweep",
-            "models": [{"id": model, "dtype": dtype, "device": device}],
+            "models": [
+                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+            ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,
             "first_token": first_token, "method": method, "token_position": token_position, "balance": balance,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trimtab.cli.costs import prices
-from trimtab.cli.options import model_options
+from trimtab.cli.options import engine_options, model_options
 from trimtab.cli.study import run_and_report
 from trimtab.runs import make_study, plan_study
 from trimtab.vectors import SteeringVector
@@ -16,6 +16,7 @@ from trimtab.vectors import SteeringVector
 
 @click.command("tune")
 @model_options
+@engine_options
 @click.option("--vectors", type=click.Path(path_type=Path), default=None, help="Steer with this file; else extract.")
 @click.option("--layers", default="0.3:0.95", show_default=True, help="all, 9,13,17, 9:18, 0.33: (by depth).")
 @click.option("--strengths", default="-0.3,-0.2,-0.1,0.1,0.2,0.3", show_default=True, help="Write --strengths=-1,1.")
@@ -43,6 +44,8 @@ def command(
     device: str,
     seed: int,
     quiet: bool,
+    engine: str,
+    engine_options: dict[str, Any],
     vectors: Path | None,
     layers: str,
     strengths: str,
@@ -64,7 +67,9 @@ def command(
     study = make_study(
         {
             "name": "tune",
-            "models": [{"id": model, "dtype": dtype, "device": device}],
+            "models": [
+                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+            ],
             "behaviors": [{"source": behavior, "limit": limit}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,
             "replies": {

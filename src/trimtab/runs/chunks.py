@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from trimtab.runs.folder import RunFolder, safe_name
+from trimtab.runs.folder import RunFolder
+from trimtab.runs.names import safe_name
 
 
 class Chunks:

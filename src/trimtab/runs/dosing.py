@@ -87,11 +87,7 @@ class Doses:
             for layers, strength in cells
         ]  # fmt: skip
         if rows:
-            self._add(pd.DataFrame(rows, columns=list(DOSE)).astype({"layer": "int32"}))
-
-    def _add(self, rows: pd.DataFrame) -> None:
-        before = self.folder.table("dose")
-        self.folder.write("dose", rows if before is None else pd.concat([before, rows], ignore_index=True))
+            self.folder.append(pd.DataFrame(rows, columns=list(DOSE)).astype({"layer": "int32"}), "dose")
 
     def _measure(self, grid: Grid, vectors: SteeringVector, behavior: str) -> None:
         """Add the doses of cells that the table does not hold yet."""
@@ -102,16 +98,13 @@ class Doses:
             return
         found = dose(self.model, vectors, grid, behavior, self._neutral())
         new = found[[key not in held for key in zip(found["layers"], found["strength"], strict=True)]]
-        self._add(new)
+        self.folder.append(new, "dose")
 
     def _known(self, grid: Grid, behavior: str) -> pd.DataFrame:
-        table = self.folder.table("dose")
-        if table is None:
-            nothing: pd.DataFrame = pd.DataFrame(columns=list(DOSE))
-            return nothing
-        mine = (table["model"] == self.model.name) & (table["behavior"] == behavior)
-        rows: pd.DataFrame = table[mine & (table["scale"] == grid.scale) & (table["positions"] == grid.positions)]
-        return rows
+        about = {"model": self.model.name, "behavior": behavior, "scale": grid.scale, "positions": grid.positions}
+        rows = self.folder.parts("dose", about)
+        nothing: pd.DataFrame = pd.DataFrame(columns=list(DOSE))
+        return nothing if rows is None else rows
 
     def _neutral(self) -> list[Text]:
         if self._texts is None:

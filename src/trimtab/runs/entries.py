@@ -7,7 +7,8 @@ from typing import Any
 
 from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring
-from trimtab.runs.settings import ModelSetting, Study
+from trimtab.runs.model_setting import ModelSetting
+from trimtab.runs.settings import Study
 from trimtab.vectors import SteeringVector
 
 

@@ -15,7 +15,8 @@ from trimtab.errors import ModelError, UnreachableError
 from trimtab.models import Facts, peek
 from trimtab.models.bundled import resolve
 from trimtab.runs.model_facts import ModelFacts
-from trimtab.runs.settings import BehaviorSetting, ModelSetting
+from trimtab.runs.model_setting import ModelSetting
+from trimtab.runs.settings import BehaviorSetting
 
 CHARACTERS_PER_TOKEN = 4
 """Of English questions, where there is no tokenizer. The bundled one takes 4.5 over 13,000 model-written evals (3.0 to

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,19 +16,32 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from trimtab.errors import RunError
+from trimtab.runs.names import safe_name
+from trimtab.runs.shares import merged
 
 _MANIFEST = "manifest.json"
+_SHARES = "manifest.d"
 SECONDS_BETWEEN_PARTS = 5.0
-Kind = Literal["samples", "answers", "replies", "judgements"]
+Kind = Literal["samples", "answers", "replies", "judgements", "dose"]
 """Tables that grow part by part."""
 
 
 class RunFolder:
-    """One run on disk. Whatever moment a run is killed at, what is in its folder is whole."""
+    """One run on disk. Whatever moment a run is killed at, what is in its folder is whole.
 
-    def __init__(self, path: Path):
+    Several processes may work on a run, each on another model: then each has the folder as a share, with a manifest and
+    names of parts of its own, so that no file is written by two.
+
+    Args:
+        path: the folder.
+        model: whose share this is; the whole run by default.
+    """
+
+    def __init__(self, path: Path, model: str = ""):
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._author = safe_name(model) if model else ""
+        self._file = path / _SHARES / f"{self._author}.json" if model else path / _MANIFEST
+        self._lock = FileLock(path / _SHARES / f".{self._author}.lock" if model else path / ".lock")
 
     @classmethod
     def open(cls, path: Path, identity: str) -> RunFolder:
@@ -51,29 +63,51 @@ class RunFolder:
                     "name another folder with -o, or delete this one"
                 )
         path.mkdir(parents=True, exist_ok=True)
-        try:
-            folder._lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(f"{path}: another process is working on this run") from None
+        folder.lock()
         for part in ("samples", "vectors"):
             (path / part).mkdir(exist_ok=True)
         return folder
+
+    def lock(self, wait_seconds: float = 0) -> None:
+        """Keep other processes out of the whole run, or of this share.
+
+        Raises:
+            RunError: when another process is in it, and stays for so long.
+        """
+        try:
+            self._lock.acquire(timeout=wait_seconds)
+        except Timeout:
+            about = f"on {self._author} in this run" if self._author else "on this run"
+            raise RunError(f"{self.path}: another process is working {about}") from None
 
     def close(self) -> None:
         """Let other processes in again."""
         self._lock.release()
 
+    def has_begun(self) -> bool:
+        """Whether there is a manifest."""
+        return self._file.is_file()
+
     def identity(self) -> str:
         """Identity of the run in the folder, "" if there is none yet."""
-        return str(self.manifest().get("identity", "")) if (self.path / _MANIFEST).is_file() else ""
+        return str(self.manifest().get("identity", "")) if self.has_begun() else ""
 
     def manifest(self) -> dict[str, Any]:
-        """What the run was asked to do and has done.
+        """What the run was asked to do and has done, or what the share says of its model.
+
+        What the shares say that are not merged yet is in that of the run.
 
         Raises:
             RunError: when there is none, or it cannot be read.
         """
-        file = self.path / _MANIFEST
+        # Shares first: one that is merged meanwhile is in the run's own by then.
+        shares = [] if self._author else [self._read(file) for file in self._shares()]
+        content = self._read(self._file)
+        for share in shares:
+            content = merged(content, share)
+        return content
+
+    def _read(self, file: Path) -> dict[str, Any]:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -86,15 +120,44 @@ class RunFolder:
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
         """Replace the manifest, whole or not at all."""
-        temporary = self.path / f".{_MANIFEST}"
+        temporary = self._file.with_name(f".{self._file.name}")
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, self.path / _MANIFEST)
+        os.replace(temporary, self._file)
+
+    def _shares(self) -> list[Path]:
+        return sorted(file for file in (self.path / _SHARES).glob("*.json") if not file.name.startswith("."))
+
+    def open_shares(self) -> None:
+        """Let models be worked on side by side from now on."""
+        (self.path / _SHARES).mkdir(exist_ok=True)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether models are, or were when the run was stopped, worked on side by side."""
+        return (self.path / _SHARES).is_dir()
+
+    def close_shares(self) -> None:
+        """Clear away what is left of shares, all of which have been merged."""
+        if self.is_shared and not self._shares():
+            shutil.rmtree(self.path / _SHARES)
+
+    def drop(self) -> None:
+        """Forget the manifest of this share, which has been merged."""
+        assert self._author
+        self._file.unlink(missing_ok=True)
 
     def append(self, rows: pd.DataFrame, kind: Kind = "samples") -> None:
         """Add rows as one more part, whole or not at all."""
         (self.path / kind).mkdir(exist_ok=True)
-        number = 1 + max((int(p.stem.split("-")[1]) for p in self._files(kind)), default=-1)
-        _write_parquet(rows, self.path / kind / f"part-{number:05d}.parquet")
+        number = 1 + max((_number(part) for part in self._files(kind)), default=-1)
+        name = f"part-{number:05d}-{self._author}" if self._author else f"part-{number:05d}"
+        _write_parquet(rows, self.path / kind / f"{name}.parquet")
+
+    def steps(self) -> int:
+        """How much of a share's model is on disk: grows with whatever will not be done again after a stop."""
+        parts = sum(_author(part) == self._author for kind in get_args(Kind) for part in self._files(kind))
+        vectors = len(list((self.path / "vectors").glob(f"{self._author}--*.safetensors")))
+        return parts + vectors + len(self.manifest().get("chunks", ()) if self.has_begun() else ())
 
     def samples(self) -> pd.DataFrame:
         """All rows of all parts, in the order in which they were added.
@@ -132,8 +195,8 @@ class RunFolder:
     def table(self, name: str) -> pd.DataFrame | None:
         """A table that is written at once; None if the run has none.
 
-        `rates` are answers by cell that came in with an imported study, `dose` how far each cell moves the model; see
-        `trimtab.runs.chunks` for those of the checks.
+        `rates` are answers by cell that came in with an imported study; see `trimtab.runs.chunks` for those of the
+        checks.
 
         Raises:
             RunError: when it is damaged.
@@ -191,10 +254,13 @@ def free_folder(path: Path, identity: str) -> Path:
     return candidate
 
 
-def safe_name(name: str) -> str:
-    """A name as part of a file name; two names never become one."""
-    safe = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "_", name)).strip("._-") or "unnamed"
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def _number(part: Path) -> int:
+    return int(part.stem.split("-")[1])
+
+
+def _author(part: Path) -> str:
+    """Whose share wrote it; "" where nobody else was at work."""
+    return "-".join(part.stem.split("-")[2:])
 
 
 def _write_parquet(table: pd.DataFrame, target: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Step:
     """Rows of the sweep."""
     cells: int
     passes: int
-    """Forward passes, extraction and sweep."""
+    """Forward passes, extraction and sweep; or requests."""
     tokens: int
     """Tokens through the whole model that the passes are worth: a step of the staircase counts its own layers only."""
     naive_tokens: int
@@ -42,6 +42,8 @@ class Step:
     judging: tuple[str, ...] = ()
     """What judges that cost anything would cost at most."""
     checks: tuple[PlannedCheck, ...] = ()
+    by_requests: bool = False
+    """Whether every cell of every text is a request of its own, as with vLLM."""
 
     @property
     def held_tokens(self) -> int:
@@ -57,12 +59,19 @@ class Step:
 
     def lines(self) -> list[str]:
         """For people."""
+        if self.by_requests:
+            kind, tokens = "requests", f"at most {self.tokens:,} tokens, texts that begin alike not counted as shared"
+        else:
+            kind = "forward passes"
+            tokens = (
+                f"{self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
+                f"{self.naive_tokens / max(1, self.tokens):.1f} times as many)"
+            )
         return [
             f"  {self.behavior}, scored by {self.scoring}",
             f"    extraction {self.pairs:,} rows, sweep {self.prompts:,} rows × {self.cells:,} cells and the unsteered "
-            f"one: {self.passes:,} forward passes",
-            f"    {self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
-            f"{self.naive_tokens / max(1, self.tokens):.1f} times as many), {self.samples:,} samples",
+            f"one: {self.passes:,} {kind}",
+            f"    {tokens}, {self.samples:,} samples",
             *(check.line() for check in self.checks),
             *(line for writing in self.written for line in writing.lines()),
             *(f"      judging: {line}" for line in self.judging),
@@ -90,6 +99,8 @@ class ModelPlan:
     bytes_per_second: float
     """At which weights are read; infinite where it is not known."""
     steps: tuple[Step, ...]
+    by_requests: bool = False
+    """Whether vLLM runs it, which divides the work itself."""
 
     @property
     def tokens(self) -> int:
@@ -109,7 +120,12 @@ class ModelPlan:
 
     @property
     def seconds(self) -> float:
-        """On one accelerator, or on this machine. One token of all replies takes reading the weights at least."""
+        """On one accelerator, or on this machine; nan where vLLM runs it, whose speed is not known.
+
+        One token of all replies takes reading the weights at least.
+        """
+        if self.by_requests:
+            return math.nan
         one_token = 2 * self.active_parameters / self.flops_per_second
         reading = self.weight_bytes / self.bytes_per_second
         generated = sum(writing.generated for writing in self.written)
@@ -128,15 +144,23 @@ class ModelPlan:
         lines += [f"  {self.note}"] if self.note else []
         for step in self.steps:
             lines += step.lines()
-        fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
+        bound = _bound(self.by_requests or self.written)
         return [
             *lines,
-            f"  in all   {_bound(self.written)}{self.tokens:,} tokens, {self.flops:.2e} FLOPs "
-            "(2 × active parameters × tokens)",
-            f"  memory   {_size(self.weight_bytes)} weights + {_size(self.activation_bytes)} activations "
-            f"+ {_size(self.cache_bytes)} keys and values = {_size(self.memory_bytes)}{fits}",
+            f"  in all   {bound}{self.tokens:,} tokens, {self.flops:.2e} FLOPs (2 × active parameters × tokens)",
+            f"  memory   {self._memory(gpu)}",
             f"  time     {_time(self.seconds, gpu)}",
         ]
+
+    def _memory(self, gpu: Accelerator | None) -> str:
+        if self.by_requests:
+            fits = f"; the weights alone fill {gpu.needed(self.weight_bytes)} × {gpu.name}" if gpu else ""
+            return f"{_size(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
+        fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
+        return (
+            f"{_size(self.weight_bytes)} weights + {_size(self.activation_bytes)} activations "
+            f"+ {_size(self.cache_bytes)} keys and values = {_size(self.memory_bytes)}{fits}"
+        )
 
 
 @dataclass(frozen=True)
@@ -167,12 +191,17 @@ class Plan:
         lines = [f"plan of {self.name}: {len(self.steps)} sweeps", *self._doubts()]
         for model in self.models:
             lines += ["", *model.lines(gpu)]
-        flops, seconds = sum(m.flops for m in self.models), sum(m.seconds for m in self.models)
+        timed = [model for model in self.models if not model.by_requests]
+        untimed = [model.model for model in self.models if model.by_requests]
+        flops, time = sum(m.flops for m in self.models), _time(sum(m.seconds for m in timed), gpu)
         disk = sum(step.disk_bytes for step in self.steps)
-        written = [writing for model in self.models for writing in model.written]
+        written = [writing for model in timed for writing in model.written]
+        bound = _bound(untimed or written)
         free = shutil.disk_usage(Path.cwd()).free
-        lines += ["", f"in all {_bound(written)}{flops:.2e} FLOPs, {_time(seconds, gpu)}"]
-        if gpu:
+        lines += ["", f"in all {bound}{flops:.2e} FLOPs" + (f", {time}" if timed else "")]
+        if untimed:
+            lines.append(f"the time of {', '.join(untimed)} is not in it: how fast vLLM is there is not known")
+        if gpu and timed:
             lines.append(
                 f"assumed: {UTILISATION:.0%} of the {gpu.tflops:,} TFLOP/s that the {gpu.name} does in dense bfloat16; "
                 "loading the weights comes on top"
@@ -196,16 +225,18 @@ class Plan:
         return [*told, *(f"reason: {reason}" for reason in reasons)]
 
 
-def _bound(written: Sequence[PlannedWriting]) -> str:
-    """What to say before a sum that counts every reply as if it took all of its tokens."""
-    return "at most " if written else ""
+def _bound(doubtful: object) -> str:
+    """What to say before a sum that counts every reply as if it took all of its tokens, or that shares nothing."""
+    return "at most " if doubtful else ""
 
 
 def _gpus(count: int, gpu: Accelerator) -> str:
-    return f"{count} × {gpu.name}" + (" (this version runs a model on one)" if count > 1 else "")
+    return f"{count} × {gpu.name}" + (" (only `engine: vllm` divides a model)" if count > 1 else "")
 
 
 def _time(seconds: float, gpu: Accelerator | None) -> str:
+    if math.isnan(seconds):
+        return "not estimated: how fast vLLM is there is not known"
     if gpu:
         return f"{seconds / 3600:.3g} GPU hours"
     return f"about {_duration(seconds)} on this machine"

@@ -13,9 +13,10 @@ from trimtab.evaluation import Grid, form_of, parse_layers, shown_rows
 from trimtab.evaluation.methods import RANDOMS, SINGLES
 from trimtab.models import encode
 from trimtab.runs.checks import Diagnosis, Robustness, SideEffects
+from trimtab.runs.model_setting import ModelSetting
 from trimtab.runs.planned_sweeps import PlannedSweep, encoded, plan_sweep
 from trimtab.runs.robustness_check import asked_variants
-from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
+from trimtab.runs.settings import BehaviorSetting, Study
 from trimtab.runs.side_effects_check import Watched, watched
 from trimtab.runs.targets import Target
 from trimtab.vectors import METHODS, default_position
@@ -75,15 +76,18 @@ def plan_checks(planned: Planned, others: Sequence[Watched]) -> list[PlannedChec
 
 
 def plan_reading(planned: Planned, behavior: Behavior) -> tuple[int, int, int, int]:
-    """Rows, passes, tokens, and tokens of a loop over single texts, of taking differences of some pairs."""
+    """Rows, passes or requests, tokens, and tokens of a loop over single texts, of taking differences of some pairs."""
     study, scoring = planned.study, planned.scoring
     pairs = encoded(planned.target, show(behavior, form_of(scoring), study.balance, study.seed), scoring)
     position = study.token_position if study.token_position != "auto" else default_position(form_of(scoring))
     queries = [capture_query(pair, position) for pair in pairs]
+    naive = sum(q.tokens for q in queries)
+    if planned.target.by_requests:
+        return len(pairs), 2 * len(pairs), naive, naive
     first = schedule(queries, 0, unmarked, planned.target.budget, share=True)
     head = len(first.head)
     tokens = head + sum(own_tokens(q, head) for q in queries)
-    return len(pairs), len(first.batches), tokens, sum(q.tokens for q in queries)
+    return len(pairs), len(first.batches), tokens, naive
 
 
 def _diagnosis(settings: Diagnosis, planned: Planned) -> PlannedCheck:
@@ -127,8 +131,8 @@ def _sweep(planned: Planned, behavior: Behavior, scoring: Scoring, grid: Grid, v
 
 def _neutral(planned: Planned, grid: Grid, max_new_tokens: int) -> int:
     """Plain text in every cell, and replies at the best one, each read once more; all at most."""
-    tokenizer, layers = planned.target.reached.tokenizer, planned.target.facts.layers
-    climbed = sum(layers - 1 - cell[0] for cell, _ in grid.steered) / layers
+    tokenizer = planned.target.reached.tokenizer
+    climbed = planned.target.passes_of(layers for layers, _ in grid.steered)
     read = sum(len(encode(tokenizer, text)) for text in NEUTRAL_TEXTS) * (1 + climbed)
     replies = (1 + len(planned.best.steered)) * len(NEUTRAL_PROMPTS)
     return int(read) + 2 * replies * max_new_tokens

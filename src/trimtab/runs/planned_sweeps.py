@@ -22,6 +22,7 @@ class PlannedSweep:
     cells: int
     """Steered ones."""
     passes: int
+    """Or requests, where each cell of each row is one."""
     tokens: int
     """Through the whole model: a step of the staircase counts its own layers only."""
     naive_tokens: int
@@ -40,14 +41,17 @@ def plan_sweep(shown: Sequence[Shown], scoring: Scoring, grid: Grid, target: Tar
         target: the model and what it runs on.
         vectors: how many vectors are swept side by side over the same cells.
     """
-    facts, cells = target.facts, vectors * len(grid.steered)
+    cells = vectors * len(grid.steered)
     if not shown:
         return PlannedSweep(0, 0, 0, 0, 0, 0)
     queries = [score_query(pair, scoring) for pair in encoded(target, shown, scoring)]
+    naive = sum(q.tokens for q in queries) * (1 + cells)
+    if target.by_requests:
+        requests = sum(len(q.sequences) for q in queries) * (1 + cells)
+        return PlannedSweep(len(queries), cells, requests, naive, naive, kept_tokens=0)
     marks = marks_for(grid.positions, grid.first_token)
     planned = schedule(queries, cells, marks, target.budget, share=True)
-    # A cell that joins behind layer ℓ goes through the layers above ℓ only.
-    climbed = vectors * sum(facts.layers - 1 - layers[0] for layers, _ in grid.steered) / facts.layers
+    climbed = vectors * target.passes_of(layers for layers, _ in grid.steered)
     head = len(planned.head)
     swept = head * (1 + climbed)
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in queries)
@@ -56,7 +60,7 @@ def plan_sweep(shown: Sequence[Shown], scoring: Scoring, grid: Grid, target: Tar
         cells=cells,
         passes=len(planned.batches) * len(planned.groups),
         tokens=int(swept),
-        naive_tokens=sum(q.tokens for q in queries) * (1 + cells),
+        naive_tokens=naive,
         kept_tokens=int(head * (1 + climbed)),
     )
 

@@ -39,7 +39,7 @@ class PlannedWriting:
     replies: int
     max_new_tokens: int
     passes: int
-    """Forward passes over prompts."""
+    """Forward passes over prompts; requests, where each reply is one."""
     prompt_tokens: int
     """Tokens through the whole model that these are worth: a step of the staircase counts its own layers only."""
     side_by_side: int
@@ -52,6 +52,8 @@ class PlannedWriting:
     """Replies that judges look at: the steered ones."""
     note: str = ""
     """How the prompts are divided."""
+    by_requests: bool = False
+    """Whether each reply is a request of its own."""
 
     @property
     def generated(self) -> int:
@@ -71,11 +73,15 @@ class PlannedWriting:
     def lines(self) -> list[str]:
         """For people."""
         again = ", each read once more" if self.read_again else ""
+        prompts = f"      prompts worth {self.prompt_tokens:,} tokens"
+        if self.by_requests:
+            prompts += " at most"
+        else:
+            prompts += f" in {self.passes:,} forward passes, {self.side_by_side:,} replies written at once"
         return [
             f"    {self.what} {self.rows:,} rows × {self.cells:,} cells{self.note}: {self.replies:,} replies, "
             f"at most {self.generated:,} generated tokens{again}",
-            f"      prompts worth {self.prompt_tokens:,} tokens in {self.passes:,} forward passes, "
-            f"{self.side_by_side:,} replies written at once",
+            prompts,
         ]
 
 
@@ -128,12 +134,14 @@ def plan_replies(replies: Replies, parts: tuple[Behavior, Behavior], grid: Grid,
 
 def plan_dose(grid: Grid, target: Target) -> int:
     """Tokens through the whole model that measuring doses is worth, calibration included."""
-    tokenizer, n_layers = target.reached.tokenizer, target.facts.layers
+    tokenizer = target.reached.tokenizer
     marks = marks_for(grid.positions, grid.first_token)
     prompts = [encode(tokenizer, render_prompt(tokenizer, prompt)) for prompt in NEUTRAL_PROMPTS]
     queries = [follow_query(Text((*prompt, *[0] * TOKENS), len(prompt))) for prompt in prompts]
-    climbed = sum(n_layers - 1 - layers[0] for layers, _ in grid.steered) / n_layers
+    climbed = target.passes_of(layers for layers, _ in grid.steered)
     times = 1 + CALIBRATION_ROUNDS if grid.scale == "kl" else 1
+    if target.by_requests:
+        return round(times * sum(q.tokens for q in queries) * (1 + climbed))
     return round(times * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
 
 
@@ -155,11 +163,24 @@ def _planned(
     facts = target.facts
     cells = [None, *_without_vectors(grid)]
     requests = [Request(prompt, cell, max_new_tokens) for prompt in prompts for cell in cells]
+    if target.by_requests:
+        return PlannedWriting(
+            what=what,
+            rows=len(prompts),
+            cells=len(cells),
+            replies=len(requests),
+            max_new_tokens=max_new_tokens,
+            passes=len(requests),
+            prompt_tokens=sum(len(prompt) for prompt in prompts) * len(cells),
+            side_by_side=len(requests),
+            kept_tokens=0,
+            by_requests=True,
+        )
     length = places(max(request.most_tokens for request in requests))
     side_by_side = rows_that_fit(facts, target.dtype, target.budget, length, len(requests))
     found = openings(requests, side_by_side, target.budget)
-    worth = [_worth(opening, facts.layers) for opening in found]
-    staircases = {o.cells: len(o.head) * (1 + _climbed(o, facts.layers)) for o in found}
+    worth = [_worth(opening, target) for opening in found]
+    staircases = {o.cells: len(o.head) * (1 + _climbed(o, target)) for o in found}
     return PlannedWriting(
         what=what,
         rows=len(prompts),
@@ -183,12 +204,11 @@ def _without_vectors(grid: Grid) -> Sequence[Intervention]:
     ]
 
 
-def _worth(opening: Opening, n_layers: int) -> float:
+def _worth(opening: Opening, target: Target) -> float:
     """Tokens through the whole model, the shared head left out."""
-    head, climbed = len(opening.head), _climbed(opening, n_layers)
+    head, climbed = len(opening.head), _climbed(opening, target)
     return sum(own_tokens(q, head) + moved_tokens(q, head, opening.marks) * climbed for q in opening.queries)
 
 
-def _climbed(opening: Opening, n_layers: int) -> float:
-    """Passes that the cells are worth: one that joins behind layer ℓ goes through the layers above ℓ only."""
-    return sum(n_layers - 1 - cell.layers[0] for cell in opening.cells) / n_layers
+def _climbed(opening: Opening, target: Target) -> float:
+    return target.passes_of(cell.layers for cell in opening.cells)

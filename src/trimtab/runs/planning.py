@@ -12,11 +12,12 @@ from trimtab.evaluation import Grid, parse_layers, resolve_scoring, shown_rows
 from trimtab.runs.accelerators import ACCELERATORS
 from trimtab.runs.estimates import reach_pairs
 from trimtab.runs.judging import highest_cost
+from trimtab.runs.model_setting import ModelSetting
 from trimtab.runs.plan import ModelPlan, Plan, Step
 from trimtab.runs.planned_checks import Planned, plan_checks, plan_reading
 from trimtab.runs.planned_sweeps import plan_sweep
 from trimtab.runs.planned_writing import PlannedWriting, plan_answers, plan_dose, plan_replies
-from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study, require_names_of_their_own
+from trimtab.runs.settings import BehaviorSetting, Study, require_names_of_their_own
 from trimtab.runs.side_effects_check import Watched
 from trimtab.runs.targets import Target, target_for
 
@@ -99,6 +100,7 @@ def _step(
         written=tuple(written),
         judging=tuple(judging),
         checks=tuple(plan_checks(planned, others)),
+        by_requests=target.by_requests,
     )
 
 
@@ -148,4 +150,5 @@ def _model_plan(model: ModelSetting, target: Target, steps: Sequence[Step]) -> M
         flops_per_second=target.flops,
         bytes_per_second=target.bytes_per_second,
         steps=tuple(steps),
+        by_requests=target.by_requests,
     )

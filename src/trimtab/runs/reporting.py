@@ -55,7 +55,7 @@ def report_runs(paths: Sequence[Path], out: Path, *, denominator: Denominator = 
                 _rates(folder),
                 _asked(folder.parts("replies"), manifest),
                 _judgements(folder, manifest),
-                folder.table("dose"),
+                folder.parts("dose"),
                 checks,
             )
         )

@@ -14,7 +14,7 @@ from trimtab.data import Balance
 from trimtab.engines import Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation import GridScale
-from trimtab.models import BUNDLED, DType, TokenPosition
+from trimtab.models import BUNDLED, TokenPosition
 from trimtab.runs.asking import Answers, Judging, Replies, given_layers, given_strengths
 from trimtab.runs.checked_yaml import Path_, Strict, read_yaml, validate
 from trimtab.runs.checks import (
@@ -25,7 +25,8 @@ from trimtab.runs.checks import (
     SideEffects,
     SideEffectsSetting,
 )
-from trimtab.runs.model_facts import Groups, ModelFacts
+from trimtab.runs.model_facts import ModelFacts
+from trimtab.runs.model_setting import ModelSetting, Resources, told_apart
 from trimtab.steering import Positions
 from trimtab.vectors import Method
 
@@ -33,26 +34,6 @@ from trimtab.vectors import Method
 def _named(key: str) -> BeforeValidator:
     """Allow a bare string for an object that needs no more than its name."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
-
-
-class ModelSetting(Strict):
-    """One model of a study."""
-
-    id: str
-    """The bundled name, a hub id, a folder or a `.gguf` file."""
-    name: str = ""
-    """What tables and charts call it; the id by default."""
-    dtype: DType = "auto"
-    device: str = "auto"
-    groups: Groups = Field(default={})
-    """For comparing models, such as {training: distilled}; no number of a run depends on them."""
-    facts: ModelFacts = ModelFacts()
-    """For planning where the model's configuration cannot be reached."""
-
-    @property
-    def label(self) -> str:
-        """The name in tables and file names."""
-        return self.name or self.id
 
 
 class PairsSize(Strict):
@@ -132,6 +113,7 @@ class Study(Strict):
     """Whether effects are measured under other ways of asking."""
     seed: int = 0
 
+    _models = field_validator("models")(told_apart)
     _layers = field_validator("layers", mode="before")(given_layers)
     _strengths = field_validator("strengths", mode="before")(given_strengths)
 
@@ -178,12 +160,13 @@ class Study(Strict):
     def identity(self, pairs_hashes: list[str]) -> str:
         """Hash of everything that shapes the numbers: the settings and the pairs themselves.
 
-        Not the study's name, the models' groups, nor what is there for planning only; nor who judges replies, how
-        cells are searched and by how many prompts, whether doses are measured, and what is checked: that adds to a run.
+        Not the study's name, the models' groups, how an engine is spread over a machine, nor what is there for
+        planning only; nor who judges replies, how cells are searched and by how many prompts, whether doses are
+        measured, and what is checked: that adds to a run.
         """
         beside: Any = {
             "name": True,
-            "models": {"__all__": {"groups", "facts"}},
+            "models": {"__all__": {"engine_options", "resources", "groups", "facts"}},
             "behaviors": {"__all__": {"size"}},
             "replies": {"judges", "search", "floor", "prompts"},
             "dose": True,
@@ -240,5 +223,6 @@ _OWNERS: dict[str, type[BaseModel]] = {
     "robustness": Robustness,
     "judges": Judging,
     "facts": ModelFacts,
+    "resources": Resources,
     "size": PairsSize,
 }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from trimtab.data import Behavior, dataset
-from trimtab.errors import RunError, TrimtabWarning
+from trimtab.errors import RunError
 from trimtab.runs.checks import Diagnosis
 from trimtab.runs.diagnosis_check import KIND, METHOD_SAMPLES
 from trimtab.runs.folder import RunFolder, free_folder
 from trimtab.runs.judging import Panel, panel_for
+from trimtab.runs.notes import Notes, begin
 from trimtab.runs.planning import plan_study
+from trimtab.runs.ray_driver import require_ray, run_side_by_side
 from trimtab.runs.settings import BehaviorSetting, Study, require_names_of_their_own
-from trimtab.runs.work import Progress, Work
+from trimtab.runs.work import Job, Progress, Work
 from trimtab.vectors import SteeringVector
 
 Approve = Callable[[str], bool]
@@ -29,6 +33,7 @@ def run_study(
     vectors: SteeringVector | None = None,
     progress: Progress = lambda what, done, total: None,
     approve: Approve = lambda cost: True,
+    ray: str | None = None,
 ) -> Path:
     """Run a study, or go on with it where it was stopped, and return its folder.
 
@@ -39,12 +44,16 @@ def run_study(
         progress: called with (what, done, total).
         approve: called with what judging by language models would cost at most, before anything is run or spent; when
             it returns False, nothing is.
+        ray: run the models side by side on Ray: `local` for this machine, or the address of a cluster whose nodes
+            see the same files. A Ray that this process is connected to already is used as it is.
 
     Raises:
-        RunError: when the folder holds something else, the weights have changed since the run began, or the cost is
-            not approved.
+        RunError: when the folder holds something else, the weights have changed since the run began, the cost is
+            not approved, or Ray is not there.
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
+    if ray is not None:
+        require_ray(ray)
     behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
@@ -56,19 +65,28 @@ def run_study(
     folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
     study = _as_the_folder_is(study, folder)
     try:
-        work = Work(study, folder, identity, panels, progress)
-        caught: list[warnings.WarningMessage] = []
+        notes = begin(folder, study, identity)
+        job = Job(study, behaviors, panels, vectors)
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", TrimtabWarning)
-                for setting in study.models:
-                    work.one_model(setting, behaviors, vectors)
+            with notes.listening():
+                if ray is None:
+                    _one_after_another(job, folder, notes, progress)
+                else:
+                    run_side_by_side(job, notes, progress, ray)
         finally:
-            work.note_warnings(caught)  # also those of a study that is stopped half-way
-        work.finish()
+            notes.tell()  # also of a study that is stopped half-way
+        notes.finish(study)
     finally:
         folder.close()
     return folder.path
+
+
+def _one_after_another(job: Job, folder: RunFolder, notes: Notes, progress: Progress) -> None:
+    work = Work(job, folder, notes, progress)
+    for setting in job.study.models:
+        work.one_model(setting)
+        gc.collect()
+        torch.cuda.empty_cache()  # another engine's processes could not take what this one only keeps
 
 
 def _as_the_folder_is(study: Study, folder: RunFolder) -> Study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from trimtab.errors import SettingError
 from trimtab.models import Facts, choose_device, choose_dtype
 from trimtab.runs.accelerators import Accelerator
 from trimtab.runs.estimates import Reached, reach_model
-from trimtab.runs.settings import ModelSetting
+from trimtab.runs.model_setting import ModelSetting
 
 _EFFICIENCY = 0.6
 """Assumed share of a plain matrix product's speed that a forward pass reaches."""
@@ -30,6 +31,18 @@ class Target:
     """Operations a second to count on."""
     bytes_per_second: float
     """At which weights are read; infinite where it is not known."""
+    by_requests: bool = False
+    """Whether every cell of every text is a request of its own that runs all of its tokens, as with vLLM. What it finds
+    again of texts that begin alike is not known beforehand."""
+
+    def passes_of(self, steered: Iterable[tuple[int, ...]]) -> float:
+        """Passes through the whole model that cells in these layers are worth, beside the unsteered one.
+
+        On the staircase a cell that joins behind layer ℓ goes through the layers above ℓ only.
+        """
+        cells = list(steered)
+        n_layers = self.facts.layers
+        return len(cells) if self.by_requests else sum(n_layers - 1 - layers[0] for layers in cells) / n_layers
 
     @property
     def facts(self) -> Facts:
@@ -49,13 +62,13 @@ def target_for(model: ModelSetting, gpu: Accelerator | None) -> Target:
         device = choose_device(model.device)
         dtype = choose_dtype(model.dtype, device)
         budget = budget_for(reached.facts, device, dtype)
-        return Target(reached, dtype, budget, _flops(dtype, device) * _EFFICIENCY, math.inf)
+        return Target(reached, dtype, budget, _flops(dtype, device) * _EFFICIENCY, math.inf, model.engine == "vllm")
     if model.dtype == "float32":
         raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
     dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
     # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
     budget = budget_for(reached.facts, torch.device("cuda"), dtype, gpu.memory_bytes // 2)
-    return Target(reached, dtype, budget, gpu.flops, gpu.bytes_per_second)
+    return Target(reached, dtype, budget, gpu.flops, gpu.bytes_per_second, model.engine == "vllm")
 
 
 def _flops(dtype: torch.dtype, device: torch.device) -> float:

@@ -1,19 +1,15 @@
-"""A study in progress: for one model after the other, vectors, sweep, answers and replies, into the run folder."""
+"""A study's work in one model: vectors, sweep, answers, replies and checks, into the run folder."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timezone
-from typing import Any
+from dataclasses import dataclass, replace
 
 from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring, load
-from trimtab.errors import RunError, TrimtabWarning
+from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import (
     AnswerKey,
     Grid,
@@ -34,62 +30,56 @@ from trimtab.runs.dosing import Doses
 from trimtab.runs.entries import behavior_entry, model_entry, vector_entry
 from trimtab.runs.folder import Parts, RunFolder
 from trimtab.runs.judging import Panel
+from trimtab.runs.model_setting import ModelSetting
+from trimtab.runs.notes import Notes
 from trimtab.runs.replying import Replying
-from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
-from trimtab.vectors import SteeringVector, extract, versions
+from trimtab.runs.settings import BehaviorSetting, Study
+from trimtab.vectors import SteeringVector, extract
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total)."""
 
-_KEYS = {
-    "models": ("name",),
-    "behaviors": ("name",),
-    "vectors": ("model", "behavior"),
-    "asked": ("model", "behavior"),
-}
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A study with everything that it needs besides models."""
+
+    study: Study
+    behaviors: Sequence[tuple[BehaviorSetting, Behavior]]
+    panels: Mapping[str, Panel]
+    """The judges of every behavior that is replied to, by its label."""
+    vectors: SteeringVector | None = None
+    """Steer with these instead of extracting any."""
 
 
 class Work:
-    """A study in progress: what the manifest says grows with it."""
+    """A job in progress: one model after the other."""
 
-    def __init__(self, study: Study, folder: RunFolder, identity: str, panels: Mapping[str, Panel], progress: Progress):
-        self.study, self.folder, self.panels, self.progress = study, folder, panels, progress
-        before = folder.manifest() if folder.identity() else {}
-        self.manifest: dict[str, Any] = before or {
-            "name": folder.path.name,
-            "identity": identity,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": shlex.join(["trimtab", *sys.argv[1:]]),
-            "trimtab_version": versions()["trimtab"],
-            "versions": versions(),
-            "models": [],
-            "behaviors": [],
-            "vectors": [],
-            "judges": [],
-            "judges_before": {},
-            "asked": [],
-            "warnings": [],
-            "seconds": {},
-        }
-        self.chunks = Chunks(folder, self.manifest)
-        # Written anew on a resumed run: its groups may have changed.
-        self.manifest["settings"] = study.model_dump(mode="json")
-        self.manifest["status"] = "running"
-        folder.write_manifest(self.manifest)
+    def __init__(self, job: Job, folder: RunFolder, notes: Notes, progress: Progress):
+        self.job, self.study, self.folder, self.notes, self.progress = job, job.study, folder, notes, progress
+        self.chunks = Chunks(folder, notes.manifest)
 
-    def one_model(
-        self,
-        setting: ModelSetting,
-        behaviors: Sequence[tuple[BehaviorSetting, Behavior]],
-        vectors: SteeringVector | None,
-    ) -> None:
+    def one_model(self, setting: ModelSetting) -> None:
         """Everything that the study asks of one model, as far as it is not on disk."""
         self.progress(f"loading {setting.label}", 0, 1)
         started = time.monotonic()
-        model = load(setting.id, dtype=setting.dtype, device=setting.device)
-        model.name = setting.label
-        self._same_weights(model)
-        self._note("models", model_entry(model, setting), time.monotonic() - started)
+        model = load(
+            setting.id,
+            dtype=setting.dtype,
+            device=setting.device,
+            engine=setting.engine,
+            engine_options=setting.engine_options,
+        )
+        try:
+            self.notes.took(f"load {setting.label}", time.monotonic() - started)
+            model.name = setting.label
+            self._in(model, setting)
+        finally:
+            model.close()  # the next one finds the memory free
+
+    def _in(self, model: Model, setting: ModelSetting) -> None:
+        self.notes.require_same_weights(model.name, model.fingerprint)
+        self.notes.enter("models", model_entry(model, setting))
         # Before anything is computed: layers that this model does not have are an error, not a surprise at the end.
         parse_layers(self.study.layers, model.facts.layers)
         if self.study.replies is not None:
@@ -97,22 +87,18 @@ class Work:
         if self.study.vector_layer is not None:
             parse_layers([self.study.vector_layer], model.facts.layers)
         doses = Doses(self.folder, model, self.study)
-        subjects = [self._one_behavior(model, setting, behavior, vectors, doses) for setting, behavior in behaviors]
-        run_checks(CheckContext(self.study, self.folder, self.chunks, model, self.progress), subjects, self._took)
+        subjects = [self._one_behavior(model, *behavior, doses) for behavior in self.job.behaviors]
+        context = CheckContext(self.study, self.folder, self.chunks, model, self.progress)
+        run_checks(context, subjects, self.notes.took)
+        self.chunks.drop_unused(kind for kind in CHECKS if getattr(self.study, kind) is not None)
+        self.notes.write()
 
-    def _one_behavior(
-        self,
-        model: Model,
-        setting: BehaviorSetting,
-        behavior: Behavior,
-        vectors: SteeringVector | None,
-        doses: Doses,
-    ) -> Subject:
-        study, scoring = self.study, resolve_scoring(behavior, setting.scoring)
+    def _one_behavior(self, model: Model, setting: BehaviorSetting, behavior: Behavior, doses: Doses) -> Subject:
+        study, vectors, scoring = self.study, self.job.vectors, resolve_scoring(behavior, setting.scoring)
         shares = (study.split.train, study.split.select, study.split.test)
         train, select, test = behavior.split(shares, study.seed)
         rows = shown_rows([("select", select), ("test", test)], scoring, study.balance, study.seed)
-        self._note("behaviors", behavior_entry(behavior, (train, select, test), scoring, study), None)
+        self.notes.enter("behaviors", behavior_entry(behavior, (train, select, test), scoring, study))
         if vectors is not None and vectors.provenance.pairs_hash != train.hash:
             warnings.warn(
                 f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
@@ -121,7 +107,7 @@ class Work:
                 stacklevel=2,
             )
         vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, train, scoring)
-        self._note("vectors", vector_entry(model, behavior, vector), None)
+        self.notes.enter("vectors", vector_entry(model, behavior, vector))
         subject = Subject(setting, behavior, (train, select, test), scoring, vector)
         if not study.sweep:
             return subject
@@ -132,7 +118,9 @@ class Work:
             rows = shown_rows([("test", asked)], "choice", study.balance, study.seed)
             self._ask(model, vector, rows, grid, behavior.name, study.answers.max_new_tokens)
         if study.replies and study.replies.wants(model.name, setting.label, behavior.is_choice):
-            self._reply(study.replies, model, vector, behavior.name, (select, test), self.panels[setting.label], doses)
+            self._reply(
+                study.replies, model, vector, behavior.name, (select, test), self.job.panels[setting.label], doses
+            )
         return replace(subject, swept=grid)
 
     def _given(self, model: Model, behavior: Behavior, vectors: SteeringVector) -> SteeringVector:
@@ -140,7 +128,7 @@ class Work:
         file = self.folder.vector_file(model.name, behavior.name)
         if not file.is_file():
             vectors.save(file)
-        self.manifest["vectors_given"] = True
+        self.notes.manifest["vectors_given"] = True
         return vectors
 
     def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
@@ -159,7 +147,7 @@ class Work:
             progress=lambda done, total: self.progress(f"extracting {train.name} from {model.name}", done, total),
         )
         vector.save(file)
-        self._took(f"extract {train.name}, {model.name}", time.monotonic() - started)
+        self.notes.took(f"extract {train.name}, {model.name}", time.monotonic() - started)
         return vector
 
     def _sweep(
@@ -186,7 +174,7 @@ class Work:
                 self.progress(what, finished, len(rows))
         finally:
             parts.flush()
-            self._took(f"sweep {behavior}, {model.name}", time.monotonic() - started)
+            self.notes.took(f"sweep {behavior}, {model.name}", time.monotonic() - started)
 
     def _ask(
         self, model: Model, vector: SteeringVector, rows: Sequence[Row], grid: Grid, behavior: str, max_new_tokens: int
@@ -206,7 +194,7 @@ class Work:
                 self.progress(what, finished, total)
         finally:
             parts.flush()
-            self._took(f"ask {behavior}, {model.name}", time.monotonic() - started)
+            self.notes.took(f"ask {behavior}, {model.name}", time.monotonic() - started)
 
     def _reply(
         self,
@@ -219,13 +207,9 @@ class Work:
         doses: Doses,
     ) -> None:
         study = self.study
-        self._same_judges(model.name, behavior, panel)
         asked = [[pair.id for pair in part.pairs[: settings.prompts]] for part in parts]
-        self._note("asked", {"model": model.name, "behavior": behavior, "select": asked[0], "test": asked[1]}, None)
-        # In the order of the settings, and without judges of a run before that are asked no more.
-        others = [e for e in self.manifest["judges"] if (e["model"], e["behavior"]) != (model.name, behavior)]
-        self.manifest["judges"] = others + [{"model": model.name, **entry} for entry in panel.entries]
-        self.folder.write_manifest(self.manifest)
+        self.notes.judged_by(model.name, behavior, panel.entries)
+        self.notes.enter("asked", {"model": model.name, "behavior": behavior, "select": asked[0], "test": asked[1]})
         for reason in panel.declined:
             warnings.warn(f"a judge declined: {reason}", TrimtabWarning, stacklevel=2)
         if settings.search == "halving" and not panel.judges:
@@ -242,53 +226,9 @@ class Work:
             settings.scale or study.scale,
         )
         replying = Replying(
-            self.folder, model, vector, grid, behavior, settings, panel.judges, self.progress, self._took
+            self.folder, model, vector, grid, behavior, settings, panel.judges, self.progress, self.notes.took
         )
         replying.run(*(part.pairs[: settings.prompts] for part in parts))
-
-    def _same_judges(self, model: str, behavior: str, panel: Panel) -> None:
-        """Refuse another judge under the name of one whose judgements are there: they would pass for its own."""
-        before = self.manifest["judges_before"]
-        for entry in panel.entries:
-            key = f"{model}/{behavior}/{entry['name']}"
-            if before.setdefault(key, entry["definition"]) != entry["definition"]:
-                raise RunError(
-                    f"{self.folder.path}: the judge {entry['name']!r} was another one when it judged {behavior} in "
-                    "this run; give the new one a `name` of its own"
-                )
-
-    def note_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
-        """Keep what was warned of for the report; the caller is told as well."""
-        told = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TrimtabWarning)))
-        self.manifest["warnings"] = list(dict.fromkeys([*self.manifest["warnings"], *told]))
-        self.folder.write_manifest(self.manifest)
-        for text in told:
-            warnings.warn(text, TrimtabWarning, stacklevel=3)
-
-    def finish(self) -> None:
-        """Say in the manifest that all is there."""
-        self.chunks.drop_unused(kind for kind in CHECKS if getattr(self.study, kind) is not None)
-        self.manifest["status"] = "finished"
-        self.folder.write_manifest(self.manifest)
-
-    def _note(self, kind: str, entry: dict[str, Any], seconds: float | None) -> None:
-        """Put an entry into the manifest, in place of the one a stopped run left."""
-        keys = _KEYS[kind]
-        same = [e for e in self.manifest[kind] if all(e[k] == entry[k] for k in keys)]
-        self.manifest[kind] = [e for e in self.manifest[kind] if e not in same] + [entry]
-        if seconds is not None:
-            self._took(f"load {entry['name']}", seconds)
-        self.folder.write_manifest(self.manifest)
-
-    def _took(self, what: str, seconds: float) -> None:
-        self.manifest["seconds"][what] = round(self.manifest["seconds"].get(what, 0.0) + seconds, 2)
-
-    def _same_weights(self, model: Model) -> None:
-        for entry in self.manifest["models"]:
-            if entry["name"] == model.name and entry["fingerprint"] != model.fingerprint:
-                raise RunError(
-                    f"{self.folder.path}: {model.name} has other weights than when this run began; start a new run"
-                )
 
 
 def _key(row: Row) -> tuple[str, str, int]:

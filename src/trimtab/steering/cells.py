@@ -47,14 +47,23 @@ def at(
     chosen = [layers] if isinstance(layers, int) else list(layers)
     if not chosen:
         raise SettingError("no layer to steer at was given")
-    if share_strength and scale in ("clamp", "project_out"):
-        raise SettingError(f"the scale {scale} sets a projection, so layers cannot share its strength")
     for layer in (*chosen, *([] if vector_layer is None else [vector_layer])):
         if not 0 <= layer < vector.n_layers:
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {vector.n_layers - 1}")
     directions = {layer: vector.direction[layer if vector_layer is None else vector_layer] for layer in chosen}
-    each = float(strength) / len(directions) if share_strength else float(strength)
+    each = strength_of_each(strength, len(directions), scale) if share_strength else float(strength)
     return Intervention(directions, each, scale, positions, first_token, gate)
+
+
+def strength_of_each(strength: float, layers: int, scale: Scale) -> float:
+    """The part of a strength that falls to each of some layers when they share it.
+
+    Raises:
+        SettingError: when it cannot be shared: a projection is set or removed, not pushed by parts.
+    """
+    if scale in ("clamp", "project_out"):
+        raise SettingError(f"the scale {scale} sets a projection, so layers cannot share its strength")
+    return float(strength) / max(layers, 1)
 
 
 def require_fit(vector: SteeringVector, backbone: Identity) -> None:

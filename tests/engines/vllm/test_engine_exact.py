@@ -22,11 +22,10 @@ TWO_CORES = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
 ENGINES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "bundled, eager": ("bundled", {"enforce_eager": True}, {}),
     "bundled, compiled": ("bundled", {}, {}),
-    "bundled, eager, two workers": ("bundled", {"enforce_eager": True, "tensor_parallel_size": 2}, TWO_CORES),
     "qwen3, eager": ("qwen3", {"enforce_eager": True}, {}),
     "qwen3, compiled, two workers": ("qwen3", {"tensor_parallel_size": 2}, TWO_CORES),
     "qwen3, compiled, two stages": ("qwen3", {"pipeline_parallel_size": 2}, TWO_CORES),
-    "qwen3_moe, eager": ("qwen3_moe", {"enforce_eager": True}, {}),
+    "qwen3_moe, eager, two workers": ("qwen3_moe", {"enforce_eager": True, "tensor_parallel_size": 2}, TWO_CORES),
     "qwen3_moe, compiled": ("qwen3_moe", {}, {}),
 }
 
@@ -79,7 +78,12 @@ def test_logit_differences_agree(engines: Both, positions: Positions) -> None:
     cells = [cell for cell in every_kind(engines.directions, positions).values() if not cell.first_token]
     ours, theirs = (scores(model, engines.pairs, cells, "choice") for model in (engines.vllm, engines.plain))
     assert (ours - theirs).abs().max() <= 1e-3
-    assert (theirs[1:] - theirs[0]).abs().amax(1).min() > 1e-2
+    moved = (theirs[1:] - theirs[0]).abs().amax(1)
+    # Behind the last layer nothing is left that would carry a push from the prompt to an answer that begins later.
+    in_prompt = any(pair.shared == pair.prompt_length for pair in engines.pairs)
+    last = engines.plain.facts.layers - 1
+    expected = [positions != "prompt" or in_prompt or min(cell.layers) < last for cell in cells]
+    assert [bool(effect > 1e-2) for effect in moved] == expected
 
 
 @pytest.mark.parametrize("scoring", ["text", "text_sum"])
@@ -108,8 +112,10 @@ def test_captured_states_agree(engines: Both, token_position: Any) -> None:
         found.append(states)
     ours, theirs = found
     assert ((ours - theirs).norm(dim=-1) <= 1e-4 * theirs.norm(dim=-1)).all()
-    difference = (theirs[0] - theirs[1]).mean(0)
-    assert ((ours[0] - ours[1]).mean(0) - difference).norm(dim=-1).le(1e-4 * difference.norm(dim=-1) + 1e-6).all()
+    vector = (theirs[0] - theirs[1]).mean(0)
+    # Where both sides end in the same token, little is left of the states but what float32 rounds off.
+    rounded_off = 1e-6 * theirs.norm(dim=-1).amax((0, 1))
+    assert ((ours[0] - ours[1]).mean(0) - vector).norm(dim=-1).le(1e-4 * vector.norm(dim=-1) + rounded_off).all()
 
 
 def test_the_first_tokens_norm_agrees(engines: Both) -> None:

@@ -20,7 +20,7 @@ pytest.importorskip("openai")
 import trimtab as tt
 from trimtab.engines import Model
 from trimtab.engines.vllm.http import Served, request_fields, steer
-from trimtab.engines.vllm.spec import KEY
+from trimtab.engines.vllm.spec import KEY, Spec
 from trimtab.errors import SettingError
 from trimtab.models import Backbone
 from trimtab.models.bundled import BUNDLED, resolve
@@ -29,7 +29,7 @@ from trimtab.steering import Intervention, at
 pytestmark = pytest.mark.vllm
 
 START_SECONDS = 400
-LAYER, TOKENS = 14, 24
+LAYER, TOKENS = 14, 16
 PROMPTS = [
     "How was your day?",
     "Tell me about the weather in the mountains, and what one should take along for a walk in the morning.",
@@ -183,7 +183,7 @@ def test_a_reply_that_becomes_the_next_prompt_does_not_bring_its_steering_along(
 
 def test_a_vector_that_is_published_later_is_found(served: Served, model: Model, vector: tt.SteeringVector) -> None:
     late = steer("late", LAYER, 0.2, scale="relative")
-    with pytest.raises(SettingError, match="refuses: trimtab: no vector 'late'|no vector 'late'"):
+    with pytest.raises(SettingError, match="refuses: no vector 'late'"):
         served.generate(PROMPTS[:1], steering=late)
     served.publish("late", vector.unit())
     cell = at(vector.unit(), LAYER, 0.2, scale="relative")
@@ -200,7 +200,7 @@ def test_a_vector_that_is_published_later_is_found(served: Served, model: Model,
     ],
 )
 def test_steering_that_cannot_be_done_is_refused_in_words_and_the_server_goes_on(
-    served: Served, model: Model, vector: tt.SteeringVector, wrong: tt.SteeringVector, said: str
+    served: Served, model: Model, vector: tt.SteeringVector, wrong: Spec, said: str
 ) -> None:
     assert served.folder is not None
     (Path(served.folder) / "broken.safetensors").write_bytes(b"no vector")
@@ -208,8 +208,8 @@ def test_steering_that_cannot_be_done_is_refused_in_words_and_the_server_goes_on
         served.publish(
             "small", tt.SteeringVector(vector.direction[:2, :3], vector.residual_norm[:2], vector.provenance)
         )
-    with pytest.raises(SettingError, match=f"refuses: {said}"):
-        served.generate(PROMPTS, steering=wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=f"refuses: .*{said}"):
+        served.generate(PROMPTS, steering=wrong)
     assert served.generate(PROMPTS[:1], max_new_tokens=TOKENS) == expected(model, PROMPTS[:1], [None])
 
 

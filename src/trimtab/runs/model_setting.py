@@ -1,0 +1,84 @@
+"""One model of a study file: which one, what runs it, and how much of a cluster it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from trimtab.engines import EngineName
+from trimtab.models import DType
+from trimtab.runs.checked_yaml import Strict
+from trimtab.runs.model_facts import Groups, ModelFacts
+
+_SPLITS = ("tensor_parallel_size", "pipeline_parallel_size")
+"""Engine options that say over how many GPUs vLLM divides a model."""
+
+
+class Resources(Strict):
+    """What a model takes of a cluster while models run side by side; without Ray it takes what there is."""
+
+    gpus: float | None = Field(default=None, ge=0)
+    """By default as many as the model is divided over, or one; none where there are none."""
+    cpus: float = Field(default=1, gt=0)
+
+    @field_validator("gpus", "cpus")
+    @classmethod
+    def _whole(cls, value: float | None) -> float | None:
+        if value is not None and value > 1 and value != int(value):
+            raise ValueError("a part of one or a whole number of them")
+        return value
+
+
+class ModelSetting(Strict):
+    """One model of a study."""
+
+    id: str
+    """The bundled name, a hub id, a folder or a `.gguf` file."""
+    name: str = ""
+    """What tables and charts call it; the id by default."""
+    dtype: DType = "auto"
+    device: str = "auto"
+    engine: EngineName = "transformers"
+    """What runs it."""
+    engine_options: dict[str, Any] = Field(default={})
+    """Arguments of vLLM, such as {tensor_parallel_size: 8}; taken to shape no number."""
+    resources: Resources = Resources()
+    groups: Groups = Field(default={})
+    """For comparing models, such as {training: distilled}; no number of a run depends on them."""
+    facts: ModelFacts = ModelFacts()
+    """For planning where the model's configuration cannot be reached."""
+
+    @property
+    def label(self) -> str:
+        """The name in tables and file names."""
+        return self.name or self.id
+
+    @property
+    def divided(self) -> int:
+        """Over how many GPUs."""
+        tensor, pipeline = (int(self.engine_options.get(name, 1)) for name in _SPLITS)
+        return tensor * pipeline
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelSetting:
+        if self.engine == "transformers" and self.engine_options:
+            raise ValueError("engine_options: the default engine has none; write `engine: vllm` too")
+        if self.engine == "vllm" and self.device != "auto":
+            raise ValueError("device: vLLM finds its devices itself; leave it out")
+        for name in _SPLITS:
+            count = self.engine_options.get(name, 1)
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"engine_options: {name} is a number from 1 on, not {count!r}")
+        return self
+
+
+def told_apart(models: tuple[ModelSetting, ...]) -> tuple[ModelSetting, ...]:
+    """The models of a study, those that vLLM runs named so where the same runs on the other engine as well."""
+    engines = {(model.label, model.engine) for model in models}
+    return tuple(
+        model.model_copy(update={"name": f"{model.id} (vllm)"})
+        if model.engine == "vllm" and not model.name and (model.id, "transformers") in engines
+        else model
+        for model in models
+    )

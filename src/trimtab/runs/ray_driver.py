@@ -1,0 +1,238 @@
+"""The models of a study side by side on Ray: hires a worker for each, hears them, and replaces those that die."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab.errors import RunError, SettingError, TrimtabError
+from trimtab.runs.folder import RunFolder
+from trimtab.runs.model_setting import ModelSetting
+from trimtab.runs.notes import Notes
+from trimtab.runs.ray_worker import Place, Worker, start_ear
+from trimtab.runs.work import Job, Progress
+
+LOCAL = "local"
+_VAIN_STARTS = 3
+"""Times in a row that a worker is started again although the one before got nowhere."""
+_LOOKS_UP_SECONDS = 0.5
+_GOODBYE_SECONDS = 10
+"""For workers that were just killed to be gone."""
+_PATIENCE_SECONDS = 5
+"""For the head of a cluster to answer."""
+_STORE_BYTES = 100 << 20
+"""Of shared memory for a Ray of our own: no more than settings and pairs goes through it."""
+
+
+def require_ray(address: str) -> Any:
+    """The library, if it is there and somebody answers at the address.
+
+    Ray itself would knock at a closed door for many minutes, deaf to Ctrl-C.
+
+    Raises:
+        RunError: when one of them is not.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if importlib.util.find_spec("ray") is None:
+        raise RunError("Ray is not installed: pip install 'trimtab[ray]'")
+    import ray
+
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit() and not ray.is_initialized():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise RunError(f"no Ray at {address!r}: {error}") from None
+    return ray
+
+
+def run_side_by_side(job: Job, notes: Notes, progress: Progress, address: str) -> None:
+    """Run all models of a study at once, as far as the cluster has room for them.
+
+    Args:
+        job: the study.
+        notes: those of the run; what workers note is merged into them as they finish.
+        progress: told what all workers do.
+        address: of the cluster, or `local`.
+
+    Raises:
+        RunError: when there is no Ray at this address, or a worker died again and again.
+        SettingError: when a model asks for more than this machine has.
+        TrimtabError: what stopped a model, after the other models are done.
+    """
+    ray = require_ray(address)
+    with _cluster(ray, address):
+        crew = _Crew(ray, job, notes, progress)
+        crew.run([(setting, _needs(ray, setting, address, progress)) for setting in job.study.models])
+
+
+@contextmanager
+def _cluster(ray: Any, address: str) -> Iterator[None]:
+    """A connection, for as long as it is needed."""
+    if ray.is_initialized():
+        yield
+        return
+    own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES} if address == LOCAL else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except Exception as error:  # whatever Ray, gRPC and the network raise
+        raise RunError(f"no Ray at {address!r}: {_last_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _needs(ray: Any, setting: ModelSetting, address: str, progress: Progress) -> dict[str, float]:
+    """What Ray is to set aside for a model.
+
+    Raises:
+        SettingError: when this machine alone is to run it and has not as much. A cluster may grow.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus, gpus = setting.resources.cpus, setting.resources.gpus
+    if gpus is None:
+        takes_one = setting.device not in ("cpu", "mps") and any(node.get("GPU", 0) for node in nodes)
+        gpus = setting.divided if takes_one else 0
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        wanted = f"{cpus:g} CPUs and {gpus:g} GPUs"
+        if address == LOCAL:
+            most = " and ".join(f"{max(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
+            raise SettingError(f"{setting.label}: asks for {wanted}, and Ray has {most} here; change its `resources`")
+        progress(f"waiting for a node with {wanted} for {setting.label}", 0, 1)
+    return {"num_cpus": cpus, "num_gpus": gpus}
+
+
+@dataclass(frozen=True)
+class _Hired:
+    """A worker and what it was hired for."""
+
+    setting: ModelSetting
+    needs: dict[str, float]
+    worker: Any
+    steps: int
+    """That were on disk before it."""
+    vain: int
+    """Workers for this model, one after the other, that died without a step."""
+
+
+class _Crew:
+    """The workers of a run."""
+
+    def __init__(self, ray: Any, job: Job, notes: Notes, progress: Progress):
+        from ray import exceptions
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self.ray, self.notes, self.progress = ray, notes, progress
+        self.deaths = (
+            exceptions.RayActorError,
+            exceptions.WorkerCrashedError,
+            exceptions.NodeDiedError,
+            exceptions.OutOfMemoryError,
+            exceptions.ObjectLostError,
+        )
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.ear = start_ear(ray, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+        self.job = ray.put(job)
+        self.place = Place(Path.cwd(), notes.folder.path.resolve(), notes.manifest["session"])
+        self.at_work: dict[Any, _Hired] = {}
+        """By the promise of what becomes of it."""
+        self.stopped: dict[str, Exception] = {}
+        """What stopped a model, by its label."""
+
+    def run(self, wanted: list[tuple[ModelSetting, dict[str, float]]]) -> None:
+        """Do all models; Ray lets those wait that there is no room for yet."""
+        self.notes.folder.open_shares()
+        try:
+            for setting, needs in wanted:
+                self._hire(setting, needs)
+            while self.at_work:
+                ready, _ = self.ray.wait(list(self.at_work), timeout=_LOOKS_UP_SECONDS)
+                self._listen()
+                for promise in ready:
+                    self._see_to(promise)
+        finally:
+            self._dismiss()
+        self._tell_what_stopped(len(wanted))
+
+    def _hire(self, setting: ModelSetting, needs: dict[str, float], vain: int = 0) -> None:
+        worker = self.ray.remote(Worker).options(**needs).remote(self.job, setting, self.place, self.ear)
+        self.at_work[worker.work.remote()] = _Hired(setting, needs, worker, self._steps(setting), vain)
+
+    def _steps(self, setting: ModelSetting) -> int:
+        return RunFolder(self.place.run, setting.label).steps()
+
+    def _listen(self) -> None:
+        """Hand on how far the workers are, each line with its model."""
+        for (model, what), (done, total) in self.ray.get(self.ear.take.remote()).items():
+            self.progress(what if model in what else f"{what}, {model}", done, total)
+
+    def _see_to(self, promise: Any) -> None:
+        """A worker has finished, or died."""
+        hired = self.at_work[promise]
+        label = hired.setting.label
+        try:
+            stopped: Exception | None = self.ray.get(promise)
+        except self.deaths as death:
+            stopped = self._replaced(hired, death)
+        except Exception as unexpected:  # a mistake in the program: the other models are finished all the same
+            stopped = unexpected
+        if stopped is not None:
+            self.stopped[label] = stopped
+        self.ray.kill(hired.worker)  # another one may have its room
+        del self.at_work[promise]
+        if all(other.setting.label != label for other in self.at_work.values()):
+            self.notes.take_in(label, _GOODBYE_SECONDS)
+
+    def _replaced(self, hired: _Hired, death: Exception) -> Exception | None:
+        """Start a worker in place of a dead one; or say why not."""
+        label = hired.setting.label
+        if getattr(death, "actor_init_failed", False):
+            return RunError(f"{label}: no worker can be started; all nodes of Ray need trimtab ({_last_line(death)})")
+        vain = 0 if self._steps(hired.setting) > hired.steps else hired.vain + 1
+        if vain > _VAIN_STARTS:
+            return RunError(
+                f"{label}: its worker died {vain} times in a row without getting any further ({_last_line(death)}); if "
+                "memory ran out, let fewer models run at once: give this one more `resources`"
+            )
+        self._hire(hired.setting, hired.needs, vain)
+        self.progress(f"starting {label} again, as its worker died", 1, 1)
+        return None
+
+    def _dismiss(self) -> None:
+        """Stop whoever is still at work, and keep what they noted."""
+        left, self.at_work = list(self.at_work.values()), {}
+        for hired in left:
+            self.ray.kill(hired.worker)
+        for hired in left:
+            with suppress(RunError):  # if it is not gone in time, the next start merges what it noted
+                self.notes.take_in(hired.setting.label, _GOODBYE_SECONDS)
+
+    def _tell_what_stopped(self, models: int) -> None:
+        """Raise it, with the name of its model where that may not be plain."""
+        if not self.stopped:
+            return
+        (label, error), *more = self.stopped.items()
+        if more:
+            raise RunError("\n".join(_named(label, error) for label, error in self.stopped.items())) from error
+        if isinstance(error, TrimtabError) and models > 1:
+            raise type(error)(_named(label, error)) from None
+        raise error
+
+
+def _named(label: str, error: Exception) -> str:
+    told = str(error) if isinstance(error, TrimtabError) else f"{type(error).__name__}: {_last_line(error)}"
+    return told if told.startswith(label) else f"{label}: {told}"
+
+
+def _last_line(error: Exception) -> str:
+    """Where Ray says what happened, below the worker's traceback."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
