@@ -41,10 +41,10 @@ $(VLLM_VENV)/ready: pyproject.toml
 	touch $@
 
 test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
-	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests
 
 test-vllm-quick: $(VLLM_VENV)/ready ## the two minutes of it that continuous integration runs
-	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from trimtab.analysis.reply_agreement import reply_agreement
 from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
 from trimtab.analysis.reply_findings import reply_findings
 from trimtab.analysis.robustness import PLAIN_VARIANT, ROBUSTNESS, robustness, robustness_findings
-from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at
+from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at, several
 from trimtab.analysis.side_effects import EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
 from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
@@ -76,6 +76,7 @@ __all__ = [
     "rows_at",
     "scores_at",
     "selectivity",
+    "several",
     "side_cells",
     "side_shifts",
     "steerability",

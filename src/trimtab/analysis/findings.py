@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trimtab.analysis.choice import OWNER
-from trimtab.analysis.samples import present, records
+from trimtab.analysis.samples import present, records, several
 
 Kind = Literal["comparison", "effect", "negative", "caution"]
 
@@ -77,12 +77,8 @@ def findings(
 
 def subject(row: dict[str, Any], best: pd.DataFrame) -> str:
     """What a sentence is about: the behavior, and model, run, engine or scoring where there are several."""
-    parts = [str(row[name]) for name in ("model", "run", "engine", "scoring") if _several(best, name)]
+    parts = [str(row[name]) for name in several(best, ("model", "run", "engine", "scoring"))]
     return f"{row['behavior']} ({', '.join(parts)})" if parts else str(row["behavior"])
-
-
-def _several(table: pd.DataFrame, name: str) -> bool:
-    return name in table.columns and table[name].nunique() > 1
 
 
 def _same(effects: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:

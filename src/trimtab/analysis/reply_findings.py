@@ -10,7 +10,7 @@ import pandas as pd
 
 from trimtab.analysis.findings import Finding, signed
 from trimtab.analysis.reply_cells import first_judged
-from trimtab.analysis.samples import records
+from trimtab.analysis.samples import records, several
 
 MOST_NAMED = 3
 """Cells that are named in one sentence; of the others their number is told."""
@@ -55,8 +55,8 @@ def pushed(strength: float) -> str:
 
 
 def _about(row: Mapping[str, Any], table: pd.DataFrame) -> str:
-    several = [n for n in ("run", "engine", "scale", "positions") if n in table.columns and table[n].nunique() > 1]
-    where = f" ({', '.join(str(row[name]) for name in several)})" if several else ""
+    names = several(table, ("run", "engine", "scale", "positions"))
+    where = f" ({', '.join(str(row[name]) for name in names)})" if names else ""
     return f"{row['behavior']} in {row['model']}{where}, by what it says"
 
 

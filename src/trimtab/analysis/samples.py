@@ -143,3 +143,14 @@ def scores_at(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
         ["cell", "strength", "prompt_id", "weight", "score"]
     ]
     return rows
+
+
+def several(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Those columns of a table that tell its rows apart: run, engine, scoring and the like, where there are several.
+
+    Not the engine where each model has one of its own: there the model's name says it.
+    """
+    found = [name for name in names if name in table.columns and table[name].nunique() > 1]
+    if "engine" in found and "model" in table.columns and table.groupby("model")["engine"].nunique().max() == 1:
+        found.remove("engine")
+    return found

@@ -74,7 +74,7 @@ def reply_sections(spoken: Spoken | None, agreement: pd.DataFrame) -> list[Secti
 def settings_table(spoken: Spoken) -> Table:
     """Settings to use, by the judge that chose them, with what other judges say of the same cell."""
     rows = [_with_more(row, spoken) for row in records(analysis.first_judged(spoken.settings))]
-    several = [name for name in ("run", "engine", "scale", "positions") if spoken.settings[name].nunique() > 1]
+    several = analysis.several(spoken.settings, ("run", "engine", "scale", "positions"))
     columns = [
         word("model"),
         word("behavior"),
@@ -98,7 +98,7 @@ def settings_table(spoken: Spoken) -> Table:
 
 def agreement_table(agreement: pd.DataFrame) -> Table:
     """How well the deltas of the sweep foretell changes in replies, layer by layer."""
-    several = [n for n in ("run", "engine", "scale", "positions") if n in agreement and agreement[n].nunique() > 1]
+    several = analysis.several(agreement, ("run", "engine", "scale", "positions"))
     columns = [
         word("model"),
         word("behavior"),

@@ -143,5 +143,5 @@ def _rows(table: pd.DataFrame, about: Mapping[str, Any], names: Sequence[str]) -
 
 
 def _title(about: Mapping[str, Any], owners: pd.DataFrame) -> str:
-    several = [name for name in ("run", "engine", "scale", "positions") if owners[name].nunique() > 1]
+    several = analysis.several(owners, ("run", "engine", "scale", "positions"))
     return " · ".join(str(about[name]) for name in ("model", "behavior", *several))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trimtab.analysis.samples import records
+from trimtab.analysis.samples import records, several
 from trimtab.report.words import DIVISORS
 
 MOST_ROWS = 2000
@@ -97,7 +97,7 @@ def count(name: str, heading: str) -> Column:
 
 def owner_columns(frame: pd.DataFrame) -> list[Column]:
     """Model and behavior; run, engine and scoring only where they vary."""
-    names = [n for n in ("run", "engine", "scoring") if n in frame.columns and frame[n].nunique() > 1]
+    names = several(frame, ("run", "engine", "scoring"))
     return [word("model"), word("behavior"), *(word(name) for name in names)]
 
 

@@ -150,7 +150,10 @@ def vectors_of(processor: Any) -> Vectors:
         config = processor.vllm_config
         settings = plugin_settings(config.additional_config)
         if settings is None:
-            raise SettingError(f"this server does not steer: start it with --additional-config '{{\"{KEY}\": {{}}}}'")
+            raise SettingError(
+                f"this server does not steer: start it with --additional-config '{{\"{KEY}\": {{}}}}' and, on a GPU, "
+                "VLLM_USE_V2_MODEL_RUNNER=0"
+            )
         count = int(config.model_config.hf_text_config.num_hidden_layers)
         folder = Path(settings.vectors) if settings.vectors else None
         processor.trimtab_vectors = Vectors(count, int(config.model_config.get_hidden_size()), folder)

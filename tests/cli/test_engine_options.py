@@ -1,0 +1,69 @@
+"""`--engine` and `--engine-option`: what runs the model, from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.cli import chat, extract
+from trimtab.cli.main import main
+from trimtab.errors import ModelError
+
+OPTIONS = ["tensor_parallel_size=8", "enforce_eager=true", "quantization=fp8", "hf_overrides={a: 1}"]
+READ = {"tensor_parallel_size": 8, "enforce_eager": True, "quantization": "fp8", "hf_overrides": {"a": 1}}
+
+
+@pytest.mark.parametrize("verb", [extract, chat])
+def test_options_reach_the_engine_as_a_study_file_would_have_them(verb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def load(name: str, **given: Any) -> Any:
+        asked.update(given)
+        raise ModelError("far enough")
+
+    monkeypatch.setattr(verb, "load", load)
+    arguments = ["--behavior", "cheerful"] if verb is extract else []
+    name = verb.__name__.rpartition(".")[2]
+    given = [part for option in OPTIONS for part in ("--engine-option", option)]
+    assert main([name, *arguments, "--engine", "vllm", *given]) == 2
+    assert (asked["engine"], asked["engine_options"]) == ("vllm", READ)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--engine-option", "tensor_parallel_size"], "is not KEY=VALUE"),
+        (["--engine-option", "a={"], "cannot be read"),
+        (["--engine-option", "tensor_parallel_size=8"], "the default engine has none"),
+        (["--engine", "vlm"], "'transformers' or 'vllm'"),
+        (["--engine", "vllm", "--device", "cuda"], "vLLM finds its devices itself"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--behavior", "cheerful", "--dry-run", *given]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_sweep_is_planned_for_the_engine_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--engine", "vllm", "--engine-option", "tensor_parallel_size=2"]
+    assert main(["sweep", "--behavior", "cheerful", "--limit", "16", "--dry-run", *options]) == 0
+    assert "requests" in capsys.readouterr().out
+
+
+def test_ray_may_be_local_or_at_an_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from trimtab.cli import study
+
+    asked = []
+
+    def run(*_: Any, ray: str | None, **__: Any) -> Path:
+        asked.append(ray)
+        raise ModelError("far enough")
+
+    monkeypatch.setattr(study, "run_study", run)
+    file = tmp_path / "s.yaml"
+    file.write_text("behaviors: [cheerful]\n")
+    for given in ([], ["--ray"], ["--ray", "10.0.0.1:6379"]):
+        assert main(["study", str(file), *given]) == 2
+    assert asked == [None, "local", "10.0.0.1:6379"]
