@@ -15,7 +15,7 @@ from trimtab.errors import SettingError
 def tables(planted):
     d = planted(40, signal=1.5, at=3)
     owner = {"model": "m", "behavior": "b"}
-    found = layer_heuristics(d, permutations=9), pair_quality(d.subset(range(30)), draws=5)
+    found = layer_heuristics(d, permutations=9), pair_quality(planted(30, signal=1.5, at=3), draws=5)
     return tuple(table.assign(**owner) for table in found)
 
 
