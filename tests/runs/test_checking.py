@@ -63,6 +63,11 @@ def test_side_effects_cover_every_cell_of_every_behavior_that_is_watched(done: P
     }  # fmt: skip
 
 
+def test_both_questions_of_a_couple_are_known_to_be_one(done: Path) -> None:
+    couples = chunk(done, "side_effects", "easy").groupby("couple")["prompt_id"].nunique()
+    assert couples.tolist() == [2] * 40
+
+
 def test_random_directions_are_measured_beside_the_vector_on_its_own_prompts(done: Path) -> None:
     random = chunk(done, "side_effects", "random")
     assert random.groupby("kind")["draw"].nunique().to_dict() == {THE_VECTOR: 1, "isotropic": 3, "shuffled pairs": 3}

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from trimtab.analysis import EASY, THE_VECTOR
+from trimtab.analysis import COUPLE, EASY, THE_VECTOR
 from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Balance, Behavior, Pair, easy_questions
 from trimtab.engines import Model, Scoring, Text
 from trimtab.evaluation.grid import Cell, Grid
@@ -59,8 +59,15 @@ def shifted_samples(
 
 
 def easy_samples(model: Model, vectors: SteeringVector, grid: Grid, behavior: str) -> pd.DataFrame:
-    """`shifted_samples` of the bundled easy questions: the score is above 0 where the right answer is likelier."""
-    return shifted_samples(model, vectors, grid, behavior, replace(easy_questions(), name=EASY))
+    """`shifted_samples` of the bundled easy questions: the score is above 0 where the right answer is likelier.
+
+    The column `couple` names the two answers, which are the right and the wrong one of one question and the wrong and
+    the right one of another.
+    """
+    questions = replace(easy_questions(), name=EASY)
+    couples = {pair.id: " ".join(sorted((pair.positive, pair.negative))) for pair in questions}
+    samples = shifted_samples(model, vectors, grid, behavior, questions)
+    return samples.assign(**{COUPLE: samples["prompt_id"].map(couples)})
 
 
 def neutral_surprise(
