@@ -154,6 +154,7 @@ def robustness_findings(table: pd.DataFrame) -> list[Finding]:
         about = f"{behavior} in {model}" if several else str(behavior)
         tried = rows[rows["kind"] != PLAIN_VARIANT]
         if tried.empty:
+            found.append(Finding("caution", f"{about}: asked in no other way, so nothing is known of what survives."))
             continue
         if (tried["verdict"] == "no effect").all():
             found.append(
@@ -162,6 +163,13 @@ def robustness_findings(table: pd.DataFrame) -> list[Finding]:
             continue
         told = tried[tried["share"].notna()]
         if told.empty:
+            found.append(
+                Finding(
+                    "caution",
+                    f"{about}: none of {len(tried)} other ways could be measured: fewer than {FEWEST} prompts, scores "
+                    "that do not vary, or scores that are no numbers.",
+                )
+            )
             continue
         kept = int((told["verdict"] == "kept").sum())
         worst = records(told.sort_values("share").head(1))[0]
