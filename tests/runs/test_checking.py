@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import EASY, PLAIN_VARIANT, THE_VECTOR
+from trimtab.data import dataset, write_pairs
 from trimtab.errors import RunError, SettingError
-from trimtab.runs import RunFolder, make_study, reopened, report_runs
+from trimtab.runs import RunFolder, make_study, reopened, report_runs, run_study
 from trimtab.runs import checking as checking_module
 from trimtab.runs.chunks import read_chunks
 from trimtab.vectors import SteeringVector
@@ -159,6 +160,34 @@ def test_a_run_with_given_vectors_is_gone_on_with_by_its_own_copy(run: Run, tmp_
     assert vectors is not None
     run(study.model_dump(mode="json"), second, vectors=vectors)
     assert read_chunks(RunFolder(second), "robustness", "samples") is not None
+
+
+def test_files_of_a_study_are_found_when_its_run_is_gone_on_with_from_elsewhere(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, name, source in ((here, "mine", "permissive"), (there, "theirs", "cheerful")):
+        folder.mkdir()
+        write_pairs(folder / f"{name}.jsonl", dataset(source, limit=16))
+    monkeypatch.chdir(here)
+    run(settings() | {"behaviors": ["mine.jsonl"]}, Path("run"))
+    monkeypatch.chdir(there)
+    check = {"prompts": 4, "transfer": ["theirs.jsonl"], "translations": False}
+    run_study(reopened(here / "run", {"robustness": check})[0], here / "run")
+    assert "transfer: theirs" in set(chunk(here / "run", "robustness", "samples")["variant"])
+    monkeypatch.chdir(tmp_path)
+    run_study(reopened(here / "run", {"diagnosis": {}})[0], here / "run")
+    assert len(chunk(here / "run", "diagnosis", "quality"))
+
+
+def test_a_file_of_the_study_named_as_a_built_in_behavior_does_not_take_its_place(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pairs(tmp_path / "permissive.jsonl", dataset("cheerful", limit=16))
+    folder = run(settings() | {"folder": str(tmp_path)}, tmp_path / "run")
+    pairs = RunFolder(folder).manifest()["behaviors"][0]["pairs_hash"]
+    assert pairs == dataset("permissive", limit=16).hash
 
 
 def test_checks_that_need_a_sweep_are_refused_without_one() -> None:

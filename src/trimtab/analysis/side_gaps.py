@@ -60,7 +60,7 @@ def _listed(absent: Mapping[str, bool]) -> Iterator[str]:
 
 
 def _of(table: pd.DataFrame, model: str, behavior: str) -> pd.DataFrame:
-    if table.empty:
-        return table.reindex(columns=["layers", "strength"])
-    rows: pd.DataFrame = table[(table["model"] == model) & (table["behavior"] == behavior)]
+    rows: pd.DataFrame = table.reindex(columns=["layers", "strength"])
+    if not table.empty:
+        rows = table[(table["model"] == model) & (table["behavior"] == behavior)]
     return rows

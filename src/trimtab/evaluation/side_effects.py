@@ -67,7 +67,8 @@ def easy_samples(model: Model, vectors: SteeringVector, grid: Grid, behavior: st
     questions = replace(easy_questions(), name=EASY)
     couples = {pair.id: " ".join(sorted((pair.positive, pair.negative))) for pair in questions}
     samples = shifted_samples(model, vectors, grid, behavior, questions)
-    return samples.assign(**{COUPLE: samples["prompt_id"].map(couples)})
+    samples[COUPLE] = samples["prompt_id"].map(couples)
+    return samples
 
 
 def neutral_surprise(

@@ -102,7 +102,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
     if settings.layers is not None:
         grid = replace(grid, layers=parse_layers(settings.layers, target.facts.layers))
     own = (planned.parts[2], planned.scoring)
-    every = watched(settings, own, others, planned.behavior, planned.study.seed)
+    every = watched(settings, own, others, planned.behavior, planned.study)
     sweeps = [_sweep(planned, b, scoring, grid) for b, scoring in every]
     sweeps.append(_sweep(planned, easy_questions(), "text", grid))
     tokens = _neutral(planned, grid, settings.max_new_tokens)
@@ -115,7 +115,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
 
 
 def _robustness(settings: Robustness, planned: Planned) -> PlannedCheck:
-    every = asked_variants(settings, planned.parts, planned.scoring)
+    every = asked_variants(settings, planned.parts, planned.scoring, planned.study)
     return _check("robustness", [_sweep(planned, v.behavior, v.scoring, planned.best) for v in every], 0)
 
 

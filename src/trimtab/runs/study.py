@@ -15,6 +15,7 @@ from trimtab.runs.folder import RunFolder, free_folder
 from trimtab.runs.judging import Panel, panel_for
 from trimtab.runs.planning import plan_study
 from trimtab.runs.settings import BehaviorSetting, Study, require_names_of_their_own
+from trimtab.runs.sources import located
 from trimtab.runs.work import Progress, Work
 from trimtab.vectors import SteeringVector
 
@@ -45,7 +46,7 @@ def run_study(
             not approved.
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
-    behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
+    behaviors = [(setting, _named_dataset(setting, study)) for setting in study.behaviors]
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
@@ -112,8 +113,8 @@ def _require_approval(study: Study, approve: Approve) -> None:
         raise RunError("stopped before anything was run or spent")
 
 
-def _named_dataset(setting: BehaviorSetting, seed: int) -> Behavior:
-    behavior = dataset(setting.source, limit=setting.limit, seed=seed)
+def _named_dataset(setting: BehaviorSetting, study: Study) -> Behavior:
+    behavior = dataset(located(setting.source, study.folder), limit=setting.limit, seed=study.seed)
     return replace(behavior, name=setting.name) if setting.name else behavior
 
 

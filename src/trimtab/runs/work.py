@@ -36,6 +36,7 @@ from trimtab.runs.folder import Parts, RunFolder
 from trimtab.runs.judging import Panel
 from trimtab.runs.replying import Replying
 from trimtab.runs.settings import BehaviorSetting, ModelSetting, Study
+from trimtab.runs.sources import located
 from trimtab.vectors import SteeringVector, extract, versions
 
 Progress = Callable[[str, int, int], None]
@@ -74,6 +75,7 @@ class Work:
         self.chunks = Chunks(folder, self.manifest)
         # Written anew on a resumed run: its groups may have changed.
         self.manifest["settings"] = study.model_dump(mode="json")
+        self.manifest["folder"] = str(study.folder.absolute())
         self.manifest["status"] = "running"
         folder.write_manifest(self.manifest)
 
@@ -86,7 +88,7 @@ class Work:
         """Everything that the study asks of one model, as far as it is not on disk."""
         self.progress(f"loading {setting.label}", 0, 1)
         started = time.monotonic()
-        model = load(setting.id, dtype=setting.dtype, device=setting.device)
+        model = load(located(setting.id, self.study.folder), dtype=setting.dtype, device=setting.device)
         model.name = setting.label
         self._same_weights(model)
         self._note("models", model_entry(model, setting), time.monotonic() - started)
