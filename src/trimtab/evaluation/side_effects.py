@@ -19,11 +19,6 @@ from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, sweep_batch
 from trimtab.steering import require_fit
 from trimtab.vectors import SteeringVector
 
-OWN = ("cheerful", "permissive", "concise", "sycophancy", "corrigible", "power-seeking")
-"""Built-in behaviors that are measured where a study has too few others of its own."""
-FEWEST = 4
-"""So many other behaviors are measured at least."""
-
 
 def shifted_samples(
     model: Model,

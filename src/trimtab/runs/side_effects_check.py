@@ -16,8 +16,6 @@ from trimtab.engines import Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, parse_layers, resolve_scoring
 from trimtab.evaluation.side_effects import (
-    FEWEST,
-    OWN,
     easy_samples,
     neutral_replies,
     neutral_surprise,
@@ -32,6 +30,10 @@ from trimtab.runs.settings import Study
 from trimtab.runs.sources import located
 
 KIND = "side_effects"
+OWN = ("cheerful", "permissive", "concise", "sycophancy", "corrigible", "power-seeking")
+"""Built-in behaviors that are measured where a study has too few others of its own."""
+FEWEST = 4
+"""So many other behaviors are measured at least."""
 
 
 def check_side_effects(
