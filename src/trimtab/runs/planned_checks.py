@@ -10,7 +10,7 @@ from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query
 from trimtab.engines.schedule import own_tokens, schedule, unmarked
 from trimtab.evaluation import Grid, form_of, parse_layers, shown_rows
-from trimtab.evaluation.methods import RANDOMS, SINGLES
+from trimtab.evaluation.methods import RANDOMS, SINGLES, STRENGTHS
 from trimtab.models import encode
 from trimtab.runs.checks import Diagnosis, Robustness, SideEffects
 from trimtab.runs.planned_sweeps import PlannedSweep, encoded, plan_sweep
@@ -89,11 +89,13 @@ def plan_reading(planned: Planned, behavior: Behavior) -> tuple[int, int, int, i
 def _diagnosis(settings: Diagnosis, planned: Planned) -> PlannedCheck:
     _, _, tokens, _ = plan_reading(planned, planned.behavior)
     sweeps = []
-    if settings.methods and planned.study.sweep:
+    singles = tuple(layers for layers in planned.grid.layers if len(layers) == 1)
+    if settings.methods and singles:
         vectors = len([m for m in METHODS if m not in ("single", "random")]) + SINGLES + RANDOMS
         rows = [*planned.parts[1], *planned.parts[2]]
         both = replace(planned.behavior, pairs=tuple(rows))
-        sweeps.append(_sweep(planned, both, planned.scoring, planned.grid, vectors))
+        grid = Grid(singles, STRENGTHS, "relative", planned.grid.positions)
+        sweeps.append(_sweep(planned, both, planned.scoring, grid, vectors))
     return _check("diagnosis", sweeps, tokens)
 
 
