@@ -68,7 +68,7 @@ def asked_variants(settings: Robustness, parts: Parts, scoring: Scoring, study: 
         settings: of the check.
         parts: pairs that made the vector, prompts that chose its cell, and prompts that are reported.
         scoring: how the sweep scored.
-        study: whose folder holds the files of `transfer`.
+        study: whose folder holds the files of `transfer`, and whose seed draws the demonstrations.
     """
     train, select, test = parts
     asked = replace(test, pairs=test.pairs[: settings.prompts])
@@ -76,7 +76,7 @@ def asked_variants(settings: Robustness, parts: Parts, scoring: Scoring, study: 
     seen = (*train, *select)
     others = _translations(train, seen) if settings.translations else []
     others += [_unseen(dataset(located(source, study.folder)), seen, train.name) for source in settings.transfer]
-    return variants(asked, train, scoring, transfer=[other for other in others if len(other)])
+    return variants(asked, train, scoring, transfer=[other for other in others if len(other)], seed=study.seed)
 
 
 def _translations(train: Behavior, seen: Sequence[Pair]) -> list[Behavior]:
