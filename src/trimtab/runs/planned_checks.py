@@ -131,7 +131,9 @@ def _neutral(planned: Planned, grid: Grid, max_new_tokens: int) -> int:
     """Plain text in every cell, and replies at the best one, each read once more; all at most."""
     tokenizer, layers = planned.target.reached.tokenizer, planned.target.facts.layers
     climbed = sum(layers - 1 - cell[0] for cell, _ in grid.steered) / layers
-    read = sum(len(encode(tokenizer, text)) for text in NEUTRAL_TEXTS) * (1 + climbed)
+    # Pushes of the prompt only move no plain text, so none is read.
+    texts = NEUTRAL_TEXTS if grid.positions != "prompt" else ()
+    read = sum(len(encode(tokenizer, text)) for text in texts) * (1 + climbed)
     replies = (1 + len(planned.best.steered)) * len(NEUTRAL_PROMPTS)
     return int(read) + 2 * replies * max_new_tokens
 
