@@ -16,6 +16,7 @@ import pytest
 from evaluation.judges.conftest import KEY, Reaction, Server, verdict
 from runs.conftest import CELLS, Run, same_tables, settings, table
 from trimtab.analysis import judged_replies
+from trimtab.cli.main import main
 from trimtab.errors import RunError
 from trimtab.evaluation.judges import asking
 from trimtab.models.bundled import cache_folder
@@ -232,13 +233,18 @@ def test_a_check_of_a_run_with_failed_judgements_asks_before_they_are_made_again
 
 
 def test_a_check_of_a_run_that_was_stopped_asks_before_its_judging_goes_on(
-    run: Run, tmp_path: Path, server: Server
+    run: Run, tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = run(judged_by(server), tmp_path / "run")
     run_folder = RunFolder(folder)
     run_folder.write_manifest(run_folder.manifest() | {"status": "running"})
     with pytest.raises(RunError, match="stopped before anything was run or spent"):
         run_study(reopened(folder, {"robustness": {"prompts": 4}})[0], folder, approve=lambda cost: False)
+    assert main(["robustness", str(folder), "-q"]) == 2
+    said = capsys.readouterr().err
+    assert "calls of m" in said
+    assert "finish its study first" in said
+    assert "--yes" not in said
 
 
 def test_nothing_runs_where_the_cost_is_not_approved(run: Run, tmp_path: Path, server: Server) -> None:
