@@ -166,15 +166,17 @@ def test_files_of_a_study_are_found_when_its_run_is_gone_on_with_from_elsewhere(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    for folder, name, source in ((here, "mine", "permissive"), (there, "theirs", "cheerful")):
-        folder.mkdir()
-        write_pairs(folder / f"{name}.jsonl", dataset(source, limit=16))
+    files = {here / "mine": "permissive", here / "theirs": "concise", there / "theirs": "cheerful"}
+    for file, source in files.items():
+        file.parent.mkdir(exist_ok=True)
+        write_pairs(Path(f"{file}.jsonl"), dataset(source, limit=16))
     monkeypatch.chdir(here)
     run(settings() | {"behaviors": ["mine.jsonl"]}, Path("run"))
     monkeypatch.chdir(there)
     check = {"prompts": 4, "transfer": ["theirs.jsonl"], "translations": False}
     run_study(reopened(here / "run", {"robustness": check})[0], here / "run")
-    assert "transfer: theirs" in set(chunk(here / "run", "robustness", "samples")["variant"])
+    asked = chunk(here / "run", "robustness", "samples").query("variant == 'transfer: theirs'")["prompt_id"]
+    assert set(asked) == {pair.id for pair in dataset("cheerful", limit=16)}
     monkeypatch.chdir(tmp_path)
     run_study(reopened(here / "run", {"diagnosis": {}})[0], here / "run")
     assert len(chunk(here / "run", "diagnosis", "quality"))

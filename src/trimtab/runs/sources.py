@@ -31,7 +31,7 @@ def from_here(check: Any) -> Any:
     if not isinstance(check, Mapping):
         return check
     return {
-        key: [_absolute(name) for name in value] if key in _NAMING_FILES and value else value
+        key: [_absolute(name) for name in value] if key in _NAMING_FILES and isinstance(value, list | tuple) else value
         for key, value in check.items()
     }
 
