@@ -68,15 +68,17 @@ def cells_of(folder: Path) -> list[dict[str, str]]:
                     f"{cell['intended']:.2f} / {cell['side']:.2f}" for _, cell in moved.iterrows()
                 ),
                 "perplexity": "; ".join(f"{cell['perplexity']:.2f}" for _, cell in moved.iterrows()),
-                "other ways of asking": (
-                    f"{(asked['verdict'] == 'kept').sum()} of {len(asked)} kept, "
-                    f"{asked['verdict'].isin(['lost', 'reversed']).sum()} lost"
-                    if len(asked)
-                    else "–"
-                ),
+                "other ways of asking": survived(asked["verdict"]),
             }
         )
     return rows
+
+
+def survived(verdicts: pd.Series) -> str:
+    """How many of the other ways of asking leave more than half of an effect."""
+    if verdicts.eq("no effect").all():
+        return "no effect to keep" if len(verdicts) else "–"
+    return f"{verdicts.eq('kept').sum()} of {len(verdicts)} kept, {verdicts.isin(['lost', 'reversed']).sum()} lost"
 
 
 def heuristics_of(folder: Path) -> list[dict[str, str]]:
