@@ -3,7 +3,8 @@
     trimtab study examples/built-ins.yaml -o runs/built-ins
     python bench/trust.py runs/built-ins
 
-prints a Markdown table from the tables of the run's report: one row a behavior, best effect first.
+prints Markdown tables from the tables of the run's report: one row a behavior, best effect first; what each heuristic
+for the layer picks, of all layers and of those that were swept; and the ways of asking that the effects do not survive.
 """
 
 from __future__ import annotations
@@ -67,28 +68,75 @@ def cells_of(folder: Path) -> list[dict[str, str]]:
                     f"{cell['intended']:.2f} / {cell['side']:.2f}" for _, cell in moved.iterrows()
                 ),
                 "perplexity": "; ".join(f"{cell['perplexity']:.2f}" for _, cell in moved.iterrows()),
-                "other ways of asking": (
-                    f"{(asked['verdict'] == 'kept').sum()} of {len(asked)} kept, "
-                    f"{asked['verdict'].isin(['lost', 'reversed']).sum()} lost"
-                    if len(asked)
-                    else "–"
+                "other ways of asking": survived(asked["verdict"]),
+            }
+        )
+    return rows
+
+
+def survived(verdicts: pd.Series) -> str:
+    """How many of the other ways of asking leave more than half of an effect."""
+    if verdicts.eq("no effect").all():
+        return "no effect to keep" if len(verdicts) else "–"
+    return f"{verdicts.eq('kept').sum()} of {len(verdicts)} kept, {verdicts.isin(['lost', 'reversed']).sum()} lost"
+
+
+def heuristics_of(folder: Path) -> list[dict[str, str]]:
+    """One row for each heuristic: its picks of all behaviors."""
+    picks = table(folder, "tables/heuristic_picks")
+    rows = []
+    for name, mine in picks.groupby("heuristic", sort=False):
+        free, swept, share = mine["layer"].value_counts(), mine["swept_layer"], mine["swept_share"]
+        rows.append(
+            {
+                "heuristic": str(name).replace("_", " "),
+                "layers picked (behaviors)": ", ".join(f"{layer} ({count})" for layer, count in free.items()),
+                "of the swept layers": ", ".join(
+                    f"{layer:.0f} ({count})" for layer, count in swept.value_counts().items()
+                ),
+                "the sweep's best": f"{(swept == mine['best_layer']).sum()} of {len(mine)}",
+                "share of the best Δ, median [least, most]": (
+                    f"{share.median():.0%} [{share.min():.0%}, {share.max():.0%}]"
                 ),
             }
         )
     return rows
 
 
-def main() -> None:
-    """Write the report, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    run = parser.parse_args().run
-    report_runs([run], run / "report.html")
-    rows = cells_of(run)
+def lost_of(folder: Path) -> list[dict[str, str]]:
+    """One row for each way of asking that leaves less than half of an effect, or turns it."""
+    robust = table(folder, "tables/robustness")
+    gone = robust[robust["verdict"].isin(["lost", "reversed"])] if "verdict" in robust.columns else robust
+    return [
+        {
+            "behavior": row["behavior"],
+            "way of asking": row["variant"],
+            "verdict": row["verdict"],
+            "share": f"{row['share']:.0%} [{row['share_low']:.0%}, {row['share_high']:.0%}]",
+        }
+        for _, row in gone.iterrows()
+    ]
+
+
+def show(rows: list[dict[str, str]]) -> None:
+    """Print a Markdown table."""
+    if not rows:
+        return
     print("| " + " | ".join(rows[0]) + " |")
     print("|" + "---|" * len(rows[0]))
     for row in rows:
         print("| " + " | ".join(row.values()) + " |")
+    print()
+
+
+def main() -> None:
+    """Write the report, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    run = parser.parse_args().run
+    report_runs([run], run / "report.html")
+    for rows in (cells_of(run), heuristics_of(run), lost_of(run)):
+        show(rows)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,15 @@ def test_findings_name_what_the_effect_does_not_survive() -> None:
     assert not any("system: kept" in text and "does not survive" in text for text in texts)
 
 
+def test_what_could_not_be_measured_is_not_passed_over() -> None:
+    few = pd.concat([variant(PLAIN_VARIANT, PUSH[:2]), variant("system: x", PUSH[:2])], ignore_index=True)
+    (only,) = robustness_findings(robustness(few))
+    assert only.kind == "caution"
+    assert "none of 1 other ways could be measured" in only.text
+    (alone,) = robustness_findings(robustness(variant(PLAIN_VARIANT, PUSH)))
+    assert "asked in no other way" in alone.text
+
+
 def test_an_interval_in_glass_units_knows_that_the_unit_was_measured_too() -> None:
     """With the spread taken for known, it would hold the truth in a third of the cases."""
     rng, covered = np.random.default_rng(9), 0

@@ -88,6 +88,28 @@ def test_easy_questions_are_a_share_of_right_answers_and_no_side_effect() -> Non
     assert np.isnan(cells.loc[0.1, "side"])
 
 
+def test_questions_of_a_couple_are_drawn_together() -> None:
+    """A push that only makes one answer of each couple likelier: what one question wins the other loses."""
+    rng = np.random.default_rng(0)
+    zero, gain = rng.normal(0, 1, 20), np.tile([3.0, -3.0], 10)
+    easy = samples({(-1, 0.0): zero, (5, 0.1): gain}).assign(behavior="own", measured=EASY)
+    ids = {prompt: number // 2 for number, prompt in enumerate(easy["prompt_id"].unique())}
+    couples = easy.assign(couple=[f"couple {ids[prompt]}" for prompt in easy["prompt_id"]])
+    own = measured("own", {0.1: 1.0})
+    together, singly = cells_of(own, couples).loc[0.1], cells_of(own, easy).loc[0.1]
+    assert (together["easy_low"], together["easy"], together["easy_high"]) == (0.5, 0.5, 0.5)
+    assert singly["easy_low"] < 0.4 < 0.6 < singly["easy_high"]
+
+
+def test_the_shift_of_coupled_questions_is_drawn_by_couple() -> None:
+    rng = np.random.default_rng(0)
+    zero, gain = rng.normal(0, 1, 20), np.tile([3.0, -3.0], 10)
+    easy = samples({(-1, 0.0): zero, (5, 0.1): zero + gain}).assign(behavior="own", measured=EASY)
+    ids = {prompt: number // 2 for number, prompt in enumerate(easy["prompt_id"].unique())}
+    row = side_shifts(easy.assign(couple=[f"couple {ids[prompt]}" for prompt in easy["prompt_id"]])).iloc[0]
+    assert (row["shift_low"], row["shift"], row["shift_high"]) == pytest.approx((0, 0, 0), abs=1e-9)
+
+
 def test_perplexity_is_the_exponential_of_the_extra_nats_per_token() -> None:
     neutral = pd.DataFrame(
         [

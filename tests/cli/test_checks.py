@@ -65,6 +65,14 @@ def test_side_effects_and_robustness_add_to_the_run(run: Path, capsys: pytest.Ca
     assert 'id="random"' in page
 
 
+def test_what_was_not_measured_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    side = ["--measure", "concise", "--prompts", "4", "--random", "0"]
+    assert main(["side-effects", str(run), *side, "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "permissive: not measured: random directions." in said
+    assert "nothing to warn of" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

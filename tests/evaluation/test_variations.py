@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from trimtab.data import Behavior, Pair, dataset
-from trimtab.evaluation.variations import RESIST, changed, variations
+from trimtab.evaluation.variations import RESIST, changed, demonstrated, variations
 
 OPEN = Behavior("b", (Pair("1", "What is snow?", "Lovely!", "Cold."),), "Answers in good spirits.")
 TURNS = Behavior(
@@ -72,6 +76,35 @@ def test_demonstrations_answer_the_way_the_pairs_are_asked() -> None:
         assert "(A)" in turns[0]["content"]
         letters = [f"({'AB'[pair.choices.index(getattr(pair, side))]})" for pair in shown]
         assert [turns[1]["content"], turns[3]["content"]] == letters
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_demonstrations_lean_to_no_letter_whatever_the_pairs_do(seed: int) -> None:
+    all_first = [pair if pair.label == "A" else pair.swapped() for pair in CHOICE]
+    for pairs in (CHOICE.pairs, all_first):
+        assert [pair.label for pair in demonstrated(pairs, seed)] == ["A", "B", "B", "A"]
+
+
+def test_demonstrations_depend_on_the_seed_and_not_on_letters_or_places() -> None:
+    def ids(pairs: list[Pair], seed: int) -> list[str]:
+        return [pair.id for pair in demonstrated(pairs, seed)]
+
+    pairs = list(CHOICE)
+    assert ids(pairs, 0) == ids([pair.swapped() for pair in reversed(pairs)], 0)
+    assert len({tuple(ids(pairs, seed)) for seed in range(5)}) == 5
+
+
+def test_answer_words_are_even_in_demonstrations_as_far_as_there_are_any() -> None:
+    words = [
+        replace(pair, positive=word, negative=other, choices=("No", "Yes"), listed=False)
+        for pair, (word, other) in zip(CHOICE, [("Yes", "No")] * 18 + [("No", "Yes")] * 2, strict=True)
+    ]
+    assert [pair.positive for pair in demonstrated(words, 0)] == ["No", "Yes", "Yes", "No"]
+    assert [pair.positive for pair in demonstrated(words[:18], 0)] == ["Yes"] * 4
+
+
+def test_few_pairs_are_all_shown() -> None:
+    assert len(demonstrated(OPEN, 0)) == 1
 
 
 def test_without_demonstrations_those_two_are_left_out() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from html import unescape
@@ -11,6 +12,7 @@ import pytest
 from report.checks import KEPT, LOST, REVERSED, SIZES, hostile, only
 from report.test_write import Page
 from trimtab.report import write_report
+from trimtab.report.checked_tables import picks_table
 
 SECTIONS = {
     "pairs", "pair-layers", "pair-number", "flags", "heuristics", "methods", "method-cosines", "shifts",
@@ -96,6 +98,13 @@ def test_picks_stand_beside_the_best_layer_of_the_sweep(html, checked_report):
     assert row[1:3] == [str(best["layer"]), f"{best['glass']:.2f}"]
     pick = results.checked.picks.query("behavior == 'cheerful' and heuristic == 'probe_accuracy'").iloc[0]
     assert f"{pick['layer']} ({pick['share']:.0%})" in row
+
+
+def test_a_pick_that_was_not_swept_has_the_pick_among_the_swept_layers_beside_it(checked_report):
+    pick = checked_report[1].checked.picks.query("behavior == 'cheerful' and heuristic == 'pc1'").iloc[[0]]
+    elsewhere = pick.assign(layer=1, share=math.nan, swept_layer=4.0, swept_share=0.8)
+    row = picks_table(pd.concat([elsewhere, pick.assign(heuristic="stability", layer=4, share=0.9, swept_layer=4.0)]))
+    assert {"1; swept: 4 (80%)", "4 (90%)"} <= set(row.rows[0])
 
 
 def test_methods_are_compared_with_the_mean(html, checked_report):

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import EASY, PLAIN_VARIANT, THE_VECTOR
+from trimtab.data import dataset, write_pairs
 from trimtab.errors import RunError, SettingError
-from trimtab.runs import RunFolder, make_study, reopened, report_runs
+from trimtab.runs import RunFolder, make_study, reopened, report_runs, run_study
 from trimtab.runs import checking as checking_module
 from trimtab.runs.chunks import read_chunks
 from trimtab.vectors import SteeringVector
@@ -61,6 +62,11 @@ def test_side_effects_cover_every_cell_of_every_behavior_that_is_watched(done: P
     assert set(map(tuple, neutral[["layers", "strength"]].drop_duplicates().to_numpy())) == {
         ("", 0.0), ("1", -0.4), ("1", 0.4), ("2", -0.4), ("2", 0.4),
     }  # fmt: skip
+
+
+def test_both_questions_of_a_couple_are_known_to_be_one(done: Path) -> None:
+    couples = chunk(done, "side_effects", "easy").groupby("couple")["prompt_id"].nunique()
+    assert couples.tolist() == [2] * 40
 
 
 def test_random_directions_are_measured_beside_the_vector_on_its_own_prompts(done: Path) -> None:
@@ -154,6 +160,36 @@ def test_a_run_with_given_vectors_is_gone_on_with_by_its_own_copy(run: Run, tmp_
     assert vectors is not None
     run(study.model_dump(mode="json"), second, vectors=vectors)
     assert read_chunks(RunFolder(second), "robustness", "samples") is not None
+
+
+def test_files_of_a_study_are_found_when_its_run_is_gone_on_with_from_elsewhere(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    files = {here / "mine": "permissive", here / "theirs": "concise", there / "theirs": "cheerful"}
+    for file, source in files.items():
+        file.parent.mkdir(exist_ok=True)
+        write_pairs(Path(f"{file}.jsonl"), dataset(source, limit=16))
+    monkeypatch.chdir(here)
+    run(settings() | {"behaviors": ["mine.jsonl"]}, Path("run"))
+    monkeypatch.chdir(there)
+    check = {"prompts": 4, "transfer": ["theirs.jsonl"], "translations": False}
+    run_study(reopened(here / "run", {"robustness": check})[0], here / "run")
+    asked = chunk(here / "run", "robustness", "samples").query("variant == 'transfer: theirs'")["prompt_id"]
+    assert set(asked) == {pair.id for pair in dataset("cheerful", limit=16)}
+    monkeypatch.chdir(tmp_path)
+    run_study(reopened(here / "run", {"diagnosis": {}})[0], here / "run")
+    assert len(chunk(here / "run", "diagnosis", "quality"))
+
+
+def test_a_file_of_the_study_named_as_a_built_in_behavior_does_not_take_its_place(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pairs(tmp_path / "permissive.jsonl", dataset("cheerful", limit=16))
+    folder = run(settings() | {"folder": str(tmp_path)}, tmp_path / "run")
+    pairs = RunFolder(folder).manifest()["behaviors"][0]["pairs_hash"]
+    assert pairs == dataset("permissive", limit=16).hash
 
 
 def test_checks_that_need_a_sweep_are_refused_without_one() -> None:

@@ -16,9 +16,11 @@ import pytest
 from evaluation.judges.conftest import KEY, Reaction, Server, verdict
 from runs.conftest import CELLS, Run, same_tables, settings, table
 from trimtab.analysis import judged_replies
+from trimtab.cli.main import main
+from trimtab.errors import RunError
 from trimtab.evaluation.judges import asking
 from trimtab.models.bundled import cache_folder
-from trimtab.runs import RunFolder, report_runs
+from trimtab.runs import RunFolder, reopened, report_runs, run_study
 
 TESTS = Path(__file__).parent.parent
 AT_ONCE = 2
@@ -201,9 +203,51 @@ def test_a_dead_service_leaves_a_finished_run_with_replies(run: Run, tmp_path: P
     assert report_runs([folder], tmp_path / "page.html").path.is_file()
 
 
-def test_nothing_runs_where_the_cost_is_not_approved(run: Run, tmp_path: Path, server: Server) -> None:
-    from trimtab.errors import RunError
+def refuse(cost: str) -> bool:
+    raise AssertionError(f"asked to pay for {cost}")
 
+
+def test_a_check_of_a_run_that_is_judged_asks_nobody_to_pay(run: Run, tmp_path: Path, server: Server) -> None:
+    run(judged_by(server), tmp_path / "run")
+    paid = len(server.requests)
+    study, _ = reopened(tmp_path / "run", {"robustness": {"prompts": 4}})
+    run_study(study, tmp_path / "run", approve=refuse)
+    assert list((tmp_path / "run").glob("robustness/*.parquet"))
+    assert len(server.requests) == paid
+
+
+def test_a_check_of_a_run_with_failed_judgements_asks_before_they_are_made_again(
+    run: Run, tmp_path: Path, server: Server
+) -> None:
+    server.react = lambda question: Reaction("no such key", status=401)
+    folder = run(judged_by(server), tmp_path / "run")
+    asked: list[str] = []
+    study, _ = reopened(folder, {"robustness": {"prompts": 4}})
+    with pytest.raises(RunError, match="stopped before anything was run or spent"):
+        run_study(study, folder, approve=lambda cost: bool(asked.append(cost)))
+    assert "calls of m" in asked[0]
+    assert not list(folder.glob("robustness/*"))
+    server.react = lambda question: Reaction(verdict(5, 5))
+    run_study(study, folder, approve=lambda cost: True)
+    run_study(reopened(folder, {"diagnosis": {}})[0], folder, approve=refuse)
+
+
+def test_a_check_of_a_run_that_was_stopped_asks_before_its_judging_goes_on(
+    run: Run, tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run(judged_by(server), tmp_path / "run")
+    run_folder = RunFolder(folder)
+    run_folder.write_manifest(run_folder.manifest() | {"status": "running"})
+    with pytest.raises(RunError, match="stopped before anything was run or spent"):
+        run_study(reopened(folder, {"robustness": {"prompts": 4}})[0], folder, approve=lambda cost: False)
+    assert main(["robustness", str(folder), "-q"]) == 2
+    said = capsys.readouterr().err
+    assert "calls of m" in said
+    assert "finish its study first" in said
+    assert "--yes" not in said
+
+
+def test_nothing_runs_where_the_cost_is_not_approved(run: Run, tmp_path: Path, server: Server) -> None:
     asked: list[str] = []
     with pytest.raises(RunError, match="stopped before anything was run or spent"):
         run(judged_by(server), tmp_path / "run", approve=lambda cost: bool(asked.append(cost)))

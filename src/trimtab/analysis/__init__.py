@@ -22,7 +22,7 @@ from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cel
 from trimtab.analysis.reply_findings import reply_findings
 from trimtab.analysis.robustness import PLAIN_VARIANT, ROBUSTNESS, robustness, robustness_findings
 from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at, several
-from trimtab.analysis.side_effects import EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
+from trimtab.analysis.side_effects import COUPLE, EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
 from trimtab.analysis.stability import layer_choice
 from trimtab.analysis.steerability import steerability
 from trimtab.analysis.tails import tails
@@ -30,6 +30,7 @@ from trimtab.analysis.tuning import pareto, recommended, usable_strengths
 
 __all__ = [
     "COLUMNS",
+    "COUPLE",
     "DOSE",
     "EASY",
     "JUDGEMENTS",

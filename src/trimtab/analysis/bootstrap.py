@@ -101,21 +101,31 @@ def weighted_mean(values: Array, weight: Array) -> float:
     return float((values * weight).sum() / weight.sum())
 
 
-def drawn_means(values: Array, weight: Array, picks: NDArray[np.int64]) -> Array:
-    """Weighted mean of each resample [draws]; `picks` [draws, n] says which values each consists of."""
-    means: Array = (values * weight)[picks].sum(1) / weight[picks].sum(1)
+def drawn_counts(n: int, draws: int, rng: np.random.Generator, together: NDArray[np.int64] | None = None) -> Array:
+    """How often each of n values is drawn, resample by resample: [draws, n].
+
+    Args:
+        n: how many values there are, at least one.
+        draws: how many resamples.
+        rng: draws them.
+        together: number of the group of each value, [n], 0 … groups−1: groups are drawn as a whole, because what they
+            hold is not independent. None: each value on its own.
+    """
+    groups = np.arange(n) if together is None else together
+    found: Array = np.concatenate(list(_counts(int(groups.max()) + 1, draws, rng)))[:, groups]
+    return found
+
+
+def drawn_means(values: Array, weight: Array, counts: Array) -> Array:
+    """Weighted mean of each resample [draws]; `counts` [draws, n] says how often each value is in it."""
+    means: Array = (counts @ (values * weight)) / (counts @ weight)
     return means
 
 
-def drawn_spreads(values: Array, weight: Array, picks: NDArray[np.int64]) -> Array:
+def drawn_spreads(values: Array, weight: Array, counts: Array) -> Array:
     """Standard deviation (ddof 1, as `spread`) of each resample [draws]; NaN for one value drawn again and again."""
-    drawn, w = values[picks], weight[picks]
-    total = w.sum(1)
-    mean = (drawn * w).sum(1) / total
-    freedom = total - (w**2).sum(1) / total
-    squares = (w * (drawn - mean[:, None]) ** 2).sum(1)
-    variance = np.divide(squares, freedom, out=np.full_like(squares, np.nan), where=freedom > 0)
-    deviation = np.sqrt(variance)
+    variance = _variance(counts * weight, counts * weight**2, (values - values.mean())[:, None])[:, 0]
+    deviation = np.sqrt(np.maximum(variance, 0.0))
     scale = max(1.0, float(np.abs(values).max())) if len(values) else 1.0
     return np.asarray(np.where(deviation > 1e-9 * scale, deviation, np.nan))
 

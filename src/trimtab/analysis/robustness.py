@@ -9,6 +9,7 @@ import pandas as pd
 
 from trimtab.analysis.bootstrap import (
     Array,
+    drawn_counts,
     drawn_means,
     drawn_spreads,
     over,
@@ -109,9 +110,9 @@ def _measure(here: _Drawn, plain: _Drawn, kind: str, draws: int, seed: int) -> d
     # Other pairs may have the ids of these by chance, as line numbers.
     paired = kind != "transfer" and here.prompts == plain.prompts
     rng = np.random.default_rng(seed)
-    picks = rng.integers(len(here.moved), size=(draws, len(here.moved)))
-    other = picks if paired else rng.integers(len(plain.moved), size=(draws, len(plain.moved)))
-    drawn, base = drawn_means(here.moved, here.weight, picks), drawn_means(plain.moved, plain.weight, other)
+    counts = drawn_counts(len(here.moved), draws, rng)
+    other = counts if paired else drawn_counts(len(plain.moved), draws, rng)
+    drawn, base = drawn_means(here.moved, here.weight, counts), drawn_means(plain.moved, plain.weight, other)
     low, high = percentiles(drawn)
     base_low, base_high = percentiles(base)
     deviation = here.deviation
@@ -131,7 +132,7 @@ def _measure(here: _Drawn, plain: _Drawn, kind: str, draws: int, seed: int) -> d
             return found
         # The unit is measured on these few prompts too, so it is drawn with them.
         share *= plain.deviation / deviation
-        shares = shares * drawn_spreads(plain.zero, plain.weight, other) / drawn_spreads(here.zero, here.weight, picks)
+        shares = shares * drawn_spreads(plain.zero, plain.weight, other) / drawn_spreads(here.zero, here.weight, counts)
     share_low, share_high = percentiles(shares)
     verdict = _verdict(plain.delta, low, high, share_low, share_high)
     return found | {"share": share, "share_low": share_low, "share_high": share_high, "verdict": verdict}
@@ -153,6 +154,7 @@ def robustness_findings(table: pd.DataFrame) -> list[Finding]:
         about = f"{behavior} in {model}" if several else str(behavior)
         tried = rows[rows["kind"] != PLAIN_VARIANT]
         if tried.empty:
+            found.append(Finding("caution", f"{about}: asked in no other way, so nothing is known of what survives."))
             continue
         if (tried["verdict"] == "no effect").all():
             found.append(
@@ -161,6 +163,13 @@ def robustness_findings(table: pd.DataFrame) -> list[Finding]:
             continue
         told = tried[tried["share"].notna()]
         if told.empty:
+            found.append(
+                Finding(
+                    "caution",
+                    f"{about}: none of {len(tried)} other ways could be measured: fewer than {FEWEST} prompts, scores "
+                    "that do not vary, or scores that are no numbers.",
+                )
+            )
             continue
         kept = int((told["verdict"] == "kept").sum())
         worst = records(told.sort_values("share").head(1))[0]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import Array, drawn_means, drawn_spreads, percentiles, spread, weighted_mean
+from trimtab.analysis.bootstrap import (
+    Array,
+    drawn_counts,
+    drawn_means,
+    drawn_spreads,
+    percentiles,
+    spread,
+    weighted_mean,
+)
 from trimtab.analysis.cells import cell_scores
 from trimtab.analysis.samples import records
 
 EASY = "easy questions"
 """The measured behavior whose scores say whether easy questions are still answered right."""
+COUPLE = "couple"
+"""Column of samples: prompts with the same text there are resampled together, as two questions are that have the same
+two answers. Empty, or not there: each prompt on its own."""
 
 SHIFTS = (
     "model", "behavior", "measured", "layers", "layer", "depth", "strength", "n", "shift", "shift_low", "shift_high",
@@ -113,6 +124,7 @@ def _shifts(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[_Shift]:
     """Every steered cell of every owner; without those whose scores leave no unit to measure in."""
     for _, mine in samples.groupby(list(OWNER), sort=False, observed=True):
         owner = records(mine.head(1)[list(OWNER)])[0]
+        couples = _couples(mine)
         for scores in cell_scores(mine.drop(columns="measured")):
             for side, sign in ((scores.plus, 1), (scores.minus, -1)):
                 for column, cell in enumerate(records(scores.cells)):
@@ -122,23 +134,34 @@ def _shifts(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[_Shift]:
                     if not deviation > 0:
                         continue
                     zero, moved = scores.zero[mask], (side[mask, column] - scores.zero[mask]) / deviation
-                    picks = _picks(str(owner["measured"]), seed, draws, len(moved))
+                    # The same prompts in every cell, and others for every behavior.
+                    rng = np.random.default_rng([seed, *str(owner["measured"]).encode()])
+                    counts = drawn_counts(len(moved), draws, rng, _numbered(scores.prompts[mask], couples))
                     # The unit is measured on these few prompts too, so it is drawn with them.
-                    unit = drawn_spreads(zero, weight, picks) / deviation
+                    unit = drawn_spreads(zero, weight, counts) / deviation
                     yield _Shift(
                         owner,
                         {name: cell[name] for name in CELL} | {"strength": sign * cell["strength"]},
                         moved,
                         weighted_mean(moved, weight),
-                        drawn_means(moved, weight, picks) / unit,
+                        drawn_means(moved, weight, counts) / unit,
                         float(moved.var(ddof=1) / len(moved)) if len(moved) > 1 else np.nan,
                     )
 
 
-def _picks(measured: str, seed: int, draws: int, n: int) -> NDArray[np.int64]:
-    """Resamples of a behavior's prompts: the same in every cell, and others for every behavior."""
-    rng = np.random.default_rng([seed, *measured.encode()])
-    return rng.integers(n, size=(draws, n))
+def _couples(samples: pd.DataFrame) -> dict[str, str]:
+    """The couple of each prompt that has one, by its id."""
+    if COUPLE not in samples.columns:
+        return {}
+    known = samples[samples[COUPLE].notna()]
+    return dict(zip(known["prompt_id"].astype(str), known[COUPLE].astype(str), strict=True))
+
+
+def _numbered(prompts: Iterable[str], couples: Mapping[str, str]) -> NDArray[np.int64]:
+    """Number of each prompt's couple, in the order in which they come; of itself where it has none."""
+    numbers: dict[tuple[str, str], int] = {}
+    keys = ((COUPLE, couples[prompt]) if prompt in couples else ("prompt", prompt) for prompt in prompts)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def _side(shifts: Sequence[_Shift]) -> dict[str, Any]:
@@ -167,11 +190,12 @@ def _right(samples: pd.DataFrame, draws: int, seed: int) -> Iterator[tuple[tuple
     for (model, behavior), mine in easy.groupby(["model", "behavior"], sort=False, observed=True):
         right = (mine["score"] > 0).astype(float)
         before = float(right[mine["strength"] == 0].mean())
-        moved = mine[mine["strength"] != 0]
+        couples, moved = _couples(mine), mine[mine["strength"] != 0]
         for (layers, strength), part in moved.groupby(["layers", "strength"], sort=False):
             values = right.loc[part.index].to_numpy()
-            picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-            found = _interval("easy", values.mean(), values[picks].mean(1))
+            together = _numbered(part["prompt_id"].astype(str), couples)
+            counts = drawn_counts(len(values), draws, np.random.default_rng(seed), together)
+            found = _interval("easy", values.mean(), drawn_means(values, np.ones(len(values)), counts))
             yield (model, behavior, layers, strength), {**found, "easy_before": before}
 
 

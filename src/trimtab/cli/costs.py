@@ -15,14 +15,14 @@ def agreed(what: str, cost: str, instead: str) -> bool:
     Args:
         what: what costs, such as "judging".
         cost: how much.
-        instead: what to give where nobody can be asked and it is not wanted, such as "another judge".
+        instead: what to do where nobody can be asked, such as "give --yes, or another judge".
 
     Raises:
         RunError: when nobody can be asked.
     """
     click.echo(f"{what} would take\n{cost}", err=True)
     if not sys.stdin.isatty():
-        raise RunError(f"nobody is here to agree to that; give --yes, or {instead}")
+        raise RunError(f"nobody is here to agree to that; {instead}")
     return click.confirm("Go on?", err=True)
 
 

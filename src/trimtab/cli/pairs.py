@@ -117,7 +117,7 @@ def generate_(
     service = None if here else ServiceWriter(model, base_url=base_url, price=paid)
     if service is not None and there < count:
         service.check()
-        if not yes and not agreed("writing", str(ahead), "a model that runs here"):
+        if not yes and not agreed("writing", str(ahead), "give --yes, or a model that runs here"):
             raise RunError("stopped before anything was asked or spent")
     with progress_bars(quiet) as progress:
         if there < count:

@@ -60,7 +60,7 @@ def run_and_report(
     with progress_bars(quiet) as progress:
         folder = run_study(
             study, out, vectors=vectors, progress=progress,
-            approve=lambda cost: yes or agreed("judging", cost, "another judge"), ray=ray,
+            approve=lambda cost: yes or agreed("judging", cost, "give --yes, or another judge"), ray=ray,
         )  # fmt: skip
         progress("writing the report", 0, 1)
         page = report_runs([folder], folder / "report.html")

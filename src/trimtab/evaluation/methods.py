@@ -18,6 +18,8 @@ from trimtab.evaluation.sweeping import Progress, resolve_scoring, shown_rows, v
 from trimtab.steering import Positions
 from trimtab.vectors import METHODS, KeptDifferences, Method, SteeringVector
 
+STRENGTHS = (-0.1, 0.1)
+"""At which methods are compared, relative to the residual stream."""
 SINGLES, RANDOMS = 5, 5
 """How many draws stand for a method that draws."""
 METHOD_COLUMNS = ("model", "behavior", "method", *COLUMNS[2:])
@@ -70,7 +72,7 @@ def compare_methods(
     *,
     methods: Sequence[Method] = METHODS,
     layers: str | Sequence[int] | None = None,
-    strengths: str | Sequence[float] = (-0.1, 0.1),
+    strengths: str | Sequence[float] = STRENGTHS,
     positions: Positions = "all",
     scoring: Scoring | Literal["auto"] = "auto",
     balance: Balance = "both_orders",

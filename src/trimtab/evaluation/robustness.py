@@ -14,7 +14,7 @@ from trimtab.engines import Model, Scoring
 from trimtab.errors import DataError, SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid
 from trimtab.evaluation.sweeping import form_of, resolve_scoring, shown_rows, sweep_batches
-from trimtab.evaluation.variations import changed, variations
+from trimtab.evaluation.variations import changed, demonstrated, variations
 from trimtab.vectors import SteeringVector
 
 REWRITTEN = ("system", "wording", "few-shot", "earlier turn", "resist")
@@ -40,25 +40,27 @@ class Variant:
 
 
 def variants(
-    test: Behavior, demonstrations: Behavior, scoring: Scoring, *, transfer: Sequence[Behavior] = ()
+    test: Behavior, train: Behavior, scoring: Scoring, *, transfer: Sequence[Behavior] = (), seed: int = 0
 ) -> list[Variant]:
     """Everything that a behavior's cell is measured on, the plain prompts first.
 
     Args:
         test: the prompts, none of which made the vector or chose the cell.
-        demonstrations: pairs for earlier turns, none of `test`.
+        train: pairs of which some become earlier turns, none of `test`.
         scoring: how the sweep scored.
         transfer: other behaviors or other people's items whose scores the same vector should move.
+        seed: which pairs become earlier turns.
 
     Raises:
         SettingError: when two of them would have the same name.
     """
     form = form_of(scoring)
+    rewritten = variations(test, form, demonstrated(train, seed))
     listed = scoring == "choice" and test[0].listed
     orders = enumerate(("as given", "swapped")) if listed else ()
     found = [
         Variant(PLAIN_VARIANT, "", test, scoring),
-        *(Variant(v.kind, v.name, changed(test, v), scoring) for v in variations(test, form, demonstrations.pairs)),
+        *(Variant(v.kind, v.name, changed(test, v), scoring) for v in rewritten),
         *(Variant("order", name, test, scoring, order) for order, name in orders),
         *([Variant("form", "answered by text", test, "text")] if listed else []),
         *([Variant("form", "answered by letter", test, "choice")] if scoring != "choice" and _lettered(test) else []),

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from trimtab.analysis import EASY, THE_VECTOR
+from trimtab.analysis import COUPLE, EASY, THE_VECTOR
 from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Balance, Behavior, Pair, easy_questions
 from trimtab.engines import Model, Scoring, Text
 from trimtab.evaluation.grid import Cell, Grid
@@ -18,11 +18,6 @@ from trimtab.evaluation.replies import PLAIN, Ask, reply_batches
 from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, sweep_batches, vectors_batches
 from trimtab.steering import require_fit
 from trimtab.vectors import SteeringVector
-
-OWN = ("cheerful", "permissive", "concise", "sycophancy", "corrigible", "power-seeking")
-"""Built-in behaviors that are measured where a study has too few others of its own."""
-FEWEST = 4
-"""So many other behaviors are measured at least."""
 
 
 def shifted_samples(
@@ -59,8 +54,16 @@ def shifted_samples(
 
 
 def easy_samples(model: Model, vectors: SteeringVector, grid: Grid, behavior: str) -> pd.DataFrame:
-    """`shifted_samples` of the bundled easy questions: the score is above 0 where the right answer is likelier."""
-    return shifted_samples(model, vectors, grid, behavior, replace(easy_questions(), name=EASY))
+    """`shifted_samples` of the bundled easy questions: the score is above 0 where the right answer is likelier.
+
+    The column `couple` names the two answers, which are the right and the wrong one of one question and the wrong and
+    the right one of another.
+    """
+    questions = replace(easy_questions(), name=EASY)
+    couples = {pair.id: " ".join(sorted((pair.positive, pair.negative))) for pair in questions}
+    samples = shifted_samples(model, vectors, grid, behavior, questions)
+    samples[COUPLE] = samples["prompt_id"].map(couples)
+    return samples
 
 
 def neutral_surprise(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.data import Behavior, Form, Message, Pair
+from trimtab.data.seeded import prompt_key, rank
 from trimtab.models.prompts import answers, user_text
 
-DEMONSTRATIONS = 3
-"""Pairs of the training part that stand as earlier turns in front of the question."""
+_PLACES = (0, 1, 1, 0)
+"""Which of two answer labels the positive answer has, demonstration by demonstration: neither comes more often, nor
+nearer to the question."""
 
 _SYSTEMS = {
     "assistant": "You are a helpful assistant.",
@@ -24,6 +26,7 @@ _WORDINGS: dict[str, Callable[[str], str]] = {
 _SMALL_TALK = (
     ("What is a good way to store potatoes?", "Keep them in a cool, dark and dry place with some air around them."),
     ("How many legs does a spider have?", "A spider has eight legs."),
+    ("What is bread made of?", "Bread is made of flour, water, salt and something that makes it rise."),
     ("Which ocean lies between Africa and Australia?", "The Indian Ocean lies between Africa and Australia."),
 )
 RESIST = (
@@ -52,15 +55,14 @@ def variations(behavior: Behavior, form: Form, demonstrations: Sequence[Pair] = 
     Args:
         behavior: for its description, which one of the prompts that tell the model to resist repeats.
         form: how the pairs are asked; the demonstrations are asked alike.
-        demonstrations: pairs that are not asked; the first few become earlier turns in which the model answered with
-            the positive completions, or with the negative ones. None: those two are left out.
+        demonstrations: pairs that are not asked, from `demonstrated`; they become earlier turns in which the model
+            answered with the positive completions, or with the negative ones. None: those two are left out.
     """
-    shown = demonstrations[:DEMONSTRATIONS]
     turns = {"neutral": _turns(_SMALL_TALK)}
-    if shown:
+    if demonstrations:
         turns |= {
-            "for the behavior": _conversation(shown, form, 0),
-            "against the behavior": _conversation(shown, form, 1),
+            "for the behavior": _conversation(demonstrations, form, 0),
+            "against the behavior": _conversation(demonstrations, form, 1),
         }
     resisting = {"in general": RESIST}
     if behavior.description:
@@ -72,6 +74,23 @@ def variations(behavior: Behavior, form: Form, demonstrations: Sequence[Pair] = 
         Variation("earlier turn", "on another subject", _after(_turns(_SMALL_TALK[:1]))),
         *(Variation("resist", name, _with_system(text)) for name, text in resisting.items()),
     ]
+
+
+def demonstrated(pairs: Iterable[Pair], seed: int) -> tuple[Pair, ...]:
+    """Four pairs to show as earlier turns, drawn with the seed, whose answers lean to no letter.
+
+    A model that is shown three answers (A) answers (A), whatever the behavior. Of pairs that list their options the
+    order is set so that the letters are even; of others as many are taken of each answer word as there are.
+    """
+    left = sorted(pairs, key=lambda p: rank(seed, "demonstrations", f"{prompt_key(p)}\n{p.positive}\n{p.negative}"))
+    labels = sorted({pair.label for pair in left} | ({pair.swapped().label for pair in left if pair.is_choice}))
+    shown: list[Pair] = []
+    for place in _PLACES[: len(left)]:
+        wanted = labels[min(place, len(labels) - 1)]
+        index = next((i for i, p in enumerate(left) if p.listed or p.label == wanted), 0)
+        pair = left.pop(index)
+        shown.append(pair.swapped() if pair.is_choice and pair.listed and pair.label != wanted else pair)
+    return tuple(shown)
 
 
 def changed(behavior: Behavior, variation: Variation) -> Behavior:

@@ -14,6 +14,7 @@ from trimtab.analysis.neutral_replies import neutral_changes
 from trimtab.analysis.samples import records
 from trimtab.analysis.side_choice import selective_settings
 from trimtab.analysis.side_findings import side_findings
+from trimtab.analysis.side_gaps import side_gaps
 from trimtab.report.runs import RunTables
 
 
@@ -100,6 +101,9 @@ def _one(checks: Mapping[str, pd.DataFrame], effects: pd.DataFrame, best: pd.Dat
     said = [("diagnosis", finding) for finding in _diagnoses(diagnoses)]
     if len(side):
         said += [("side_effects", f) for f in side_findings(side, best, neutral)]
+    if "shifts" in checks:
+        subjects = checks["shifts"][["model", "behavior"]].drop_duplicates().itertuples(index=False, name=None)
+        said += [("side_effects", f) for f in side_gaps(subjects, side, best, neutral, tests)]
     if len(tests):
         said += [("side_effects", f) for f in analysis.null_findings(tests)]
     if len(robust):

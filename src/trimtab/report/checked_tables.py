@@ -189,8 +189,14 @@ def _cell_columns() -> list[Column]:
 
 
 def _picked(pick: Row) -> str:
-    reached = f" ({share(pick, 'share')})" if math.isfinite(pick["share"]) else ""
-    return f"{pick['layer']}{reached}"
+    """The layer with the share of Δ reached there; where it was not swept, the pick among the swept ones beside it."""
+    if pd.isna(pick["swept_layer"]) or pick["swept_layer"] == pick["layer"]:
+        return f"{pick['layer']}{_reached(pick, 'share')}"
+    return f"{pick['layer']}; swept: {fixed(pick['swept_layer'], 0)}{_reached(pick, 'swept_share')}"
+
+
+def _reached(pick: Row, name: str) -> str:
+    return f" ({share(pick, name)})" if math.isfinite(pick[name]) else ""
 
 
 def _range(row: Row) -> str:

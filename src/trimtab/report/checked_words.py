@@ -36,7 +36,8 @@ GUESSES = (
     "of the states. Probe: share of held-out pairs put the right way round, with its 95% band; grey, the same with "
     f"random labels, up to what 95% of them reach. Components: shares of the first {COMPONENTS} principal components, "
     "the first at the bottom. In the table, in brackets: Δ at the layer picked as a share of the best one, at the "
-    "same strength; nothing where that layer was not swept, or where the best Δ is not above 0."
+    "same strength. Where that layer was not swept, the pick among the swept layers follows. No share where the best Δ "
+    "is not above 0."
 )
 METHODS = (
     "Vectors made of the same pairs in other ways, all pushed equally far, each at the layer that suits it best; "

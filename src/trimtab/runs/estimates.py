@@ -17,6 +17,7 @@ from trimtab.models.bundled import resolve
 from trimtab.runs.model_facts import ModelFacts
 from trimtab.runs.model_setting import ModelSetting
 from trimtab.runs.settings import BehaviorSetting
+from trimtab.runs.sources import located
 
 CHARACTERS_PER_TOKEN = 4
 """Of English questions, where there is no tokenizer. The bundled one takes 4.5 over 13,000 model-written evals (3.0 to
@@ -72,16 +73,17 @@ class Reached:
     reason: str = ""
 
 
-def reach_model(setting: ModelSetting) -> Reached:
+def reach_model(setting: ModelSetting, folder: Path) -> Reached:
     """A model's configuration and tokenizer; where they cannot be reached, what the study tells of it.
 
     Raises:
         ModelError: when the model cannot be reached and the study gives too few facts to plan without.
     """
     # A folder that is not there is an error, whatever the study tells of the model.
-    is_local = Path(resolve(setting.id)).is_dir()
+    name = located(setting.id, folder)
+    is_local = Path(resolve(name)).is_dir()
     try:
-        return Reached(*peek(setting.id, offline=not is_local and not hub_answers()))
+        return Reached(*peek(name, offline=not is_local and not hub_answers()))
     except ModelError as error:
         told = setting.facts
         if told.layers is None or told.width is None or told.parameters is None:
@@ -112,7 +114,7 @@ def _facts(told: ModelFacts, layers: int, width: int, parameters: int) -> Facts:
     )
 
 
-def reach_pairs(setting: BehaviorSetting, seed: int) -> tuple[Behavior, str]:
+def reach_pairs(setting: BehaviorSetting, seed: int, folder: Path) -> tuple[Behavior, str]:
     """The pairs of a behavior, and what to say where they are estimates.
 
     Raises:
@@ -121,7 +123,8 @@ def reach_pairs(setting: BehaviorSetting, seed: int) -> tuple[Behavior, str]:
     """
     try:
         offline = setting.source.startswith(HUB) and not hub_answers()
-        return dataset(setting.source, limit=setting.limit, seed=seed, offline=offline), ""
+        source = located(setting.source, folder)
+        return dataset(source, limit=setting.limit, seed=seed, offline=offline), ""
     except UnreachableError as error:
         if setting.size is None or setting.scoring not in ("auto", "choice"):
             hint = "to plan without it, give its size, as `size: {pairs: 300, characters: 500}`; for choice pairs only"

@@ -14,6 +14,10 @@ from trimtab.evaluation.judges import Exchange, Judge, LanguageModelJudge, Patte
 from trimtab.evaluation.judges.classifier import fit_classifier
 from trimtab.runs.asking import Judging, Replies
 from trimtab.runs.estimates import CHARACTERS_PER_TOKEN
+from trimtab.runs.folder import RunFolder
+
+_REPLY = ("model", "behavior", "split", "prompt_id", "layers", "strength")
+"""Columns that name a reply."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,20 @@ def panel_for(settings: Replies, label: str, behavior: Behavior) -> Panel:
             }
         )
     return Panel(tuple(judges), tuple(entries))
+
+
+def judged_whole(folder: RunFolder, settings: Replies) -> bool:
+    """Whether a finished run holds every judgement that these settings ask for; failed ones are made again."""
+    manifest = folder.manifest()
+    before = manifest["settings"].get("replies")
+    if manifest["status"] != "finished" or before != settings.model_dump(mode="json"):
+        return False
+    judgements = folder.parts("judgements")
+    if judgements is None:
+        return True
+    # A judgement made again stands below the one that failed; "" comes first.
+    of_reply = judgements.groupby([*_REPLY, "judge"], observed=True)["failure"].min()
+    return bool((of_reply == "").all())
 
 
 def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int) -> list[str]:

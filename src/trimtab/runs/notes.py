@@ -155,6 +155,7 @@ def begin(folder: RunFolder, study: Study, identity: str) -> Notes:
     }
     # Written anew on a resumed run: its groups may have changed.
     manifest["settings"] = study.model_dump(mode="json")
+    manifest["folder"] = str(study.folder.absolute())
     manifest["status"] = "running"
     # A worker of a killed run that begins only now finds another session, and leaves.
     manifest["session"] = secrets.token_hex(8)

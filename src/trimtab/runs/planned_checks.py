@@ -10,7 +10,7 @@ from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query
 from trimtab.engines.schedule import own_tokens, schedule, unmarked
 from trimtab.evaluation import Grid, form_of, parse_layers, shown_rows
-from trimtab.evaluation.methods import RANDOMS, SINGLES
+from trimtab.evaluation.methods import RANDOMS, SINGLES, STRENGTHS
 from trimtab.models import encode
 from trimtab.runs.checks import Diagnosis, Robustness, SideEffects
 from trimtab.runs.model_setting import ModelSetting
@@ -93,11 +93,13 @@ def plan_reading(planned: Planned, behavior: Behavior) -> tuple[int, int, int, i
 def _diagnosis(settings: Diagnosis, planned: Planned) -> PlannedCheck:
     _, _, tokens, _ = plan_reading(planned, planned.behavior)
     sweeps = []
-    if settings.methods and planned.study.sweep:
+    singles = tuple(layers for layers in planned.grid.layers if len(layers) == 1)
+    if settings.methods and singles:
         vectors = len([m for m in METHODS if m not in ("single", "random")]) + SINGLES + RANDOMS
         rows = [*planned.parts[1], *planned.parts[2]]
         both = replace(planned.behavior, pairs=tuple(rows))
-        sweeps.append(_sweep(planned, both, planned.scoring, planned.grid, vectors))
+        grid = Grid(singles, STRENGTHS, "relative", planned.grid.positions)
+        sweeps.append(_sweep(planned, both, planned.scoring, grid, vectors))
     return _check("diagnosis", sweeps, tokens)
 
 
@@ -106,7 +108,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
     if settings.layers is not None:
         grid = replace(grid, layers=parse_layers(settings.layers, target.facts.layers))
     own = (planned.parts[2], planned.scoring)
-    every = watched(settings, own, others, planned.behavior, planned.study.seed)
+    every = watched(settings, own, others, planned.behavior, planned.study)
     sweeps = [_sweep(planned, b, scoring, grid) for b, scoring in every]
     sweeps.append(_sweep(planned, easy_questions(), "text", grid))
     tokens = _neutral(planned, grid, settings.max_new_tokens)
@@ -119,7 +121,7 @@ def _side_effects(settings: SideEffects, planned: Planned, others: Sequence[Watc
 
 
 def _robustness(settings: Robustness, planned: Planned) -> PlannedCheck:
-    every = asked_variants(settings, planned.parts, planned.scoring)
+    every = asked_variants(settings, planned.parts, planned.scoring, planned.study)
     return _check("robustness", [_sweep(planned, v.behavior, v.scoring, planned.best) for v in every], 0)
 
 
@@ -133,7 +135,9 @@ def _neutral(planned: Planned, grid: Grid, max_new_tokens: int) -> int:
     """Plain text in every cell, and replies at the best one, each read once more; all at most."""
     tokenizer = planned.target.reached.tokenizer
     climbed = planned.target.passes_of(layers for layers, _ in grid.steered)
-    read = sum(len(encode(tokenizer, text)) for text in NEUTRAL_TEXTS) * (1 + climbed)
+    # Pushes of the prompt only move no plain text, so none is read.
+    texts = NEUTRAL_TEXTS if grid.positions != "prompt" else ()
+    read = sum(len(encode(tokenizer, text)) for text in texts) * (1 + climbed)
     replies = (1 + len(planned.best.steered)) * len(NEUTRAL_PROMPTS)
     return int(read) + 2 * replies * max_new_tokens
 

@@ -34,7 +34,7 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     if accelerator is not None and accelerator not in ACCELERATORS:
         raise SettingError(f"accelerator {accelerator!r} is unknown; they are {', '.join(ACCELERATORS)}")
     gpu = ACCELERATORS[accelerator] if accelerator else None
-    pairs = [reach_pairs(setting, study.seed) for setting in study.behaviors]
+    pairs = [reach_pairs(setting, study.seed, study.folder) for setting in study.behaviors]
     require_names_of_their_own(
         [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
     )
@@ -45,7 +45,7 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     ]
     models = []
     for model in study.models:
-        target = target_for(model, gpu)
+        target = target_for(model, gpu, study.folder)
         steps = [
             _step(study, model, setting, behavior, note, target, others)
             for setting, (behavior, note) in zip(study.behaviors, pairs, strict=True)

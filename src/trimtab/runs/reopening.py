@@ -10,13 +10,15 @@ from trimtab.errors import RunError
 from trimtab.runs.checking import CHECKS
 from trimtab.runs.folder import RunFolder
 from trimtab.runs.settings import Study, make_study
+from trimtab.runs.sources import from_here
 from trimtab.vectors import SteeringVector
 
 
 def reopened(path: Path, checks: Mapping[str, Any]) -> tuple[Study, SteeringVector | None]:
     """The study of a run folder with these checks, and the vectors that it was given, if it was.
 
-    `run_study` with both, into the same folder, then does what is not there yet.
+    `run_study` with both, into the same folder, then does what is not there yet. Files that the study named relative to
+    the folder it was started in are found there; those that the checks name are found from the current one.
 
     Args:
         path: the run folder.
@@ -33,7 +35,9 @@ def reopened(path: Path, checks: Mapping[str, Any]) -> tuple[Study, SteeringVect
             f"{path}: holds no vectors of this program, as an imported run does not; there is nothing to check"
         )
     # What was checked before stays as it is: a file that has moved since must not keep other checks from being made.
-    study = make_study({**manifest["settings"], **dict.fromkeys(CHECKS), **checks}, f"{path}: checks")
+    wanted = {name: from_here(settings) for name, settings in checks.items()}
+    content = {**manifest["settings"], **dict.fromkeys(CHECKS), **wanted, "folder": manifest.get("folder", "")}
+    study = make_study(content, f"{path}: checks")
     if not manifest.get("vectors_given"):
         return study, None
     made = manifest["vectors"][0]

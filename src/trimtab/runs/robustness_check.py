@@ -17,6 +17,8 @@ from trimtab.evaluation.robustness import Variant, variant_batches, variants
 from trimtab.runs.check_context import CheckContext, Subject
 from trimtab.runs.checks import Robustness
 from trimtab.runs.chunks import chunk_name
+from trimtab.runs.settings import Study
+from trimtab.runs.sources import located
 
 KIND = "robustness"
 Parts = tuple[Behavior, Behavior, Behavior]
@@ -24,7 +26,7 @@ Parts = tuple[Behavior, Behavior, Behavior]
 
 def check_robustness(context: CheckContext, settings: Robustness, subject: Subject) -> None:
     """Measure the best cell under every variant."""
-    every = asked_variants(settings, subject.parts, subject.scoring)
+    every = asked_variants(settings, subject.parts, subject.scoring, context.study)
     best = context.best(subject)
     made_by = context.cells(subject, best)
     what = f"robustness of {subject.name} in {context.model.name}"
@@ -59,21 +61,22 @@ def _measured(
     return measure
 
 
-def asked_variants(settings: Robustness, parts: Parts, scoring: Scoring) -> list[Variant]:
+def asked_variants(settings: Robustness, parts: Parts, scoring: Scoring, study: Study) -> list[Variant]:
     """Everything that a check of robustness measures.
 
     Args:
         settings: of the check.
         parts: pairs that made the vector, prompts that chose its cell, and prompts that are reported.
         scoring: how the sweep scored.
+        study: whose folder holds the files of `transfer`, and whose seed draws the demonstrations.
     """
     train, select, test = parts
     asked = replace(test, pairs=test.pairs[: settings.prompts])
     # What made the vector or chose its cell is held out from nothing.
     seen = (*train, *select)
     others = _translations(train, seen) if settings.translations else []
-    others += [_unseen(dataset(source), seen, train.name) for source in settings.transfer]
-    return variants(asked, train, scoring, transfer=[other for other in others if len(other)])
+    others += [_unseen(dataset(located(source, study.folder)), seen, train.name) for source in settings.transfer]
+    return variants(asked, train, scoring, transfer=[other for other in others if len(other)], seed=study.seed)
 
 
 def _translations(train: Behavior, seen: Sequence[Pair]) -> list[Behavior]:

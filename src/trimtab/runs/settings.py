@@ -112,6 +112,8 @@ class Study(Strict):
     robustness: RobustnessSetting = None
     """Whether effects are measured under other ways of asking."""
     seed: int = 0
+    folder: Path = Field(default=Path(), exclude=True)
+    """Where relative paths begin; the current folder by default. Shapes no number, so it is no part of the identity."""
 
     _models = field_validator("models")(told_apart)
     _layers = field_validator("layers", mode="before")(given_layers)

@@ -16,8 +16,6 @@ from trimtab.engines import Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, parse_layers, resolve_scoring
 from trimtab.evaluation.side_effects import (
-    FEWEST,
-    OWN,
     easy_samples,
     neutral_replies,
     neutral_surprise,
@@ -28,8 +26,14 @@ from trimtab.evaluation.side_effects import (
 from trimtab.runs.check_context import CheckContext, Subject
 from trimtab.runs.checks import SideEffects
 from trimtab.runs.chunks import chunk_name
+from trimtab.runs.settings import Study
+from trimtab.runs.sources import located
 
 KIND = "side_effects"
+OWN = ("cheerful", "permissive", "concise", "sycophancy", "corrigible", "power-seeking")
+"""Built-in behaviors that are measured where a study has too few others of its own."""
+FEWEST = 4
+"""So many other behaviors are measured at least."""
 
 
 def check_side_effects(
@@ -41,7 +45,7 @@ def check_side_effects(
     if settings.layers is not None:
         grid = _narrowed(grid, settings.layers, model.facts.layers)
     own = (subject.parts[2], subject.scoring)
-    measured = watched(settings, own, [(o.parts[2], o.scoring) for o in subjects], subject.behavior, context.study.seed)
+    measured = watched(settings, own, [(o.parts[2], o.scoring) for o in subjects], subject.behavior, context.study)
     cells = context.cells(subject, grid)
     at_best = context.cells(subject, best)
     making: list[tuple[str, tuple[str, ...], list[Any], Callable[[], pd.DataFrame]]] = [
@@ -106,7 +110,7 @@ Watched = tuple[Behavior, Scoring]
 
 
 def watched(
-    settings: SideEffects, own: Watched, others: Sequence[Watched], whole: Behavior, seed: int
+    settings: SideEffects, own: Watched, others: Sequence[Watched], whole: Behavior, study: Study
 ) -> list[Watched]:
     """The behaviors that a check of side effects measures, the subject's own first.
 
@@ -115,7 +119,7 @@ def watched(
         own: the test part of the behavior whose vectors steer.
         others: those of all behaviors of the study.
         whole: all pairs of the behavior whose vectors steer: what shares pairs with it is no other behavior.
-        seed: which prompts are taken of each.
+        study: whose folder holds files, and whose seed says which prompts are taken of each.
 
     Raises:
         SettingError: when a behavior is called as the easy questions are.
@@ -128,16 +132,16 @@ def watched(
     for name in names:
         if settings.measure is None and name not in of_study and len(found) > FEWEST:
             break
-        behavior, scoring = of_study[name] if name in of_study else _loaded(name)
+        behavior, scoring = of_study[name] if name in of_study else _loaded(name, study)
         if behavior.name not in found and not any(content_key(pair) in pairs for pair in behavior):
             found[behavior.name] = (behavior, scoring)
     if EASY in found:
         raise SettingError(f"a behavior is called {EASY!r}, as the questions are that are asked beside it; rename it")
-    return [(sample(behavior, settings.prompts, seed), scoring) for behavior, scoring in found.values()]
+    return [(sample(behavior, settings.prompts, study.seed), scoring) for behavior, scoring in found.values()]
 
 
-def _loaded(name: str) -> Watched:
-    behavior = dataset(name)
+def _loaded(name: str, study: Study) -> Watched:
+    behavior = dataset(located(name, study.folder))
     return behavior, resolve_scoring(behavior, "auto")
 
 

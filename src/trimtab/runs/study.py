@@ -14,11 +14,12 @@ from trimtab.errors import RunError
 from trimtab.runs.checks import Diagnosis
 from trimtab.runs.diagnosis_check import KIND, METHOD_SAMPLES
 from trimtab.runs.folder import RunFolder, free_folder
-from trimtab.runs.judging import Panel, panel_for
+from trimtab.runs.judging import Panel, judged_whole, panel_for
 from trimtab.runs.notes import Notes, begin
 from trimtab.runs.planning import plan_study
 from trimtab.runs.ray_driver import require_ray, run_side_by_side
 from trimtab.runs.settings import BehaviorSetting, Study, require_names_of_their_own
+from trimtab.runs.sources import located
 from trimtab.runs.work import Job, Progress, Work
 from trimtab.vectors import SteeringVector
 
@@ -43,7 +44,7 @@ def run_study(
         vectors: steer with these instead of extracting any; for one model and one behavior.
         progress: called with (what, done, total).
         approve: called with what judging by language models would cost at most, before anything is run or spent; when
-            it returns False, nothing is.
+            it returns False, nothing is. Not called where a finished run holds all judgements.
         ray: run the models side by side on Ray: `local` for this machine, or the address of a cluster whose nodes
             see the same files. A Ray that this process is connected to already is used as it is.
 
@@ -54,15 +55,16 @@ def run_study(
     """
     if ray is not None:
         require_ray(ray)
-    behaviors = [(setting, _named_dataset(setting, study.seed)) for setting in study.behaviors]
+    behaviors = [(setting, _named_dataset(setting, study)) for setting in study.behaviors]
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
             study.answers.wants("", named.label, behavior.is_choice)  # refuses before anything is computed
     panels = _panels(study, behaviors)
-    _require_approval(study, approve)
     identity = study.identity([b.hash for _, b in behaviors] + ([_vector_key(vectors)] if vectors else []))
-    folder = RunFolder.open(out or free_folder(Path("runs") / study.name, identity), identity)
+    path = out or free_folder(Path("runs") / study.name, identity)
+    _require_approval(study, RunFolder(path), identity, approve)
+    folder = RunFolder.open(path, identity)
     study = _as_the_folder_is(study, folder)
     try:
         notes = begin(folder, study, identity)
@@ -122,16 +124,21 @@ def _panels(study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]])
     }
 
 
-def _require_approval(study: Study, approve: Approve) -> None:
-    """Say what judging would cost before anything is run, and stop where that is not wanted."""
+def _require_approval(study: Study, folder: RunFolder, identity: str, approve: Approve) -> None:
+    """Say what judging would cost before anything is run, and stop where that is not wanted.
+
+    What a finished run has judged costs nothing more: a check of it asks nobody.
+    """
     if study.replies is None or not any(judge.model for judge in study.replies.judges):
+        return
+    if folder.identity() == identity and judged_whole(folder, study.replies):
         return
     if (cost := plan_study(study).judging()) and not approve(cost):
         raise RunError("stopped before anything was run or spent")
 
 
-def _named_dataset(setting: BehaviorSetting, seed: int) -> Behavior:
-    behavior = dataset(setting.source, limit=setting.limit, seed=seed)
+def _named_dataset(setting: BehaviorSetting, study: Study) -> Behavior:
+    behavior = dataset(located(setting.source, study.folder), limit=setting.limit, seed=study.seed)
     return replace(behavior, name=setting.name) if setting.name else behavior
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -50,14 +51,14 @@ class Target:
         return self.reached.facts
 
 
-def target_for(model: ModelSetting, gpu: Accelerator | None) -> Target:
-    """A model on a GPU from a data sheet, or on this machine.
+def target_for(model: ModelSetting, gpu: Accelerator | None, folder: Path) -> Target:
+    """A model, in a folder if it is a relative path, on a GPU from a data sheet, or on this machine.
 
     Raises:
         SettingError: when the GPU's speed is not known for what the model is to be computed in.
         ModelError: when the model cannot be reached and the study gives too few facts to plan without.
     """
-    reached = reach_model(model)
+    reached = reach_model(model, folder)
     if gpu is None:
         device = choose_device(model.device)
         dtype = choose_dtype(model.dtype, device)

@@ -34,6 +34,7 @@ from trimtab.runs.model_setting import ModelSetting
 from trimtab.runs.notes import Notes
 from trimtab.runs.replying import Replying
 from trimtab.runs.settings import BehaviorSetting, Study
+from trimtab.runs.sources import located
 from trimtab.vectors import SteeringVector, extract
 
 Progress = Callable[[str, int, int], None]
@@ -64,7 +65,7 @@ class Work:
         self.progress(f"loading {setting.label}", 0, 1)
         started = time.monotonic()
         model = load(
-            setting.id,
+            located(setting.id, self.study.folder),
             dtype=setting.dtype,
             device=setting.device,
             engine=setting.engine,

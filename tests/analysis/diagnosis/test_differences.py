@@ -10,7 +10,7 @@ import torch
 
 from trimtab.analysis.diagnosis import PairDifferences
 from trimtab.data import Behavior, Pair, letter_sign, show
-from trimtab.errors import DataError, SettingError
+from trimtab.errors import DataError
 from trimtab.vectors import KeptDifferences
 
 KINDS = ["open", "choice", "words"]
@@ -56,26 +56,6 @@ def test_rows_of_a_pair_may_stand_in_any_order(planted):
     order = np.random.default_rng(1).permutation(len(d.pair))
     parts = {name: getattr(d, name)[order] for name in ("difference", "pair", "weight", "sign")}
     np.testing.assert_allclose(replace(d, **parts).balanced(), d.balanced(), atol=1e-6)
-
-
-def test_a_subset_is_numbered_anew_and_weighs_its_number_of_pairs(planted):
-    d = planted(10, kind="choice")
-    part = d.subset([7, 2, 4])
-    assert part.pairs["prompt_id"].tolist() == ["p7", "p2", "p4"]
-    assert part.weight.sum() == pytest.approx(3)
-    np.testing.assert_allclose(part.balanced(), d.balanced()[[7, 2, 4]], atol=1e-6)
-
-
-def test_answer_words_of_a_subset_are_even_again(planted):
-    part = planted(30, kind="words").subset(range(12))
-    assert part.weight.sum() == pytest.approx(12)
-    assert part.weight @ part.sign == pytest.approx(0)
-
-
-@pytest.mark.parametrize(("pairs", "said"), [([1, 1], "once"), ([], "at least one"), ([0, 10], "pair 10 is not there")])
-def test_an_impossible_subset_is_refused(planted, pairs, said):
-    with pytest.raises(SettingError, match=said):
-        planted(10).subset(pairs)
 
 
 def test_states_that_overflow_are_refused_by_name(planted):

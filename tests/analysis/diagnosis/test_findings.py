@@ -32,10 +32,9 @@ def levels(found):
 
 def copies(d, times):
     """The first pair so many times more."""
-    part = d.subset(range(d.n_pairs))
     again = np.r_[np.arange(d.n_pairs), np.zeros(times, int)]
     n = len(again)
-    pairs = part.pairs.iloc[again].assign(prompt_id=[f"p{i}" for i in range(n)]).reset_index(drop=True)
+    pairs = d.pairs.iloc[again].assign(prompt_id=[f"p{i}" for i in range(n)]).reset_index(drop=True)
     return type(d)(d.difference[again], np.arange(n), np.ones(n), np.zeros(n), d.residual_norm, pairs)
 
 

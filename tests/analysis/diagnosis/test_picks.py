@@ -15,7 +15,7 @@ from trimtab.errors import SettingError
 def tables(planted):
     d = planted(40, signal=1.5, at=3)
     owner = {"model": "m", "behavior": "b"}
-    found = layer_heuristics(d, permutations=9), pair_quality(d.subset(range(30)), draws=5)
+    found = layer_heuristics(d, permutations=9), pair_quality(planted(30, signal=1.5, at=3), draws=5)
     return tuple(table.assign(**owner) for table in found)
 
 
@@ -43,6 +43,7 @@ def test_a_pick_is_measured_in_the_best_cells_setting_on_its_prompts(tables, swe
     assert row["glass_at_pick"] == pytest.approx(here[3])
     assert row["glass_best"] == pytest.approx(here[4])
     assert row["share"] == pytest.approx(0.5)
+    assert (row["swept_layer"], row["swept_share"]) == (3, pytest.approx(0.5))
 
 
 def test_every_heuristic_that_looks_for_a_layer_picks_the_planted_one(tables):
@@ -56,7 +57,7 @@ def test_every_heuristic_that_looks_for_a_layer_picks_the_planted_one(tables):
 def test_without_a_sweep_there_are_picks_alone(tables):
     table = heuristic_picks(*tables)
     assert tuple(table.columns) == PICKS
-    assert table[["best_layer", "glass_at_pick", "share"]].isna().all(axis=None)
+    assert table[["best_layer", "glass_at_pick", "share", "swept_layer"]].isna().all(axis=None)
 
 
 def test_a_layer_that_was_not_swept_has_no_effect(tables, swept):
@@ -64,6 +65,28 @@ def test_a_layer_that_was_not_swept_has_no_effect(tables, swept):
     row = heuristic_picks(*tables, best_cells(part), part).set_index("heuristic").loc["pc1"]
     assert np.isnan(row["glass_at_pick"])
     assert row["best_layer"] == 4
+
+
+def test_where_its_layer_was_not_swept_the_pick_among_the_swept_ones_stands_beside_it(tables, swept):
+    heuristics, quality = tables
+    rising = heuristics.assign(probe_accuracy=[0.5, 0.6, 0.8, 1.0, 0.7, 0.9], components_80=[5, 4, 2, 1, 3, 0])
+    part = swept[~swept["layer"].isin([3, 5])]
+    table = heuristic_picks(rising, quality, best_cells(part), part).set_index("heuristic")
+    here = part[(part["split"] == "test") & (part["strength"] == 1)].set_index("layer")["glass"]
+    for name, free in (("probe_accuracy", 3), ("components_80", 5)):
+        row = table.loc[name]
+        assert (row["layer"], row["swept_layer"], row["swept_depth"]) == (free, 2, pytest.approx(0.5))
+        assert np.isnan(row["share"])
+        assert row["glass_at_swept"] == pytest.approx(here[2])
+        assert row["swept_share"] == pytest.approx(here[2] / here[4])
+
+
+def test_layers_steered_together_are_no_layer_to_pick(tables, swept):
+    together = swept.assign(layers=swept["layers"].where(swept["layer"] != 3, "3+4"))
+    row = heuristic_picks(*tables, best_cells(together), together).set_index("heuristic").loc["pc1"]
+    assert row["layer"] == 3
+    assert row["swept_layer"] != 3
+    assert np.isnan(row["share"])
 
 
 def test_of_equals_the_lowest_layer_is_picked(tables):

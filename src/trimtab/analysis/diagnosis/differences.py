@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trimtab.analysis.bootstrap import Array
-from trimtab.errors import DataError, SettingError
+from trimtab.errors import DataError
 
 PAIR_COLUMNS = (
     "prompt_id", "prompt", "positive", "negative", "label", "positive_tokens", "negative_tokens", "positive_first",
@@ -124,42 +123,6 @@ class PairDifferences:
     def balanced(self) -> NDArray[np.float32]:
         """One letter-balanced difference for each pair at every layer: [n_pairs, n_layers, d_model]."""
         return np.stack([self.balanced_at(layer).astype(np.float32) for layer in range(self.n_layers)], axis=1)
-
-    def subset(self, pairs: Sequence[int]) -> PairDifferences:
-        """Some of the pairs, numbered anew in the order given; mean norms of the states stay those of all pairs.
-
-        Weights add up to the new number of pairs; labels that had been evened out by weights are evened out again.
-
-        Raises:
-            SettingError: When a pair is asked for twice, or is not there, or none is asked for.
-        """
-        wanted = np.asarray(pairs, dtype=np.int64)
-        if not len(wanted) or len(set(wanted.tolist())) < len(wanted):
-            raise SettingError("a subset names each of its pairs once, and at least one")
-        if wanted.min() < 0 or wanted.max() >= self.n_pairs:
-            raise SettingError(f"pair {wanted.max()} is not there; the pairs are 0 to {self.n_pairs - 1}")
-        rows = np.concatenate([np.flatnonzero(self.pair == number) for number in wanted])
-        number_of = {int(old): new for new, old in enumerate(wanted)}
-        renumbered = np.array([number_of[int(old)] for old in self.pair[rows]], dtype=np.int64)
-        weight = _evened(self.weight[rows], self.sign[rows]) if abs(self.lean) < EVEN else self.weight[rows]
-        return PairDifferences(
-            difference=self.difference[rows],
-            pair=renumbered,
-            weight=weight * (len(wanted) / weight.sum()),
-            sign=self.sign[rows],
-            residual_norm=self.residual_norm,
-            pairs=self.pairs.iloc[wanted].reset_index(drop=True),
-        )
-
-
-def _evened(weight: Array, sign: Array) -> Array:
-    """Weights under which both labels weigh the same; as they are where there are no two labels."""
-    totals = {label: weight[sign == label].sum() for label in (1.0, -1.0)}
-    if not all(totals.values()):
-        return weight
-    half = sum(totals.values()) / 2
-    factor = np.where(sign > 0, half / totals[1.0], np.where(sign < 0, half / totals[-1.0], 1.0))
-    return np.asarray(weight * factor)
 
 
 def _problems(found: PairDifferences) -> list[str]:

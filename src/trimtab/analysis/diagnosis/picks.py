@@ -12,7 +12,7 @@ from trimtab.errors import SettingError
 
 PICKS = (
     "model", "behavior", "heuristic", "layer", "depth", "best_layer", "best_depth", "glass_at_pick", "glass_best",
-    "share",
+    "share", "swept_layer", "swept_depth", "glass_at_swept", "swept_share",
 )  # fmt: skip
 
 LARGEST = (
@@ -34,6 +34,7 @@ def heuristic_picks(
     A pick is the layer at which a heuristic is largest (components for 80%: fewest), of equals the lowest. What was
     measured there is Glass's Δ of the cell that differs from the sweep's best one in its layer alone: same strength,
     scale, positions and split. So picks are compared with the best cell on the prompts that the best is reported on.
+    A sweep of a few layers can say nothing of most picks, so the pick among the layers that it has stands beside.
 
     Args:
         heuristics: What `layer_heuristics` returned for each model and behavior, with the columns `model` and
@@ -44,8 +45,9 @@ def heuristic_picks(
 
     Returns:
         The columns `PICKS`, a row for each heuristic and best cell; `run`, `engine` or `scoring` come first where the
-        best cells are of several. `share` is Δ at the pick over the best cell's. NaN where there was no sweep, the
-        layer was not swept alone, or the best Δ is not above 0. No row where a heuristic has no value at any layer.
+        best cells are of several. `share` is Δ at the pick over the best cell's; `swept_layer` is the pick among the
+        layers that were swept alone, `swept_share` its share. NaN where there was no sweep, the layer was not swept
+        alone, or the best Δ is not above 0. No row where a heuristic has no value at any layer.
 
     Raises:
         SettingError: When `best` comes without `effects`.
@@ -59,38 +61,52 @@ def heuristic_picks(
     for _, table in values.groupby(owner, sort=False):
         about = records(table.head(1)[owner])[0]
         cells = [cell for cell in records(best) if all(cell.get(name) == value for name, value in about.items())]
-        picks = [pick for name in (*LARGEST, *SMALLEST) for pick in _pick(table, name)]
-        rows += [about | pick | _measured(pick["layer"], cell, effects) for cell in cells or [{}] for pick in picks]
+        names = [name for name in (*LARGEST, *SMALLEST) if table[name].notna().any()]
+        rows += [about | _pick(table, name, cell, effects) for cell in cells or [{}] for name in names]
     several = [n for n in present(best if best is not None else heuristics, OWNER) if n not in PICKS]
     several = [n for n in several if len({row.get(n) for row in rows}) > 1]
     result: pd.DataFrame = pd.DataFrame(rows, columns=[*several, *PICKS])
     return result
 
 
-def _pick(table: pd.DataFrame, heuristic: str) -> list[dict[str, Any]]:
-    """The layer that a heuristic picks, if it picks one."""
-    values = table[heuristic].dropna()
-    if values.empty:
-        return []
-    index = values.idxmin() if heuristic in SMALLEST else values.idxmax()
-    return [{"heuristic": heuristic, **row} for row in records(table.loc[[index], ["layer", "depth"]])]
-
-
-def _measured(layer: int, cell: dict[str, Any], effects: pd.DataFrame | None) -> dict[str, Any]:
-    """The sweep's best layer, and Δ at a layer in the same setting; {} without a sweep."""
+def _pick(table: pd.DataFrame, heuristic: str, cell: dict[str, Any], effects: pd.DataFrame | None) -> dict[str, Any]:
+    """The layer that a heuristic picks, and what the sweep measured there and at its pick among the swept layers."""
+    found = {"heuristic": heuristic, **_extreme(table, heuristic)}
     if not cell or effects is None:
-        return {}
-    rows = effects[effects["layers"] == str(layer)]
-    owner = present(effects, OWNER)
-    for name in (*owner, "split", *(name for name in AT if name != "layers")):
-        rows = rows[rows[name] == cell[name]]
-    at_pick = float(rows["glass"].iloc[0]) if len(rows) else float("nan")
-    glass = float(cell["glass"])
-    return {
-        **{name: cell[name] for name in owner},
+        return found
+    measured, best = _by_layer(cell, effects), float(cell["glass"])
+    at_pick = measured.get(found["layer"], float("nan"))
+    found |= {
+        **{name: cell[name] for name in present(effects, OWNER)},
         "best_layer": cell["layer"],
         "best_depth": cell["depth"],
         "glass_at_pick": at_pick,
-        "glass_best": glass,
-        "share": at_pick / glass if glass > 0 else float("nan"),
+        "glass_best": best,
+        "share": at_pick / best if best > 0 else float("nan"),
     }
+    swept = table[table["layer"].isin(list(measured))]
+    if swept[heuristic].notna().any():
+        among = _extreme(swept, heuristic)
+        glass = measured[among["layer"]]
+        found |= {
+            "swept_layer": among["layer"],
+            "swept_depth": among["depth"],
+            "glass_at_swept": glass,
+            "swept_share": glass / best if best > 0 else float("nan"),
+        }
+    return found
+
+
+def _extreme(table: pd.DataFrame, heuristic: str) -> dict[str, Any]:
+    """Layer and depth at which a heuristic is largest, or smallest where that is its pick."""
+    values = table[heuristic].dropna()
+    index = values.idxmin() if heuristic in SMALLEST else values.idxmax()
+    return records(table.loc[[index], ["layer", "depth"]])[0]
+
+
+def _by_layer(cell: dict[str, Any], effects: pd.DataFrame) -> dict[int, float]:
+    """Δ of the cells that differ from this one in their layer alone, by layer; not of layers steered together."""
+    rows = effects[effects["layers"] == effects["layer"].astype(str)]
+    for name in (*present(effects, OWNER), "split", *(name for name in AT if name != "layers")):
+        rows = rows[rows[name] == cell[name]]
+    return {int(layer): float(glass) for layer, glass in zip(rows["layer"], rows["glass"], strict=True)}
