@@ -5,6 +5,7 @@ from trimtab.analysis.audit import audit
 from trimtab.analysis.choice import best_cells
 from trimtab.analysis.comparison import compare_groups, compare_models, correlations, group_contrasts, models_frame
 from trimtab.analysis.effects import Denominator, effects
+from trimtab.analysis.engine_agreement import engine_agreement
 from trimtab.analysis.findings import Finding, findings
 from trimtab.analysis.halving import rounds, survivors
 from trimtab.analysis.letters import option_blindness, order_effects
@@ -54,6 +55,7 @@ __all__ = [
     "compare_models",
     "correlations",
     "effects",
+    "engine_agreement",
     "findings",
     "first_judged",
     "group_contrasts",

@@ -70,7 +70,8 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
     blindness = analysis.option_blindness(samples)
     choice = analysis.layer_choice(samples, best)
     tails = analysis.tails(samples, best)
-    comparison = compared(best, analysis.models_frame(gathered(runs, "models")))
+    models = gathered(runs, "models")
+    comparison = compared(best, analysis.models_frame(models))
     curves, agreement, unread = _answers(effects, best, rates_together(runs))
     replied = pd.DataFrame()
     if spoken is not None:
@@ -88,6 +89,7 @@ def analysed(runs: Sequence[RunTables], denominator: analysis.Denominator = "uns
             else ()
         ),
         *(finding for _, finding in (checked.findings if checked else ())),
+        *analysis.engine_agreement(samples, models),
         *analysis.audit(samples),
         *(analysis.Finding("caution", text) for text in (*comparison.left_out, *unread)),
     ]
