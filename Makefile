@@ -28,8 +28,8 @@ $(VENV)/dev: $(VENV)/base
 demo: $(VENV)/base            ## the main job on the bundled model; prints where report.html is
 	HF_HUB_OFFLINE=1 $(BIN)/trimtab study examples/quickstart.yaml
 
-test: $(VENV)/dev             ## all tests
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+test: $(VENV)/dev             ## all tests, two processes side by side: most of them are too small to use two cores
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 $(VLLM_VENV)/ready: pyproject.toml
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)

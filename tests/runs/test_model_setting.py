@@ -86,3 +86,10 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
         )
     assert loaded == [{"dtype": "auto", "device": "auto", "engine": "vllm", "engine_options": options}]
     assert len(closed) == 1
+
+
+def test_engine_options_that_shape_numbers_make_another_run() -> None:
+    quantized = study({**VLLM, "engine_options": {"quantization": "fp8", "tensor_parallel_size": 2}})
+    assert quantized.identity(["h"]) != study(VLLM).identity(["h"])
+    alone = study({**VLLM, "engine_options": {"quantization": "fp8"}})
+    assert quantized.identity(["h"]) == alone.identity(["h"])

@@ -11,6 +11,13 @@ from trimtab.models import DType
 from trimtab.runs.checked_yaml import Strict
 from trimtab.runs.model_facts import Groups, ModelFacts
 
+_SPREADING = (
+    "tensor_parallel_size", "pipeline_parallel_size", "enable_expert_parallel", "distributed_executor_backend",
+    "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "kv_cache_memory_bytes",
+    "block_size", "enable_prefix_caching", "enforce_eager", "cpu_offload_gb", "rows", "download_dir",
+)  # fmt: skip
+"""Engine options that say how a model is spread over a machine and how much of it it takes; others shape numbers."""
+
 _SPLITS = ("tensor_parallel_size", "pipeline_parallel_size")
 """Engine options that say over how many GPUs vLLM divides a model."""
 
@@ -42,7 +49,7 @@ class ModelSetting(Strict):
     engine: EngineName = "transformers"
     """What runs it."""
     engine_options: dict[str, Any] = Field(default={})
-    """Arguments of vLLM, such as {tensor_parallel_size: 8}; taken to shape no number."""
+    """Arguments of vLLM, such as {tensor_parallel_size: 8}."""
     resources: Resources = Resources()
     groups: Groups = Field(default={})
     """For comparing models, such as {training: distilled}; no number of a run depends on them."""
@@ -53,6 +60,12 @@ class ModelSetting(Strict):
     def label(self) -> str:
         """The name in tables and file names."""
         return self.name or self.id
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """Engine options that numbers depend on, such as a quantization, with the model they are of."""
+        given = {name: value for name, value in self.engine_options.items() if name not in _SPREADING}
+        return {"model": self.label, **given} if given else {}
 
     @property
     def divided(self) -> int:

@@ -178,6 +178,9 @@ class Study(Strict):
             "robustness": True,
         }
         content = self.model_dump(mode="json", exclude=beside) | {"pairs": pairs_hashes}
+        # Only where there are any: most studies are as they were.
+        if shaping := [model.shaping for model in self.models if model.shaping]:
+            content["engine_options"] = shaping
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
