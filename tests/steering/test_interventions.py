@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from trimtab.errors import SettingError
-from trimtab.steering import Intervention, check_layers, is_steered, push, unit
+from trimtab.steering import Intervention, Positions, check_layers, is_steered, push, steered_range, unit
 
 HIDDEN = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
 DIRECTION = torch.tensor([0.0, 10.0])
@@ -118,3 +118,12 @@ def test_layers_out_of_range_are_refused() -> None:
         Intervention({-1: DIRECTION}, 1.0)
     with pytest.raises(SettingError, match="layer 4 is out of range: this model has layers 0 to 3"):
         check_layers([None, Intervention({4: DIRECTION}, 1.0)], 4)
+
+
+@pytest.mark.parametrize("policy", get_args(Positions))
+@pytest.mark.parametrize("first_token", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_the_range_of_a_policy_is_what_it_marks(policy: Positions, first_token: bool, length: int) -> None:
+    begin, end = steered_range(policy, length, first_token)
+    marked = is_steered(policy, torch.arange(9), torch.tensor(length), first_token)
+    assert marked.nonzero().flatten().tolist() == list(range(begin, 9 if end is None else end))

@@ -72,7 +72,11 @@ def load(
         if device != "auto" or memory_bytes is not None:
             raise SettingError("vLLM finds its devices and memory itself: leave out device and memory_bytes")
         running, identity = start(name, dtype, trust_remote_code, engine_options or {})
-        return Model(identity, engine=VLLMEngine(running, identity))
+        try:
+            return Model(identity, engine=VLLMEngine(running, identity))
+        except BaseException:  # whatever it is, the engine's processes must not outlive it
+            running.engine_core.shutdown()
+            raise
     if engine_options:
         raise SettingError(f"the default engine takes no engine options, so not {', '.join(engine_options)}")
     backbone = load_backbone(name, dtype=dtype, device=device, trust_remote_code=trust_remote_code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from trimtab.models.architecture import facts_of
-from trimtab.models.fingerprint import fingerprint_of, sampled
+from trimtab.models.fingerprint import fingerprint_of, sampled, step_of
 
 _FUSED = re.compile(r"(?P<experts>.*\.experts)\.(?P<kind>gate_up_proj|down_proj)")
 
@@ -74,15 +73,11 @@ def _sample_experts(experts: str, kind: str, parameter: Tensor, files: dict[str,
     names = [[f"{experts}.{e}.{half}.weight" for half in halves] for e in range(parameter.shape[0])]
     if any(name not in files for own in names for name in own):
         return None
-    places = sampled(torch.arange(parameter.numel()))
-    size = parameter[0].numel()
+    places = torch.arange(0, parameter.numel(), step_of(parameter))
+    size = parameter[0].numel() // len(halves)
     values = []
-    for expert, own in enumerate(names):
-        mine = places[(places >= expert * size) & (places < (expert + 1) * size)] - expert * size
-        values.append(torch.cat(list(_flat(own, files)))[mine])
+    for number, name in enumerate(name for own in names for name in own):
+        mine = places[(places >= number * size) & (places < (number + 1) * size)] - number * size
+        if len(mine):
+            values.append(files[name].get_tensor(name).flatten()[mine])  # mapped: only these pages are read
     return torch.cat(values)
-
-
-def _flat(names: list[str], files: dict[str, Any]) -> Iterator[Tensor]:
-    for name in names:
-        yield files[name].get_tensor(name).flatten()

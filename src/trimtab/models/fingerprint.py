@@ -21,7 +21,12 @@ _SIGNS_PER_TENSOR = 4096
 
 def sampled(weight: Tensor) -> Tensor:
     """The elements of a weight that count, about 4,096 of them, evenly over it."""
-    return weight.detach().flatten()[:: max(1, weight.numel() // _SIGNS_PER_TENSOR)]
+    return weight.detach().flatten()[:: step_of(weight)]
+
+
+def step_of(weight: Tensor) -> int:
+    """Distance of the elements that count."""
+    return max(1, weight.numel() // _SIGNS_PER_TENSOR)
 
 
 def fingerprint_of(facts: Facts, samples: Iterable[Tensor]) -> str:

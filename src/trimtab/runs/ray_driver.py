@@ -189,7 +189,10 @@ class _Crew:
         self.ray.kill(hired.worker)  # another one may have its room
         del self.at_work[promise]
         if all(other.setting.label != label for other in self.at_work.values()):
-            self.notes.take_in(label, _GOODBYE_SECONDS)
+            try:
+                self.notes.take_in(label, _GOODBYE_SECONDS)
+            except RunError as held:  # by a worker on a node that is lost; the other models go on
+                self.stopped.setdefault(label, held)
 
     def _replaced(self, hired: _Hired, death: Exception) -> Exception | None:
         """Start a worker in place of a dead one; or say why not."""

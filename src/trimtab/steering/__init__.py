@@ -10,6 +10,7 @@ from trimtab.steering.interventions import (
     check_one_of,
     check_strength,
     is_steered,
+    steered_range,
 )
 from trimtab.steering.pushes import Aim, Scale, aimed, push, push_each, unit
 
@@ -32,5 +33,6 @@ __all__ = [
     "require_fit",
     "require_same_model",
     "steered",
+    "steered_range",
     "unit",
 ]

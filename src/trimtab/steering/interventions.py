@@ -119,6 +119,15 @@ def is_steered(policy: Positions, position: Tensor, prompt_length: Tensor, first
     return chosen if first_token else chosen & (position != 0)
 
 
+def steered_range(policy: Positions, prompt_length: int, first_token: bool = False) -> tuple[int, int | None]:
+    """The tokens that a position policy pushes, as `is_steered` marks them: from, and up to; None: to the end."""
+    earliest = 0 if first_token else 1
+    if policy == "prompt":
+        return earliest, prompt_length
+    begin = {"all": 0, "after_prompt": prompt_length - 1, "generated": prompt_length}[policy]
+    return max(begin, earliest), None
+
+
 def starts_before_answer(policy: Positions) -> bool:
     """Whether the policy pushes at or before the last prompt token, where the first answer token is predicted."""
     return policy != "generated"

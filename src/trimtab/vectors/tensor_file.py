@@ -65,7 +65,8 @@ def read_tensors(
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Copied: what is mapped would change, or end the process, when somebody writes into the file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise VectorError(f"{path}: not a readable safetensors file ({error}); make the {kind} again") from None
     if header.get("format") != layout or set(tensors) != set(names):

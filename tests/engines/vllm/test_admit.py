@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from trimtab.engines.vllm.plugin import _admitting, admit, vectors_of
+from trimtab.engines.vllm.plugin import _admitting, _refuse_beams, admit, vectors_of
 from trimtab.engines.vllm.settings import SUPPORTED, asked_for
 from trimtab.engines.vllm.spec import KEY, Push, Read, Spec
 from trimtab.vectors.steering_vector import Provenance, SteeringVector
@@ -122,3 +122,21 @@ def test_what_comes_in_goes_on_to_vllm_unchanged(steering: Any) -> None:
     )
     with pytest.raises(VLLMValidationError):
         _admitting(process)(steering, "a", [1], asking("?"))
+
+
+def test_beam_search_is_refused_where_it_would_not_be_steered(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Request:
+        def __init__(self, **xargs: Any):
+            self.vllm_xargs = xargs or None
+
+        def to_beam_search_params(self, max_tokens: int) -> int:
+            return max_tokens
+
+    protocol = ModuleType("protocol")
+    protocol.Request = Request  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm.entrypoints.openai.completion.protocol", protocol)
+    _refuse_beams()
+    assert Request().to_beam_search_params(5) == 5
+    assert Request(other=1).to_beam_search_params(5) == 5
+    with pytest.raises(VLLMValidationError, match="beam search is not steered"):
+        Request(trimtab="{}").to_beam_search_params(5)

@@ -13,7 +13,7 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 
 from running import Both, both
 
-from trimtab.engines import Model, Request
+from trimtab.engines import Model, Request, Text
 from trimtab.errors import SettingError
 from trimtab.steering import Intervention
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.vllm
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True) as running:
+    with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, max_num_batched_tokens=256) as running:
         yield running
 
 
@@ -104,6 +104,32 @@ def test_cancelled_requests_free_their_rows_and_leave_the_others_alone(engines: 
     assert not engines.vllm.engine.engine.has_unfinished_requests()
     assert replies(engines.vllm, [Request(long_prompt(0, 20), None, 4)])
     assert all(worker["rows_held"] == 0 for worker in engines.vllm.engine.status())
+
+
+def test_states_that_a_caller_leaves_behind_are_dropped(engines: Both) -> None:
+    texts = [Text(long_prompt(i, 40), 20) for i in range(30)]
+    cell = Intervention({1: engines.directions[1]}, 0.2, "relative")
+    engine = engines.vllm.engine
+    for begun in (
+        engine.states(texts, [0, 2]),
+        engine.follow(texts, [cell]),
+        engine.sweep(engines.pairs * 6, [cell], "text"),
+    ):
+        next(begun)
+        begun.close()
+        assert engine.status()[0]["kept"] == 0
+    assert not engine.traffic.busy
+
+
+def test_a_text_in_chunks_is_read_and_steered_as_a_whole(engines: Both) -> None:
+    """Longer than one pass takes: many texts at once are cut wherever the pass is full."""
+    texts = [Text(long_prompt(i, 200), 100) for i in range(24)]
+    ours, theirs = (dict(model.states(texts, [3])) for model in (engines.vllm, engines.plain))
+    for index in range(len(texts)):
+        assert torch.allclose(ours[index], theirs[index], rtol=1e-3, atol=1e-3)
+    cell = Intervention({1: engines.directions[1]}, 0.3, "relative", "after_prompt")
+    requests = [Request(text.tokens, cell, 6) for text in texts]
+    assert replies(engines.vllm, requests) == replies(engines.plain, requests)
 
 
 def test_more_interventions_than_rows_wait_for_their_turn_and_reuse_rows(engines: Both) -> None:

@@ -248,3 +248,16 @@ def test_pushes_together_are_those_of_both_in_order() -> None:
         one.and_also(replace(two, positions="prompt"))
     with pytest.raises(SettingError, match="are the most"):
         Spec(one.pushes * MAX_PUSHES).and_also(two)
+
+
+def test_numbers_beyond_any_text_are_refused() -> None:
+    for said in ({"prompt_length": 10**30}, {"prompt_length": 2**31 + 1}, {"read": {"start": 0, "stop": 10**30}}):
+        with pytest.raises(SettingError):
+            parse_spec(said)
+
+
+def test_pushes_at_thousands_of_layers_are_refused() -> None:
+    push = {"vector": "v", "layers": list(range(100)), "strength": 1.0}
+    parse_spec({"pushes": [push] * 10})
+    with pytest.raises(SettingError, match="more than 1024 layers"):
+        parse_spec({"pushes": [push] * 11})

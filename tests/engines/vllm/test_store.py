@@ -265,3 +265,14 @@ def test_nothing_of_a_spec_reaches_the_disk_but_its_names(vectors: Vectors, fold
     vectors.intervention(spec())
     assert sorted(folder.iterdir()) == before
     assert json.loads(spec().to_json())["pushes"][0]["vector"] == "cheerful"
+
+
+def test_a_vector_stays_what_it_was_when_its_file_is_written_over_in_place(folder: Path, vectors: Vectors) -> None:
+    before = vectors.get("cheerful").directions[1].clone()
+    other = vector(seed=1).save(folder.parent / "other.safetensors").read_bytes()
+    with (folder / "cheerful.safetensors").open("r+b") as file:
+        file.write(other)
+    assert torch.equal(vectors.get("cheerful").directions[1], before)
+    with (folder / "cheerful.safetensors").open("r+b") as file:
+        file.truncate(0)
+    assert torch.equal(vectors.get("cheerful").directions[1], before)

@@ -161,12 +161,11 @@ UNFIT: dict[str, Callable[[], Intervention]] = {
 def test_what_fits_no_row_is_pushed_by_hand_as_the_pure_functions_do(toy: Toy, which: str) -> None:
     one = UNFIT[which]()
     assert not fits_a_row(one)
-    hidden, marks = torch.randn(14, WIDTH), torch.arange(12) % 3 != 0
-    where = Stretch(1, 13)
-    expected = by_hand(toy, hidden, apply([(one, where, marks)]))
+    hidden, where = torch.randn(14, WIDTH), Stretch(1, 13)
+    expected = by_hand(toy, hidden, apply([(one, where, None)]))
     plain = toy(hidden)
     table = armed(toy)
-    table.begin(torch.zeros(14, dtype=torch.long), Step(by_hand=[ByHand(where, marks, one)]))
+    table.begin(torch.zeros(14, dtype=torch.long), Step(by_hand=[ByHand(where, one)]))
     found = toy(hidden)
     same(found, expected)
     assert not torch.allclose(found[-1], plain[-1])
@@ -179,10 +178,9 @@ def test_rows_and_pushes_by_hand_share_a_pass(toy: Toy) -> None:
     hidden = torch.randn(7, WIDTH)
     cells = [(row, Stretch(0, 2), None), (ablation, Stretch(2, 4), None), (gate, Stretch(5, 7), None)]
     expected = by_hand(toy, hidden, apply(cells))
-    both = torch.ones(2, dtype=torch.bool)
     table = armed(toy)
     table.write_row(1, row)
-    step = Step(by_hand=[ByHand(Stretch(2, 4), both, ablation), ByHand(Stretch(5, 7), both, gate)])
+    step = Step(by_hand=[ByHand(Stretch(2, 4), ablation), ByHand(Stretch(5, 7), gate)])
     table.begin(torch.tensor([1, 1, 0, 0, 0, 0, 0]), step)
     same(toy(hidden), expected)
 

@@ -39,26 +39,30 @@ def test_reads_give_the_sum_behind_the_pushes(toy: Toy) -> None:
     table = armed(toy)
     table.write_row(1, row)
     step = Step(
-        by_hand=[ByHand(Stretch(3, 6), torch.ones(3, dtype=torch.bool), ablation)],
-        wanted=[Wanted(Stretch(1, 3), "a", (0, 1)), Wanted(Stretch(3, 6), "b", (2,))],
+        by_hand=[ByHand(Stretch(3, 6), ablation)],
+        wanted=[Wanted(Stretch(1, 3), "a", 0, (0, 1)), Wanted(Stretch(3, 6), "b", 0, (2,))],
     )
     table.begin(torch.tensor([1, 1, 1, 0, 0, 0]), step)
     toy(hidden)
     found = table.kept.layers
     assert {name: sorted(layers) for name, layers in found.items()} == {"a": [0, 1], "b": [2]}
-    same([*found["a"][0], *found["a"][1], *found["b"][2]], [expected[0][1:3], expected[1][1:3], expected[2][3:6]])
+    same(
+        [found["a"][0].whole(2), found["a"][1].whole(2), found["b"][2].whole(3)],
+        [expected[0][1:3], expected[1][1:3], expected[2][3:6]],
+    )
 
 
 def test_chunks_of_a_text_are_kept_in_order_until_they_are_dropped(toy: Toy) -> None:
     hidden = torch.randn(5, WIDTH)
     plain = toy(hidden)
     table = armed(toy)
-    for piece in (hidden[:3], hidden[3:]):
+    for number, piece in enumerate((hidden[:3], hidden[3:])):
         rows = torch.zeros(len(piece), dtype=torch.long)
-        table.begin(rows, Step(wanted=[Wanted(Stretch(0, len(piece)), "a", (1,)), Wanted(Stretch(0, 1), "b", ())]))
+        every = Wanted(Stretch(0, len(piece)), "a", 3 * number, (1,))
+        table.begin(rows, Step(wanted=[every, Wanted(Stretch(0, 1), "b", number, ())]))
         table.end(toy(piece)[-1])
-    same([torch.cat(table.kept.layers["a"][1])], [plain[1]])
-    same([torch.cat(table.kept.final["b"])], [plain[-1][[0, 3]]])
+    same([table.kept.layers["a"][1].whole(5)], [plain[1]])
+    same([table.kept.final["b"].whole(2)], [plain[-1][[0, 3]]])
     table.kept.drop(["a", "b", "nobody"])
     assert not table.kept.layers
     assert not table.kept.final
@@ -78,19 +82,19 @@ def test_kept_states_stay_what_they_were_when_the_next_layer_works_in_place(toy:
 
     for layer in toy.layers:
         layer.register_forward_pre_hook(taken_over)
-    table.begin(torch.zeros(4, dtype=torch.long), Step(wanted=[Wanted(Stretch(0, 4), "a", (0, 1, 2))]))
+    table.begin(torch.zeros(4, dtype=torch.long), Step(wanted=[Wanted(Stretch(0, 4), "a", 0, (0, 1, 2))]))
     toy(hidden)
-    same([states for (states,) in table.kept.layers["a"].values()], plain)
+    same([pieces.whole(4) for pieces in table.kept.layers["a"].values()], plain)
 
 
 def test_what_the_unembedding_is_given_is_kept_for_scores_without_leaving_the_graph(toy: Toy) -> None:
     table = armed(toy)
-    step = Step(wanted=[Wanted(Stretch(2, 4), "a", ())])
+    step = Step(wanted=[Wanted(Stretch(2, 4), "a", 0, ())])
     assert not step.uncompiled
     table.begin(torch.zeros(5, dtype=torch.long), step)
     final = toy(torch.randn(5, WIDTH))[-1]
     table.end(final)
-    assert torch.equal(table.kept.final["a"][0], final[2:4])
+    assert torch.equal(table.kept.final["a"].whole(2), final[2:4])
 
 
 def test_a_step_ends_with_its_pass(toy: Toy) -> None:
@@ -98,7 +102,7 @@ def test_a_step_ends_with_its_pass(toy: Toy) -> None:
     plain = toy(hidden)
     table = armed(toy)
     where = Stretch(0, 3)
-    step = Step([ByHand(where, torch.ones(3, dtype=torch.bool), one)], [Wanted(where, "a", (1,))])
+    step = Step([ByHand(where, one)], [Wanted(where, "a", 0, (1,))])
     assert step.uncompiled
     table.begin(torch.zeros(3, dtype=torch.long), step)
     table.end(toy(hidden))

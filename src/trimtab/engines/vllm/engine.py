@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.schedule import marks_of, require_reach
 from trimtab.engines.vllm.library import Library
 from trimtab.engines.vllm.plugin import vectors_of
+from trimtab.engines.vllm.proof import require_steering
 from trimtab.engines.vllm.scores import Job, Scorer
 from trimtab.engines.vllm.spec import Read
 from trimtab.engines.vllm.traffic import Ask, Traffic, one_token
@@ -44,8 +46,7 @@ class VLLMEngine:
 
     def __init__(self, engine: Any, identity: Identity):
         self.engine, self.identity = engine, identity
-        self.traffic = Traffic(engine)
-        self._caller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trimtab-workers")
+        self.traffic = Traffic(engine, lambda names: self._give_back(names))
         door = vectors_of(engine.input_processor)
 
         def register(name: str, content: bytes) -> None:
@@ -60,11 +61,10 @@ class VLLMEngine:
         self.library = Library(register, forget)
         self.most_requests = 2 * int(engine.vllm_config.scheduler_config.max_num_seqs)
         self._scorer = Scorer(self.traffic, self.library, self._ask_workers, self.most_requests)
-        self._require_steering()
+        require_steering(self)
 
     def close(self) -> None:
         """Stop the workers and free what they hold."""
-        self._caller.shutdown(wait=False, cancel_futures=True)
         self.engine.engine_core.shutdown()
 
     def status(self) -> list[dict[str, Any]]:
@@ -108,10 +108,12 @@ class VLLMEngine:
         limit = max(1, _READ_BYTES // (4 * width))
         for news in self.traffic.run(asks(), limit):
             if news.output.finished:
-                yield news.ask.key[0], self._fetch_states(news.inside, wanted)
-        self.library.tidy()
+                spec = news.ask.spec
+                assert spec.read is not None
+                yield news.ask.key[0], self._fetch_states(news.inside, wanted, spec.read.stop - spec.read.start)
+        self._tidy()
 
-    def _fetch_states(self, request: str, layers: Sequence[int]) -> Tensor:
+    def _fetch_states(self, request: str, layers: Sequence[int], count: int) -> Tensor:
         """What the workers of all stages have kept of a request, [tokens, layers, d_model]."""
         found: dict[int, bytes] = {}
         for answer in self._ask_workers("trimtab_states", [request]):
@@ -121,6 +123,8 @@ class VLLMEngine:
         rows = [
             np.frombuffer(found[layer], dtype=np.float32).reshape(-1, self.identity.facts.width) for layer in layers
         ]
+        if any(len(row) != count for row in rows):
+            raise ModelError(f"{len(rows[0])} states were read where {count} were wanted")
         return torch.from_numpy(np.stack(rows, axis=1))
 
     def score_choices(
@@ -132,7 +136,7 @@ class VLLMEngine:
         scores = torch.zeros(len(pairs))
         for index, (score,) in self._scorer.run(jobs, scoring):
             scores[index] = score
-        self.library.tidy()
+        self._tidy()
         return scores
 
     def sweep(
@@ -160,7 +164,7 @@ class VLLMEngine:
         jobs = [[Job(pairs[index], cell) for cell in (None, *cells) for index in batch] for batch in batches]
         for number, scores in self._scorer.run(jobs, scoring):
             yield Scored(batches[number], torch.tensor(scores).view(1 + len(cells), -1))
-        self.library.tidy()
+        self._tidy()
 
     def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
         """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered ones.
@@ -175,7 +179,7 @@ class VLLMEngine:
         if cells:
             require_reach([follow_query(text) for text in texts], marks_of(cells))
         yield from self._scorer.follow(texts, cells)
-        self.library.tidy()
+        self._tidy()
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.
@@ -204,7 +208,7 @@ class VLLMEngine:
             elif news.output.finished:  # no place is left in the model's context
                 text.finish = "length"
                 yield index, text
-        self.library.tidy()
+        self._tidy()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Continue texts and yield (request, reply) as they are finished."""
@@ -218,7 +222,7 @@ class VLLMEngine:
         layers = tuple(range(self.identity.facts.layers))
         asks = [Ask((t,), (t,), one_token(), self.library.spec(None, read=Read(0, 1, layers))) for t in tokens]
         finished = (news for news in self.traffic.run(asks, self.most_requests) if news.output.finished)
-        norms = [self._fetch_states(news.inside, layers)[0].norm(dim=-1) for news in finished]
+        norms = [self._fetch_states(news.inside, layers, 1)[0].norm(dim=-1) for news in finished]
         return torch.stack(norms).mean(0)
 
     def _sampling(self, request: Request) -> Any:
@@ -248,33 +252,28 @@ class VLLMEngine:
             ModelError: when the engine dies meanwhile: vLLM's own call would then wait for ever.
         """
         processes = getattr(self.engine.engine_core, "resources", None)
-        call = self._caller.submit(self.engine.collective_rpc, method, args=args)
+        call: Future[list[Any]] = Future()
+
+        def ask() -> None:
+            try:
+                call.set_result(self.engine.collective_rpc(method, args=args))
+            except BaseException as error:
+                call.set_exception(error)
+
+        # A daemon: where vLLM never answers, it must not keep this process from ending.
+        Thread(target=ask, name="trimtab-workers", daemon=True).start()
         while not call.done():
             wait([call], timeout=1.0)
             if not call.done() and getattr(processes, "engine_dead", False):
                 raise ModelError("the vLLM engine has died; what it said is above")
-        answers: list[Any] = call.result()
-        return answers
+        return call.result()
 
-    def _require_steering(self) -> None:
-        """Push at each layer once and see that the model answers otherwise.
+    def _give_back(self, requests: list[str]) -> None:
+        """Let the workers drop states that nobody will fetch; a dead engine has dropped them."""
+        with suppress(ModelError):
+            self._ask_workers("trimtab_drop", requests)
 
-        Steering that silently does nothing is the worst bug there is.
-
-        Raises:
-            ModelError: when a layer is not armed, or its push changes nothing.
-        """
-        facts = self.identity.facts
-        armed = sorted({layer for answer in self.status() for layer in answer["layers"]})
-        if armed != list(range(facts.layers)):
-            raise ModelError(f"vLLM has armed the layers {armed}, not all of 0 to {facts.layers - 1}")
-        push = torch.linspace(-1.0, 1.0, facts.width)
-        tokens = tuple(range(2, 10))
-        pair = EncodedPair("steering", (*tokens, 11), (*tokens, 13), len(tokens), len(tokens))
-        cells = [None, *(Intervention({layer: push}, 2.0, "relative") for layer in range(facts.layers))]
-        plain, *moved = self.score_choices([pair] * len(cells), cells, "choice").tolist()
-        if still := [layer for layer, score in enumerate(moved) if score == plain]:
-            raise ModelError(
-                f"a push behind layer {still[0]} changes nothing, so this engine does not steer; a compiled graph of "
-                "another program may have been reused: empty vLLM's cache (VLLM_CACHE_ROOT) and start again"
-            )
+    def _tidy(self) -> None:
+        """Forget vectors, if nobody's request may still need them."""
+        if not self.traffic.busy:
+            self.library.tidy()

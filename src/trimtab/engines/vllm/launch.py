@@ -82,8 +82,11 @@ def start(
         raise ModelError(f"vLLM cannot start with {name!r}: {_last_line(error)}") from error
     config = engine.model_config
     device = torch.device(str(current_platform.device_type))
-    identity = identify(name, dtype=config.dtype, device=device, trust_remote_code=trust_remote_code)
-    return engine, identity
+    try:
+        return engine, identify(name, dtype=config.dtype, device=device, trust_remote_code=trust_remote_code)
+    except BaseException:  # whatever it is, the engine's processes must not outlive it
+        engine.engine_core.shutdown()
+        raise
 
 
 def _check_options(given: Mapping[str, Any], names: list[str]) -> None:

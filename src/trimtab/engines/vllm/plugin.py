@@ -5,6 +5,7 @@ It changes nothing for an engine whose `additional_config` has no key `trimtab`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -27,6 +28,7 @@ def register() -> None:
     from vllm.v1.engine.input_processor import InputProcessor
 
     InputProcessor.process_inputs = _admitting(InputProcessor.process_inputs)
+    _refuse_beams()
     if not is_supported():
         return  # for whoever does not steer nothing changes; whoever asks for steering is told at the door
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
@@ -109,6 +111,30 @@ def _admitting(process_inputs: Callable[..., Any]) -> Callable[..., Any]:
         return process_inputs(self, request_id, prompt, params, *args, **kwargs)
 
     return check_and_process
+
+
+def _refuse_beams() -> None:
+    """Beam search makes requests of its own, without the extra arguments of the one that came in."""
+    for name in ("chat_completion", "completion"):
+        # Only a server has these modules; importing them would slow every other process down.
+        module = sys.modules.get(f"vllm.entrypoints.openai.{name}.protocol")
+        for kind in vars(module).values() if module else ():
+            if isinstance(kind, type) and "to_beam_search_params" in vars(kind):
+                kind.to_beam_search_params = _unsteered_only(kind.to_beam_search_params)  # type: ignore[attr-defined]
+
+
+def _unsteered_only(to_params: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(to_params)
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from trimtab.engines.vllm.spec import KEY
+
+        if KEY in (getattr(self, "vllm_xargs", None) or {}):
+            from vllm.exceptions import VLLMValidationError
+
+            raise VLLMValidationError(f"{KEY}: beam search is not steered; ask without it")
+        return to_params(self, *args, **kwargs)
+
+    return refuse
 
 
 def admit(processor: Any, params: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import torch
 from torch import nn
 
 from trimtab.engines.vllm.rows import Rows
-from trimtab.engines.vllm.settings import PluginSettings, plugin_settings
+from trimtab.engines.vllm.settings import PluginSettings, code_hash, plugin_settings
 from trimtab.engines.vllm.spec import KEY, Spec, parse_spec
 from trimtab.engines.vllm.store import Vectors
 from trimtab.engines.vllm.table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
 from trimtab.errors import ModelError
 from trimtab.models.architecture import find_layers
-from trimtab.steering import Intervention, is_steered
+from trimtab.steering import Intervention, steered_range
 
 
 class Steering:
@@ -41,7 +42,7 @@ class Steering:
         self.armed = Armed(mine, capacity, runner.max_num_tokens, width, runner.device)
         self.rows = Rows(capacity)
         self.vectors = Vectors(count, width, Path(settings.vectors) if settings.vectors else None)
-        self._asked: dict[str, tuple[Spec, Intervention | None] | None] = {}
+        self._asked: dict[str, _Asked | None] = {}
         self.passes_by_hand = 0
         """Forward passes that ran uncompiled, for pushes that fit no row or for reading states."""
 
@@ -53,7 +54,8 @@ class Steering:
             scheduled: number of tokens of each request in the batch, in its order.
         """
         batch = runner.input_batch
-        self.rows.keep_only(runner.requests)
+        # Of the requests in this pass only: those that wait, preempted, may need more rows than there are.
+        self.rows.keep_only(batch.req_ids)
         for ended in [request for request in self._asked if request not in runner.requests]:
             del self._asked[ended]
         rows = torch.zeros(int(scheduled.sum()), dtype=torch.long)
@@ -66,24 +68,24 @@ class Steering:
             asked = self._asked[name]
             if asked is not None:
                 first = int(batch.num_computed_tokens_cpu[index])
-                self._place(name, *asked, request.num_prompt_tokens, first, Stretch(start, start + count), rows, step)
+                self._place(name, asked, request.num_prompt_tokens, first, Stretch(start, start + count), rows, step)
             start += count
         self.passes_by_hand += step.uncompiled
         self.armed.begin(rows, step)
 
-    def _read_spec(self, request: Any) -> tuple[Spec, Intervention | None] | None:
+    def _read_spec(self, request: Any) -> _Asked | None:
         sampling = request.sampling_params
         given = (sampling.extra_args or {}).get(KEY) if sampling is not None else None
         if given is None:
             return None
         spec = parse_spec(given)
-        return spec, self.vectors.intervention(spec)
+        intervention = self.vectors.intervention(spec)
+        return _Asked(spec, intervention, intervention is not None and fits_a_row(intervention))
 
     def _place(
         self,
         name: str,
-        spec: Spec,
-        intervention: Intervention | None,
+        asked: _Asked,
         prompt_tokens: int,
         first: int,
         where: Stretch,
@@ -91,22 +93,35 @@ class Steering:
         step: Step,
     ) -> None:
         """Enter one request's tokens of this pass, the first of which is its token number `first`."""
-        positions = torch.arange(first, first + where.stop - where.start)
-        if intervention is not None:
-            length = torch.tensor(spec.prompt_length or prompt_tokens)
-            marks = is_steered(spec.positions, positions, length, spec.first_token)
-            if not fits_a_row(intervention):
-                step.by_hand.append(ByHand(where, marks.to(self.armed.row_of_token.device), intervention))
-            else:
+        spec, last = asked.spec, first + where.stop - where.start
+        if asked.intervention is not None:
+            begin, end = steered_range(spec.positions, spec.prompt_length or prompt_tokens, spec.first_token)
+            here = slice(max(begin, first), last if end is None else min(end, last))
+            if asked.fits:
                 row, new = self.rows.take(spec.steering, name)
                 if new:
-                    self.armed.write_row(row, intervention)
-                rows[where.start : where.stop] = marks * row
-        if spec.read is not None:
-            begin, end = max(spec.read.start, first), min(spec.read.stop, first + len(positions))
-            if begin < end:
+                    self.armed.write_row(row, asked.intervention)
+                if here.start < here.stop:
+                    rows[where.start + here.start - first : where.start + here.stop - first] = row
+            elif here.start < here.stop:
                 shift = where.start - first
-                step.wanted.append(Wanted(Stretch(begin + shift, end + shift), name, spec.read.layers))
+                step.by_hand.append(ByHand(Stretch(here.start + shift, here.stop + shift), asked.intervention))
+        if spec.read is not None:
+            begin, stop = max(spec.read.start, first), min(spec.read.stop, last)
+            if begin < stop:
+                shift = where.start - first
+                tokens = Stretch(begin + shift, stop + shift)
+                step.wanted.append(Wanted(tokens, name, begin - spec.read.start, spec.read.layers))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a request asks for, read once."""
+
+    spec: Spec
+    intervention: Intervention | None
+    fits: bool
+    """Whether a row of the table can hold it."""
 
 
 def arm(runner: Any) -> None:
@@ -115,6 +130,8 @@ def arm(runner: Any) -> None:
     if settings is None:
         return
     steering = runner.trimtab = Steering(runner, settings)
+    # Before the first compilation: a graph on disk that was traced without these hooks, or with others, is not taken.
+    runner.vllm_config.additional_config[KEY] = {**runner.vllm_config.additional_config[KEY], "code": code_hash()}
     runner._prepare_inputs = _before(runner._prepare_inputs, steering, runner)
     runner._determine_batch_execution_and_padding = _uncompiled(runner._determine_batch_execution_and_padding, steering)
     runner._model_forward = _around(runner._model_forward, steering)
@@ -167,6 +184,7 @@ def refuse_unsupported(config: Any) -> None:
         "dual-batch overlap": bool(parallel.use_ubatching),
         "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False)),
         "context parallelism": parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1,
+        "a KV connector (its cache does not know of steering)": config.kv_transfer_config is not None,
         "pooling models": config.model_config.runner_type == "pooling",
         "the V2 model runner (set VLLM_USE_V2_MODEL_RUNNER=0)": bool(config.use_v2_model_runner),
     }

@@ -16,6 +16,9 @@ from trimtab.engines.vllm.traffic import Ask, News, Traffic, one_token
 from trimtab.models import EncodedPair
 from trimtab.steering import Intervention
 
+_UNREAD_TOKENS = 1 << 13
+"""Whose states may wait in the workers before their scores are worked out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -33,6 +36,7 @@ class Scorer:
     library: Library
     ask_workers: Callable[..., list[Any]]
     most_requests: int
+    """On their way at once."""
 
     def run(self, batches: Sequence[Sequence[Job]], scoring: Scoring) -> Iterator[tuple[int, list[float]]]:
         """Yield (batch, its scores in order) as batches are finished; `Scoring` is explained at `read_scores`."""
@@ -44,13 +48,24 @@ class Scorer:
                 for index, job in enumerate(jobs):
                     yield from make((number, index), job)
 
-        came: dict[int, list[News]] = {}
-        for news in self._finished(asks()):
+        scored: dict[int, dict[tuple[int, ...], float]] = {}
+        unread: list[News] = []
+        for news in self._finished(asks(), self.most_requests if scoring == "choice" else 2 * _UNREAD_TOKENS):
             number = news.ask.key[0]
-            came.setdefault(number, []).append(news)
-            if len(came[number]) == sides * len(batches[number]):
-                ready = sorted(came.pop(number), key=lambda one: one.ask.key)
-                yield number, self._scores(ready, batches[number], scoring)
+            done = scored.setdefault(number, {})
+            if scoring == "choice":
+                done[news.ask.key] = _logit_difference(news, batches[number][news.ask.key[1]].pair)
+            else:
+                unread.append(news)
+            complete = len(done) + sum(one.ask.key[0] == number for one in unread) == sides * len(batches[number])
+            # States wait in the workers, outside of what vLLM has counted as its memory: they must not become many.
+            if unread and (complete or sum(one.ask.weight for one in unread) > _UNREAD_TOKENS):
+                for one, total in self._totals(unread, batches, scoring):
+                    scored[one.ask.key[0]][one.ask.key] = total
+                unread.clear()
+            if complete:
+                values = [value for _, value in sorted(scored.pop(number).items())]
+                yield number, values if sides == 1 else [a - b for a, b in zip(values[::2], values[1::2], strict=True)]
 
     def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
         """Yield texts as they are finished, each alone."""
@@ -60,7 +75,7 @@ class Scorer:
             for c, cell in enumerate((None, *cells))
         )
         came: dict[int, dict[int, str]] = {}
-        for news in self._finished(asks):
+        for news in self._finished(asks, 2 * _UNREAD_TOKENS):
             index, place = news.ask.key
             names = came.setdefault(index, {})
             names[place] = news.inside
@@ -71,8 +86,8 @@ class Scorer:
                 likely, apart = self._from_workers("trimtab_followed", names[0], steered, tail)
                 yield Followed([index], torch.tensor(likely)[:, None], torch.tensor(apart).view(len(cells), 1))
 
-    def _finished(self, asks: Iterator[Ask]) -> Iterator[News]:
-        return (news for news in self.traffic.run(asks, self.most_requests) if news.output.finished)
+    def _finished(self, asks: Iterator[Ask], limit: int) -> Iterator[News]:
+        return (news for news in self.traffic.run(asks, limit) if news.output.finished)
 
     def _from_workers(self, method: str, *args: Any) -> Any:
         """The answer of the one worker that gives one."""
@@ -94,15 +109,18 @@ class Scorer:
         for side, text in enumerate((job.pair.positive, job.pair.negative)):
             yield _reading((*key, side), text, job.pair.prompt_length, self.library, job.cell)
 
-    def _scores(self, ready: Sequence[News], jobs: Sequence[Job], scoring: Scoring) -> list[float]:
-        if scoring == "choice":
-            return [_logit_difference(news, job.pair) for news, job in zip(ready, jobs, strict=True)]
-        tails = [
-            list(text[job.pair.prompt_length :]) for job in jobs for text in (job.pair.positive, job.pair.negative)
-        ]
-        per_token = self._from_workers("trimtab_log_probs", [news.inside for news in ready], tails)
-        totals = [sum(values) / (len(values) if scoring == "text" else 1) for values in per_token]
-        return [positive - negative for positive, negative in zip(totals[::2], totals[1::2], strict=True)]
+    def _totals(
+        self, ready: Sequence[News], batches: Sequence[Sequence[Job]], scoring: Scoring
+    ) -> Iterator[tuple[News, float]]:
+        """Log-probability of each text behind its prompt, its mean a token for `text`."""
+        tails = []
+        for news in ready:
+            number, index, side = news.ask.key
+            pair = batches[number][index].pair
+            tails.append(list((pair.positive, pair.negative)[side][pair.prompt_length :]))
+        answers = self._from_workers("trimtab_log_probs", [news.inside for news in ready], tails)
+        for news, values in zip(ready, answers, strict=True):
+            yield news, sum(values) / (len(values) if scoring == "text" else 1)
 
 
 def _reading(
@@ -110,7 +128,7 @@ def _reading(
 ) -> Ask:
     """A given text, read wherever one of the tokens behind its prompt comes next."""
     read = Read(prompt_length - 1, len(tokens) - 1)
-    return Ask(key, tokens[:-1], one_token(), library.spec(cell, prompt_length, read))
+    return Ask(key, tokens[:-1], one_token(), library.spec(cell, prompt_length, read), read.stop - read.start)
 
 
 def _logit_difference(news: News, pair: EncodedPair) -> float:

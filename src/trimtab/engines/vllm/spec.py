@@ -27,6 +27,9 @@ KEY = "trimtab"
 """Under which the spec stands in a request's extra arguments."""
 
 MAX_PUSHES = 64
+MAX_PUSHED_LAYERS = 1024
+"""Of all pushes of a request together; what each costs is paid in every pass, by everybody."""
+MAX_TOKENS = 1 << 31
 MAX_CHARACTERS = 1 << 18
 """Of a spec as JSON: many times what the most pushes take."""
 
@@ -67,7 +70,7 @@ class Read:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if not 0 <= self.start < self.stop:
+        if not 0 <= self.start < self.stop <= MAX_TOKENS:
             raise SettingError(f"a read of tokens {self.start} to {self.stop} reads nothing")
 
 
@@ -87,7 +90,9 @@ class Spec:
         check_one_of("positions", self.positions, Positions)
         if len(self.pushes) > MAX_PUSHES:
             raise SettingError(f"{len(self.pushes)} pushes in one request; {MAX_PUSHES} are the most")
-        if self.prompt_length is not None and self.prompt_length < 1:
+        if sum(len(push.layers) for push in self.pushes) > MAX_PUSHED_LAYERS:
+            raise SettingError(f"pushes at more than {MAX_PUSHED_LAYERS} layers in one request")
+        if self.prompt_length is not None and not 1 <= self.prompt_length <= MAX_TOKENS:
             raise SettingError(f"prompt_length {self.prompt_length} is not a number of tokens")
 
     def and_also(self, other: Spec) -> Spec:

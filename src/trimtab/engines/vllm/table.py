@@ -7,13 +7,14 @@ states, is done by the same functions as everywhere in trimtab, in steps that ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from trimtab.engines.vllm.kept import Kept, Pieces
 from trimtab.errors import ModelError
 from trimtab.steering import Intervention
 from trimtab.steering.pushes import push_each
@@ -29,11 +30,9 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class ByHand:
-    """Tokens whose pushes do not fit a row."""
+    """Tokens that are pushed in a way that does not fit a row."""
 
     where: Stretch
-    marks: Tensor
-    """Which of them are pushed."""
     intervention: Intervention
 
 
@@ -43,6 +42,8 @@ class Wanted:
 
     where: Stretch
     request: str
+    offset: int
+    """How many tokens of the request come before these, of those it wants."""
     layers: tuple[int, ...]
 
 
@@ -57,21 +58,6 @@ class Step:
     def uncompiled(self) -> bool:
         """Whether Python has to run between the layers."""
         return bool(self.by_hand) or any(wanted.layers for wanted in self.wanted)
-
-
-@dataclass
-class Kept:
-    """States that wait for their client, as their chunks come in: request → layer → [tokens, d_model] pieces."""
-
-    layers: dict[str, dict[int, list[Tensor]]] = field(default_factory=dict)
-    final: dict[str, list[Tensor]] = field(default_factory=dict)
-    """What the unembedding was given."""
-
-    def drop(self, requests: Sequence[str]) -> None:
-        """Requests whose states nobody wants any more."""
-        for request in requests:
-            self.layers.pop(request, None)
-            self.final.pop(request, None)
 
 
 class Armed:
@@ -126,7 +112,7 @@ class Armed:
         for wanted in self.step.wanted:
             if not wanted.layers and torch.is_tensor(final):
                 piece = final[wanted.where.start : wanted.where.stop].clone()
-                self.kept.final.setdefault(wanted.request, []).append(piece)
+                self.kept.final.setdefault(wanted.request, Pieces()).add(wanted.offset, piece)
         self.step = Step()
 
     def _hook(self, index: int) -> Callable[..., Any]:
@@ -151,17 +137,16 @@ class Armed:
         for one in pushed:
             here = slice(one.where.start, one.where.stop)
             state = hidden[here] if residual is None else hidden[here] + residual[here]
-            hidden[here] = push_each(state, one.intervention.aims(index), one.marks)
+            marks = torch.ones(len(state), dtype=torch.bool, device=state.device)
+            hidden[here] = push_each(state, one.intervention.aims(index), marks)
             if residual is not None:
                 residual[here] = 0  # the sum is what counts, and it is all in `hidden` now
         for wanted in self.step.wanted:
             if index in wanted.layers:
                 here = slice(wanted.where.start, wanted.where.stop)
                 state = hidden[here] if residual is None else hidden[here] + residual[here]
-                # A copy: later layers may write over theirs.
-                self.kept.layers.setdefault(wanted.request, {}).setdefault(index, []).append(
-                    state.to(torch.float32, copy=True)
-                )
+                pieces = self.kept.layers.setdefault(wanted.request, {}).setdefault(index, Pieces())
+                pieces.add(wanted.offset, state.to(torch.float32, copy=True))  # later layers may write over theirs
         return hidden, residual
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ class _Lane:
 
     under_way: dict[str, tuple[Ask, str]] = field(default_factory=dict)
     news: deque[News] = field(default_factory=deque)
+    read: list[str] = field(default_factory=list)
+    """Names, inside the engine, of requests that have states read."""
 
     @property
     def weight(self) -> int:
@@ -50,8 +52,9 @@ class _Lane:
 class Traffic:
     """Sends requests to a vLLM engine, and steps it while anybody waits for an answer."""
 
-    def __init__(self, engine: Any):
-        self.engine = engine
+    def __init__(self, engine: Any, drop: Callable[[list[str]], None] = lambda names: None):
+        """`drop` is told the names, inside the engine, of requests whose states nobody will fetch."""
+        self.engine, self._drop = engine, drop
         self._lanes: dict[str, _Lane] = {}
         self._numbers = count()
 
@@ -66,6 +69,7 @@ class Traffic:
         """
         lane, source = _Lane(), iter(asks)
         coming = next(source, None)
+        left_early = True
         try:
             while coming is not None or lane.under_way or lane.news:
                 while coming is not None and (not lane.under_way or lane.weight + coming.weight <= limit):
@@ -75,8 +79,16 @@ class Traffic:
                     self._step()
                 while lane.news:
                     yield lane.news.popleft()
+            left_early = False
         finally:
             self._give_up(lane)
+            if left_early and lane.read:
+                self._drop(lane.read)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody's request is under way."""
+        return bool(self._lanes)
 
     def give_up(self, news: News) -> None:
         """Stop a request that has said enough."""
@@ -99,6 +111,8 @@ class Traffic:
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
         lane.under_way[name] = (ask, inside)
+        if ask.spec.read is not None:
+            lane.read.append(inside)
         self._lanes[name] = lane
 
     def _step(self) -> None:

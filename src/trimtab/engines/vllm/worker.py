@@ -32,7 +32,7 @@ class WorkerMethods:
             "layers": sorted(steering.armed.layers),
             "rows": steering.rows.capacity,
             "rows_held": steering.rows.held,
-            "kept": len(steering.armed.kept.layers) + len(steering.armed.kept.final),
+            "kept": len(steering.armed.kept),
             "passes_by_hand": steering.passes_by_hand,
         }
 
@@ -43,14 +43,15 @@ class WorkerMethods:
         if not _is_first_of_its_stage():
             return None
         layers = sorted({layer for states in found for layer in states})
-        return {layer: [_bytes(torch.cat(states[layer])) for states in found] for layer in layers}
+        return {layer: [_bytes(states[layer].whole()) for states in found] for layer in layers}
 
     def trimtab_log_probs(self, requests: list[str], targets: list[list[int]]) -> list[list[float]] | None:
         """Log-probability of one token at each state that the unembedding was given; gone from here."""
         kept = self.model_runner.trimtab.armed.kept
         if not _is_last_stage():
             return None
-        states = [torch.cat(kept.final.pop(request)) for request in requests]
+        pieces = [kept.final.pop(request) for request in requests]
+        states = [one.whole(len(tokens)) for one, tokens in zip(pieces, targets, strict=True)]
         values = [self._log_probs(state, tokens)[0] for state, tokens in zip(states, targets, strict=True)]
         return [value.tolist() for value in values] if _is_first_of_its_stage() else None
 
@@ -65,7 +66,7 @@ class WorkerMethods:
         kept = self.model_runner.trimtab.armed.kept
         if not _is_last_stage():
             return None
-        base, *moved = (torch.cat(kept.final.pop(request)) for request in [plain, *steered])
+        base, *moved = (kept.final.pop(request).whole(len(tokens)) for request in [plain, *steered])
         measured = [self._log_probs(base, tokens), *(self._log_probs(states, tokens, base) for states in moved)]
         if not _is_first_of_its_stage():
             return None
