@@ -41,7 +41,7 @@ $(VLLM_VENV)/ready: pyproject.toml
 	touch $@
 
 test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm
 
 test-vllm-quick: $(VLLM_VENV)/ready ## the two minutes of it that continuous integration runs
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"

@@ -69,7 +69,7 @@ def both(name: str, folder: Path, dtype: Any = "float32", **options: Any) -> Ite
     try:
         pairs = random_pairs(6)
         if name == "bundled":
-            pairs = plain.encode(dataset("corrigible").pairs[:3], "choice")
+            pairs = plain.encode(dataset("corrigible").pairs[:2], "choice")
         yield Both(name, vllm, plain, pairs)
     finally:
         vllm.close()

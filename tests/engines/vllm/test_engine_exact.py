@@ -16,7 +16,7 @@ from trimtab.engines import Request, Text
 from trimtab.steering import Intervention, Positions
 
 pytestmark = pytest.mark.vllm
-NEW_TOKENS = 10
+NEW_TOKENS = 8
 POSITIONS = get_args(Positions)
 TWO_CORES = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
 ENGINES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
@@ -83,7 +83,8 @@ def test_logit_differences_agree(engines: Both, positions: Positions) -> None:
     in_prompt = any(pair.shared == pair.prompt_length for pair in engines.pairs)
     last = engines.plain.facts.layers - 1
     expected = [positions != "prompt" or in_prompt or min(cell.layers) < last for cell in cells]
-    assert [bool(effect > 1e-2) for effect in moved] == expected
+    assert [bool(effect > 0) for effect in moved] == expected
+    assert moved.max() > 0.1
 
 
 @pytest.mark.parametrize("scoring", ["text", "text_sum"])
