@@ -1,6 +1,6 @@
 """Generated tokens per second: the default engine, vLLM, and what steering costs in vLLM. Run it in vLLM's environment.
 
-    .venv-vllm/bin/python bench/vllm.py [--requests 64] [--tokens 64] [--rounds 3]
+    .venv-vllm/bin/python bench/engines.py [--requests 64] [--tokens 64] [--rounds 3]
 
 Each contender has a process of its own. "bare" is vLLM without trimtab; "armed" is the same with its layers armed,
 asked unsteered, and with an intervention of its own for each request. Rounds take turns: A B A B, on two cores.
