@@ -32,6 +32,11 @@ def interventions(model: Any, count: int) -> list[Any]:
     return [Intervention({layers[i % 2]: directions[i % 8]}, 0.02 + i / 2000, "relative", "all") for i in range(count)]
 
 
+def _sharing() -> dict[str, bool]:
+    """Whether prompts share blocks: unsteered ones share more than steered ones."""
+    return {"enable_prefix_caching": "TRIMTAB_BENCH_NO_SHARING" not in os.environ}
+
+
 def timed(say: Callable[[], int]) -> float:
     """Tokens per second."""
     start = time.perf_counter()
@@ -44,7 +49,7 @@ def engine_rates(name: str, requests: int, tokens: int, rounds: int) -> dict[str
     import trimtab as tt
     from trimtab.engines import Request
 
-    options = {"max_model_len": 512, "max_num_seqs": 64} if name == "vllm" else None
+    options = {"max_model_len": 512, "max_num_seqs": 64, **_sharing()} if name == "vllm" else None
     model = tt.load(dtype="float32", engine=name, engine_options=options)
     prompts = [model.tokens(QUESTION.format(i)) for i in range(requests)]
     cells = {"unsteered": [None] * requests, "steered": interventions(model, requests)}
@@ -77,7 +82,7 @@ def bare_rates(requests: int, tokens: int, rounds: int) -> dict[str, list[float]
     from trimtab.models.prompts import encode, render_prompt
 
     tokenizer = identify(BUNDLED, dtype=torch.float32, device=torch.device("cpu")).tokenizer
-    llm = LLM(resolve(BUNDLED), dtype="float32", max_model_len=512, max_num_seqs=64, block_size=32)
+    llm = LLM(resolve(BUNDLED), dtype="float32", max_model_len=512, max_num_seqs=64, block_size=32, **_sharing())
     prompts = [
         {"prompt_token_ids": encode(tokenizer, render_prompt(tokenizer, QUESTION.format(i)))} for i in range(requests)
     ]
@@ -99,6 +104,7 @@ def measured(who: str, given: argparse.Namespace) -> dict[str, list[float]]:
     settings = [f"--requests={given.requests}", f"--tokens={given.tokens}", f"--rounds={given.rounds}"]
     environment = {
         **os.environ,
+        **({"TRIMTAB_BENCH_NO_SHARING": "1"} if given.no_sharing else {}),
         "HF_HUB_OFFLINE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "0-1",
         "VLLM_CPU_KVCACHE_SPACE": "2",
@@ -122,6 +128,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-sharing", action="store_true", help="without the prefix cache")
     parser.add_argument("--who", choices=("bare", "vllm", "transformers"))
     given = parser.parse_args()
     if given.who == "bare":
