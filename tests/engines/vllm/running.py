@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tiny import CHAT_TEMPLATE, random_pairs, tiny_model, tiny_tokenizer
-from trimtab.engines import Model, load
+from trimtab.engines import Model, Request, load
 from trimtab.models import EncodedPair
 from trimtab.steering import Gate, Intervention
 
@@ -26,6 +26,16 @@ _SIZES: dict[str, Any] = {
 CHANGES: dict[str, dict[str, Any]] = {
     "llama": _SIZES,
     "qwen3": _SIZES,
+    "olmo2": _SIZES,
+    "cohere2": _SIZES,
+    "exaone4": _SIZES,
+    "stablelm": _SIZES,
+    "gemma2": _SIZES,
+    "gemma3": _SIZES,
+    "phi3": _SIZES,
+    "mistral": _SIZES,
+    "gpt_neox": _SIZES,
+    "gpt2": {"n_embd": 64, "n_head": 2},
     "qwen3_moe": {**_SIZES, "moe_intermediate_size": 64, "num_experts": 8},
     "qwen3_5": {**_SIZES, "head_dim": 64, "linear_key_head_dim": 128, "linear_value_head_dim": 128},
 }
@@ -48,9 +58,9 @@ class Both:
         return torch.randn(self.plain.facts.layers, self.plain.facts.width, generator=source)
 
 
-def saved(name: str, folder: Path) -> Path:
+def saved(name: str, folder: Path, **changes: Any) -> Path:
     """A tiny random model of a family as a folder that any engine can load."""
-    model = tiny_model(name, **CHANGES[name])
+    model = tiny_model(name, **CHANGES[name], **changes)
     # Its own settings would name no end of text, or another.
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder)
@@ -73,6 +83,13 @@ def both(name: str, folder: Path, dtype: Any = "float32", **options: Any) -> Ite
         yield Both(name, vllm, plain, pairs)
     finally:
         vllm.close()
+
+
+def nothing_is_held(model: Model) -> bool:
+    """Whether no worker has a row taken or a state waiting, when no request is left."""
+    dict(model.replies([Request((5, 6, 7), None, 1)]))  # rows are freed by the next pass
+    engine: Any = model.engine
+    return all((worker["rows_held"], worker["kept"]) == (0, 0) for worker in engine.status())
 
 
 def every_kind(directions: torch.Tensor, positions: Any) -> dict[str, Intervention]:

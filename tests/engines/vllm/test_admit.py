@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from trimtab.engines.vllm.plugin import _admitting, _refuse_beams, admit, vectors_of
+from trimtab.engines.vllm.door import admitted, deliver, deliver_async, door_of
+from trimtab.engines.vllm.plugin import _admitting, _refuse_beams
 from trimtab.engines.vllm.settings import SUPPORTED, asked_for
-from trimtab.engines.vllm.spec import KEY, Push, Read, Spec
+from trimtab.engines.vllm.spec import KEY, Push, Read, Spec, parse_spec
+from trimtab.engines.vllm.store import content_name
 from trimtab.vectors.steering_vector import Provenance, SteeringVector
 
 
@@ -45,8 +48,15 @@ def steering(tmp_path: Path) -> Any:
     return processor({KEY: {"vectors": str(tmp_path)}})
 
 
+class Params(SimpleNamespace):
+    """VLLM's sampling parameters, as far as the door looks at them."""
+
+    def clone(self) -> Params:
+        return Params(**vars(self))
+
+
 def asking(given: Any) -> Any:
-    return SimpleNamespace(extra_args={KEY: given})
+    return Params(extra_args={KEY: given, "other": 1})
 
 
 def spec(name: str = "cheerful", layer: int = 1) -> Spec:
@@ -56,18 +66,80 @@ def spec(name: str = "cheerful", layer: int = 1) -> Spec:
 @pytest.mark.parametrize("config", [None, {}, {"other": 1}])
 def test_a_server_that_does_not_steer_refuses_steering_and_says_how_to_start_it(config: Any) -> None:
     with pytest.raises(VLLMValidationError, match="does not steer: start it with --additional-config"):
-        admit(processor(config), asking(spec().to_json()))
+        admitted(processor(config), asking(spec().to_json()))
 
 
 @pytest.mark.parametrize("params", [SimpleNamespace(extra_args=None), SimpleNamespace(extra_args={"x": 1}), object()])
 @pytest.mark.parametrize("config", [None, {KEY: {}}])
 def test_requests_without_steering_come_in_anywhere(config: Any, params: Any) -> None:
-    admit(processor(config), params)
+    assert admitted(processor(config), params) is params
 
 
-def test_steering_that_can_be_done_comes_in(steering: Any) -> None:
-    admit(steering, asking(spec().to_json()))
-    assert vectors_of(steering) is vectors_of(steering), "the vectors are read once"
+def test_steering_that_can_be_done_comes_in_with_its_vectors_named_by_content(steering: Any) -> None:
+    asked = asking(spec().to_json())
+    known = admitted(steering, asked)
+    assert asked.extra_args[KEY] == spec().to_json(), "the caller's own parameters stay as they are"
+    assert known.extra_args["other"] == 1
+    (push,) = parse_spec(known.extra_args[KEY]).pushes
+    assert push.vector in door_of(steering).vectors
+    assert (push.layers, push.strength) == ((1,), 1.0)
+
+
+class Engine:
+    """VLLM's engine, as far as vectors are delivered through it."""
+
+    def __init__(self, processor: Any):
+        self.input_processor, self.asked = processor, list[tuple[str, tuple[Any, ...]]]()
+
+    def collective_rpc(self, method: str, args: tuple[Any, ...]) -> None:
+        self.asked.append((method, args))
+
+
+class AsyncEngine(Engine):
+    """The same of a server."""
+
+    async def collective_rpc(self, method: str, args: tuple[Any, ...]) -> None:  # type: ignore[override]
+        self.asked.append((f"{method} begins", args))
+        await asyncio.sleep(0.01)
+        self.asked.append((method, args))
+
+
+def test_workers_get_a_vector_before_the_first_request_that_names_it(steering: Any) -> None:
+    engine = Engine(steering)
+    for _ in range(2):
+        known = admitted(steering, asking(spec().to_json()))
+        deliver(engine, known)
+    ((method, (name, content)),) = engine.asked
+    assert method == "trimtab_register"
+    assert name == content_name(content) == parse_spec(known.extra_args[KEY]).pushes[0].vector
+
+
+def test_requests_of_a_server_wait_for_a_vector_that_is_on_its_way(steering: Any) -> None:
+    engine = AsyncEngine(steering)
+
+    async def request(number: int) -> None:
+        await deliver_async(engine, admitted(steering, asking(spec().to_json())))
+        engine.asked.append((f"request {number}", ()))
+
+    async def both() -> None:
+        await asyncio.gather(request(1), request(2))
+
+    asyncio.run(both())
+    assert [what for what, _ in engine.asked[:2]] == ["trimtab_register begins", "trimtab_register"]
+    assert {what for what, _ in engine.asked[2:]} == {"request 1", "request 2"}
+
+
+def test_requests_without_steering_bring_nothing(steering: Any) -> None:
+    engine = Engine(steering)
+    deliver(engine, Params(extra_args=None))
+    assert engine.asked == []
+
+
+def test_a_text_that_comes_bit_by_bit_is_not_steered(steering: Any) -> None:
+    with pytest.raises(VLLMValidationError, match="bit by bit"):
+        admitted(steering, asking(spec().to_json()), resumable=True)
+    plain = Params(extra_args=None)
+    assert admitted(steering, plain, resumable=True) is plain
 
 
 @pytest.mark.parametrize(
@@ -84,42 +156,36 @@ def test_steering_that_can_be_done_comes_in(steering: Any) -> None:
 )
 def test_steering_that_cannot_be_done_is_a_bad_request(steering: Any, given: Any, said: str) -> None:
     with pytest.raises(VLLMValidationError, match=said):
-        admit(steering, asking(given))
-    admit(steering, asking(spec().to_json()))
+        admitted(steering, asking(given))
+    admitted(steering, asking(spec().to_json()))
 
 
 def test_states_that_nobody_could_fetch_are_not_kept(steering: Any) -> None:
     reading = Spec(read=Read(0, 3, (1,)))
     with pytest.raises(VLLMValidationError, match="keeps no states"):
-        admit(steering, asking(reading.to_json()))
-    admit(processor(asked_for()), asking(reading.to_json()))
+        admitted(steering, asking(reading.to_json()))
+    admitted(processor(asked_for()), asking(reading.to_json()))
 
 
 def test_a_vllm_of_another_version_is_refused_when_it_is_to_steer(steering: Any, vllm: ModuleType) -> None:
     vllm.__version__ = "0.99.0"  # type: ignore[attr-defined]
     with pytest.raises(VLLMValidationError, match=r"vLLM 0\.99\.0 is not supported"):
-        admit(steering, asking(spec().to_json()))
-    admit(steering, SimpleNamespace(extra_args=None))
+        admitted(steering, asking(spec().to_json()))
+    admitted(steering, SimpleNamespace(extra_args=None))
 
 
 def test_settings_that_cannot_be_meant_are_told_to_whoever_asks_for_steering() -> None:
     with pytest.raises(VLLMValidationError, match="unknown setting 'row'"):
-        admit(processor({KEY: {"row": 3}}), asking(spec().to_json()))
+        admitted(processor({KEY: {"row": 3}}), asking(spec().to_json()))
 
 
-def test_what_comes_in_goes_on_to_vllm_unchanged(steering: Any) -> None:
+def test_what_comes_in_goes_on_to_vllm_as_it_is_admitted(steering: Any) -> None:
     def process(self: Any, request: str, prompt: Any, params: Any, *more: Any, **named: Any) -> Any:
         return self, request, prompt, params, more, named
 
     params = asking(spec().to_json())
-    assert _admitting(process)(steering, "a", [1], params, "tasks", priority=1) == (
-        steering,
-        "a",
-        [1],
-        params,
-        ("tasks",),
-        {"priority": 1},
-    )
+    found = _admitting(process)(steering, "a", [1], params, "tasks", priority=1)
+    assert found == (steering, "a", [1], admitted(steering, params), ("tasks",), {"priority": 1})
     with pytest.raises(VLLMValidationError):
         _admitting(process)(steering, "a", [1], asking("?"))
 

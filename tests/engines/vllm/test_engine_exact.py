@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, every_kind
+from running import Both, both, every_kind, nothing_is_held
 
 from trimtab.engines import Request, Text
 from trimtab.steering import Intervention, Positions
@@ -53,10 +53,9 @@ def scores(model: Any, pairs: Any, cells: Any, scoring: Any) -> torch.Tensor:
     return whole
 
 
-def test_every_layer_is_armed_and_no_row_is_held(engines: Both) -> None:
-    layers = sorted(layer for worker in engines.vllm.engine.status() for layer in worker["layers"])
-    assert sorted(set(layers)) == list(range(engines.plain.facts.layers))
-    assert all(worker["rows_held"] == 0 and worker["kept"] == 0 for worker in engines.vllm.engine.status())
+def test_every_layer_is_armed(engines: Both) -> None:
+    layers = {layer for worker in engines.vllm.engine.status() for layer in worker["layers"]}
+    assert sorted(layers) == list(range(engines.plain.facts.layers))
 
 
 def test_the_two_know_the_model_by_the_same_fingerprint_facts_and_template(engines: Both) -> None:
@@ -87,9 +86,11 @@ def test_logit_differences_agree(engines: Both, positions: Positions) -> None:
     assert moved.max() > 0.1
 
 
-@pytest.mark.parametrize("scoring", ["text", "text_sum"])
-def test_text_scores_agree(engines: Both, scoring: Any) -> None:
-    cells = list(every_kind(engines.directions, "after_prompt").values())[:3]
+@pytest.mark.parametrize(
+    ("scoring", "positions"), [("text", "after_prompt"), ("text", "all"), ("text_sum", "generated")]
+)
+def test_text_scores_agree(engines: Both, scoring: Any, positions: Positions) -> None:
+    cells = list(every_kind(engines.directions, positions).values())
     ours, theirs = (scores(model, engines.pairs, cells, scoring) for model in (engines.vllm, engines.plain))
     assert (ours - theirs).abs().max() <= 1e-3
 
@@ -146,5 +147,10 @@ def test_an_early_stop_ends_a_text_as_in_the_default_engine(engines: Both) -> No
     assert ours == theirs
 
 
-def test_reading_and_pushes_that_fit_no_row_leave_nothing_behind(engines: Both) -> None:
-    assert all(worker["rows_held"] == 0 and worker["kept"] == 0 for worker in engines.vllm.engine.status())
+def test_reading_and_pushes_of_every_kind_leave_nothing_behind(engines: Both) -> None:
+    cells = list(every_kind(engines.directions, "all").values())
+    prompt = engines.pairs[0].positive
+    tokens(engines.vllm, [Request(prompt, cell, 2) for cell in cells])
+    scores(engines.vllm, engines.pairs[:1], cells[:2], "text")
+    list(engines.vllm.capture(engines.pairs[:1], "last"))
+    assert nothing_is_held(engines.vllm)

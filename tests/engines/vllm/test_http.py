@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from fake_server import Fake, echo, fake_server, said, streamed
 from trimtab.engines.vllm.http import Served, request_fields, steer
 from trimtab.engines.vllm.spec import KEY, Push, Spec, parse_spec
 from trimtab.errors import SettingError, VectorError
-from trimtab.steering import at
+from trimtab.steering import Positions, at
 from trimtab.vectors.steering_vector import Provenance, SteeringVector
 
 CHEERFUL = steer("cheerful", 14, 0.1, scale="relative")
@@ -50,11 +50,15 @@ def test_a_request_carries_the_spec_and_its_salt() -> None:
     assert Spec((Push("cheerful", (14,), 0.1, "relative"),)) == CHEERFUL
 
 
-@pytest.mark.parametrize("positions", ["all", "prompt", "after_prompt", "generated"])
-def test_every_policy_has_a_salt_of_its_own_over_http(positions: Any) -> None:
-    fields = request_fields(steer("cheerful", 14, positions=positions))
-    assert fields["cache_salt"]
-    assert fields["cache_salt"] not in {request_fields(steer("cheerful", 13, positions=positions))["cache_salt"]}
+def test_every_policy_layer_and_strength_has_a_salt_of_its_own() -> None:
+    asked = [steer("cheerful", 14, positions=where) for where in get_args(Positions)]
+    asked += [
+        steer("cheerful", 13),
+        steer("cheerful", 14, 2.0),
+        steer("sad", 14),
+        steer("cheerful", 14, scale="relative"),
+    ]
+    assert len({request_fields(one)["cache_salt"] for one in asked}) == len(asked)
 
 
 def test_the_salt_is_one_that_vllm_takes() -> None:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from trimtab.engines.vllm.library import content_name
-from trimtab.engines.vllm.store import packed, unpacked
+from trimtab.engines.vllm.store import content_name, packed, unpacked
 from trimtab.errors import SettingError, VectorError
 from trimtab.steering import Gate
 
@@ -74,11 +73,11 @@ def test_bytes_that_are_no_vector_are_refused(content: bytes) -> None:
 def test_the_name_by_content_tells_directions_layers_and_gates_apart() -> None:
     direction, opening = torch.randn(WIDTH), gate(0)
     names = [
-        content_name({0: direction}, None),
-        content_name({1: direction}, None),
-        content_name({0: direction * 2}, None),
-        content_name({0: direction}, opening),
-        content_name({0: direction}, Gate(opening.weight, opening.bias, 0.4)),
+        content_name(packed({0: direction}, None)),
+        content_name(packed({1: direction}, None)),
+        content_name(packed({0: direction * 2}, None)),
+        content_name(packed({0: direction}, opening)),
+        content_name(packed({0: direction}, Gate(opening.weight, opening.bias, 0.4))),
     ]
     assert len(set(names)) == len(names)
-    assert content_name({0: direction.clone()}, None) == names[0]
+    assert content_name(packed({0: direction.clone()}, None)) == names[0]

@@ -1,4 +1,4 @@
-"""A real vLLM server that steers: what it says over HTTP is what the default engine says in this process."""
+"""A real vLLM server that steers, compiled: what it says over HTTP is what the default engine says in this process."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, vector: tt.SteeringVector) 
         "block-size": 32,
         "additional-config": f'{{"{KEY}": {{"vectors": "{folder}"}}}}',
     }
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += [f"--{name}={value}" for name, value in options.items()]
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_USE_V2_MODEL_RUNNER": "0"}
     environment = {**os.environ, **settings, "NO_PROXY": "127.0.0.1"}
@@ -188,6 +188,21 @@ def test_a_vector_that_is_published_later_is_found(served: Served, model: Model,
     served.publish("late", vector.unit())
     cell = at(vector.unit(), LAYER, 0.2, scale="relative")
     assert served.generate(PROMPTS, steering=late, max_new_tokens=TOKENS) == expected(model, PROMPTS, [cell] * 3)
+
+
+def test_a_vector_whose_file_is_replaced_is_another_from_then_on(
+    served: Served, model: Model, vector: tt.SteeringVector
+) -> None:
+    """Also where the former's keys and values lie in the cache."""
+    assert served.folder is not None
+    spec = steer("changing", LAYER, 0.4, scale="relative")
+    found = []
+    for now in (vector, -vector):
+        now.save(Path(served.folder) / "changing.safetensors")
+        found.append(served.generate(PROMPTS[1:2], steering=spec, max_new_tokens=TOKENS))
+    cells = [at(now, LAYER, 0.4, scale="relative") for now in (vector, -vector)]
+    assert found == [expected(model, PROMPTS[1:2], [cell]) for cell in cells]
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(

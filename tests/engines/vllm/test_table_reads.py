@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from toy_layers import KINDS, WIDTH, Toy, apply, armed, by_hand, direction, same
 
 from trimtab.engines.vllm.table import ByHand, Step, Stretch, Wanted
@@ -74,11 +74,12 @@ def test_kept_states_stay_what_they_were_when_the_next_layer_works_in_place(toy:
     plain = toy(hidden)
     table = armed(toy)
 
-    def taken_over(_: nn.Module, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        copies = given[0].clone(), given[1].clone()
-        for tensor in given:
+    def taken_over(_: nn.Module, given: tuple[Any]) -> tuple[Any]:
+        tensors = given[0] if isinstance(given[0], tuple) else given
+        copies = tuple(tensor.clone() for tensor in tensors)
+        for tensor in tensors:
             tensor.zero_()
-        return copies
+        return (copies,) if isinstance(given[0], tuple) else copies
 
     for layer in toy.layers:
         layer.register_forward_pre_hook(taken_over)

@@ -8,29 +8,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trimtab.engines.vllm.streams import Trial
 from trimtab.engines.vllm.table import Armed, Stretch
 from trimtab.steering import Intervention
 from trimtab.steering.pushes import push_each
 
 WIDTH, DEPTH, ROWS, MOST_TOKENS = 8, 3, 4, 16
-KINDS = ("pair", "tensor", "triple", "aside")
+KINDS = ("pair", "tensor", "alone", "whole", "batch")
+"""What layers return: two parts that are to be added; one tensor; a tuple with only that; all of the stream, and beside
+it a residual that nobody reads; one tensor with a dimension of 1 before the tokens."""
 
 
 class Layer(nn.Module):
-    """One layer: adds something to the stream, and hands it on as one tensor or as two that are to be added."""
+    """One layer: adds something to the stream, and hands it on as its kind does."""
 
     def __init__(self, kind: str):
         super().__init__()
         self.kind, self.linear = kind, nn.Linear(WIDTH, WIDTH)
 
-    def forward(self, hidden: Tensor, residual: Tensor) -> Any:
-        stream = hidden + residual
+    def stream(self, output: Any) -> Tensor:
+        """What the next layer reads of this kind of output."""
+        if torch.is_tensor(output):
+            return output[0] if self.kind == "batch" else output
+        return output[0] + output[1] if self.kind == "pair" else output[0]
+
+    def forward(self, given: Any) -> Any:
+        stream = self.stream(given)
         new = torch.tanh(self.linear(stream))
-        if self.kind == "pair":
-            return new, stream
-        if self.kind == "triple":
-            return new, stream, torch.ones(3)
-        return new + stream if self.kind == "tensor" else (new + stream, torch.ones(3))
+        both = {"pair": (new, stream), "whole": (new + stream, stream), "alone": (new + stream,)}
+        if self.kind == "batch":
+            return (new + stream).unsqueeze(0)
+        return both.get(self.kind, new + stream)
 
 
 class Toy(nn.Module):
@@ -41,21 +49,22 @@ class Toy(nn.Module):
         self.layers = nn.ModuleList(Layer(kind) for _ in range(DEPTH)).to(dtype)
 
     def forward(self, hidden: Tensor) -> list[Tensor]:
-        residual, streams = torch.zeros_like(hidden), []
+        first: Any = {"pair": (hidden, torch.zeros_like(hidden)), "batch": hidden.unsqueeze(0)}
+        output, streams = first.get(self.layers[0].kind, hidden), []
         for layer in self.layers:
-            output = layer(hidden, residual)
-            if torch.is_tensor(output):
-                hidden, residual = output, torch.zeros_like(output)
-            elif layer.kind == "aside":
-                hidden, residual = output[0], torch.zeros_like(output[0])
-            else:
-                hidden, residual = output[:2]
-            streams.append(hidden + residual)
+            output = layer(output)
+            streams.append(layer.stream(output).clone())  # the next layer may write over its input
         return streams
 
 
 def armed(toy: Toy) -> Armed:
-    return Armed(dict(enumerate(toy.layers)), ROWS, MOST_TOKENS, WIDTH, torch.device("cpu"))
+    """With its layers armed, and tried."""
+    table = Armed(dict(enumerate(toy.layers)), ROWS, MOST_TOKENS, WIDTH, torch.device("cpu"))
+    table.trial = Trial(table.layers)
+    dtype = next(toy.parameters()).dtype
+    table.settle(table.trial.shares(lambda: toy(torch.ones(4, WIDTH, dtype=dtype))[-1], 4))
+    table.trial = None
+    return table
 
 
 def by_hand(toy: Toy, hidden: Tensor, pushes: Callable[[int, Tensor], Tensor]) -> list[Tensor]:

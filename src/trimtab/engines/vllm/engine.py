@@ -16,8 +16,9 @@ from trimtab.engines.base import Captured, Followed, Pausable, Scored
 from trimtab.engines.queries import Scoring, Text, follow_query, read_texts, score_query
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.schedule import marks_of, require_reach
+from trimtab.engines.vllm.door import door_of
+from trimtab.engines.vllm.failures import dead_engine, engine_errors
 from trimtab.engines.vllm.library import Library
-from trimtab.engines.vllm.plugin import vectors_of
 from trimtab.engines.vllm.proof import require_steering
 from trimtab.engines.vllm.scores import Job, Scorer
 from trimtab.engines.vllm.spec import Read
@@ -47,15 +48,15 @@ class VLLMEngine:
     def __init__(self, engine: Any, identity: Identity):
         self.engine, self.identity = engine, identity
         self.traffic = Traffic(engine, lambda names: self._give_back(names))
-        door = vectors_of(engine.input_processor)
+        known = door_of(engine.input_processor).vectors
 
         def register(name: str, content: bytes) -> None:
-            door.add(name, content)
+            known.add(name, content)
             self._ask_workers("trimtab_register", name, content)
 
         def forget(names: list[str]) -> None:
             for name in names:
-                door.drop(name)
+                known.drop(name)
             self._ask_workers("trimtab_forget", names)
 
         self.library = Library(register, forget)
@@ -249,7 +250,8 @@ class VLLMEngine:
         """Call a method of `WorkerMethods` in every worker.
 
         Raises:
-            ModelError: when the engine dies meanwhile: vLLM's own call would then wait for ever.
+            ModelError: when a worker fails, or the engine is dead or dies meanwhile: vLLM's own call would then wait
+                for ever.
         """
         processes = getattr(self.engine.engine_core, "resources", None)
         call: Future[list[Any]] = Future()
@@ -265,8 +267,9 @@ class VLLMEngine:
         while not call.done():
             wait([call], timeout=1.0)
             if not call.done() and getattr(processes, "engine_dead", False):
-                raise ModelError("the vLLM engine has died; what it said is above")
-        return call.result()
+                raise dead_engine()
+        with engine_errors(method):
+            return call.result()
 
     def _give_back(self, requests: list[str]) -> None:
         """Let the workers drop states that nobody will fetch; a dead engine has dropped them."""

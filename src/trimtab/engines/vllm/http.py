@@ -21,8 +21,7 @@ import torch
 
 from trimtab.engines.model import Prompt
 from trimtab.engines.vllm.http_errors import START, no_openai_server, openai_library, told_to_people
-from trimtab.engines.vllm.spec import KEY, Push, Spec
-from trimtab.engines.vllm.store import is_name
+from trimtab.engines.vllm.spec import KEY, Push, Spec, is_name
 from trimtab.errors import ModelError, SettingError
 from trimtab.steering import Positions, Scale
 from trimtab.steering.cells import strength_of_each
@@ -103,7 +102,7 @@ class Served:
     def publish(self, name: str, vector: SteeringVector) -> Path:
         """Put a vector into the server's folder, where requests find it by name at once.
 
-        A server remembers a vector that was asked for once, so a name never comes to stand for another vector.
+        A name is not given to another vector: whoever else asks for it would be steered otherwise all of a sudden.
 
         Raises:
             SettingError: without a folder, for a name that is none, or when the name stands for another vector.
@@ -118,7 +117,7 @@ class Served:
         if not file.exists():
             return vector.save(file)
         if not torch.equal(SteeringVector.load(file).direction, vector.direction):
-            raise SettingError(f"{file} holds another vector, which the server may remember: take another name")
+            raise SettingError(f"{file} holds another vector: take another name, or delete that file first")
         return file
 
     def generate(

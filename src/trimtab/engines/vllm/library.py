@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-
-from torch import Tensor
+from collections.abc import Callable, Iterator
 
 from trimtab.engines.vllm.spec import Push, Read, Spec
-from trimtab.engines.vllm.store import packed
-from trimtab.steering import Gate, Intervention
+from trimtab.engines.vllm.store import content_name, packed
+from trimtab.steering import Intervention
 
 _MAX_BYTES = 1 << 30
 """Vectors that workers hold for this client before they are told to forget all."""
@@ -44,18 +41,12 @@ class Library:
             self._sizes.clear()
 
     def _push(self, one: Intervention) -> Push:
-        name = content_name(one.directions, one.gate)
+        content = packed(one.directions, one.gate)
+        name = content_name(content)
         if name not in self._sizes:
-            content = packed(one.directions, one.gate)
             self._register(name, content)
             self._sizes[name] = len(content)
         return Push(name, tuple(sorted(one.directions)), one.strength, one.scale)
-
-
-def content_name(directions: Mapping[int, Tensor], gate: Gate | None) -> str:
-    """The same for the same numbers, and no other."""
-    digest = hashlib.sha256(packed(directions, gate))
-    return digest.hexdigest()[:32]
 
 
 def _chain(intervention: Intervention) -> Iterator[Intervention]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trimtab.errors import ModelError, SettingError, TrimtabError
-
-if TYPE_CHECKING:
-    from trimtab.engines.vllm.store import Vectors
+from trimtab.engines.vllm.door import admitted, deliver, deliver_async
+from trimtab.engines.vllm.lifeline import end_with_owner
+from trimtab.engines.vllm.settings import is_supported, plugin_settings
+from trimtab.engines.vllm.spec import KEY
+from trimtab.errors import ModelError
 
 _installed = False
 
@@ -25,48 +25,34 @@ def register() -> None:
     if _installed:
         return
     _installed = True
+    end_with_owner()
     from vllm.v1.engine.input_processor import InputProcessor
 
     InputProcessor.process_inputs = _admitting(InputProcessor.process_inputs)
     _refuse_beams()
     if not is_supported():
         return  # for whoever does not steer nothing changes; whoever asks for steering is told at the door
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.core import EngineCore
+    from vllm.v1.engine.llm_engine import LLMEngine
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+    from vllm.v1.worker.worker_base import WorkerBase
 
     from trimtab.engines.vllm import cache_keys
+    from trimtab.engines.vllm.worker import WorkerMethods
 
     cache_keys.install()
+    LLMEngine.add_request = _delivering(LLMEngine.add_request)
+    AsyncLLM._add_request = _delivering_async(AsyncLLM._add_request)
+    EngineCore._initialize_kv_caches = _seeing_to_workers(EngineCore._initialize_kv_caches)
+    for name, method in vars(WorkerMethods).items():
+        if name.startswith(KEY):
+            setattr(WorkerBase, name, method)
     for runner in (GPUModelRunner, CPUModelRunner):
         if "load_model" in vars(runner):
             runner.load_model = _arming(runner.load_model)
     _refuse_other_runners()
-
-
-def is_supported() -> bool:
-    """Whether this version of vLLM is one of those the plugin was written for."""
-    import vllm
-
-    from trimtab.engines.vllm.settings import SUPPORTED
-
-    return str(vllm.__version__).startswith(tuple(f"{version}." for version in SUPPORTED))
-
-
-def require_supported() -> None:
-    """Refuse a vLLM whose insides are not known here.
-
-    Raises:
-        ModelError: when this version of vLLM is none of those the plugin was written for.
-    """
-    import vllm
-
-    from trimtab.engines.vllm.settings import SUPPORTED
-
-    if not is_supported():
-        raise ModelError(
-            f"vLLM {vllm.__version__} is not supported: trimtab steers vLLM {', '.join(SUPPORTED)}. "
-            f"Install that, for example vllm=={SUPPORTED[-1]}.0."
-        )
 
 
 def _arming(load_model: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +79,6 @@ def _refuse_other_runners() -> None:
     @wraps(original)
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
         from trimtab.engines.vllm.runner import refuse_unsupported
-        from trimtab.engines.vllm.settings import plugin_settings
 
         if plugin_settings(self.vllm_config.additional_config) is not None:
             refuse_unsupported(self.vllm_config)
@@ -103,14 +88,62 @@ def _refuse_other_runners() -> None:
 
 
 def _admitting(process_inputs: Callable[..., Any]) -> Callable[..., Any]:
-    """Requests are checked where they come in: a wrong one gets an error of its own, the engine goes on."""
+    """Requests are checked where they come in."""
 
     @wraps(process_inputs)
     def check_and_process(self: Any, request_id: str, prompt: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
-        admit(self, params)
+        params = admitted(self, params, resumable=bool(kwargs.get("resumable")))
         return process_inputs(self, request_id, prompt, params, *args, **kwargs)
 
     return check_and_process
+
+
+def _delivering(add_request: Callable[..., Any]) -> Callable[..., Any]:
+    """The workers of an `LLMEngine` get a request's vectors before the request."""
+
+    @wraps(add_request)
+    def deliver_and_add(self: Any, request_id: str, prompt: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(prompt, "params"):  # processed, and so admitted, by the caller
+            deliver(self, prompt.params)
+        else:
+            params = admitted(self.input_processor, params)
+            deliver(self, params)
+        return add_request(self, request_id, prompt, params, *args, **kwargs)
+
+    return deliver_and_add
+
+
+def _delivering_async(add_request: Callable[..., Any]) -> Callable[..., Any]:
+    """The workers of an `AsyncLLM`, which servers have, get a request's vectors before the request."""
+
+    @wraps(add_request)
+    async def deliver_and_add(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        await deliver_async(self, request.params)
+        return await add_request(self, request, *args, **kwargs)
+
+    return deliver_and_add
+
+
+def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
+    """An engine core starts only if each of its workers is armed, on whatever machine it is."""
+
+    @wraps(initialize)
+    def initialize_and_see(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> Any:
+        settings = plugin_settings(vllm_config.additional_config)
+        if settings is not None:
+            settings.folder()
+        initialized = initialize(self, vllm_config, *args, **kwargs)
+        if settings is not None:
+            try:
+                self.model_executor.collective_rpc("trimtab_status")
+            except Exception as error:
+                raise ModelError(
+                    f"a worker of this engine does not steer ({error}): trimtab has to be installed wherever vLLM's "
+                    "processes run, and VLLM_PLUGINS, if it is set, has to name it"
+                ) from error
+        return initialized
+
+    return initialize_and_see
 
 
 def _refuse_beams() -> None:
@@ -126,8 +159,6 @@ def _refuse_beams() -> None:
 def _unsteered_only(to_params: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(to_params)
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from trimtab.engines.vllm.spec import KEY
-
         if KEY in (getattr(self, "vllm_xargs", None) or {}):
             from vllm.exceptions import VLLMValidationError
 
@@ -135,53 +166,3 @@ def _unsteered_only(to_params: Callable[..., Any]) -> Callable[..., Any]:
         return to_params(self, *args, **kwargs)
 
     return refuse
-
-
-def admit(processor: Any, params: Any) -> None:
-    """Refuse a request whose steering cannot be done.
-
-    Raises:
-        vllm.exceptions.VLLMValidationError: with what is wrong; vLLM's servers answer it as a bad request.
-    """
-    from trimtab.engines.vllm.settings import plugin_settings
-    from trimtab.engines.vllm.spec import KEY, parse_spec
-
-    given = (getattr(params, "extra_args", None) or {}).get(KEY)
-    if given is None:
-        return
-    try:
-        require_supported()
-        vectors, spec = vectors_of(processor), parse_spec(given)
-        settings = plugin_settings(processor.vllm_config.additional_config)
-        if spec.read is not None and not (settings and settings.reads):
-            raise SettingError("this server keeps no states: nobody could fetch them, and they would wait for ever")
-        vectors.intervention(spec)
-    except TrimtabError as error:
-        from vllm.exceptions import VLLMValidationError
-
-        raise VLLMValidationError(str(error)) from None
-
-
-def vectors_of(processor: Any) -> Vectors:
-    """The vectors that an engine's door knows.
-
-    Raises:
-        SettingError: when the engine was not started to steer.
-    """
-    from trimtab.engines.vllm.settings import plugin_settings
-    from trimtab.engines.vllm.spec import KEY
-    from trimtab.engines.vllm.store import Vectors
-
-    if not hasattr(processor, "trimtab_vectors"):
-        config = processor.vllm_config
-        settings = plugin_settings(config.additional_config)
-        if settings is None:
-            raise SettingError(
-                f"this server does not steer: start it with --additional-config '{{\"{KEY}\": {{}}}}' and, on a GPU, "
-                "VLLM_USE_V2_MODEL_RUNNER=0"
-            )
-        count = int(config.model_config.hf_text_config.num_hidden_layers)
-        folder = Path(settings.vectors) if settings.vectors else None
-        processor.trimtab_vectors = Vectors(count, int(config.model_config.get_hidden_size()), folder)
-    vectors: Vectors = processor.trimtab_vectors
-    return vectors

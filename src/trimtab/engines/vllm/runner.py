@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from trimtab.engines.vllm.rows import Rows
+from trimtab.engines.vllm.rows import Rows, TableFull
 from trimtab.engines.vllm.settings import PluginSettings, code_hash, plugin_settings
 from trimtab.engines.vllm.spec import KEY, Spec, parse_spec
 from trimtab.engines.vllm.store import Vectors
+from trimtab.engines.vllm.streams import Trial
 from trimtab.engines.vllm.table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
 from trimtab.errors import ModelError
 from trimtab.models.architecture import find_layers
 from trimtab.steering import Intervention, steered_range
+
+_log = logging.getLogger(__name__)
+_TRIAL_TOKENS = 16
 
 
 class Steering:
@@ -30,19 +35,16 @@ class Steering:
         text = runner.model_config.hf_text_config
         count, width = int(text.num_hidden_layers), int(runner.model_config.get_hidden_size())
         capacity = settings.rows or runner.max_num_reqs
-        if capacity < runner.max_num_reqs:
-            raise ModelError(
-                f"{capacity} rows of pushes for up to {runner.max_num_reqs} requests at once: a request could wait for "
-                "a row for ever. Give at least as many rows as max_num_seqs, or lower that."
-            )
         from vllm.model_executor.models.utils import PPMissingLayer
 
         layers: list[nn.Module] = list(find_layers(runner.model, count))
         mine = {i: layer for i, layer in enumerate(layers) if not isinstance(layer, PPMissingLayer)}
         self.armed = Armed(mine, capacity, runner.max_num_tokens, width, runner.device)
         self.rows = Rows(capacity)
-        self.vectors = Vectors(count, width, Path(settings.vectors) if settings.vectors else None)
-        self._asked: dict[str, _Asked | None] = {}
+        self.vectors = Vectors(count, width)
+        self._asked: dict[str, tuple[Any, _Asked | None]] = {}
+        """By request: its parameters, and what was read from them."""
+        self._told_full = False
         self.passes_by_hand = 0
         """Forward passes that ran uncompiled, for pushes that fit no row or for reading states."""
 
@@ -55,7 +57,7 @@ class Steering:
         """
         batch = runner.input_batch
         # Of the requests in this pass only: those that wait, preempted, may need more rows than there are.
-        self.rows.keep_only(batch.req_ids)
+        self.rows.keep_only(set(batch.req_ids))
         for ended in [request for request in self._asked if request not in runner.requests]:
             del self._asked[ended]
         rows = torch.zeros(int(scheduled.sum()), dtype=torch.long)
@@ -63,9 +65,7 @@ class Steering:
         for index, name in enumerate(batch.req_ids):
             count = int(scheduled[index])
             request = runner.requests[name]
-            if name not in self._asked:
-                self._asked[name] = self._read_spec(request)
-            asked = self._asked[name]
+            asked = self._asked_by(name, request.sampling_params)
             if asked is not None:
                 first = int(batch.num_computed_tokens_cpu[index])
                 self._place(name, asked, request.num_prompt_tokens, first, Stretch(start, start + count), rows, step)
@@ -73,9 +73,14 @@ class Steering:
         self.passes_by_hand += step.uncompiled
         self.armed.begin(rows, step)
 
-    def _read_spec(self, request: Any) -> _Asked | None:
-        sampling = request.sampling_params
-        given = (sampling.extra_args or {}).get(KEY) if sampling is not None else None
+    def _asked_by(self, name: str, params: Any) -> _Asked | None:
+        """What a request asks for, read once; a name may come again with other parameters."""
+        if name not in self._asked or self._asked[name][0] is not params:
+            self._asked[name] = params, self._read_spec(params)
+        return self._asked[name][1]
+
+    def _read_spec(self, params: Any) -> _Asked | None:
+        given = (params.extra_args or {}).get(KEY) if params is not None else None
         if given is None:
             return None
         spec = parse_spec(given)
@@ -97,14 +102,11 @@ class Steering:
         if asked.intervention is not None:
             begin, end = steered_range(spec.positions, spec.prompt_length or prompt_tokens, spec.first_token)
             here = slice(max(begin, first), last if end is None else min(end, last))
-            if asked.fits:
-                row, new = self.rows.take(spec.steering, name)
-                if new:
-                    self.armed.write_row(row, asked.intervention)
-                if here.start < here.stop:
-                    rows[where.start + here.start - first : where.start + here.stop - first] = row
+            shift = where.start - first
+            row = self._row(name, spec, asked.intervention) if asked.fits else None
+            if here.start < here.stop and row is not None:
+                rows[here.start + shift : here.stop + shift] = row
             elif here.start < here.stop:
-                shift = where.start - first
                 step.by_hand.append(ByHand(Stretch(here.start + shift, here.stop + shift), asked.intervention))
         if spec.read is not None:
             begin, stop = max(spec.read.start, first), min(spec.read.stop, last)
@@ -112,6 +114,23 @@ class Steering:
                 shift = where.start - first
                 tokens = Stretch(begin + shift, stop + shift)
                 step.wanted.append(Wanted(tokens, name, begin - spec.read.start, spec.read.layers))
+
+    def _row(self, name: str, spec: Spec, intervention: Intervention) -> int | None:
+        """The row of a request's push; None while other pushes have all of them."""
+        try:
+            row, new = self.rows.take(spec.steering, name)
+        except TableFull:
+            if not self._told_full:
+                self._told_full = True
+                _log.warning(
+                    "more different pushes at once than the %d rows of the table: until some end, passes run "
+                    "uncompiled, which is slower; give more rows",
+                    self.rows.capacity,
+                )
+            return None
+        if new:
+            self.armed.write_row(row, intervention)
+        return row
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +151,7 @@ def arm(runner: Any) -> None:
     steering = runner.trimtab = Steering(runner, settings)
     # Before the first compilation: a graph on disk that was traced without these hooks, or with others, is not taken.
     runner.vllm_config.additional_config[KEY] = {**runner.vllm_config.additional_config[KEY], "code": code_hash()}
+    runner.initialize_kv_cache = _settling(runner.initialize_kv_cache, steering, runner)
     runner._prepare_inputs = _before(runner._prepare_inputs, steering, runner)
     runner._determine_batch_execution_and_padding = _uncompiled(runner._determine_batch_execution_and_padding, steering)
     runner._model_forward = _around(runner._model_forward, steering)
@@ -144,6 +164,47 @@ def _before(original: Callable[..., Any], steering: Steering, runner: Any) -> Ca
         return original(scheduler_output, num_scheduled_tokens, *args, **kwargs)
 
     return prepare_inputs
+
+
+def _settling(original: Callable[..., Any], steering: Steering, runner: Any) -> Callable[..., Any]:
+    """When a forward pass is possible: find out what the layers return. All workers make the same passes."""
+
+    @wraps(original)
+    def initialize_kv_cache(kv_cache_config: Any, is_profiling: bool = False, *args: Any, **kwargs: Any) -> Any:
+        initialized = original(kv_cache_config, is_profiling, *args, **kwargs)
+        if not is_profiling:
+            tokens = min(_TRIAL_TOKENS, runner.max_num_tokens)
+            trial = steering.armed.trial = Trial(steering.armed.layers)
+            try:
+                with _without_compilation(runner.model):
+                    steering.armed.settle(trial.shares(lambda: _trial_pass(runner, tokens), tokens))
+            finally:
+                steering.armed.trial = None
+        return initialized
+
+    return initialize_kv_cache
+
+
+def _trial_pass(runner: Any, tokens: int) -> Any:
+    from vllm.config import CUDAGraphMode
+
+    final, _ = runner._dummy_run(
+        tokens, cudagraph_runtime_mode=CUDAGraphMode.NONE, force_attention=True, skip_eplb=True
+    )
+    return final
+
+
+@contextmanager
+def _without_compilation(model: nn.Module) -> Iterator[None]:
+    """Python runs between the layers of what vLLM has compiled."""
+    compiled = [module for module in model.modules() if getattr(module, "do_not_compile", None) is False]
+    for module in compiled:
+        module.do_not_compile = True  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for module in compiled:
+            module.do_not_compile = False  # type: ignore[assignment]
 
 
 def _uncompiled(original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:
@@ -182,7 +243,9 @@ def refuse_unsupported(config: Any) -> None:
     problems = {
         "speculative decoding": config.speculative_config is not None,
         "dual-batch overlap": bool(parallel.use_ubatching),
-        "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False)),
+        "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False))
+        or bool(getattr(parallel, "use_sequence_parallel_moe", False)),
+        "a stream that is scaled (float16 and routed_scaling_factor; take bfloat16)": _scales_its_stream(config),
         "context parallelism": parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1,
         "a KV connector (its cache does not know of steering)": config.kv_transfer_config is not None,
         "pooling models": config.model_config.runner_type == "pooling",
@@ -190,3 +253,9 @@ def refuse_unsupported(config: Any) -> None:
     }
     if found := [name for name, present in problems.items() if present]:
         raise ModelError(f"steering does not work with {' or '.join(found)}; start vLLM without it")
+
+
+def _scales_its_stream(config: Any) -> bool:
+    """DeepSeek's models divide it by a factor in float16, so that it overflows less."""
+    factor = getattr(config.model_config.hf_text_config, "routed_scaling_factor", None)
+    return config.model_config.dtype == torch.float16 and factor not in (None, 1, 1.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.engines.vllm.spec import KEY
-from trimtab.errors import SettingError
+from trimtab.errors import ModelError, SettingError
 
 SUPPORTED = ("0.32",)
 """Versions of vLLM whose insides the plugin knows."""
@@ -29,6 +29,38 @@ class PluginSettings:
     code: str = ""
     """Hash of the plugin's code, set by trimtab: a graph that was compiled with other hooks is not reused."""
 
+    def folder(self) -> Path | None:
+        """The folder of vectors; only the machine that takes requests in has to have it.
+
+        Raises:
+            SettingError: when there is no such folder here.
+        """
+        if self.vectors is not None and not Path(self.vectors).is_dir():
+            raise SettingError(f"additional_config[{KEY!r}]: there is no folder {self.vectors!r} of vectors")
+        return Path(self.vectors) if self.vectors is not None else None
+
+
+def is_supported() -> bool:
+    """Whether this version of vLLM is one of those the plugin was written for."""
+    import vllm
+
+    return str(vllm.__version__).startswith(tuple(f"{version}." for version in SUPPORTED))
+
+
+def require_supported() -> None:
+    """Refuse a vLLM whose insides are not known here.
+
+    Raises:
+        ModelError: when this version of vLLM is none of those the plugin was written for.
+    """
+    import vllm
+
+    if not is_supported():
+        raise ModelError(
+            f"vLLM {vllm.__version__} is not supported: trimtab steers vLLM {', '.join(SUPPORTED)}. "
+            f"Install that, for example vllm=={SUPPORTED[-1]}.0."
+        )
+
 
 def plugin_settings(additional_config: object) -> PluginSettings | None:
     """The plugin's part of vLLM's `additional_config`; None where it is not asked for.
@@ -47,8 +79,8 @@ def plugin_settings(additional_config: object) -> PluginSettings | None:
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
         raise SettingError(f"additional_config[{KEY!r}]: rows is a number from 1 on, not {rows!r}")
     vectors = given.get("vectors")
-    if vectors is not None and not (isinstance(vectors, str) and Path(vectors).is_dir()):
-        raise SettingError(f"additional_config[{KEY!r}]: vectors names a folder, and there is no {vectors!r}")
+    if vectors is not None and not (isinstance(vectors, str) and vectors):
+        raise SettingError(f"additional_config[{KEY!r}]: vectors names a folder, and {vectors!r} is no name")
     return PluginSettings(rows, vectors, given.get("reads") is True, str(given.get("code", "")))
 
 
@@ -62,6 +94,6 @@ def code_hash() -> str:
     """Hash of the files that are traced into the model."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in (folder / "table.py", folder / "runner.py"):
+    for file in (folder / "table.py", folder / "streams.py", folder / "runner.py"):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

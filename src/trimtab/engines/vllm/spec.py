@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-import torch
-
 from trimtab.errors import SettingError
-from trimtab.steering import Positions, Scale, is_steered
+from trimtab.steering import Positions, Scale, steered_range
 from trimtab.steering.interventions import check_one_of, check_strength
 
 KEY = "trimtab"
@@ -32,6 +31,14 @@ MAX_PUSHED_LAYERS = 1024
 MAX_TOKENS = 1 << 31
 MAX_CHARACTERS = 1 << 18
 """Of a spec as JSON: many times what the most pushes take."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def is_name(name: str) -> bool:
+    """Whether a file of a folder of vectors can have that name; it is never a path, so none outside can be meant."""
+    return bool(_NAME.fullmatch(name))
 
 
 @dataclass(frozen=True)
@@ -114,11 +121,8 @@ class Spec:
         """The first token that is pushed, in a text whose prompt has that many tokens; None where none is."""
         if not self.pushes:
             return None
-        length = self.prompt_length or prompt_length
-        # Every policy begins to push at one of these, if it pushes at all.
-        places = torch.tensor(sorted({0, 1, length - 1, length, length + 1}))
-        marks = is_steered(self.positions, places, torch.tensor(length), self.first_token)
-        return int(places[marks][0]) if bool(marks.any()) else None
+        begin, end = steered_range(self.positions, self.prompt_length or prompt_length, self.first_token)
+        return None if end is not None and begin >= end else begin
 
     def block_salt(self, prompt_length: int, end: int) -> str | None:
         """Names the keys and values of the tokens before `end`, where the last of them are computed as one block.
@@ -137,7 +141,7 @@ class Spec:
         # Two prompts, one the beginning of the other, can end inside of the same block, and then part which of the
         # block's tokens are pushed.
         within = self.positions == "all" or (self.positions == "prompt" and end <= length)
-        return _digest([self.steering, self.positions, self.first_token, None if within else length])
+        return _block_digest(self.steering, self.positions, self.first_token, None if within else length)
 
     @property
     def salt(self) -> str | None:
@@ -245,6 +249,12 @@ def _is(kind: type, given: Any, name: str) -> Any:
     if not isinstance(given, kind) or (kind is int and isinstance(given, bool)):
         raise SettingError(f"{name}: {given!r} is not of type {kind.__name__}")
     return given
+
+
+@lru_cache(maxsize=1 << 12)
+def _block_digest(steering: str, positions: str, first_token: bool, length: int | None) -> str:
+    """Asked for every block of a prompt, and the same for nearly all of them."""
+    return _digest([steering, positions, first_token, length])
 
 
 def _digest(value: object) -> str:

@@ -1,11 +1,10 @@
-"""Vectors that a vLLM process knows by name: registered by a client, or safetensors files in one folder."""
+"""Vectors that a vLLM process knows, each by a name that is made from its content."""
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -13,16 +12,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from trimtab.engines.vllm.spec import Push, Spec
-from trimtab.errors import SettingError, VectorError, shortened
+from trimtab.errors import SettingError, VectorError
 from trimtab.steering import Gate, Intervention
-from trimtab.vectors import SteeringVector
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-def is_name(name: str) -> bool:
-    """Whether a file of a folder can have that name; it is never a path, so nothing outside of it can be meant."""
-    return bool(_NAME.fullmatch(name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +31,18 @@ class Vectors:
 
     layers: int
     width: int
-    folder: Path | None = None
     _known: dict[str, Known] = field(default_factory=dict)
 
     def add(self, name: str, content: bytes) -> None:
-        """Take in what `packed` made.
+        """Take in what `packed` made, under the name that `content_name` gives it.
 
         Raises:
             VectorError: when it is something else, for a model of another shape, or the name stands for another vector.
         """
+        if name != content_name(content):
+            raise VectorError(f"{name} is not the name of this vector")
+        if name in self._known:
+            return
         vector = unpacked(content)
         for layer, direction in vector.directions.items():
             if not 0 <= layer < self.layers or tuple(direction.shape) != (self.width,):
@@ -56,48 +50,31 @@ class Vectors:
                     f"{name}: layer {layer} × {list(direction.shape)} does not fit a model of "
                     f"{self.layers} layers × {self.width}"
                 )
-        known = self._known.setdefault(name, vector)
-        if known is not vector and packed(known.directions, known.gate) != packed(vector.directions, vector.gate):
-            raise VectorError(f"{name} is the name of another vector already")
+        self._known[name] = vector
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a vector is known."""
+        return name in self._known
 
     def drop(self, name: str) -> None:
         """Forget a vector; the caller knows that no request uses it any more."""
         self._known.pop(name, None)
 
     def get(self, name: str) -> Known:
-        """A vector by name; from the folder when it is asked for first.
+        """A vector by name.
 
         Raises:
             SettingError: when there is none of that name.
-            VectorError: when its file cannot be read or is for a model of another shape.
         """
         if name not in self._known:
-            self._known[name] = self._read(name)
+            raise SettingError(f"no vector {name[:130]!r} is registered")
         return self._known[name]
-
-    def _read(self, name: str) -> Known:
-        if self.folder is None:
-            raise SettingError(f"no vector {name!r} is registered, and this server was given no folder of vectors")
-        file = self.folder / f"{name}.safetensors"
-        if not is_name(name) or not file.is_file():
-            names = sorted(p.stem for p in self.folder.glob("*.safetensors"))
-            raise SettingError(f"no vector {name[:130]!r}; the folder has {', '.join(shortened(names)) or 'none'}")
-        if file.resolve().parent != self.folder.resolve():
-            raise SettingError(f"the vector {name!r} is a link out of the folder of vectors; put the file itself there")
-        vector = SteeringVector.load(file)
-        if tuple(vector.direction.shape) != (self.layers, self.width):
-            raise VectorError(
-                f"{file.name} is for a model of {vector.n_layers} layers × {vector.direction.shape[1]}; "
-                f"this one has {self.layers} × {self.width}"
-            )
-        return Known(dict(enumerate(vector.direction.float())))
 
     def intervention(self, spec: Spec) -> Intervention | None:
         """What a request asks for, with its vectors.
 
         Raises:
             SettingError: for an unknown vector, or a layer that the model or the vector does not have.
-            VectorError: when a vector's file cannot be used.
         """
         whole: Intervention | None = None
         for push in reversed(spec.pushes):
@@ -121,6 +98,11 @@ class Vectors:
     def _require_layer(self, layer: int) -> None:
         if not 0 <= layer < self.layers:
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {self.layers - 1}")
+
+
+def content_name(content: bytes) -> str:
+    """The name of what `packed` made: the same for the same numbers, and no other."""
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def packed(directions: Mapping[int, Tensor], gate: Gate | None) -> bytes:

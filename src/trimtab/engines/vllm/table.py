@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.engines.vllm.kept import Kept, Pieces
+from trimtab.engines.vllm.streams import Trial, joined, parts
 from trimtab.errors import ModelError
 from trimtab.steering import Intervention
 from trimtab.steering.pushes import push_each
@@ -69,10 +70,18 @@ class Armed:
         self.layers = dict(layers)
         self.step = Step()
         self.kept = Kept()
+        self.trial: Trial | None = None
+        """While there is one, layers are tried instead of steered."""
         self.row_of_token = torch.zeros(max_tokens, dtype=torch.long, device=device)
+        self._device = device
+        self._staged = torch.zeros(max_tokens, dtype=torch.long, pin_memory=device.type == "cuda")
+        self._stained = 0
+        """Tokens that may still have a row from the last step."""
+        self._shares = dict.fromkeys(layers, 1.0)
         self._filled: dict[int, tuple[int, ...]] = {}
         for index, layer in self.layers.items():
             layer.register_buffer("trimtab_rows", self.row_of_token, persistent=False)
+            layer.register_buffer("trimtab_share", torch.ones((), dtype=torch.float32, device=device), persistent=False)
             layer.register_buffer(
                 "trimtab_directions", torch.zeros(rows + 1, width, dtype=torch.float32, device=device), persistent=False
             )
@@ -80,6 +89,13 @@ class Armed:
                 "trimtab_strengths", torch.zeros(rows + 1, 2, dtype=torch.float32, device=device), persistent=False
             )
             layer.register_forward_hook(self._hook(index))
+
+    def settle(self, shares: Mapping[int, float]) -> None:
+        """How much of its residual belongs to the stream behind each layer; see `streams`."""
+        for index, share in shares.items():
+            self._shares[index] = share
+            module: Any = self.layers[index]
+            module.trimtab_share.fill_(share)  # in a buffer: graphs may have been compiled before it is known
 
     def write_row(self, row: int, intervention: Intervention) -> None:
         """Put a push into a row, in place of what was there."""
@@ -92,9 +108,13 @@ class Armed:
             (aim,) = intervention.aims(layer)
             strengths = [aim.strength, 0.0] if aim.scale == "raw" else [0.0, aim.strength]
             module = self.layers[layer]
-            module.trimtab_directions[row].copy_(aim.direction)
-            module.trimtab_strengths[row].copy_(torch.tensor(strengths))
+            module.trimtab_directions[row].copy_(self._pinned(aim.direction), non_blocking=True)
+            module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
         self._filled[row] = mine
+
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        """Copied from here, nothing has to wait for the pass that is still at work."""
+        return tensor.pin_memory() if self._device.type == "cuda" else tensor
 
     def begin(self, rows: Tensor, step: Step) -> None:
         """Say what the next forward pass does.
@@ -103,9 +123,14 @@ class Armed:
             rows: row of each token, [tokens] on the CPU; tokens behind them (padding) get row 0.
             step: the rest.
         """
-        self.row_of_token[len(rows) :].zero_()
-        self.row_of_token[: len(rows)].copy_(rows)
         self.step = step
+        steered = len(rows) if bool(rows.any()) else 0
+        changed = max(steered, self._stained)
+        if changed:
+            self._staged[:changed].zero_()
+            self._staged[:steered].copy_(rows[:steered])
+            self.row_of_token[:changed].copy_(self._staged[:changed], non_blocking=True)
+        self._stained = steered
 
     def end(self, final: object) -> None:
         """Keep what the unembedding will be given, where it is wanted; [tokens, d_model]."""
@@ -117,36 +142,45 @@ class Armed:
 
     def _hook(self, index: int) -> Callable[..., Any]:
         def steer(module: Any, args: Any, output: Any) -> Any:
-            hidden, residual = _parts(output)
-            state = hidden if residual is None else hidden + residual
-            row = module.trimtab_rows[: hidden.shape[0]]
+            if not torch.compiler.is_compiling() and self.trial is not None:
+                return self.trial(index, output)
+            hidden, residual = parts(output)
+            state = hidden if residual is None else hidden + module.trimtab_share * residual
+            row = module.trimtab_rows[: hidden.shape[-2]]
             strength = module.trimtab_strengths[row]
             norm = torch.linalg.vector_norm(state, dim=-1, dtype=torch.float32)
             amount = strength[:, 0] + strength[:, 1] * norm
             hidden = hidden + (amount.unsqueeze(-1) * module.trimtab_directions[row]).to(hidden.dtype)
             if not torch.compiler.is_compiling() and self.step.uncompiled:
                 hidden, residual = self._by_hand(index, hidden, residual)
-            return _whole(output, hidden, residual)
+            return joined(output, hidden, residual)
 
         return steer
 
     def _by_hand(self, index: int, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor | None]:
         pushed = [one for one in self.step.by_hand if index in one.intervention.layers]
         if pushed:
-            hidden, residual = hidden.clone(), None if residual is None else residual.clone()
+            hidden, residual = _copied(hidden), None if residual is None else _copied(residual)
+        # By tokens, also where there is a dimension before them; views, so that what is written arrives.
+        tokens = hidden.flatten(0, -2)
+        beside = residual.flatten(0, -2) if residual is not None and self._shares[index] else None
+
+        def states(where: Stretch) -> Tensor:
+            here = slice(where.start, where.stop)
+            return tokens[here] if beside is None else tokens[here] + beside[here]
+
         for one in pushed:
             here = slice(one.where.start, one.where.stop)
-            state = hidden[here] if residual is None else hidden[here] + residual[here]
+            state = states(one.where)
             marks = torch.ones(len(state), dtype=torch.bool, device=state.device)
-            hidden[here] = push_each(state, one.intervention.aims(index), marks)
-            if residual is not None:
-                residual[here] = 0  # the sum is what counts, and it is all in `hidden` now
+            tokens[here] = push_each(state, one.intervention.aims(index), marks)
+            if beside is not None:
+                beside[here] = 0  # the sum is what counts, and it is all in `hidden` now
         for wanted in self.step.wanted:
             if index in wanted.layers:
-                here = slice(wanted.where.start, wanted.where.stop)
-                state = hidden[here] if residual is None else hidden[here] + residual[here]
                 pieces = self.kept.layers.setdefault(wanted.request, {}).setdefault(index, Pieces())
-                pieces.add(wanted.offset, state.to(torch.float32, copy=True))  # later layers may write over theirs
+                # A copy: later layers may write over theirs.
+                pieces.add(wanted.offset, states(wanted.where).to(torch.float32, copy=True))
         return hidden, residual
 
 
@@ -156,16 +190,5 @@ def fits_a_row(intervention: Intervention) -> bool:
     return all(len(a) == 1 and a[0].condition is None and a[0].scale in ("raw", "relative") for a in aims)
 
 
-def _parts(output: Any) -> tuple[Tensor, Tensor | None]:
-    """Hidden states and residual of a layer's output: their sum is the residual stream behind it."""
-    if torch.is_tensor(output):
-        return output, None
-    hidden, rest = output[0], output[1:]
-    residual = rest[0] if rest and torch.is_tensor(rest[0]) and rest[0].shape == hidden.shape else None
-    return hidden, residual
-
-
-def _whole(output: Any, hidden: Tensor, residual: Tensor | None) -> Any:
-    if torch.is_tensor(output):
-        return hidden
-    return (hidden, *output[1:]) if residual is None else (hidden, residual, *output[2:])
+def _copied(states: Tensor) -> Tensor:
+    return states.clone(memory_format=torch.contiguous_format)

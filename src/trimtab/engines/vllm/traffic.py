@@ -1,4 +1,4 @@
-"""Requests on their way through a vLLM engine: each caller gets its own back, and takes them along when it leaves."""
+"""Requests on their way through a vLLM engine: each caller gets its own answers, and may leave before all are there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
+from trimtab.engines.vllm.failures import engine_errors
 from trimtab.engines.vllm.spec import KEY, Spec
-from trimtab.errors import ModelError, SettingError
+from trimtab.errors import SettingError
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,8 @@ class Traffic:
         from vllm.exceptions import VLLMClientError
 
         try:
-            inside: str = self.engine.add_request(name, prompt, ask.params)
+            with engine_errors():
+                inside: str = self.engine.add_request(name, prompt, ask.params)
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
         lane.under_way[name] = (ask, inside)
@@ -116,12 +118,8 @@ class Traffic:
         self._lanes[name] = lane
 
     def _step(self) -> None:
-        try:
+        with engine_errors():
             outputs = self.engine.step()
-        except Exception as error:
-            if "EngineDead" in type(error).__name__:
-                raise ModelError(f"the vLLM engine has died; what it said is above ({error})") from error
-            raise
         for output in outputs:
             lane = self._lanes.get(output.request_id)
             if lane is not None:

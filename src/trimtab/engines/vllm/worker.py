@@ -1,4 +1,4 @@
-"""What a client can ask of each vLLM worker: methods that `worker_extension_cls` adds, called by `collective_rpc`."""
+"""What a client can ask of each vLLM worker: methods that the plugin adds to it, called by `collective_rpc`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOGIT_BYTES = 1 << 28
 
 
 class WorkerMethods:
-    """Added to vLLM's worker class. Arguments and results are plain values and bytes."""
+    """Put into vLLM's class of workers, one by one. Arguments and results are plain values and bytes."""
 
     model_runner: Any
 
@@ -27,7 +27,6 @@ class WorkerMethods:
     def trimtab_status(self) -> dict[str, Any]:
         """Which layers are armed here, how many rows are held, what waits to be fetched."""
         steering = self.model_runner.trimtab
-        steering.rows.keep_only(self.model_runner.requests)
         return {
             "layers": sorted(steering.armed.layers),
             "rows": steering.rows.capacity,
@@ -47,12 +46,15 @@ class WorkerMethods:
 
     def trimtab_log_probs(self, requests: list[str], targets: list[list[int]]) -> list[list[float]] | None:
         """Log-probability of one token at each state that the unembedding was given; gone from here."""
-        kept = self.model_runner.trimtab.armed.kept
+        runner = self.model_runner
+        kept = runner.trimtab.armed.kept
         if not _is_last_stage():
             return None
         pieces = [kept.final.pop(request) for request in requests]
         states = [one.whole(len(tokens)) for one, tokens in zip(pieces, targets, strict=True)]
-        values = [self._log_probs(state, tokens)[0] for state, tokens in zip(states, targets, strict=True)]
+        values = [
+            _log_probs(self.model_runner, state, tokens)[0] for state, tokens in zip(states, targets, strict=True)
+        ]
         return [value.tolist() for value in values] if _is_first_of_its_stage() else None
 
     def trimtab_followed(
@@ -63,11 +65,15 @@ class WorkerMethods:
         Returns:
             Mean log-probability per token [1 + cells], mean KL divergence from the unsteered model [cells] in nats.
         """
-        kept = self.model_runner.trimtab.armed.kept
+        runner = self.model_runner
+        kept = runner.trimtab.armed.kept
         if not _is_last_stage():
             return None
         base, *moved = (kept.final.pop(request).whole(len(tokens)) for request in [plain, *steered])
-        measured = [self._log_probs(base, tokens), *(self._log_probs(states, tokens, base) for states in moved)]
+        measured = [
+            _log_probs(self.model_runner, base, tokens),
+            *(_log_probs(self.model_runner, states, tokens, base) for states in moved),
+        ]
         if not _is_first_of_its_stage():
             return None
         return [float(likely.mean()) for likely, _ in measured], [float(apart.mean()) for _, apart in measured[1:]]
@@ -76,28 +82,29 @@ class WorkerMethods:
         """States that nobody will fetch."""
         self.model_runner.trimtab.armed.kept.drop(requests)
 
-    @torch.inference_mode()
-    def _log_probs(self, states: Tensor, tokens: list[int], base: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of tokens [n] at states [n, d_model], and divergence from those at `base` [n].
 
-        The workers of a stage do this together: each holds a part of the unembedding.
-        """
-        model = self.model_runner.model
-        wanted = torch.tensor(tokens, device=states.device)[:, None]
-        step = max(1, _LOGIT_BYTES // (4 * self.model_runner.model_config.get_vocab_size()))
-        values, divergences = [torch.zeros(0)], [torch.zeros(0)]
-        for start in range(0, len(states), step):
-            here = slice(start, start + step)
-            logits = model.compute_logits(states[here])
-            plain = None if base is None else model.compute_logits(base[here])
-            if logits is None:
-                continue
-            log_p = logits.float().log_softmax(-1)
-            values.append(log_p.gather(1, wanted[here])[:, 0].cpu())
-            if plain is not None:
-                log_q = plain.float().log_softmax(-1)
-                divergences.append((log_p.exp() * (log_p - log_q)).sum(-1).clamp(min=0).cpu())
-        return torch.cat(values), torch.cat(divergences)
+@torch.inference_mode()
+def _log_probs(runner: Any, states: Tensor, tokens: list[int], base: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of tokens [n] at states [n, d_model], and divergence from those at `base` [n].
+
+    The workers of a stage do this together: each holds a part of the unembedding.
+    """
+    model = runner.model
+    wanted = torch.tensor(tokens, device=states.device)[:, None]
+    step = max(1, _LOGIT_BYTES // (4 * runner.model_config.get_vocab_size()))
+    values, divergences = [torch.zeros(0)], [torch.zeros(0)]
+    for start in range(0, len(states), step):
+        here = slice(start, start + step)
+        logits = model.compute_logits(states[here])
+        plain = None if base is None else model.compute_logits(base[here])
+        if logits is None:
+            continue
+        log_p = logits.float().log_softmax(-1)
+        values.append(log_p.gather(1, wanted[here])[:, 0].cpu())
+        if plain is not None:
+            log_q = plain.float().log_softmax(-1)
+            divergences.append((log_p.exp() * (log_p - log_q)).sum(-1).clamp(min=0).cpu())
+    return torch.cat(values), torch.cat(divergences)
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -1,0 +1,50 @@
+"""vLLM's processes leave when to end to whoever started them: Ctrl-C does not stop them, the starter's end does.
+
+Without this, Ctrl-C in a terminal reaches every process of it, and the engine of a chat would be gone with the answer
+that was to be stopped. And nothing watches on behalf of vLLM's engine core: where the starter is killed it would go on
+for ever, with the memory that the next engine needs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_VARIABLE = "TRIMTAB_VLLM_OWNER"
+_LOOK_SECONDS = 0.5
+_GOODBYE_SECONDS = 10
+"""For an orderly end: vLLM takes its shared memory down."""
+
+
+@contextmanager
+def owned() -> Iterator[None]:
+    """Processes of vLLM that are started here belong to this one."""
+    os.environ[_VARIABLE] = str(os.getpid())
+    try:
+        yield
+    finally:
+        del os.environ[_VARIABLE]
+
+
+def end_with_owner() -> None:
+    """In a process that an owned engine has started: be deaf to Ctrl-C, and watch for the end of the starter."""
+    parent = multiprocessing.parent_process()
+    owner = os.environ.get(_VARIABLE)
+    if parent is None or parent.pid is None or owner is None or owner == str(os.getpid()):
+        return
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent.pid,), name="trimtab-lifeline", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GOODBYE_SECONDS)
+    os._exit(1)
