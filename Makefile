@@ -42,7 +42,7 @@ $(VLLM_VENV)/ready: pyproject.toml
 
 # Most engines compute with one thread: two processes side by side use two cores. vLLM would bind both to the same one.
 VLLM_PYTEST := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1 \
-	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -n 2 --dist loadgroup
+	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -n 2 --dist loadfile
 
 test-vllm: $(VLLM_VENV)/ready ## what needs a real vLLM, on a CPU
 	$(VLLM_PYTEST)

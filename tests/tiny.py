@@ -80,12 +80,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "gpt_neox": ("GPTNeoX", {**_GROUPED, "rope_parameters": {**_ROPE_100, "partial_rotary_factor": 0.5}}),
     "olmo2": ("Olmo2", _GROUPED),
-    "cohere2": (
-        "Cohere2",
-        {**_GROUPED, "sliding_window": WINDOW, "layer_types": _SLIDING_THEN_FULL, "logit_scale": 1.0},
-    ),
     "exaone4": ("Exaone4", {**_GROUPED, "sliding_window": WINDOW, "layer_types": _SLIDING_THEN_FULL}),
-    "stablelm": ("StableLm", _GROUPED),
     "gpt_oss": (
         "GptOss",
         {

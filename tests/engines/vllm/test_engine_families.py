@@ -17,17 +17,19 @@ from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm
 
-FAMILIES = {
-    "olmo2": "vLLM's backend of transformers models: a dimension before the tokens",
-    "cohere2": "all of the stream, and beside it a residual that nobody reads",
-    "exaone4": "the same, with norms behind attention and MLP",
-    "gpt2": "one tensor",
+FAMILIES: dict[str, dict[str, Any]] = {
+    # All of the stream, and beside it a residual that nobody reads; norms behind attention and MLP.
+    "exaone4": {},
+    # VLLM's backend of transformers models: a dimension before the tokens.
+    "olmo2": {},
+    # One tensor.
+    "gpt2": {"enforce_eager": True},
 }
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    with both(request.param, tmp_path_factory.mktemp(request.param), enforce_eager=True) as running:
+    with both(request.param, tmp_path_factory.mktemp(request.param), **FAMILIES[request.param]) as running:
         yield running
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -60,7 +62,7 @@ class Steering:
         self.rows.keep_only(set(batch.req_ids))
         for ended in [request for request in self._asked if request not in runner.requests]:
             del self._asked[ended]
-        rows = torch.zeros(int(scheduled.sum()), dtype=torch.long)
+        rows = np.zeros(int(scheduled.sum()), dtype=np.int64)
         step, start = Step(), 0
         for index, name in enumerate(batch.req_ids):
             count = int(scheduled[index])
@@ -71,7 +73,7 @@ class Steering:
                 self._place(name, asked, request.num_prompt_tokens, first, Stretch(start, start + count), rows, step)
             start += count
         self.passes_by_hand += step.uncompiled
-        self.armed.begin(rows, step)
+        self.armed.begin(torch.from_numpy(rows), step)
 
     def _asked_by(self, name: str, params: Any) -> _Asked | None:
         """What a request asks for, read once; a name may come again with other parameters."""
@@ -94,7 +96,7 @@ class Steering:
         prompt_tokens: int,
         first: int,
         where: Stretch,
-        rows: torch.Tensor,
+        rows: npt.NDArray[np.int64],
         step: Step,
     ) -> None:
         """Enter one request's tokens of this pass, the first of which is its token number `first`."""
