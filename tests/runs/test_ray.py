@@ -139,7 +139,7 @@ def test_what_stops_some_models_is_told_when_the_others_are_done(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_driver, "Worker", slow_ray_worker.DoomedWorker)
-    monkeypatch.setattr(ray_driver, "_VAIN_STARTS", 1)
+    monkeypatch.setattr(ray_driver, "_FUTILE_STARTS", 1)
     settings = study(models, "other", "short", "one", answers=None, replies=None, diagnosis=None, dose=False)
     settings["models"][0]["name"] = "doomed"
     with pytest.raises(RunError) as caught:

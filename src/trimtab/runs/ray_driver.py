@@ -1,4 +1,4 @@
-"""The models of a study side by side on Ray: hires a worker for each, hears them, and replaces those that die."""
+"""The models of a study side by side on Ray: starts a worker for each, tells their progress, replaces dead ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trimtab.errors import RunError, SettingError, TrimtabError
 from trimtab.runs.folder import RunFolder
 from trimtab.runs.model_setting import ModelSetting
 from trimtab.runs.notes import Notes
-from trimtab.runs.ray_worker import Place, Worker, start_ear
+from trimtab.runs.ray_worker import Place, Worker, start_relay
 from trimtab.runs.work import Job, Progress
 
 LOCAL = "local"
-_VAIN_STARTS = 3
+_FUTILE_STARTS = 3
 """Times in a row that a worker is started again although the one before got nowhere."""
 _LOOKS_UP_SECONDS = 0.5
 _GOODBYE_SECONDS = 10
@@ -69,8 +69,8 @@ def run_side_by_side(job: Job, notes: Notes, progress: Progress, address: str) -
     """
     ray = require_ray(address)
     with _cluster(ray, address):
-        crew = _Crew(ray, job, notes, progress)
-        crew.run([(setting, _needs(ray, setting, address, progress)) for setting in job.study.models])
+        workers = _Workers(ray, job, notes, progress)
+        workers.run([(setting, _needs(ray, setting, address, progress)) for setting in job.study.models])
 
 
 @contextmanager
@@ -111,19 +111,19 @@ def _needs(ray: Any, setting: ModelSetting, address: str, progress: Progress) ->
 
 
 @dataclass(frozen=True)
-class _Hired:
-    """A worker and what it was hired for."""
+class _Running:
+    """A worker, and what it was started for."""
 
     setting: ModelSetting
     needs: dict[str, float]
     worker: Any
     steps: int
-    """That were on disk before it."""
-    vain: int
-    """Workers for this model, one after the other, that died without a step."""
+    """Steps of its model's work that were on disk when it started."""
+    futile: int
+    """How many workers for this model, one after the other, have died before it without finishing a step."""
 
 
-class _Crew:
+class _Workers:
     """The workers of a run."""
 
     def __init__(self, ray: Any, job: Job, notes: Notes, progress: Progress):
@@ -139,54 +139,54 @@ class _Crew:
             exceptions.ObjectLostError,
         )
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.ear = start_ear(ray, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+        self.relay = start_relay(ray, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
         self.job = ray.put(job)
         self.place = Place(Path.cwd(), notes.folder.path.resolve(), notes.manifest["session"])
-        self.at_work: dict[Any, _Hired] = {}
-        """By the promise of what becomes of it."""
+        self.at_work: dict[Any, _Running] = {}
+        """Each by the Ray reference to its result."""
         self.stopped: dict[str, Exception] = {}
         """What stopped a model, by its label."""
 
     def run(self, wanted: list[tuple[ModelSetting, dict[str, float]]]) -> None:
-        """Do all models; Ray lets those wait that there is no room for yet."""
+        """Do all models; those that there is no room for yet wait in Ray's queue."""
         self.notes.folder.open_shares()
         try:
             for setting, needs in wanted:
-                self._hire(setting, needs)
+                self._start(setting, needs)
             while self.at_work:
                 ready, _ = self.ray.wait(list(self.at_work), timeout=_LOOKS_UP_SECONDS)
-                self._listen()
+                self._pass_progress_on()
                 for promise in ready:
                     self._see_to(promise)
         finally:
-            self._dismiss()
+            self._stop_all()
         self._tell_what_stopped(len(wanted))
 
-    def _hire(self, setting: ModelSetting, needs: dict[str, float], vain: int = 0) -> None:
-        worker = self.ray.remote(Worker).options(**needs).remote(self.job, setting, self.place, self.ear)
-        self.at_work[worker.work.remote()] = _Hired(setting, needs, worker, self._steps(setting), vain)
+    def _start(self, setting: ModelSetting, needs: dict[str, float], futile: int = 0) -> None:
+        worker = self.ray.remote(Worker).options(**needs).remote(self.job, setting, self.place, self.relay)
+        self.at_work[worker.work.remote()] = _Running(setting, needs, worker, self._steps(setting), futile)
 
     def _steps(self, setting: ModelSetting) -> int:
         return RunFolder(self.place.run, setting.label).steps()
 
-    def _listen(self) -> None:
-        """Hand on how far the workers are, each line with its model."""
-        for (model, what), (done, total) in self.ray.get(self.ear.take.remote()).items():
+    def _pass_progress_on(self) -> None:
+        """Say how far the workers are, each line with its model."""
+        for (model, what), (done, total) in self.ray.get(self.relay.take.remote()).items():
             self.progress(what if model in what else f"{what}, {model}", done, total)
 
     def _see_to(self, promise: Any) -> None:
-        """A worker has finished, or died."""
-        hired = self.at_work[promise]
-        label = hired.setting.label
+        """Deal with a worker that has finished or died."""
+        running = self.at_work[promise]
+        label = running.setting.label
         try:
             stopped: Exception | None = self.ray.get(promise)
         except self.deaths as death:
-            stopped = self._replaced(hired, death)
+            stopped = self._replaced(running, death)
         except Exception as unexpected:  # a mistake in the program: the other models are finished all the same
             stopped = unexpected
         if stopped is not None:
             self.stopped[label] = stopped
-        self.ray.kill(hired.worker)  # another one may have its room
+        self.ray.kill(running.worker)  # another one may have its room
         del self.at_work[promise]
         if all(other.setting.label != label for other in self.at_work.values()):
             try:
@@ -194,29 +194,29 @@ class _Crew:
             except RunError as held:  # by a worker on a node that is lost; the other models go on
                 self.stopped.setdefault(label, held)
 
-    def _replaced(self, hired: _Hired, death: Exception) -> Exception | None:
+    def _replaced(self, running: _Running, death: Exception) -> Exception | None:
         """Start a worker in place of a dead one; or say why not."""
-        label = hired.setting.label
+        label = running.setting.label
         if getattr(death, "actor_init_failed", False):
             return RunError(f"{label}: no worker can be started; all nodes of Ray need trimtab ({_last_line(death)})")
-        vain = 0 if self._steps(hired.setting) > hired.steps else hired.vain + 1
-        if vain > _VAIN_STARTS:
+        futile = 0 if self._steps(running.setting) > running.steps else running.futile + 1
+        if futile > _FUTILE_STARTS:
             return RunError(
-                f"{label}: its worker died {vain} times in a row without getting any further ({_last_line(death)}); if "
-                "memory ran out, let fewer models run at once: give this one more `resources`"
+                f"{label}: its worker died {futile} times in a row without getting any further ({_last_line(death)}); "
+                "if memory ran out, let fewer models run at once: give this one more `resources`"
             )
-        self._hire(hired.setting, hired.needs, vain)
+        self._start(running.setting, running.needs, futile)
         self.progress(f"starting {label} again, as its worker died", 1, 1)
         return None
 
-    def _dismiss(self) -> None:
+    def _stop_all(self) -> None:
         """Stop whoever is still at work, and keep what they noted."""
         left, self.at_work = list(self.at_work.values()), {}
-        for hired in left:
-            self.ray.kill(hired.worker)
-        for hired in left:
+        for running in left:
+            self.ray.kill(running.worker)
+        for running in left:
             with suppress(RunError):  # if it is not gone in time, the next start merges what it noted
-                self.notes.take_in(hired.setting.label, _GOODBYE_SECONDS)
+                self.notes.take_in(running.setting.label, _GOODBYE_SECONDS)
 
     def _tell_what_stopped(self, models: int) -> None:
         """Raise it, with the name of its model where that may not be plain."""

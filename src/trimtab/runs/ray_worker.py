@@ -24,13 +24,13 @@ Told = dict[tuple[str, str], tuple[int, int]]
 """(model, what is being done) → (done, total)."""
 
 
-def start_ear(ray: Any, **options: Any) -> Any:
+def start_relay(ray: Any, **options: Any) -> Any:
     """An actor that keeps what workers tell until somebody asks.
 
     Its class stands in here so that Ray takes it as it is: its process then need not import torch to have it.
     """
 
-    class Ear:
+    class Relay:
         def __init__(self) -> None:
             self.heard: Told = {}
 
@@ -41,26 +41,26 @@ def start_ear(ray: Any, **options: Any) -> Any:
             heard, self.heard = self.heard, {}
             return heard
 
-    return ray.remote(Ear).options(**options).remote()
+    return ray.remote(Relay).options(**options).remote()
 
 
-class _Voice:
-    """Progress of one model, told an ear now and then."""
+class _Reporter:
+    """Progress of one model, told to the relay now and then."""
 
-    def __init__(self, model: str, ear: Any):
-        self.model, self.ear = model, ear
+    def __init__(self, model: str, relay: Any):
+        self.model, self.relay = model, relay
         self.untold: Told = {}
         self.since = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         self.untold[self.model, what] = (done, total)
         if time.monotonic() - self.since > _TELLS_SECONDS:
-            self.speak()
+            self.flush()
 
-    def speak(self) -> Any:
+    def flush(self) -> Any:
         """Tell it now; returns the promise that it was heard."""
         told, self.untold, self.since = self.untold, {}, time.monotonic()
-        return self.ear.tell.remote(told)
+        return self.relay.tell.remote(told)
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,23 @@ class Place:
 class Worker:
     """An actor: does everything that a study asks of one model, as far as it is not on disk."""
 
-    def __init__(self, job: Job, setting: ModelSetting, place: Place, ear: Any):
-        self.job, self.setting, self.place, self.ear = job, setting, place, ear
+    def __init__(self, job: Job, setting: ModelSetting, place: Place, relay: Any):
+        self.job, self.setting, self.place, self.relay = job, setting, place, relay
 
     def work(self) -> TrimtabError | None:
         """Do it, and return what a person has to see to, if anything stopped it."""
         import ray
 
-        voice = _Voice(self.setting.label, self.ear)
+        reporter = _Reporter(self.setting.label, self.relay)
         try:
-            self._work(voice)
+            self._work(reporter)
         except TrimtabError as error:
             return error
         finally:
-            ray.get(voice.speak())
+            ray.get(reporter.flush())
         return None
 
-    def _work(self, voice: _Voice) -> None:
+    def _work(self, reporter: _Reporter) -> None:
         self._require_same_files()
         folder = RunFolder(self.place.run, self.setting.label)
         folder.lock(_WAITS_SECONDS)
@@ -103,7 +103,7 @@ class Worker:
             notes.write()
             try:
                 with notes.listening():
-                    Work(self.job, folder, notes, voice).one_model(self.setting)
+                    Work(self.job, folder, notes, reporter).one_model(self.setting)
             finally:
                 notes.write()
         finally:
