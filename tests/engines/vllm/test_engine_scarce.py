@@ -22,7 +22,7 @@ from trimtab.steering import Intervention
 pytestmark = pytest.mark.vllm
 
 ROWS = 3
-SCARCE = {"num_gpu_blocks_override": 20, "block_size": 16, "max_num_batched_tokens": 64, "rows": ROWS}
+SCARCE = {"num_gpu_blocks_override": 12, "block_size": 32, "max_num_batched_tokens": 64, "rows": ROWS}
 
 
 @pytest.fixture(scope="module")

@@ -66,15 +66,17 @@ def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(model: Path, comman
     assert chat.stdout is not None
     until(chat.stderr, "/help lists the commands")
     engine = psutil.Process(chat.pid).children(recursive=True)
-    chat.stdin.write("Tell me a very long story\n")
+    chat.stdin.write("/tokens 1800\nTell me a very long story\n")
     chat.stdin.flush()
+    until(chat.stdout, "answers end after 1800 tokens")
     chat.stdout.read(1)
     os.killpg(chat.pid, signal.SIGINT)  # as a terminal does: every process of the group gets it
     until(chat.stderr, "(stopped)")
-    rest, errors = chat.communicate("And now?\n/quit\n", timeout=60)
+    rest, errors = chat.communicate("/tokens 20\nAnd now?\n/quit\n", timeout=60)
     assert chat.returncode == 0
     assert "Traceback" not in errors
     assert rest.strip()
+    assert "WARNING" not in rest, "stdout is for what the model says"
     assert engine
     assert all(is_gone(process.pid) for process in engine)
 

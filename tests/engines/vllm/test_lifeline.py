@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from trimtab.engines.vllm.lifeline import end_with_owner, owned
+from trimtab.engines.vllm.lifeline import end_with_owner, owned, uninterrupted
 from workers import TESTS, is_gone
 
 # An owner, with a child as vLLM starts its engine core; it tells the child's number.
@@ -81,3 +82,51 @@ def test_the_owner_itself_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
         end_with_owner()
     assert signal.getsignal(signal.SIGINT) == before
     assert "TRIMTAB_VLLM_OWNER" not in os.environ
+
+
+def test_ctrl_c_waits_until_a_message_is_sent() -> None:
+    sent = []
+
+    def send() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            sent.append("whole")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        send()
+    assert sent == ["whole"]
+    assert signal.getsignal(signal.SIGINT) == before
+    with uninterrupted():
+        sent.append("another")
+    assert len(sent) == 2
+
+
+def test_ctrl_c_pressed_again_does_not_wait() -> None:
+    """What it waits for may never come."""
+    reached = []
+
+    def send() -> None:
+        with uninterrupted():
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+                reached.append(1)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        send()
+    assert len(reached) == 1
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_messages_are_sent_from_other_threads_as_well() -> None:
+    sent = []
+
+    def send() -> None:
+        with uninterrupted():
+            sent.append(threading.current_thread())
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    thread.join()
+    assert sent == [thread]

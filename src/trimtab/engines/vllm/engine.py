@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,8 @@ from trimtab.engines.base import Captured, Followed, Pausable, Scored
 from trimtab.engines.queries import Scoring, Text, follow_query, read_texts, score_query
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.schedule import marks_of, require_reach
+from trimtab.engines.vllm.calls import call_workers
 from trimtab.engines.vllm.door import door_of
-from trimtab.engines.vllm.failures import dead_engine, engine_errors
 from trimtab.engines.vllm.library import Library
 from trimtab.engines.vllm.proof import require_steering
 from trimtab.engines.vllm.scores import Job, Scorer
@@ -247,29 +245,8 @@ class VLLMEngine:
         return text
 
     def _ask_workers(self, method: str, *args: Any) -> list[Any]:
-        """Call a method of `WorkerMethods` in every worker.
-
-        Raises:
-            ModelError: when a worker fails, or the engine is dead or dies meanwhile: vLLM's own call would then wait
-                for ever.
-        """
-        processes = getattr(self.engine.engine_core, "resources", None)
-        call: Future[list[Any]] = Future()
-
-        def ask() -> None:
-            try:
-                call.set_result(self.engine.collective_rpc(method, args=args))
-            except BaseException as error:
-                call.set_exception(error)
-
-        # A daemon: where vLLM never answers, it must not keep this process from ending.
-        Thread(target=ask, name="trimtab-workers", daemon=True).start()
-        while not call.done():
-            wait([call], timeout=1.0)
-            if not call.done() and getattr(processes, "engine_dead", False):
-                raise dead_engine()
-        with engine_errors(method):
-            return call.result()
+        """Call a method of `WorkerMethods` in every worker."""
+        return call_workers(self.engine, method, *args)
 
     def _give_back(self, requests: list[str]) -> None:
         """Let the workers drop states that nobody will fetch; a dead engine has dropped them."""

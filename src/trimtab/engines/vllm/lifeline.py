@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _VARIABLE = "TRIMTAB_VLLM_OWNER"
 _LOOK_SECONDS = 0.5
@@ -29,6 +30,35 @@ def owned() -> Iterator[None]:
         yield
     finally:
         del os.environ[_VARIABLE]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until this is done; pressed again, it does not.
+
+    Half of a message would be the end of the engine, and a queue that is left in the middle can stay locked.
+
+    Raises:
+        KeyboardInterrupt: afterwards, if there was one.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    handle, waiting = before, list[tuple[int, Any]]()
+
+    def later(number: int, frame: Any) -> None:
+        if waiting:
+            handle(number, frame)
+        waiting.append((number, frame))
+
+    signal.signal(signal.SIGINT, later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting:
+            handle(*waiting[0])
 
 
 def end_with_owner() -> None:

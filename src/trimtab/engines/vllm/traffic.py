@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from trimtab.engines.vllm.failures import engine_errors
+from trimtab.engines.vllm.lifeline import uninterrupted
 from trimtab.engines.vllm.spec import KEY, Spec
 from trimtab.errors import SettingError
 
@@ -95,11 +96,11 @@ class Traffic:
         """Stop a request that has said enough."""
         name = news.output.request_id
         if name in self._lanes:
-            self.engine.abort_request([name])
+            self._abort([name])
             self._forget(name)
 
     def _send(self, lane: _Lane, ask: Ask) -> None:
-        prompt: dict[str, Any] = {"prompt_token_ids": list(ask.prompt)}
+        prompt: dict[str, Any] = {"type": "token", "prompt_token_ids": list(ask.prompt)}
         if ask.spec.cache_salt is not None:
             prompt["cache_salt"] = ask.spec.cache_salt
         if ask.spec != Spec():
@@ -108,7 +109,7 @@ class Traffic:
         from vllm.exceptions import VLLMClientError
 
         try:
-            with engine_errors():
+            with engine_errors(), uninterrupted():
                 inside: str = self.engine.add_request(name, prompt, ask.params)
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
@@ -118,14 +119,18 @@ class Traffic:
         self._lanes[name] = lane
 
     def _step(self) -> None:
-        with engine_errors():
-            outputs = self.engine.step()
-        for output in outputs:
-            lane = self._lanes.get(output.request_id)
-            if lane is not None:
-                lane.news.append(News(*lane.under_way[output.request_id], output))
-                if output.finished:
-                    self._forget(output.request_id)
+        # Whole, or its news would be lost to all callers; and vLLM's queues cannot be left at any moment.
+        with engine_errors(), uninterrupted():
+            for output in self.engine.step():
+                lane = self._lanes.get(output.request_id)
+                if lane is not None:
+                    lane.news.append(News(*lane.under_way[output.request_id], output))
+                    if output.finished:
+                        self._forget(output.request_id)
+
+    def _abort(self, names: list[str]) -> None:
+        with uninterrupted():
+            self.engine.abort_request(names)
 
     def _forget(self, name: str) -> None:
         self._lanes.pop(name).under_way.pop(name)
@@ -133,7 +138,7 @@ class Traffic:
     def _give_up(self, lane: _Lane) -> None:
         names = list(lane.under_way)
         if names:
-            self.engine.abort_request(names)
+            self._abort(names)
         for name in names:
             self._forget(name)
 
