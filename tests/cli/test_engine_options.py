@@ -64,6 +64,6 @@ def test_ray_may_be_local_or_at_an_address(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(study, "run_study", run)
     file = tmp_path / "s.yaml"
     file.write_text("behaviors: [cheerful]\n")
-    for given in ([], ["--ray"], ["--ray", "10.0.0.1:6379"]):
-        assert main(["study", str(file), *given]) == 2
+    for given in ([], ["--ray"], ["--ray-address", "10.0.0.1:6379"]):
+        assert main(["study", *given, str(file)]) == 2
     assert asked == [None, "local", "10.0.0.1:6379"]

@@ -27,12 +27,17 @@ from trimtab.vectors import SteeringVector
 )  # fmt: skip
 @click.option("--yes", "-y", is_flag=True, help="Pay for language models as judges without asking.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option(
-    "--ray", "ray", is_flag=False, flag_value=LOCAL, default=None, metavar="[ADDRESS]",
-    help="Run the models side by side on Ray: on this machine, or on the cluster at ADDRESS.",
-)  # fmt: skip
+@click.option("--ray", is_flag=True, help="Run the models side by side on Ray, on this machine.")
+@click.option("--ray-address", metavar="HOST:PORT", default=None, help="The same on the Ray cluster there.")
 def command(
-    file: Path, out: Path | None, dry_run: bool, accelerator: str | None, yes: bool, quiet: bool, ray: str | None
+    file: Path,
+    out: Path | None,
+    dry_run: bool,
+    accelerator: str | None,
+    yes: bool,
+    quiet: bool,
+    ray: bool,
+    ray_address: str | None,
 ) -> None:
     """Run FILE, a study in YAML: models × behaviors × layers × strengths.
 
@@ -44,7 +49,7 @@ def command(
     if dry_run:
         click.echo(plan_study(study, accelerator).text())
     else:
-        run_and_report(study, out, quiet, yes=yes, ray=ray)
+        run_and_report(study, out, quiet, yes=yes, ray=ray_address or (LOCAL if ray else None))
 
 
 def run_and_report(

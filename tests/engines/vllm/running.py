@@ -28,7 +28,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "qwen3": _SIZES,
     "olmo2": _SIZES,
     "exaone4": _SIZES,
-    "gpt2": {"n_embd": 64, "n_head": 2},
     "qwen3_moe": {**_SIZES, "moe_intermediate_size": 64, "num_experts": 8},
     "qwen3_5": {**_SIZES, "head_dim": 64, "linear_key_head_dim": 128, "linear_value_head_dim": 128},
 }

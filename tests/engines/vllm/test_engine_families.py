@@ -22,8 +22,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "exaone4": {},
     # VLLM's backend of transformers models: a dimension before the tokens.
     "olmo2": {},
-    # One tensor.
-    "gpt2": {"enforce_eager": True},
 }
 
 

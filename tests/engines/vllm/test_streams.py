@@ -130,7 +130,7 @@ def test_tokens_that_workers_divide_are_refused() -> None:
 def test_outputs_of_unknown_form_are_refused(output: Any, said: str) -> None:
     with pytest.raises(ModelError) as told:
         parts(output)
-    assert f"its layers return {said}" in str(told.value)
+    assert f"this model's layers return {said}" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ STUDY: dict[str, Any] = {
             "engine_options": {"max_model_len": 512, "max_num_seqs": 16, "enforce_eager": True},
         },
     ],
-    "behaviors": [{"source": "corrigible", "limit": 24}, {"source": "cheerful", "limit": 24}],
+    "behaviors": [{"source": "corrigible", "limit": 16}, {"source": "cheerful", "limit": 16}],
     "layers": "14,20",
     "strengths": [-0.2, 0.2],
     "scale": "relative",

@@ -64,6 +64,7 @@ class VLLMEngine:
 
     def close(self) -> None:
         """Stop the workers and free what they hold."""
+        self.traffic.close()
         self.engine.engine_core.shutdown()
 
     def status(self) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def parts(output: Any) -> tuple[Tensor, Tensor | None]:
         if residual is None or (torch.is_tensor(residual) and residual.shape == hidden.shape):
             return hidden, residual
     raise ModelError(
-        f"its layers return {_described(output)}, and it is not known where in that the residual stream is"
+        f"this model's layers return {_described(output)}, and it is not known where in that the residual stream is"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from trimtab.engines.vllm.failures import engine_errors
 from trimtab.engines.vllm.lifeline import uninterrupted
 from trimtab.engines.vllm.spec import KEY, Spec
-from trimtab.errors import SettingError
+from trimtab.errors import ModelError, SettingError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,8 @@ class _Lane:
     news: deque[News] = field(default_factory=deque)
     read: list[str] = field(default_factory=list)
     """Names, inside the engine, of requests that have states read."""
-
-    @property
-    def weight(self) -> int:
-        return sum(ask.weight for ask, _ in self.under_way.values())
+    weight: int = 0
+    """Of all that are on their way."""
 
 
 class Traffic:
@@ -59,6 +57,11 @@ class Traffic:
         self.engine, self._drop = engine, drop
         self._lanes: dict[str, _Lane] = {}
         self._numbers = count()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing is asked of the engine any more; callers that leave from now on have nothing to give up."""
+        self._closed = True
 
     def run(self, asks: Iterable[Ask], limit: int) -> Iterator[News]:
         """Send requests, no more on their way than `limit` allows, and yield what comes back of them.
@@ -67,7 +70,7 @@ class Traffic:
 
         Raises:
             SettingError: when vLLM refuses a request.
-            ModelError: when the engine has died.
+            ModelError: when the engine has died or was closed.
         """
         lane, source = _Lane(), iter(asks)
         coming = next(source, None)
@@ -84,7 +87,7 @@ class Traffic:
             left_early = False
         finally:
             self._give_up(lane)
-            if left_early and lane.read:
+            if left_early and lane.read and not self._closed:
                 self._drop(lane.read)
 
     @property
@@ -100,6 +103,8 @@ class Traffic:
             self._forget(name)
 
     def _send(self, lane: _Lane, ask: Ask) -> None:
+        if self._closed:
+            raise ModelError("this model was closed; load it again")
         prompt: dict[str, Any] = {"type": "token", "prompt_token_ids": list(ask.prompt)}
         if ask.spec.cache_salt is not None:
             prompt["cache_salt"] = ask.spec.cache_salt
@@ -114,6 +119,7 @@ class Traffic:
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
         lane.under_way[name] = (ask, inside)
+        lane.weight += ask.weight
         if ask.spec.read is not None:
             lane.read.append(inside)
         self._lanes[name] = lane
@@ -129,11 +135,14 @@ class Traffic:
                         self._forget(output.request_id)
 
     def _abort(self, names: list[str]) -> None:
-        with uninterrupted():
-            self.engine.abort_request(names)
+        if not self._closed:
+            with uninterrupted():
+                self.engine.abort_request(names)
 
     def _forget(self, name: str) -> None:
-        self._lanes.pop(name).under_way.pop(name)
+        lane = self._lanes.pop(name)
+        ask, _ = lane.under_way.pop(name)
+        lane.weight -= ask.weight
 
     def _give_up(self, lane: _Lane) -> None:
         names = list(lane.under_way)
