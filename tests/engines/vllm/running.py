@@ -77,6 +77,14 @@ def both(name: str, folder: Path, dtype: Any = "float32", **options: Any) -> Ite
         vllm.close()
 
 
+def states(model: Model, pairs: list[EncodedPair]) -> torch.Tensor:
+    """Mean states over the positive completions, [pairs, n_layers, d_model]."""
+    found = torch.zeros(len(pairs), model.facts.layers, model.facts.width)
+    for captured in model.capture(pairs, "mean_completion"):
+        found[captured.indices] = captured.positive
+    return found
+
+
 def nothing_is_held(model: Model) -> bool:
     """Whether no worker has a row taken or a state waiting, when no request is left."""
     dict(model.replies([Request((5, 6, 7), None, 1)]))  # rows are freed by the next pass

@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, every_kind
+from running import Both, both, every_kind, states
 
 from trimtab.engines import Request
 from trimtab.steering import Intervention
@@ -53,11 +53,5 @@ def test_logit_differences_agree(engines: Both) -> None:
 
 
 def test_captured_states_agree(engines: Both) -> None:
-    found = []
-    for model in (engines.vllm, engines.plain):
-        states = torch.zeros(len(engines.pairs), model.facts.layers, model.facts.width)
-        for captured in model.capture(engines.pairs, "mean_completion"):
-            states[captured.indices] = captured.positive
-        found.append(states)
-    ours, theirs = found
+    ours, theirs = (states(model, engines.pairs) for model in (engines.vllm, engines.plain))
     assert ((ours - theirs).norm(dim=-1) <= 1e-4 * theirs.norm(dim=-1)).all()

@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, every_kind
+from running import Both, both, every_kind, states
 
 pytestmark = pytest.mark.vllm
 
@@ -29,13 +29,8 @@ def test_every_layer_is_armed_linear_or_not(engines: Both) -> None:
 
 
 def test_states_agree_as_far_as_bfloat16_goes(engines: Both) -> None:
-    found = []
-    for model in (engines.vllm, engines.plain):
-        states = torch.zeros(len(engines.pairs), model.facts.layers, model.facts.width)
-        for captured in model.capture(engines.pairs, "mean_completion"):
-            states[captured.indices] = captured.positive
-        found.append(states)
-    assert torch.cosine_similarity(*found, dim=-1).min() > 0.99
+    ours, theirs = (states(model, engines.pairs) for model in (engines.vllm, engines.plain))
+    assert torch.cosine_similarity(ours, theirs, dim=-1).min() > 0.99
 
 
 @pytest.mark.parametrize("positions", ["all", "after_prompt", "prompt"])

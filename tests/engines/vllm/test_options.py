@@ -56,6 +56,8 @@ WRONG = [
     ({"revision": "abc"}, "'revision': trimtab knows a model by its name alone"),
     ({"tokenizer": "other"}, "put what you mean into a folder"),
     ({"data_parallel_size": 2}, "'data_parallel_size': one engine in this process has no copies"),
+    ({"rows": 0}, "rows is a number from 1 on, not 0"),
+    ({"rows": "many"}, "rows is a number from 1 on, not 'many'"),
     ({"hf_overrides": None}, "'hf_overrides' is a mapping"),
     ({"hf_overrides": "{}"}, "'hf_overrides' is a mapping"),
 ]

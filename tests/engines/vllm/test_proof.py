@@ -73,6 +73,7 @@ def config(**changes: Any) -> Any:
             decode_context_parallel_size=1,
             prefill_context_parallel_size=1,
             use_sequence_parallel_moe=False,
+            enable_elastic_ep=False,
         ),
         compilation_config=SimpleNamespace(pass_config=SimpleNamespace(enable_sp=False)),
         model_config=SimpleNamespace(
@@ -104,6 +105,7 @@ def test_a_plain_configuration_is_taken() -> None:
         ({"parallel_config__use_sequence_parallel_moe": True}, "sequence parallelism"),
         ({"parallel_config__decode_context_parallel_size": 2}, "context parallelism"),
         ({"parallel_config__prefill_context_parallel_size": 2}, "context parallelism"),
+        ({"parallel_config__enable_elastic_ep": True}, "elastic expert parallelism"),
         ({"kv_transfer_config": object()}, "a KV connector"),
         ({"model_config__runner_type": "pooling"}, "pooling models"),
         ({"use_v2_model_runner": True}, "VLLM_USE_V2_MODEL_RUNNER=0"),

@@ -190,6 +190,23 @@ def test_a_vector_that_is_published_later_is_found(served: Served, model: Model,
     assert served.generate(PROMPTS, steering=late, max_new_tokens=TOKENS) == expected(model, PROMPTS, [cell] * 3)
 
 
+def test_several_answers_to_one_request_are_each_steered_also_if_nobody_has_asked_for_the_vector_before(
+    served: Served, model: Model, vector: tt.SteeringVector
+) -> None:
+    served.publish("twice", vector * 2.0)
+    answer = served._client.chat.completions.create(
+        model="small",
+        messages=[{"role": "user", "content": PROMPTS[0]}],
+        max_tokens=TOKENS,
+        n=2,  # which vLLM only draws: with top_k 1, the likeliest all the same
+        temperature=1,
+        extra_body={**request_fields(steer("twice", LAYER, 0.1)), "top_k": 1},
+    )
+    (alone,) = expected(model, PROMPTS[:1], [at(vector * 2.0, LAYER, 0.1)])
+    assert [str(choice.message.content).strip() for choice in answer.choices] == [alone, alone]
+    assert alone != expected(model, PROMPTS[:1], [None])[0]
+
+
 def test_a_vector_whose_file_is_replaced_is_another_from_then_on(
     served: Served, model: Model, vector: tt.SteeringVector
 ) -> None:

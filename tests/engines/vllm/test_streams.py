@@ -110,6 +110,13 @@ def test_a_layer_whose_push_changes_nothing_is_refused() -> None:
         tried(toy, fixed(toy))
 
 
+def test_trial_passes_that_give_no_numbers_are_refused() -> None:
+    """As some kernels leave what they do not compute."""
+    toy = Toy("pair")
+    with pytest.raises(ModelError, match="layer 0 a trial pass gives what are no numbers"):
+        tried(toy, lambda: toy(torch.full((TOKENS, WIDTH), torch.nan))[-1])
+
+
 def test_tokens_that_workers_divide_are_refused() -> None:
     toy = Toy("pair")
     with pytest.raises(ModelError, match="layer 0 sees 2 of 4 tokens"):

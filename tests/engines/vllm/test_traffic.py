@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
@@ -106,6 +108,21 @@ def test_nothing_is_asked_of_a_closed_engine() -> None:
     assert (engine.aborted, dropped) == ([], [])
     with pytest.raises(ModelError, match="was closed"):
         next(traffic.run(asks(1), 1))
+
+
+def test_a_request_during_which_ctrl_c_was_pressed_is_given_up_too() -> None:
+    class Interrupted(Engine):
+        def add_request(self, name: str, prompt: dict[str, Any], params: Any) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().add_request(name, prompt, params)
+
+    engine, dropped = Interrupted(), list[str]()
+    traffic = Traffic(engine, dropped.extend)
+    with pytest.raises(KeyboardInterrupt):
+        list(traffic.run(asks(3, read=True), 3))
+    assert len(engine.aborted) == len(dropped) == 1
+    assert not engine.waiting
+    assert not traffic.busy
 
 
 def test_a_dead_engine_is_told_to_every_caller() -> None:

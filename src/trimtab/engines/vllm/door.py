@@ -106,7 +106,7 @@ def door_of(processor: Any) -> Door:
         SettingError: when the engine was not started to steer.
     """
     if not hasattr(processor, "trimtab_door"):
-        processor.trimtab_door = Door(processor.vllm_config)
+        vars(processor).setdefault("trimtab_door", Door(processor.vllm_config))
     door: Door = processor.trimtab_door
     return door
 

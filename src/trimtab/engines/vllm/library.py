@@ -37,8 +37,9 @@ class Library:
         """Let the workers forget everything, if it has become much; no request may be under way."""
         self._pushes.clear()
         if sum(self._sizes.values()) > _MAX_BYTES:
-            self._forget(list(self._sizes))
-            self._sizes.clear()
+            names = list(self._sizes)
+            self._sizes.clear()  # first: what is registered once too often does no harm
+            self._forget(names)
 
     def _push(self, one: Intervention) -> Push:
         content = packed(one.directions, one.gate)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from trimtab.engines.vllm.settings import asked_for, plugin_settings
 from trimtab.errors import ModelError, SettingError
 
 OWN = ("rows",)
@@ -75,6 +76,7 @@ def check_options(given: Mapping[str, Any]) -> None:
             "engine option 'data_parallel_size': one engine in this process has no copies; run a server for that, or "
             "give the model to several workers as models of a study on Ray"
         )
+    plugin_settings(asked_for(given.get("rows")))  # refuses rows that are no number
     overrides = given.get("hf_overrides", {})
     if not isinstance(overrides, Mapping):
         raise SettingError(f"engine option 'hf_overrides' is a mapping of names to values, not {overrides!r}")

@@ -6,11 +6,11 @@ It changes nothing for an engine whose `additional_config` has no key `trimtab`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import wraps
 from typing import Any
 
-from trimtab.engines.vllm.door import admitted, deliver, deliver_async
+from trimtab.engines.vllm.door import Door, admitted, deliver, deliver_async
 from trimtab.engines.vllm.lifeline import end_with_owner
 from trimtab.engines.vllm.settings import is_supported, plugin_settings
 from trimtab.engines.vllm.spec import KEY
@@ -32,6 +32,7 @@ def register() -> None:
     _refuse_beams()
     if not is_supported():
         return  # for whoever does not steer nothing changes; whoever asks for steering is told at the door
+    InputProcessor.__init__ = _with_door(InputProcessor.__init__)
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.engine.core import EngineCore
     from vllm.v1.engine.llm_engine import LLMEngine
@@ -44,7 +45,7 @@ def register() -> None:
 
     cache_keys.install()
     LLMEngine.add_request = _delivering(LLMEngine.add_request)
-    AsyncLLM._add_request = _delivering_async(AsyncLLM._add_request)
+    AsyncLLM.add_request = _delivering_async(AsyncLLM.add_request)
     EngineCore._initialize_kv_caches = _seeing_to_workers(EngineCore._initialize_kv_caches)
     for name, method in vars(WorkerMethods).items():
         if name.startswith(KEY):
@@ -98,16 +99,26 @@ def _admitting(process_inputs: Callable[..., Any]) -> Callable[..., Any]:
     return check_and_process
 
 
+def _with_door(init: Callable[..., None]) -> Callable[..., None]:
+    """Settings that cannot be meant, and a folder that is not there, are told before the engine's processes start."""
+
+    @wraps(init)
+    def make(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
+        if plugin_settings(vllm_config.additional_config) is not None:
+            self.trimtab_door = Door(vllm_config)
+        init(self, vllm_config, *args, **kwargs)
+
+    return make
+
+
 def _delivering(add_request: Callable[..., Any]) -> Callable[..., Any]:
     """The workers of an `LLMEngine` get a request's vectors before the request."""
 
     @wraps(add_request)
     def deliver_and_add(self: Any, request_id: str, prompt: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(prompt, "params"):  # processed, and so admitted, by the caller
-            deliver(self, prompt.params)
-        else:
+        if not hasattr(prompt, "params"):  # else it was processed, and so admitted, by the caller
             params = admitted(self.input_processor, params)
-            deliver(self, params)
+        deliver(self, getattr(prompt, "params", params))
         return add_request(self, request_id, prompt, params, *args, **kwargs)
 
     return deliver_and_add
@@ -117,9 +128,11 @@ def _delivering_async(add_request: Callable[..., Any]) -> Callable[..., Any]:
     """The workers of an `AsyncLLM`, which servers have, get a request's vectors before the request."""
 
     @wraps(add_request)
-    async def deliver_and_add(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        await deliver_async(self, request.params)
-        return await add_request(self, request, *args, **kwargs)
+    async def deliver_and_add(self: Any, request_id: str, prompt: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
+        if not hasattr(prompt, "params"):
+            params = admitted(self.input_processor, params, resumable=isinstance(prompt, AsyncGenerator))
+        await deliver_async(self, getattr(prompt, "params", params))
+        return await add_request(self, request_id, prompt, params, *args, **kwargs)
 
     return deliver_and_add
 
@@ -129,11 +142,13 @@ def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(initialize)
     def initialize_and_see(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> Any:
-        settings = plugin_settings(vllm_config.additional_config)
-        if settings is not None:
-            settings.folder()
+        from vllm import envs
+
+        steers = plugin_settings(vllm_config.additional_config) is not None
+        if steers and getattr(envs, "VLLM_USE_RUST_FRONTEND", False):
+            raise ModelError("steering does not work with vLLM's Rust front end: unset VLLM_USE_RUST_FRONTEND")
         initialized = initialize(self, vllm_config, *args, **kwargs)
-        if settings is not None:
+        if steers:
             try:
                 self.model_executor.collective_rpc("trimtab_status")
             except Exception as error:

@@ -100,11 +100,10 @@ class Steering:
         step: Step,
     ) -> None:
         """Enter one request's tokens of this pass, the first of which is its token number `first`."""
-        spec, last = asked.spec, first + where.stop - where.start
+        spec, last, shift = asked.spec, first + where.stop - where.start, where.start - first
         if asked.intervention is not None:
             begin, end = steered_range(spec.positions, spec.prompt_length or prompt_tokens, spec.first_token)
             here = slice(max(begin, first), last if end is None else min(end, last))
-            shift = where.start - first
             row = self._row(name, spec, asked.intervention) if asked.fits else None
             if here.start < here.stop and row is not None:
                 rows[here.start + shift : here.stop + shift] = row
@@ -113,7 +112,6 @@ class Steering:
         if spec.read is not None:
             begin, stop = max(spec.read.start, first), min(spec.read.stop, last)
             if begin < stop:
-                shift = where.start - first
                 tokens = Stretch(begin + shift, stop + shift)
                 step.wanted.append(Wanted(tokens, name, begin - spec.read.start, spec.read.layers))
 
@@ -248,6 +246,7 @@ def refuse_unsupported(config: Any) -> None:
         "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False))
         or bool(getattr(parallel, "use_sequence_parallel_moe", False)),
         "a stream that is scaled (float16 and routed_scaling_factor; take bfloat16)": _scales_its_stream(config),
+        "elastic expert parallelism": bool(getattr(parallel, "enable_elastic_ep", False)),
         "context parallelism": parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1,
         "a KV connector (its cache does not know of steering)": config.kv_transfer_config is not None,
         "pooling models": config.model_config.runner_type == "pooling",

@@ -122,6 +122,10 @@ class Trial:
         by *= (_norm(hidden) + _norm(residual) + 1.0) / by.norm()
         plain = self._behind(index, None, run)
         one, other = (self._behind(index, _Push(index, part, by), run) for part in (0, 1))
+        if not all(bool(states.isfinite().all()) for states in (plain, one, other)):
+            raise ModelError(
+                f"behind layer {index} a trial pass gives what are no numbers, so nothing can be learned of it"
+            )
         moved = (one - plain).norm()
         if not bool(moved > 0):
             raise ModelError(f"a push behind layer {index} changes nothing")

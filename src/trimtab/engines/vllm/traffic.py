@@ -86,9 +86,11 @@ class Traffic:
                     yield lane.news.popleft()
             left_early = False
         finally:
-            self._give_up(lane)
-            if left_early and lane.read and not self._closed:
-                self._drop(lane.read)
+            try:
+                self._abandon(list(lane.under_way))
+            finally:
+                if left_early and lane.read and not self._closed:
+                    self._drop(lane.read)
 
     @property
     def busy(self) -> bool:
@@ -99,8 +101,7 @@ class Traffic:
         """Stop a request that has said enough."""
         name = news.output.request_id
         if name in self._lanes:
-            self._abort([name])
-            self._forget(name)
+            self._abandon([name])
 
     def _send(self, lane: _Lane, ask: Ask) -> None:
         if self._closed:
@@ -114,15 +115,15 @@ class Traffic:
         from vllm.exceptions import VLLMClientError
 
         try:
-            with engine_errors(), uninterrupted():
+            with engine_errors(), uninterrupted():  # whoever is interrupted has to know what is under way
                 inside: str = self.engine.add_request(name, prompt, ask.params)
+                lane.under_way[name] = (ask, inside)
+                lane.weight += ask.weight
+                self._lanes[name] = lane
+                if ask.spec.read is not None:
+                    lane.read.append(inside)
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
-        lane.under_way[name] = (ask, inside)
-        lane.weight += ask.weight
-        if ask.spec.read is not None:
-            lane.read.append(inside)
-        self._lanes[name] = lane
 
     def _step(self) -> None:
         # Whole, or its news would be lost to all callers; and vLLM's queues cannot be left at any moment.
@@ -134,22 +135,17 @@ class Traffic:
                     if output.finished:
                         self._forget(output.request_id)
 
-    def _abort(self, names: list[str]) -> None:
-        if not self._closed:
-            with uninterrupted():
+    def _abandon(self, names: list[str]) -> None:
+        with uninterrupted():
+            if names and not self._closed:
                 self.engine.abort_request(names)
+            for name in names:
+                self._forget(name)
 
     def _forget(self, name: str) -> None:
         lane = self._lanes.pop(name)
         ask, _ = lane.under_way.pop(name)
         lane.weight -= ask.weight
-
-    def _give_up(self, lane: _Lane) -> None:
-        names = list(lane.under_way)
-        if names:
-            self._abort(names)
-        for name in names:
-            self._forget(name)
 
 
 def one_token() -> Any:

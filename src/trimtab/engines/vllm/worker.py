@@ -52,9 +52,7 @@ class WorkerMethods:
             return None
         pieces = [kept.final.pop(request) for request in requests]
         states = [one.whole(len(tokens)) for one, tokens in zip(pieces, targets, strict=True)]
-        values = [
-            _log_probs(self.model_runner, state, tokens)[0] for state, tokens in zip(states, targets, strict=True)
-        ]
+        values = [_log_probs(runner, state, tokens)[0] for state, tokens in zip(states, targets, strict=True)]
         return [value.tolist() for value in values] if _is_first_of_its_stage() else None
 
     def trimtab_followed(
@@ -71,8 +69,8 @@ class WorkerMethods:
             return None
         base, *moved = (kept.final.pop(request).whole(len(tokens)) for request in [plain, *steered])
         measured = [
-            _log_probs(self.model_runner, base, tokens),
-            *(_log_probs(self.model_runner, states, tokens, base) for states in moved),
+            _log_probs(runner, base, tokens),
+            *(_log_probs(runner, states, tokens, base) for states in moved),
         ]
         if not _is_first_of_its_stage():
             return None
