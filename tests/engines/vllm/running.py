@@ -50,9 +50,12 @@ class Both:
         return torch.randn(self.plain.facts.layers, self.plain.facts.width, generator=source)
 
 
-def saved(name: str, folder: Path, **changes: Any) -> Path:
-    """A tiny random model of a family as a folder that any engine can load."""
+def saved(name: str, folder: Path, *, endless: bool = False, **changes: Any) -> Path:
+    """A tiny random model of a family as a folder that any engine can load; an `endless` one never ends a text."""
     model = tiny_model(name, **CHANGES[name], **changes)
+    if endless:
+        with torch.no_grad():
+            model.get_output_embeddings().weight[2] = 0  # some other token is always likelier
     # Its own settings would name no end of text, or another.
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder)

@@ -21,7 +21,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     # All of the stream, and beside it a residual that nobody reads; norms behind attention and MLP.
     "exaone4": {},
     # VLLM's backend of transformers models: a dimension before the tokens.
-    "olmo2": {},
+    "olmo2": {"enforce_eager": True},
 }
 
 

@@ -28,7 +28,7 @@ for option in ("enforce_eager=true", "max_model_len=2048", "max_num_seqs=16"):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved("llama", tmp_path_factory.mktemp("llama"), max_position_embeddings=2048)
+    return saved("llama", tmp_path_factory.mktemp("llama"), endless=True, max_position_embeddings=2048)
 
 
 @pytest.fixture

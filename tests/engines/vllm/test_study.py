@@ -37,11 +37,11 @@ STUDY: dict[str, Any] = {
             "engine_options": {"max_model_len": 512, "max_num_seqs": 16, "enforce_eager": True},
         },
     ],
-    "behaviors": [{"source": "corrigible", "limit": 16}, {"source": "cheerful", "limit": 16}],
+    "behaviors": [{"source": "corrigible", "limit": 12}, {"source": "cheerful", "limit": 12}],
     "layers": "14,20",
-    "strengths": [-0.2, 0.2],
+    "strengths": [0.2],
     "scale": "relative",
-    "replies": {"prompts": 3, "max_new_tokens": 8, "judges": [{"pattern": "[a-m]", "name": "a to m"}]},
+    "replies": {"prompts": 2, "max_new_tokens": 8, "judges": [{"pattern": "[a-m]", "name": "a to m"}]},
 }
 
 
