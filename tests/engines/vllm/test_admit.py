@@ -83,6 +83,7 @@ def test_steering_that_can_be_done_comes_in_with_its_vectors_named_by_content(st
     (push,) = parse_spec(known.extra_args[KEY]).pushes
     assert push.vector in door_of(steering).vectors
     assert (push.layers, push.strength) == ((1,), 1.0)
+    assert admitted(steering, known) is known, "what is known by its content goes on as it is"
 
 
 class Engine:
