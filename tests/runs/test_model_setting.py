@@ -62,29 +62,31 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
     llama: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     from trimtab.engines import Model
+    from trimtab.engines.vllm import options
     from trimtab.runs import run_study
 
     loaded, closed = list[dict[str, Any]](), list[Model]()
 
-    def load(name: str, **options: Any) -> Model:
-        loaded.append(options)
+    def load(name: str, **asked: Any) -> Model:
+        loaded.append(asked)
         return Model(llama)
 
     monkeypatch.setattr(work, "load", load)
+    monkeypatch.setattr(options, "require_vllm", lambda: None)  # it is not needed: nothing is loaded
     monkeypatch.setattr(Model, "close", lambda model: closed.append(model))
-    options = {"max_num_seqs": 16}
+    given = {"max_num_seqs": 16}
     with pytest.raises(SettingError, match="layer"):
         run_study(
             make_study(
                 {
-                    "models": [{**VLLM, "engine_options": options}],
+                    "models": [{**VLLM, "engine_options": given}],
                     "behaviors": [{"source": "cheerful", "limit": 16}],
                     "layers": "9",
                 }
             ),
             tmp_path / "run",
         )
-    assert loaded == [{"dtype": "auto", "device": "auto", "engine": "vllm", "engine_options": options}]
+    assert loaded == [{"dtype": "auto", "device": "auto", "engine": "vllm", "engine_options": given}]
     assert len(closed) == 1
 
 
