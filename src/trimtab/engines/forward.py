@@ -13,7 +13,7 @@ from trimtab.engines.batches import Batch
 from trimtab.engines.masks import attention_mask
 from trimtab.engines.shared_cache import Beginning, SharedCache
 from trimtab.engines.staircase import Staircase
-from trimtab.models import Backbone, hidden_of
+from trimtab.models import Backbone, cache_name, hidden_of
 from trimtab.steering import Intervention
 
 
@@ -39,7 +39,8 @@ def run(
     shared = None
     if cache is None and (record or (beginning is not None and beginning.length)):
         cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
-    backbone.anatomy.decoder(**inputs, past_key_values=cache, use_cache=cache is not None)
+    decoder = backbone.anatomy.decoder
+    decoder(**inputs, **{cache_name(decoder): cache}, use_cache=cache is not None)
     return shared.recorded if shared is not None else None
 
 

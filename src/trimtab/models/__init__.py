@@ -1,6 +1,6 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
-from trimtab.models.architecture import Anatomy, Facts, hidden_of, with_hidden
+from trimtab.models.architecture import Anatomy, Facts, cache_name, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
@@ -23,6 +23,7 @@ __all__ = [
     "Facts",
     "Identity",
     "TokenPosition",
+    "cache_name",
     "choose_device",
     "choose_dtype",
     "encode",

@@ -6,6 +6,7 @@ final norm is what runs after them, and both are checked against the model's own
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -209,3 +210,8 @@ def _idle_parameters(model: Any, config: Any, experts: int) -> int:
 
 def _first(config: Any, *names: str) -> int:
     return int(next((v for name in names if (v := getattr(config, name, None))), 0))
+
+
+def cache_name(decoder: nn.Module) -> str:
+    """What a decoder calls its argument for keys and values; transformers renamed it in 5.24."""
+    return "cache" if "cache" in inspect.signature(decoder.forward).parameters else "past_key_values"

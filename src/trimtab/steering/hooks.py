@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import SettingError
-from trimtab.models import Backbone, hidden_of, with_hidden
+from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
 from trimtab.steering.interventions import Intervention, check_layers, is_steered
 from trimtab.steering.pushes import Aim, push_each
 
@@ -82,7 +82,7 @@ class Steering:
         for given in (self.interventions, self.given):
             if given is not None and len(given) not in (1, rows):
                 raise SettingError(f"the batch has {rows} rows, but {len(given)} were given to steer")
-        cache = kwargs.get("past_key_values")
+        cache = kwargs.get(cache_name(decoder), kwargs.get("past_key_values"))
         past = int(cache.get_seq_length()) if cache is not None else 0
         mask = kwargs.get("attention_mask")
         if torch.is_tensor(mask) and mask.dim() == 2:
