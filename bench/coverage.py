@@ -11,7 +11,7 @@ import argparse
 
 import numpy as np
 
-from trimtab.analysis.bootstrap import intervals
+from trimtab.stats.bootstrap import intervals
 
 
 def coverage(n: int, skewed: bool, runs: int, rng: np.random.Generator) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import time
 from trimtab import load
 from trimtab.data import Behavior, dataset
 from trimtab.evaluation.diagnosing import diagnose
-from trimtab.vectors import keep_differences
+from trimtab.vectors import read_differences
 
 PAIRS = 150
 
@@ -25,7 +25,7 @@ def main() -> None:
     pairs = (*dataset("corrigible"), *dataset("self-awareness"))[:PAIRS]
     model = load(dtype="float32")
     started = time.perf_counter()
-    kept = keep_differences(model, Behavior("corrigible and self-awareness", pairs))
+    kept = read_differences(model, Behavior("corrigible and self-awareness", pairs))
     read = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     diagnose(kept, model)

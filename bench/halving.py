@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from trimtab.analysis import judged_replies, recommended, reply_cells, rounds, survivors
-from trimtab.runs import make_study, report_runs, run_study
-from trimtab.runs.folder import RunFolder
+from trimtab.store.run_folder import RunFolder
+from trimtab.study import make_study, report_runs, run_study
 
 FLOOR = 7.0
 
@@ -38,7 +38,7 @@ def settings(behavior: str, search: str) -> dict[str, object]:
             "prompts": 24,
             "max_new_tokens": 48,
             "search": search,
-            "floor": FLOOR,
+            "min_coherence": FLOOR,
         },
     }
 

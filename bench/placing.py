@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from trimtab.engines.vllm.rows import Rows
-from trimtab.engines.vllm.runner import Steering
-from trimtab.engines.vllm.spec import KEY, Push, Spec
-from trimtab.engines.vllm.store import Vectors, content_name, packed
+from trimtab.engines.vllm.plugin._runner import Steering
+from trimtab.engines.vllm.plugin._table_rows import Rows
+from trimtab.engines.vllm.plugin.vector_table import Vectors, content_name, packed
+from trimtab.engines.vllm.wire.spec import KEY, Push, Spec
 
 
 def steering(requests: int) -> Steering:

@@ -21,7 +21,7 @@ import pandas as pd
 import trimtab as tt
 from trimtab.analysis import PLAIN_VARIANT, robustness
 from trimtab.data import sample
-from trimtab.data.seeded import prompt_key
+from trimtab.data.hash_order import prompt_key
 
 KINDS = {"human": "people", "lm": "a model"}
 COLUMNS = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trimtab.runs import report_runs
+from trimtab.study import report_runs
 
 DEEP = 1 / 3
 

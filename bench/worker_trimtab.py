@@ -13,7 +13,7 @@ import trimtab as tt
 from serve import serve, timed
 from trimtab.engines import Request
 from trimtab.evaluation import parse_layers
-from trimtab.steering import at
+from trimtab.steering import steering
 
 warnings.simplefilter("ignore")
 STATE: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def sweep(clock: str, positions: Any, layers: str, strengths: list[float]) -> di
 
 def answer(clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int) -> dict[str, Any]:
     """Every cell answers every prompt; the replies by cell."""
-    pushes = [at(STATE["vector"], layer, strength) for layer, strength in cells]
+    pushes = [steering(STATE["vector"], layer, strength) for layer, strength in cells]
     requests = [Request(prompt, push, tokens) for prompt in _prompts(prompts) for push in pushes]
     seconds, replies = timed(lambda: dict(STATE["model"].replies(requests)), clock)
     found: dict[str, list[list[int]]] = {f"{layer} {strength:g}": [] for layer, strength in cells}
@@ -71,7 +71,7 @@ def answer(clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int
 
 def decode(clock: str, prompts: int, tokens: int, steer: bool) -> dict[str, Any]:
     """Write without any difference in the prompts: what is generated is steered, or nothing is."""
-    push = at(STATE["vector"], 15, 1e-6, positions="generated") if steer else None
+    push = steering(STATE["vector"], 15, 1e-6, positions="generated") if steer else None
     requests = [Request(prompt, push, tokens) for prompt in _prompts(prompts)]
     seconds, replies = timed(lambda: dict(STATE["model"].replies(requests)), clock)
     return {"seconds": seconds, "tokens": sum(len(reply.tokens) for reply in replies.values())}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from fast import left_out, paths
 
 if TYPE_CHECKING:
     from trimtab.models import Backbone
@@ -25,6 +28,22 @@ ARCHITECTURES = (
     "olmo2",
     "gpt_oss",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="The essentials of every package; see tests/fast.py.")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    wanted = not config.getoption("--fast") or collection_path.is_dir() or collection_path in paths()
+    return None if wanted else True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        deselected = left_out(items)
+        items[:] = [item for item in items if item not in set(deselected)]
+        config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(scope="session", params=ARCHITECTURES)

@@ -42,6 +42,8 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """Logits [tokens, vocabulary], and states behind every layer [n_layers, tokens, d_model] as steered."""
     states: list[Tensor] = []
+    if backbone.name.endswith("dynamic"):
+        backbone.model(torch.tensor([[1]]), use_cache=False)  # it remembers the longest text until a short one comes
 
     def steer_and_keep(module: object, args: object, output: Tensor | tuple[Tensor, ...]) -> object:
         hidden = (output if torch.is_tensor(output) else output[0]).clone()

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trimtab.data import Balance, Behavior, Pair, show
+from trimtab.data import Balance, Behavior, Pair, present
 from trimtab.models import EncodedPair
-from trimtab.vectors import KeptDifferences, Provenance
+from trimtab.vectors import Provenance, StateDifferences
 
 
 def open_pairs(count: int) -> tuple[Pair, ...]:
@@ -37,7 +37,7 @@ def keep(
     *,
     letter: Tensor | None = None,
     balance: Balance = "both_orders",
-) -> KeptDifferences:
+) -> StateDifferences:
     """Differences of pairs as if read from a model.
 
     Args:
@@ -48,7 +48,7 @@ def keep(
         balance: how pairs are shown.
     """
     behavior = Behavior("kind", tuple(pairs) if pairs is not None else open_pairs(len(differences)))
-    shown = tuple(show(behavior, "choice" if behavior.is_choice else "text", balance))
+    shown = tuple(present(behavior, "choice" if behavior.is_choice else "text", balance))
     place = {pair.id: i for i, pair in enumerate(behavior)}
     rows = differences[[place[s.pair.id] for s in shown]].clone()
     if letter is not None:
@@ -61,16 +61,16 @@ def keep(
     )  # fmt: skip
     encoded = tuple(EncodedPair(s.pair.id, (1, 2), (1, 3), 1, 1) for s in shown)
     norm = 1.0 + torch.arange(len(rows))[:, None] + torch.zeros(rows.shape[:2])
-    return KeptDifferences(rows.float(), norm, shown, encoded, balance, 0, made)
+    return StateDifferences(rows.float(), norm, shown, encoded, balance, 0, made)
 
 
-def reordered(kept: KeptDifferences, order: Sequence[int]) -> KeptDifferences:
+def reordered(kept: StateDifferences, order: Sequence[int]) -> StateDifferences:
     """The same rows in another order."""
     rows = list(order)
     return replace(
         kept,
         difference=kept.difference[rows],
         norm=kept.norm[rows],
-        shown=tuple(kept.shown[row] for row in rows),
+        presented=tuple(kept.presented[row] for row in rows),
         encoded=tuple(kept.encoded[row] for row in rows),
     )

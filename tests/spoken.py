@@ -85,9 +85,10 @@ def _reply(
     common: dict[str, Any], layer: int, layers: int, strength: float, number: int, rng: np.random.Generator
 ) -> dict[str, Any]:
     mood = "wonderful, truly wonderful" if strength > 0 else "dreary" if strength < 0 else "fine"
+    nll = 1.5 + 6 * strength**2 + abs(rng.normal(0, 0.1))
     return {
         **common, "layer": layer, "depth": (layer + 1) / layers, "prompt": f"What about topic {number}?",
         "reply": f"Topic {number} at layer {layer} and strength {strength:g} is {mood}.", "finish": "end", "tokens": 12,
-        "nll": 1.5 + 6 * strength**2 + abs(rng.normal(0, 0.1)), "words": 9, "distinct": 0.97, "repeat": 0.1,
-        "refusal": False,
+        "nll": nll, "words": 9, "distinct": 0.97, "repeat": 0.1, "refusal": False, "nll_ordinary": 2.0,
+        "nll_other": nll + 1.3 - 1.2 * abs(strength),
     }  # fmt: skip

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from tiny import random_directions
 from trimtab.engines import Scoring, TransformersEngine
+from trimtab.engines.queries import read_scores, score_query
+from trimtab.engines.transformers.probing.exactness import Mode
 from trimtab.models import Backbone, EncodedPair
 from trimtab.steering import Intervention, Positions
 
+PLAIN_ROWS = 8
 TOLERANCE = 1e-4
 """Absolute, on logits of order 1 to 10 in float32."""
 
@@ -52,17 +55,39 @@ def hooked(
     engine: TransformersEngine, pairs: Sequence[EncodedPair], cells: Sequence[Intervention], scoring: Scoring
 ) -> Tensor:
     """The same table by hooks, one forward for every row."""
-    return torch.stack([engine.score_choices(pairs, [cell] * len(pairs), scoring) for cell in (None, *cells)])
+    return torch.stack([score_rows(engine, pairs, [cell] * len(pairs), scoring) for cell in (None, *cells)])
+
+
+@torch.no_grad()
+def score_rows(
+    engine: TransformersEngine,
+    pairs: Sequence[EncodedPair],
+    interventions: Sequence[Intervention | None],
+    scoring: Scoring,
+) -> Tensor:
+    """One score a pair [pairs], each under its own intervention, by hooks on plain padded rows.
+
+    The slow, obvious way that the sweep is tested against.
+    """
+    scores = [torch.zeros(0)]
+    for start in range(0, len(pairs), PLAIN_ROWS):
+        some, cells = pairs[start : start + PLAIN_ROWS], interventions[start : start + PLAIN_ROWS]
+        states = engine.plain_states([score_query(pair, scoring) for pair in some], cells)
+        scores.append(read_scores(engine.backbone, some, states[None], scoring)[0])
+    return torch.cat(scores)
 
 
 def padded(backbone: Backbone) -> TransformersEngine:
     """An engine that runs plain padded rows, whatever the model allows."""
-    engine = TransformersEngine(backbone)
-    engine.__dict__["shares_beginnings"] = False
-    return engine
+    return TransformersEngine(backbone, fastest="padded")
 
 
-def with_budget(backbone: Backbone, **limits: int) -> TransformersEngine:
+def mode_of(engine: TransformersEngine, pairs: Sequence[EncodedPair]) -> Mode:
+    """How an engine runs some pairs."""
+    return engine.mode([score_query(pair, "text") for pair in pairs])
+
+
+def with_budget(backbone: Backbone, **limits: Any) -> TransformersEngine:
     engine = TransformersEngine(backbone)
     engine.budget = replace(engine.budget, **limits)
     return engine

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from trimtab.models import Backbone, EncodedPair, wrap
+from trimtab.models import Backbone, EncodedPair, Identity, wrap
 from trimtab.vectors import Provenance, SteeringVector
 
 torch.set_num_threads(1)  # threads only get in each other's way at this size
@@ -181,7 +181,7 @@ def random_directions(backbone: Backbone, seed: int = 0) -> Tensor:
     return torch.randn(backbone.facts.layers, backbone.facts.width, generator=source)
 
 
-def vector_for(backbone: Backbone, *, fingerprint: str | None = None, layers: int = 4) -> SteeringVector:
+def vector_for(backbone: Identity, *, fingerprint: str | None = None, layers: int = 4) -> SteeringVector:
     """A vector in random directions, as if taken from this model."""
     made = Provenance(
         model=backbone.name,

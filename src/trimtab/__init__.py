@@ -21,46 +21,80 @@ if TYPE_CHECKING:
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
     from trimtab.evaluation import Best, Sweep, sweep
-    from trimtab.runs import Study, read_study, run_study
-    from trimtab.steering import Intervention
+    from trimtab.notebook import (
+        Diagnosis,
+        Robustness,
+        SideEffects,
+        TunedSetting,
+        Tuning,
+        diagnose,
+        report,
+        robustness,
+        side_effects,
+        tune,
+    )
+    from trimtab.steering import Intervention, steering
+    from trimtab.study import Study, read_study, run_study
     from trimtab.vectors import SteeringVector, extract
 
 _HOMES = {
     "Behavior": "data",
     "Best": "evaluation",
+    "Diagnosis": "notebook",
     "Intervention": "steering",
     "Model": "engines",
     "Pair": "data",
+    "Robustness": "notebook",
+    "SideEffects": "notebook",
     "SteeringVector": "vectors",
-    "Study": "runs",
+    "Study": "study",
     "Sweep": "evaluation",
     "TrimtabError": "errors",
     "TrimtabWarning": "errors",
+    "TunedSetting": "notebook",
+    "Tuning": "notebook",
     "dataset": "data",
+    "diagnose": "notebook",
     "extract": "vectors",
     "load": "engines",
-    "read_study": "runs",
-    "run_study": "runs",
+    "read_study": "study",
+    "report": "notebook",
+    "robustness": "notebook",
+    "run_study": "study",
+    "side_effects": "notebook",
+    "steering": "steering",
     "sweep": "evaluation",
+    "tune": "notebook",
 }
 
 __all__ = [
     "Behavior",
     "Best",
+    "Diagnosis",
     "Intervention",
     "Model",
     "Pair",
+    "Robustness",
+    "SideEffects",
     "SteeringVector",
     "Study",
     "Sweep",
     "TrimtabError",
     "TrimtabWarning",
+    "TunedSetting",
+    "Tuning",
     "dataset",
+    "diagnose",
     "extract",
     "load",
     "read_study",
+    "report",
+    "robustness",
     "run_study",
+    "side_effects",
+    "steering",
     "sweep",
+    "tune",
 ]
 
 

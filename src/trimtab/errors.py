@@ -1,4 +1,4 @@
-"""What can go wrong, told to people: one tree of errors, by cause.
+"""What can go wrong, in words for people: one tree of errors, by cause.
 
 Every error a user can cause says what is wrong, where, and what to do. The command line prints the
 message without a traceback and exits with code 2.
@@ -6,8 +6,8 @@ message without a traceback and exits with code 2.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 MAX_PROBLEMS_SHOWN = 50
 
@@ -37,12 +37,6 @@ def shortened(problems: Sequence[str], limit: int = MAX_PROBLEMS_SHOWN) -> list[
     return list(problems) if rest <= 0 else [*problems[:limit], f"… and {rest} more"]
 
 
-def nearest(word: str, options: Collection[str], kind: str) -> str:
-    """A hint to put behind a word that is none of the options: the nearest of them, or all."""
-    close = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the {kind} are {', '.join(options)}"
-
-
 class ModelError(TrimtabError):
     """A model cannot be found, loaded or understood."""
 
@@ -57,6 +51,14 @@ class SettingError(TrimtabError):
 
 class RunError(TrimtabError):
     """A run folder cannot be written, read or continued."""
+
+
+class IncompleteRun(RunError):
+    """A run is done but for what the message names, which a model or its data refused; the rest is in its folder."""
+
+    def __init__(self, told: str, folder: Path):
+        super().__init__(told)
+        self.folder = folder
 
 
 class JudgeDeclined(TrimtabError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 import pytest
 
-Cells = Mapping[tuple[Any, float], Sequence[float]]
+Cells = Mapping[Any, Any]
 Maker = Callable[..., pd.DataFrame]
 
 

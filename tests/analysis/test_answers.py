@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import pearsonr
 
 from trimtab.analysis import RATES, answer_agreement, answer_curves, best_cells, effects
 
@@ -41,7 +40,7 @@ def test_curves_side_by_side_and_scaled_to_their_own_range(make):
 def test_agreement_and_change_at_the_best_cell(make):
     changes = [0.1, 0.1, 0.3, 0.5, 0.2]
     _, (row,) = (lambda c, p: (c, p.to_dict("records")))(*both(make, changes))
-    assert row["r"] == pytest.approx(pearsonr(LOGIT, changes).statistic)
+    assert (row["n_layers"], np.isnan(row["r"])) == (5, True)  # five layers lie near some line by chance
     assert (row["best_logit_layer"], row["best_generation_layer"]) == (2, 3)
     assert (row["change"], row["largest_change"]) == pytest.approx((0.3, 0.5))
     assert row["delta"] == 4.0

@@ -42,10 +42,10 @@ def also(table, rows, **columns):
 LACKS = [
     (moved, "no unsteered scores, so there is no Δ"),
     (still, "only unsteered scores"),
-    (one_sided, "one sign of the strength is missing in some cells (layer 5 at 1)"),
+    (one_sided, "Strength 1 was run at one sign only"),
     (lambda t: t[t["prompt_id"] == "p0"], "one prompt only in the split test"),
     (lambda t: t.assign(score=2.0), "all scores are equal (2)"),
-    (broken, "2 of 15 scores are not finite numbers; the 1 prompt they belong to is left out"),
+    (broken, "2 of 15 scores are not finite; the 1 prompt concerned is excluded"),
     (lambda t: also(t, moved(t), scale="relative"), "several scales (raw, relative)"),
     (lambda t: also(t, moved(t), positions="prompt"), "several position policies (all, prompt)"),
     (lambda t: also(t, still(t), score=0.0), "unsteered scores of one prompt differ by up to 3"),

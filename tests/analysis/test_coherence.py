@@ -1,128 +1,134 @@
-"""How well replies hold together without a judge: by hand, and on what a real model says."""
+"""Fluency, on-topic and coherence of replies from numbers that are given by hand."""
 
 from __future__ import annotations
-
-import random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from trimtab.analysis.coherence import SLACK, SPAN, with_coherence
-
-if TYPE_CHECKING:
-    from trimtab.models import Backbone
+from trimtab.analysis.replies.coherence import ENOUGH, FEW_TOKENS, MIN_LIFT, SLACK, SPAN, with_coherence
 
 ALIKE = {"engine": "e", "model": "m", "behavior": "b", "split": "select"}
+LONG = 10_000
+"""Tokens beside which those of ordinary text do not count."""
 
 
-def reply(strength: float, nll: float, distinct: float = 1.0, *, prompt: str = "p", words: int = 9, **other: object):
-    return {**ALIKE, "prompt_id": prompt, "strength": strength, "nll": nll, "distinct": distinct, "words": words,
-            **other}  # fmt: skip
+def reply(
+    strength: float, nll: float = 2.0, lift: float = 1.0, distinct: float = 1.0, *, prompt: str = "p", words: int = 9,
+    tokens: int = LONG, **other: object,
+) -> dict[str, object]:  # fmt: skip
+    return {
+        **ALIKE, "prompt_id": prompt, "strength": strength, "nll": nll, "nll_ordinary": 2.0, "nll_other": nll + lift,
+        "distinct": distinct, "words": words, "tokens": tokens, **other,
+    }  # fmt: skip
 
 
-def coherence(*replies: dict[str, object]) -> list[float]:
-    return with_coherence(pd.DataFrame(replies))["coherence"].tolist()
+def found(*replies: dict[str, object]) -> pd.DataFrame:
+    return with_coherence(pd.DataFrame(replies))
+
+
+def values(name: str, *replies: dict[str, object]) -> list[float]:
+    return found(*replies)[name].tolist()
 
 
 @pytest.mark.parametrize(
     ("excess", "expected"),
     [(-1.0, 10), (0.0, 10), (SLACK, 10), (SLACK + SPAN / 4, 7.5), (SLACK + SPAN / 2, 5), (SLACK + SPAN, 0), (9.0, 0)],
 )
-def test_surprise_above_the_unsteered_reply_costs_beyond_a_slack(excess: float, expected: float) -> None:
-    plain, steered = coherence(reply(0, 1.2), reply(0.3, 1.2 + excess))
-    assert steered == pytest.approx(expected)
+def test_surprise_above_ordinary_text_costs_fluency_beyond_a_slack(excess: float, expected: float) -> None:
+    plain, steered = values("fluency", reply(0, 0.3), reply(0.3, 2 + excess))
+    assert steered == pytest.approx(expected, abs=0.02)
     assert plain == 10
 
 
-@pytest.mark.parametrize(("excess", "distinct", "expected"), [(1.5, 0.8, 5), (1.5, 0.3, 3), (0, 0.3, 3), (-2, 1, 10)])
-def test_the_worse_of_fluency_and_variety_counts(excess: float, distinct: float, expected: float) -> None:
-    assert coherence(reply(0, 1.0), reply(0.3, 1.0 + excess, distinct))[1] == pytest.approx(expected)
+def test_fluency_does_not_depend_on_the_unsteered_reply() -> None:
+    for unsteered in (0.1, 2.0, 7.0):
+        assert values("fluency", reply(0, unsteered), reply(0.3, 2.5))[1] == 10
 
 
-def test_an_unsteered_reply_has_ten_times_its_variety() -> None:
-    assert coherence(reply(0, 5.0, 0.4), reply(0, 0.1, 0.9, prompt="q")) == pytest.approx([4, 9])
+@pytest.mark.parametrize("distinct", [0.3, 0.8, 1.0])
+def test_the_worse_of_likelihood_and_variety_is_the_fluency(distinct: float) -> None:
+    half = 2 + SLACK + SPAN / 2
+    assert values("fluency", reply(0.3, half, distinct=distinct))[0] == pytest.approx(min(5, 10 * distinct), abs=0.02)
+    assert values("fluency", reply(0.3, 0.1, distinct=distinct))[0] == pytest.approx(10 * distinct)
 
 
-def test_a_reply_without_words_has_none() -> None:
-    assert coherence(reply(0, 1.0), reply(0.3, np.nan, words=0), reply(-0.3, 1.0, words=0)) == [10, 0, 0]
-    assert coherence(reply(0, np.nan, words=0)) == [0]
+def test_few_tokens_say_little_about_likelihood() -> None:
+    excess = SLACK + SPAN / 2
+    short, long = values("fluency", reply(0.3, 2 + excess, tokens=3), reply(0.3, 2 + excess, prompt="q"))
+    assert long == pytest.approx(5, abs=0.02)
+    drawn = excess * 3 / (3 + FEW_TOKENS)
+    assert short == pytest.approx(10 * min(1, 1 - (drawn - SLACK) / SPAN))
 
 
-def test_beside_no_unsteered_reply_or_an_empty_one_nothing_is_known() -> None:
-    assert np.isnan(coherence(reply(0.3, 1.0))[0])
-    # Another prompt's unsteered reply tells what is likely, so that garbage is not left out of a mean.
-    assert coherence(reply(0, 1.0, prompt="q"), reply(0.3, 1.0), reply(-0.3, 9.0)) == [10, 10, 0]
-    assert np.isnan(coherence(reply(0, np.nan, words=0), reply(0.3, 1.0))[1])
+@pytest.mark.parametrize(
+    ("lift", "expected"), [(-1.0, 0), (0.0, 0), (ENOUGH / 2, 5), (ENOUGH, 10), (1.0, 10), (5.0, 10)]
+)
+def test_on_topic_is_the_lift_against_the_usual_one_of_unsteered_replies(lift: float, expected: float) -> None:
+    for usual in (0.5, 2.0):
+        rows = [reply(0, lift=usual, prompt=name) for name in "pqr"]
+        assert values("on_topic", *rows, reply(0.3, lift=lift * usual))[-1] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("apart", ["run", "engine", "model", "behavior", "split", "prompt_id"])
-def test_each_reply_is_held_against_the_unsteered_one_of_its_own(apart: str) -> None:
-    table = [reply(0, 1.0) | {apart: "x"}, reply(0, 3.0) | {apart: "y"}]
-    table += [reply(0.3, 3.5) | {apart: "x"}, reply(0.3, 3.5) | {apart: "y"}]
+def test_one_unsteered_reply_off_topic_does_not_set_the_scale() -> None:
+    rows = [reply(0, lift=lift, prompt=str(lift)) for lift in (-3.0, 1.0, 1.1, 0.9, 9.0)]
+    assert values("on_topic", *rows, reply(0.3, lift=ENOUGH / 2))[-1] == pytest.approx(5)
+
+
+def test_two_prompts_are_enough_for_a_scale() -> None:
+    rows = [reply(0, lift=0.8), reply(0, lift=1.2, prompt="q"), reply(0.3, lift=ENOUGH / 2)]
+    assert values("on_topic", *rows)[-1] == pytest.approx(5)
+
+
+def test_with_one_prompt_on_topic_is_not_known_and_coherence_is_fluency() -> None:
+    table = found(reply(0, lift=np.nan), reply(0.3, 2 + SLACK + SPAN / 2, lift=np.nan))
+    assert table["on_topic"].isna().all()
+    assert table["coherence"].tolist() == table["fluency"].tolist()
+
+
+def test_where_unsteered_replies_fit_every_prompt_alike_on_topic_is_not_known() -> None:
+    table = found(reply(0, lift=MIN_LIFT / 2), reply(0.3, lift=1.0))
+    assert table["on_topic"].isna().all()
+    assert found(reply(0, lift=MIN_LIFT * 2), reply(0.3, lift=1.0))["on_topic"].notna().all()
+
+
+def test_coherence_is_the_worse_of_the_two() -> None:
+    half = reply(0.3, 2 + SLACK + SPAN / 2)
+    rows = [reply(0), half, half | {"nll_other": half["nll"]}, reply(0.3, lift=ENOUGH / 4, prompt="q")]
+    table = found(*rows)
+    assert table["coherence"].tolist() == pytest.approx([10, 5, 0, 2.5], abs=0.02)
+    np.testing.assert_allclose(table["coherence"], np.minimum(table["fluency"], table["on_topic"]))
+
+
+def test_a_reply_without_words_has_none_of_it() -> None:
+    table = found(reply(0), reply(0.3, np.nan, words=0, tokens=0), reply(-0.3, words=0))
+    for name in ("fluency", "on_topic", "coherence"):
+        assert table[name].tolist() == [10, 0, 0]
+
+
+def test_what_a_run_of_an_earlier_version_did_not_measure_is_not_made_up() -> None:
+    old = {"nll_ordinary": np.nan, "nll_other": np.nan}
+    table = found(reply(0) | old, reply(0.3) | old, reply(-0.3, np.nan, words=0) | old)
+    assert table[["fluency", "on_topic", "coherence"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("apart", ["run", "engine", "model", "behavior", "split"])
+def test_each_reply_is_held_against_unsteered_ones_of_its_own(apart: str) -> None:
+    table = [reply(0, lift=1.0) | {apart: "x"}, reply(0, lift=4.0) | {apart: "y"}]
+    table += [reply(0.3, lift=ENOUGH) | {apart: "x"}, reply(0.3, lift=ENOUGH) | {apart: "y"}]
     for order in (table, table[::-1]):
-        found = with_coherence(pd.DataFrame(order)).set_index([apart, "strength"])
-        assert found["excess"].to_dict() == {("x", 0.0): 0, ("y", 0.0): 0, ("x", 0.3): 2.5, ("y", 0.3): 0.5}
-        assert found.loc[("x", 0.3), "coherence"] == 0
-        assert found.loc[("y", 0.3), "coherence"] == 10
+        at = found(*order).set_index([apart, "strength"])["on_topic"]
+        assert at["x", 0.3] == pytest.approx(10)
+        assert at["y", 0.3] == pytest.approx(2.5)
 
 
-def test_one_row_for_each_reply_in_their_order_with_two_columns_more() -> None:
+def test_one_row_for_each_reply_in_their_order_with_five_columns_more() -> None:
     # Unsteered replies are written for every scale: the second of them counts no prompt twice.
-    table = pd.DataFrame([reply(0.3, 1.2), reply(0, 1.0), reply(0, 1.0), reply(-0.3, 2.0)])
-    found = with_coherence(table)
-    assert found["strength"].tolist() == [0.3, 0, 0, -0.3]
-    assert list(found.columns) == [*table.columns, "excess", "coherence"]
-    pd.testing.assert_frame_equal(found[table.columns], table)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the bundled model says to some prompts, and the same spoilt."""
-
-    whole: pd.Series
-    shuffled: pd.Series
-    looped: pd.Series
-
-
-@pytest.fixture(scope="module")
-def said(smol: Backbone) -> Said:
-    from trimtab.data import BUILT_INS
-    from trimtab.engines import Model, Request, Text
-    from trimtab.evaluation.reply_measures import measure
-
-    model, pairs = Model(smol), BUILT_INS["cheerful"].load()[:6]
-    prompts = [model.tokens(pair.prompt) for pair in pairs]
-    replies = dict(model.replies([Request(prompt, max_new_tokens=24) for prompt in prompts]))
-
-    def row(i: int, text: str, strength: float) -> dict[str, object]:
-        tokens = tuple(smol.tokenizer(text, add_special_tokens=False)["input_ids"])
-        (found,) = model.follow([Text((*prompts[i], *tokens), len(prompts[i]))])
-        return reply(strength, -float(found.log_prob[0, 0]), prompt=str(i)) | {
-            "words": measure(text).words, "distinct": measure(text).distinct
-        }  # fmt: skip
-
-    def mixed(words: list[str]) -> str:
-        random.Random(0).shuffle(words)
-        return " ".join(words)
-
-    texts = [replies[i].text for i in range(len(pairs))]
-    rows = [row(i, text, 0.0) for i, text in enumerate(texts)]
-    rows += [row(i, mixed(text.split()), 1.0) for i, text in enumerate(texts)]
-    rows += [row(i, " ".join(text.split()[:3] * 7), 2.0) for i, text in enumerate(texts)]
-    table = with_coherence(pd.DataFrame(rows)).set_index("prompt_id")["coherence"]
-    return Said(*(table[[r["strength"] == kind for r in rows]] for kind in (0.0, 1.0, 2.0)))
-
-
-def test_what_the_bundled_model_says_unsteered_holds_together(said: Said) -> None:
-    assert said.whole.min() > 7
-
-
-def test_its_words_shuffled_do_not(said: Said) -> None:
-    assert (said.shuffled < said.whole - 4).all()
-
-
-def test_its_first_words_over_and_over_do_not(said: Said) -> None:
-    assert (said.looped < said.whole - 4).all()
+    table = pd.DataFrame([reply(0.3), reply(0), reply(0), reply(0, lift=3.0, prompt="q"), reply(-0.3)]).set_index(
+        pd.Index([7, 3, 3, 1, 0])
+    )
+    measured = with_coherence(table)
+    assert measured["strength"].tolist() == [0.3, 0, 0, 0, -0.3]
+    assert list(measured.columns) == [*table.columns, "excess", "lift", "fluency", "on_topic", "coherence"]
+    pd.testing.assert_frame_equal(measured[table.columns], table)
+    assert measured["on_topic"].tolist() == [10 * min(1, 1 / (2 * ENOUGH))] * 3 + [10] + [10 * min(1, 1 / (2 * ENOUGH))]

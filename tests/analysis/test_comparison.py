@@ -18,7 +18,7 @@ from trimtab.analysis import (
     group_contrasts,
     models_frame,
 )
-from trimtab.analysis.small_samples import exchange_p, fisher_interval, permutation_p
+from trimtab.stats.small_samples import exchange_p, fisher_interval, permutation_p
 
 
 def entry(name, layers=10, heads=4, parameters=1e6, moe=False, **groups):
@@ -42,7 +42,9 @@ def test_ranks_and_how_they_change_with_the_models_own_spread(make):
     assert table["mean_delta"].to_dict() == pytest.approx({"loud": 6.0, "quiet": 4.0, "none": 2.0})
     assert table["rank_delta"].to_dict() == {"loud": 1, "quiet": 2, "none": 3}
     assert table["rank_glass"].to_dict() == {"quiet": 1, "loud": 2, "none": 3}
-    assert table["rank_change"].to_dict() == {"loud": -1, "quiet": 1, "none": 0}
+    # Every prompt moves by the same delta, so that its order is exact; that of Δ hangs on the spread of five prompts.
+    assert table[["rank_delta_low", "rank_delta_high"]].to_numpy().tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert table["rank_change"].dropna().to_dict() == {"loud": -1, "quiet": 1}
 
 
 def test_means_are_over_the_behaviors_a_model_has_and_the_others_are_named(make):
@@ -87,17 +89,28 @@ def test_a_grouping_of_one_level_says_nothing(make):
 
 
 def test_correlations_over_all_models_and_within_groups(make):
-    by_model = compare_models(best_of(make, {"a": (5, 1), "b": (4, 1), "c": (2, 1), "d": (1, 1), "e": (9, 1)}))
-    facts = [entry("a", 10), entry("b", 20), entry("c", 25), entry("d", 40), entry("e", 90, moe=True)]
-    table = correlations(by_model, models_frame(facts))
+    sizes, layers = [5, 4, 2, 1, 9, 3, 6, 7, 8], [10, 20, 25, 40, 90, 30, 35, 12, 14]
+    by_model = compare_models(best_of(make, {f"m{i}": (size, 1) for i, size in enumerate(sizes)}))
+    models = models_frame([entry(f"m{i}", n, moe=i == 4) for i, n in enumerate(layers)])
+    table = correlations(by_model, models)
     rows = table[(table["attribute"] == "layers") & (table["measure"] == "mean_delta")].set_index("among")
     everything, dense = rows.loc["all models"], rows.loc["architecture: dense"]
-    assert (everything["n"], dense["n"]) == (5, 4)
-    assert dense["r"] == pytest.approx(pearsonr([10, 20, 25, 40], [10, 8, 4, 2]).statistic)
-    assert dense["spearman"] == pytest.approx(spearmanr([10, 20, 25, 40], [10, 8, 4, 2]).statistic)
-    interval = pearsonr([10, 20, 25, 40], [10, 8, 4, 2]).confidence_interval()
+    assert (everything["n"], dense["n"]) == (9, 8)
+    assert everything["spearman"] == pytest.approx(spearmanr(layers, sizes).statistic)
+    theirs = pearsonr([n for n in layers if n != 90], [size for size in sizes if size != 9])
+    assert dense["r"] == pytest.approx(theirs.statistic)
+    interval = theirs.confidence_interval()
     assert (dense["low"], dense["high"]) == pytest.approx((interval.low, interval.high))
     assert "architecture: MoE" not in rows.index
+
+
+def test_fewer_than_eight_models_have_correlations_only_where_they_are_asked_for(make):
+    by_model = compare_models(best_of(make, {f"m{i}": (5 - i, 1) for i in range(5)}))
+    models = models_frame([entry(f"m{i}", 10 + i**2) for i in range(5)])
+    assert correlations(by_model, models).empty
+    asked = correlations(by_model, models, least=4)
+    assert asked["r"].notna().all()
+    assert asked["spearman"].isna().all()
 
 
 def test_what_does_not_vary_has_no_correlation(make):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import wilson
-from trimtab.analysis.detection import auroc, calibration_error, detection, reliability
+from trimtab.stats.bootstrap import wilson
+from trimtab.stats.detection import auroc, calibration_error, detection, reliability
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.bool_]

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import bootstrap, norm
 
-from trimtab.analysis import effects
+from trimtab.analysis import best_cells, effects
+from trimtab.analysis.cells import FULL, LOWER, UPPER
 from trimtab.errors import DataError, SettingError
+from trimtab.evaluation import Sweep
 
 FOUR = {(-1, 0): [1, 2, 3, 4], (3, 1): [3, 4, 5, 6], (3, -1): [0, 1, 2, 1]}
 
@@ -19,7 +21,7 @@ def test_numbers_computed_by_hand(make):
     assert row["delta"] == pytest.approx(3.5)
     assert row["sd_zero"] == pytest.approx(math.sqrt(5 / 3))
     assert row["glass"] == pytest.approx(3.5 / math.sqrt(5 / 3))
-    assert (row["n"], row["layer"], row["depth"], row["reference"]) == (4, 3, 0.4, "-α")
+    assert (row["n"], row["layer"], row["depth"], row["compared"]) == (4, 3, 0.4, FULL)
 
 
 def test_one_row_for_each_layer_and_strength(make):
@@ -49,17 +51,58 @@ def test_weights_count_within_and_between_prompts(make):
     assert row["sd_zero"] == pytest.approx(math.sqrt(16 / 2.5))
 
 
-def test_without_minus_alpha_the_unsteered_mean_is_the_reference(make):
+def test_without_minus_alpha_delta_starts_at_unsteered(make):
     row = effects(make({(-1, 0): [1, 2, 3], (3, 2): [2, 3, 5]})).iloc[0]
-    assert row["reference"] == "0"
+    assert row["compared"] == UPPER
     assert row["delta"] == pytest.approx(4 / 3)
     assert math.isnan(row["mean_minus"])
 
 
-def test_without_plus_alpha_the_unsteered_mean_is_the_upper_end(make):
+def test_without_plus_alpha_delta_ends_at_unsteered(make):
     row = effects(make({(-1, 0): [1, 2, 3], (3, -2): [0, 1, 2]})).iloc[0]
-    assert (row["reference"], row["strength"], row["delta"]) == ("-α", 2.0, 1.0)
+    assert (row["compared"], row["strength"], row["delta"]) == (LOWER, 2.0, 1.0)
     assert math.isnan(row["mean_plus"])
+
+
+ZERO = {(-1, 0): [0, 1, 2]}
+BOTH = {(3, 0.2): [2, 3, 4], (3, -0.2): [-2, -1, 0]}
+ALONE = {(3, 0.35): [3, 4, 6]}
+
+
+def test_one_strength_without_its_mirror_and_every_delta_starts_at_unsteered(make):
+    whole = effects(make(ZERO | BOTH)).iloc[0]
+    assert (whole["compared"], whole["delta"]) == (FULL, 4.0)
+    table = effects(make(ZERO | BOTH | ALONE)).set_index("strength")
+    assert table["compared"].tolist() == [UPPER, UPPER]
+    assert table["delta"].tolist() == pytest.approx([2.0, 10 / 3])
+    assert table.loc[0.2, "mean_minus"] == -1  # measured, and still there to read
+
+
+def test_a_larger_effect_without_a_mirror_is_not_ranked_below_a_smaller_one_with(make):
+    best = best_cells(effects(make(ZERO | BOTH | ALONE)))
+    assert best["strength"].tolist() == [0.35]
+    assert (best["delta"].iloc[0], best["compared"].iloc[0]) == (pytest.approx(10 / 3), UPPER)
+
+
+def test_effects_of_one_table_are_of_one_kind_whichever_behavior_lacks_a_mirror(make):
+    table = pd.concat([make(ZERO | BOTH), make(ZERO | ALONE).assign(behavior="other")])
+    assert set(effects(table)["compared"]) == {UPPER}
+
+
+def test_a_table_without_unsteered_scores_keeps_its_whole_range(make):
+    assert effects(make(BOTH))["compared"].tolist() == [FULL]
+
+
+def test_the_spread_at_minus_alpha_divides_where_it_was_run(make):
+    table = effects(make(ZERO | BOTH | ALONE), denominator="negative").set_index("strength")
+    assert table.loc[0.2, "glass"] == pytest.approx(2.0 / 1.0)
+    assert math.isnan(table.loc[0.35, "glass"])
+
+
+def test_a_strength_is_labelled_by_what_was_compared(make):
+    assert "strength +0.35" in str(Sweep(make(ZERO | BOTH | ALONE)).best())
+    assert "strength ±0.2" in str(Sweep(make(ZERO | BOTH)).best())
+    assert "strength −0.35" in str(Sweep(make(ZERO | {(3, -0.35): [-3, -1, 0]})).best())
 
 
 def test_unsteered_scores_that_do_not_vary_have_no_glass(make):

@@ -8,6 +8,7 @@ import pytest
 
 from trimtab.analysis import (
     best_cells,
+    chosen_checks,
     effects,
     findings,
     option_blindness,
@@ -22,6 +23,7 @@ def said(samples: pd.DataFrame) -> list[tuple[str, str]]:
     found = findings(
         table,
         best,
+        checks=chosen_checks(samples, best, draws=200),
         blindness=option_blindness(samples),
         orders=order_effects(samples, best),
         steerability=steerability(samples, best),
@@ -47,10 +49,10 @@ def test_an_effect_is_told_with_its_numbers(make):
     (kind, text), *rest = said(samples)
     row = best_cells(effects(samples, draws=500)).iloc[0]
     assert kind == "effect"
-    assert "Steering moves b most at layer 4 of 0–9, depth 0.50, raw strength 1" in text
-    assert f"delta {row['delta']:.2f} logits [{row['delta_low']:.2f}, {row['delta_high']:.2f}]" in text
-    assert f"Δ {row['glass']:.2f} [{row['glass_low']:.2f}, {row['glass_high']:.2f}]" in text
-    assert "on 60 prompts that took no part in choosing the layer" in text
+    size = f"{row['delta']:.2f} logits [{row['delta_low']:.2f}, {row['delta_high']:.2f}] (Δ {row['glass']:.2f})"
+    assert f"Steering moves b by {size} at layer 4 of 0–9, raw strength ±1, on 60 held-out prompts." in text
+    assert "It was chosen on 60 other prompts, the best of 3 settings there." in text
+    assert "On the held-out prompts no other layer does as much." in text
     assert not rest
 
 
@@ -75,14 +77,14 @@ def test_choosing_on_the_same_prompts_does_not_turn_noise_into_a_finding(make):
     samples = pd.concat([make(steered(rng, 0.0, layers=layers), n_layers=30, behavior=f"b{i}") for i in range(40)])
     found = said(samples)
     assert [kind for kind, _ in found].count("effect") < 5
-    assert "corrected for 30 cells" in dict(found[::-1])["negative"]
+    assert "corrected for 30 settings" in dict(found[::-1])["negative"]
 
 
 def test_no_effect_is_said_plainly(make):
     kind, text = said(held_out(make, np.random.default_rng(3), 0.0))[0]
     assert kind == "negative"
-    assert text.startswith("No layer is shown to move b; the best cell")
-    assert re.search(r"p = 0\.\d+ \(paired sign-flip test\)", text)
+    assert text.startswith("No setting is shown to move b. The chosen one, layer ")
+    assert re.search(r"on 60 held-out prompts \(p = 0\.\d+\)", text)
 
 
 def test_the_wrong_way_is_said(make):
@@ -91,15 +93,15 @@ def test_the_wrong_way_is_said(make):
     assert "the wrong way" in text
 
 
-def test_the_same_prompts_are_named_as_flattering(make):
+def test_numbers_of_the_prompts_that_chose_are_called_optimistic(make):
     samples = make(steered(np.random.default_rng(5), 1.0))
-    assert "on the same 60 prompts that chose it from 3 cells" in said(samples)[0][1]
+    assert "on 60 prompts. The same prompts chose it from 3 settings, so the size is optimistic." in said(samples)[0][1]
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t[t["prompt_id"].isin([f"p{i}" for i in range(8)])], "only 8 prompts"),
+        (lambda t: t[t["prompt_id"].isin([f"p{i}" for i in range(8)])], "only 8 prompts measured"),
         (lambda t: t.assign(score=np.where(t["strength"] == 0, 1.0, t["score"])), "do not vary"),
         (lambda t: t.assign(score=t["score"] + 100), "hardly vary"),
     ],
@@ -109,10 +111,11 @@ def test_cautions(make, change, words):
     assert words in texts
 
 
-def test_a_peak_at_the_edge_of_the_sweep_is_told(make):
+@pytest.mark.parametrize(("n_layers", "told"), [(10, True), (8, False)])
+def test_a_peak_at_the_edge_of_the_sweep_is_told_unless_the_model_ends_there(make, n_layers, told):
     rng = np.random.default_rng(7)
-    samples = pd.concat([make(steered(rng, 1.0, peak=7), split=split) for split in ("select", "test")])
-    assert any("the last one swept" in text for _, text in said(samples))
+    parts = [make(steered(rng, 1.0, peak=7), split=split, n_layers=n_layers) for split in ("select", "test")]
+    assert any("the last one swept" in text for _, text in said(pd.concat(parts))) == told
 
 
 def test_one_end_that_works_against_its_sign_is_told(make):
@@ -126,7 +129,7 @@ def test_prompts_that_move_the_other_way_are_told(make):
     rng = np.random.default_rng(9)
     zero, gain = rng.normal(size=50), np.where(np.arange(50) < 35, 2.0, -0.5)
     samples = make({(-1, 0): zero, (4, 1): zero + gain, (4, -1): zero - gain})
-    assert any("30% of the prompts move the other way" in text for _, text in said(samples))
+    assert any("30% [19%, 44%] of the prompts are anti-steerable" in text for _, text in said(samples))
 
 
 def test_a_blind_model_and_a_steered_letter_are_told(make):
@@ -136,7 +139,10 @@ def test_a_blind_model_and_a_steered_letter_are_told(make):
     swapped = make({(-1, 0): -letter, (4, 1): -letter - 2.5, (4, -1): -letter + 2.5}, label="B", order=1)
     texts = [text for _, text in said(pd.concat([given, swapped]))]
     assert any("the unsteered model cannot tell the options apart" in text for text in texts)
-    assert any("delta depends on the order of the options (6.00 as given, −5.00 swapped)" in text for text in texts)
+    assert any(
+        "delta depends on the order of the options: 6.00 as given, −5.00 swapped, a difference of 11.00 [" in text
+        for text in texts
+    )
 
 
 def test_models_are_named_only_where_there_are_several(make):
@@ -148,5 +154,5 @@ def test_models_are_named_only_where_there_are_several(make):
 
 def test_nothing_measured_is_said(make):
     assert said(make({(-1, 0): [1, 2]})) == [
-        ("negative", "No cell was measured: there are no steered scores to compare.")
+        ("negative", "No setting was measured: there are no steered scores to compare.")
     ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import best_cells, effects, option_blindness, order_effects
-from trimtab.analysis.bootstrap import wilson
+from trimtab.stats.bootstrap import wilson
 
 
 def unsteered(make, content, letter):

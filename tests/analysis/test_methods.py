@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import best_cells, effects
-from trimtab.analysis.methods import METHOD_EFFECTS, method_effects
+from trimtab.analysis.diagnosis import METHOD_EFFECTS, method_effects
 from trimtab.errors import SettingError
 
 RNG = np.random.default_rng(0)

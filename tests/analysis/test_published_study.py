@@ -17,7 +17,7 @@ from trimtab.analysis import (
     models_frame,
 )
 from trimtab.cli.main import main
-from trimtab.runs import RunFolder
+from trimtab.study import RunFolder
 
 STUDY = Path(__file__).parents[3] / "shared" / "data" / "qwen3-study"
 
@@ -74,7 +74,7 @@ def test_every_layer_repeats_the_unsteered_scores_and_one_of_each_is_kept(run: R
     raw = pd.read_parquet(STUDY / "logit_diff.parquet")
     assert (samples["strength"] != 0).sum() == (raw["strength"] != 0).sum()
     assert (samples["strength"] == 0).sum() == len(raw[["model", "concept", "prompt_idx"]].drop_duplicates())
-    assert not any("differ" in text for text in run.manifest()["warnings"])
+    assert not any("differ" in warning.text for warning in run.manifest().warnings)
 
 
 def test_best_layers(best):
@@ -110,7 +110,11 @@ def test_mean_effects_at_the_best_layers(best, model, delta, glass):
     [("layers", -0.87, 0.005), ("heads", -0.85, 0.005), ("parameters_per_layer", -0.82, 0.02)],
 )
 def test_correlations_with_the_architecture_of_the_dense_models(run, best, attribute, r, within):
-    table = correlations(compare_models(best), models_frame(run.manifest()["models"]))
+    table = correlations(
+        compare_models(best),
+        models_frame([model.model_dump(mode="json", exclude_unset=True) for model in run.manifest().models]),
+        least=4,
+    )
     row = table[
         (table["measure"] == "mean_delta")
         & (table["attribute"] == attribute)

@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis import NULL_TESTS, NULLS, THE_VECTOR, null_effects, null_findings, null_tests
+from trimtab.analysis.cells import FULL
 
 from .conftest import samples
 
 
-def drawn(kind: str, draw: int, push: float, seed: int = 0) -> pd.DataFrame:
+def drawn(kind: str, draw: int, push: float, seed: int = 0, chosen_by: str = "scores") -> pd.DataFrame:
     zero = np.random.default_rng(seed).normal(0, 2, 12)
     table = samples({(-1, 0.0): zero, (5, 0.1): zero + push / 2, (5, -0.1): zero - push / 2})
-    return table.assign(kind=kind, draw=draw)
+    return table.assign(kind=kind, draw=draw, chosen_by=chosen_by)
 
 
 def against(vector: float, others: list[float]) -> pd.Series:
@@ -48,8 +49,9 @@ def test_among_directions_like_itself_a_vector_is_rarely_called_special() -> Non
     for _ in range(100):
         effects = pd.DataFrame(
             {
-                "model": "m", "behavior": "b", "kind": [THE_VECTOR] + ["isotropic"] * 39, "draw": range(40),
-                "layers": "5", "layer": 5, "depth": 0.5, "strength": 0.1, "n": 10,
+                "model": "m", "behavior": "b", "chosen_by": "scores", "scale": "raw",
+                "kind": [THE_VECTOR] + ["isotropic"] * 39, "draw": range(40),
+                "layers": "5", "layer": 5, "depth": 0.5, "strength": 0.1, "compared": FULL, "n": 10,
                 "delta": rng.normal(0, 1, 40), "glass": 0.0,
             }
         )  # fmt: skip
@@ -69,7 +71,8 @@ def test_too_few_directions_to_be_sure_are_not_told_as_a_failure() -> None:
     rows = [drawn(THE_VECTOR, 0, 5.0), *(drawn("isotropic", i, 0.1) for i in range(1, 9))]
     (finding,) = null_findings(null_tests(null_effects(pd.concat(rows, ignore_index=True))))
     assert finding.kind == "caution"
-    assert "does more than 8 random pushes, too few to be sure" in finding.text
+    assert finding.code == "too_few_directions"
+    assert not finding.claims
 
 
 def test_a_vector_whose_scores_are_no_numbers_is_not_called_special() -> None:
@@ -86,3 +89,15 @@ def test_a_vector_that_moves_the_wrong_way_is_a_caution() -> None:
     (finding,) = null_findings(null_tests(null_effects(pd.concat(rows, ignore_index=True))))
     assert finding.kind == "caution"
     assert "the wrong way" in finding.text
+
+
+def test_each_setting_that_was_checked_has_a_test_and_a_sentence_of_its_own() -> None:
+    rows = [drawn(THE_VECTOR, 0, 5.0), *(drawn("isotropic", i, 0.1) for i in range(1, 31))]
+    rows += [drawn(THE_VECTOR, 0, 0.0, 1, "replies"), *(drawn("isotropic", i, 3.0, 1, "replies") for i in range(1, 31))]
+    tests = null_tests(null_effects(pd.concat(rows, ignore_index=True)))
+    assert tests["chosen_by"].tolist() == ["scores", "replies"]
+    by_scores, by_replies = null_findings(tests)
+    assert by_scores.kind == "effect"
+    assert "recommended" not in by_scores.text
+    assert by_replies.kind == "caution"
+    assert "recommended by replies" in by_replies.text

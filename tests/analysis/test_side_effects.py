@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trimtab.analysis import EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
-from trimtab.analysis.side_choice import Limits, selective_settings
+from trimtab.analysis import EASY, SHIFTS, SIDE_CELLS, side_cells, side_shifts
+from trimtab.analysis.side_effects import Limits, selective_settings
 
 from .conftest import samples
 
@@ -75,7 +75,6 @@ def test_the_side_effect_of_several_behaviors_is_their_root_mean_square() -> Non
     cells = cells_of(measured("own", {0.1: 1.0}), *others)
     assert cells.loc[0.1, "side"] == pytest.approx(np.sqrt((9 + 16) / 2))
     assert cells.loc[0.1, "others"] == 2
-    assert selectivity(cells).loc[0.1] == pytest.approx(cells.loc[0.1, "intended"] / np.sqrt(12.5))
 
 
 def test_easy_questions_are_a_share_of_right_answers_and_no_side_effect() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import permutation_test
 
 from trimtab.analysis import best_cells, effects
-from trimtab.analysis.significance import sign_flip
+from trimtab.stats.significance import sign_flip
 
 
 def ones(n):

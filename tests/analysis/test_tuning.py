@@ -18,7 +18,7 @@ from trimtab.analysis import (
     reply_findings,
     usable_strengths,
 )
-from trimtab.analysis.bootstrap import intervals
+from trimtab.stats.bootstrap import intervals
 
 OWNER = {"engine": "e", "model": "m", "behavior": "b", "judge": "j", "scale": "raw", "positions": "all"}
 
@@ -27,8 +27,10 @@ def cell(layer, strength, change, coherence, *, split="select", n=10, prompts=10
     return {
         **OWNER, "split": split, "layers": str(layer), "layer": layer, "depth": (layer + 1) / 10,
         "strength": float(strength), "n": n, "prompts": prompts, "failed": prompts - n, "change": change,
-        "change_low": change - 1, "change_high": change + 1, "coherence": coherence, "coherence_low": coherence - 1,
-        "coherence_high": coherence + 1, "score": 5.0, "refusals": 0.0, "words": 9.0, "coherence_unsteered": 9.0,
+        "change_low": change - 1, "change_high": change + 1, "change_p": np.nan, "change_p_adjusted": np.nan,
+        "coherence": coherence, "coherence_low": coherence - 1,
+        "coherence_high": coherence + 1, "fluency": coherence, "on_topic": coherence + 0.5, "rated": 0.0, "score": 5.0,
+        "refusals": 0.0, "words": 9.0, "coherence_unsteered": 9.0, "fluency_unsteered": 9.0, "on_topic_unsteered": 9.5,
         **other,
     }  # fmt: skip
 
@@ -224,7 +226,7 @@ def test_of_equals_the_smaller_strength_and_then_the_lower_layer():
     assert (row["layer"], row["strength"], row["held_out"]) == (2, 1.0, False)
 
 
-def test_a_floor_that_excludes_all_is_said():
+def test_the_reason_names_a_floor_that_excludes_all():
     cells = table(cell(3, 1, 4.0, 6.5), cell(3, -1, 2.0, 9.0))
     found = recommended(cells, 7)
     assert (only(found)["layer"], only(found)["reason"]) == (-1, "no cell keeps a coherence of 7")
@@ -287,7 +289,7 @@ def test_intervals_can_be_left_out():
     assert cells[["change_low", "coherence_high"]].isna().all(axis=None)
 
 
-def said(cells, judges=(), floor=7):
+def sentences(cells, judges=(), floor=7):
     return [(finding.kind, finding.text) for finding in reply_findings(cells, recommended(cells, floor), judges)]
 
 
@@ -297,43 +299,100 @@ def test_findings_tell_the_setting_and_what_it_costs():
         cell(20, 0.4, 6.0, 5.0),
         cell(20, 0.3, 4.2, 8.1, split="test", n=12, prompts=12, change_low=3.1, change_high=5.1),
     )
-    assert said(cells) == [
+    assert sentences(cells) == [
         (
             "effect",
-            "b in m, by what it says: layer 20 at +0.3 changes it by +4.2 of 10 [3.1, 5.1] toward the behavior at "
-            "coherence 8.1 (unsteered 9.0), 12 held-out prompts, judged by j.",
+            "b (m), judged replies: layer 20 at +0.3 (raw) changes them by +4.2 of 10 [3.1, 5.1] toward the behavior, "
+            "on 12 held-out prompts, judged by j. They have fluency 8.1, on-topic 8.6 (unsteered 9.0 and 9.5).",
         )
     ]
 
 
 def test_findings_tell_what_did_not_move():
-    unclear = said(table(cell(20, 0.3, 0.4, 8.2, change_low=-0.2, change_high=1.1), cell(20, 0.4, 6.0, 5.0)))
+    unclear = sentences(table(cell(20, 0.3, 0.4, 8.2, change_low=-0.2, change_high=1.1), cell(20, 0.4, 6.0, 5.0)))
     assert unclear[0][0] == "negative"
-    assert "no clear change toward the behavior at the best setting, layer 20 at +0.3" in unclear[0][1]
-    excluded = said(table(cell(20, -0.3, -4.0, 6.2)))
-    text = "b in m, by what it says: no setting keeps a coherence of 7 and moves it away from the behavior."
-    assert excluded == [("negative", text)]
+    assert "no clear change toward the behavior at the chosen setting, layer 20 at +0.3" in unclear[0][1]
+    cells = table(cell(20, -0.3, -4.0, 6.2))
+    (excluded,) = reply_findings(cells, recommended(cells, 7), [])
+    assert (excluded.kind, excluded.code) == ("negative", "no_coherent_setting")
+    assert excluded.values == {"direction": -1, "min_coherence": 7}
+    assert (excluded.subjects[0].behavior, excluded.subjects[0].model) == ("b", "m")
     backwards = table(
         cell(2, 1, 2.0, 8.0), cell(2, 1, -2.0, 8.0, split="test", change_low=-3.0, change_high=-1.0), cell(2, 2, 1, 1)
     )
-    assert "moves it −2.0 of 10 [−3.0, −1.0] away from the behavior" in said(backwards)[0][1]
+    assert "moves them away from the behavior, by −2.0 of 10 [−3.0, −1.0]" in sentences(backwards)[0][1]
 
 
-def test_findings_caution_where_numbers_flatter_or_are_missing():
+def test_findings_caution_where_numbers_are_optimistic_or_missing():
     cells = table(cell(1, 1, 5.0, 8.0), *(cell(layer, 1, 1.0, 8.0, n=8, failed=2) for layer in (2, 3, 4, 5)))
     judges = [{"model": "m", "behavior": "b", "name": "classifier", "declined": "too few pairs."}]
-    cautions = [text for kind, text in said(cells, judges) if kind == "caution"]
-    assert any("so its numbers flatter" in text for text in cautions)
+    cautions = [text for kind, text in sentences(cells, judges) if kind == "caution"]
+    assert any("so its numbers are optimistic" in text for text in cautions)
     assert any("is the strongest that was tried (+1)" in text for text in cautions)
     failed = "8 replies could not be judged and count in no change: layer 2 at +1 (2 of 10)"
-    assert any(failed in text and text.endswith("and 1 more cell.") for text in cautions)
+    assert any(failed in text and text.endswith("and 1 more setting.") for text in cautions)
     assert any(text.endswith("classifier did not judge: too few pairs.") for text in cautions)
 
 
-def test_a_coherence_that_falls_under_the_floor_on_other_prompts_is_told():
-    cells = table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, 6.4, split="test"))
-    chosen = recommended(cells, 7)
-    told = [finding.text for finding in reply_findings(cells, chosen, []) if finding.kind == "caution"]
-    assert any("kept a coherence of 7 on the prompts that chose it and has 6.4 on others" in text for text in told)
+def test_a_coherence_that_falls_below_the_floor_on_other_prompts_is_a_caution():
+    for there, shown in ((6.4, "6.4"), (6.95, "6.95"), (6.9996, "6.9996")):
+        cells = table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, there, split="test"))
+        texts = [f.text for f in reply_findings(cells, recommended(cells, 7), []) if f.kind == "caution"]
+        made = "a coherence (the worse of fluency and on-topic) of at least 7"
+        assert any(f"{made} and has {shown} on other prompts" in t for t in texts)
     kept = recommended(table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, 7.4, split="test")), 7)
-    assert not any("on others" in finding.text for finding in reply_findings(cells, kept, []))
+    assert not any("on other prompts" in finding.text for finding in reply_findings(cells, kept, []))
+
+
+def sentence(**changes):
+    (first, *_) = sentences(table(cell(1, 0.2, 3, 8.4, **changes)))
+    return first[1]
+
+
+def test_a_verdict_names_what_was_measured_and_what_the_judge_rated():
+    assert "They have fluency 8.4, on-topic 8.9 (unsteered 9.0 and 9.5)." in sentence()
+    rated = "They have coherence 8.4 by the judge, fluency 7.7, on-topic 8.9 (unsteered 9.0 and 9.5)."
+    assert rated in sentence(rated=1.0, fluency=7.7)
+    alone = sentence(on_topic=np.nan, on_topic_unsteered=np.nan)
+    assert "They have fluency 8.4 (unsteered 9.0)." in alone
+    assert "on-topic" not in alone
+
+
+def test_where_on_topic_is_not_known_a_caution_says_that_coherence_is_fluency_alone():
+    def cautions(**changes):
+        cells = table(cell(1, 0.2, 3, 8.4, **changes))
+        return [f.code for f in reply_findings(cells, recommended(cells, 7), []) if f.kind == "caution"]
+
+    assert "topic_unmeasured" in cautions(on_topic=np.nan)
+    assert "topic_unmeasured" not in cautions()
+    assert "topic_unmeasured" not in cautions(on_topic=np.nan, rated=1.0)
+
+
+def test_a_run_of_an_earlier_version_recommends_nothing_and_says_why():
+    replies, judgements = planted()
+    old = replies.drop(columns=["nll_ordinary", "nll_other"]).reindex(columns=replies.columns)
+    cells = reply_cells(judged_replies(old, judgements.assign(coherence=np.nan)), intervals=False)
+    assert cells[["fluency", "on_topic", "coherence"]].isna().all(axis=None)
+    found = recommended(cells, 7)
+    assert found["reason"].unique().tolist() == ["coherence not measured"]
+    texts = [f.text for f in reply_findings(cells, found, [])]
+    assert sum("fluency and on-topic were not measured in this run" in text for text in texts) == 2
+    assert usable_strengths(cells, 7).empty
+    # What the judge itself rated is known all the same.
+    rated = reply_cells(judged_replies(old, judgements), intervals=False)
+    assert (recommended(rated, 7)["reason"] == "").all()
+
+
+def test_cells_have_the_means_of_fluency_and_on_topic_beside_those_of_the_unsteered_replies():
+    replies, judgements = planted()
+    judged = judged_replies(replies, judgements.assign(coherence=np.nan))
+    cells = reply_cells(judged, intervals=False)
+    mine = (judged["layers"] == "3") & (judged["strength"] == 0.4) & (judged["split"] == "select")
+    at = (cells["layers"] == "3") & (cells["strength"] == 0.4) & (cells["split"] == "select")
+    still = judged[(judged["strength"] == 0) & (judged["split"] == "select")]
+    (row,) = cells[at].to_dict("records")
+    for name in ("fluency", "on_topic", "coherence"):
+        assert row[name] == pytest.approx(judged.loc[mine, name].mean())
+        assert row[f"{name}_unsteered"] == pytest.approx(still[name].mean())
+    assert row["rated"] == 0
+    assert (cells["coherence"] <= cells[["fluency", "on_topic"]].min(axis=1) + 1e-9).all()

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def tiny_model(llama: Backbone) -> Iterator[None]:
     """Whatever model is asked for, a tiny random one runs."""
     from trimtab.engines import Model
-    from trimtab.runs import work
+    from trimtab.study import _model_runner
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load", lambda *args, **options: Model(llama))
+        patch.setattr(_model_runner, "load", lambda *args, **options: Model(llama))
         yield
 
 

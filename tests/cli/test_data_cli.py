@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 
-from trimtab.cli import data as data_cli
 from trimtab.cli.main import VERBS, main
+from trimtab.cli.verbs import data as data_cli
 from trimtab.errors import TrimtabWarning, VectorError
 
 GOOD = json.dumps({"prompt": "Q", "positive": "yes", "negative": "no"})
@@ -28,7 +28,7 @@ def run(*args, **more):
 def test_help_lists_every_verb_without_importing_any(capsys, monkeypatch):
     monkeypatch.setattr("importlib.import_module", raising(AssertionError("imported")))
     assert main(["--help"]) == 0
-    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed if line[2] != " "] == list(VERBS)
 
 
@@ -105,6 +105,16 @@ def test_check_reports_every_problem_of_every_file_on_stderr(capsys, tmp_path):
     assert f"{good}: 1 pair" in out
 
 
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_lines_that_are_no_pairs_are_left_out_when_asked(capsys, tmp_path, verb):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(f"{GOOD}\n{{}}}}\n")
+    assert main(["data", verb, str(path)]) == 2
+    assert main(["data", verb, "--skip-bad", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert "left out: line 2" in out + err
+
+
 def test_check_shows_fifty_problems_of_a_file_at_most(capsys, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text("null\n" * 200)
@@ -118,7 +128,7 @@ def test_check_shows_fifty_problems_of_a_file_at_most(capsys, tmp_path):
     ("error", "code", "message"),
     [
         (VectorError("no such vector"), 2, "trimtab: error: no such vector\n"),
-        (KeyboardInterrupt(), 130, "trimtab: stopped; the same command goes on where it was\n"),
+        (KeyboardInterrupt(), 130, "trimtab: stopped; the same command continues where it was\n"),
         (OSError(28, "No space left on device", "runs/a"), 2, "no space left on the disk (runs/a)"),
         (
             PermissionError(13, "Permission denied", "runs/a"),
@@ -144,7 +154,7 @@ def test_defect_of_ours_keeps_its_traceback(monkeypatch):
 
 
 def test_warning_is_one_line_without_the_place_in_the_code(capsys, monkeypatch):
-    def warn(*_):
+    def warn(*_, **__):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("too few pairs", TrimtabWarning, stacklevel=1)

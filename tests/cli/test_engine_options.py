@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.cli import chat, extract
 from trimtab.cli.main import main
+from trimtab.cli.verbs import chat, extract
 from trimtab.errors import ModelError
 
 OPTIONS = ["tensor_parallel_size=8", "enforce_eager=true", "quantization=fp8", "hf_overrides={a: 1}"]
@@ -35,9 +35,12 @@ def test_options_reach_the_engine_as_a_study_file_would_have_them(verb: Any, mon
     ("given", "words"),
     [
         (["--engine-option", "tensor_parallel_size"], "is not KEY=VALUE"),
-        (["--engine-option", "a={"], "cannot be read"),
-        (["--engine-option", "tensor_parallel_size=8"], "the default engine has none"),
-        (["--engine", "vlm"], "'transformers' or 'vllm'"),
+        (["--engine-option", "a={"], "a:1: not YAML"),
+        (
+            ["--engine-option", "tensor_parallel_size=8"],
+            "the default engine has no engine_options, so not tensor_parallel_size",
+        ),
+        (["--engine", "vlm"], "choose from transformers, vllm"),
         (["--engine", "vllm", "--device", "cuda"], "vLLM finds its devices itself"),
     ],
 )
@@ -53,7 +56,7 @@ def test_a_sweep_is_planned_for_the_engine_that_is_asked_for(capsys: pytest.Capt
 
 
 def test_ray_may_be_local_or_at_an_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from trimtab.cli import study
+    from trimtab.cli import runs
 
     asked = []
 
@@ -61,9 +64,9 @@ def test_ray_may_be_local_or_at_an_address(monkeypatch: pytest.MonkeyPatch, tmp_
         asked.append(ray)
         raise ModelError("far enough")
 
-    monkeypatch.setattr(study, "run_study", run)
+    monkeypatch.setattr(runs, "run_study", run)
     file = tmp_path / "s.yaml"
     file.write_text("behaviors: [cheerful]\n")
     for given in ([], ["--ray"], ["--ray-address", "10.0.0.1:6379"]):
-        assert main(["study", *given, str(file)]) == 2
+        assert main(["study", "-q", *given, str(file)]) == 2
     assert asked == [None, "local", "10.0.0.1:6379"]

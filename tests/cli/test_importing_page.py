@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.analysis import best_cells, effects
 from trimtab.cli.main import main
-from trimtab.runs import RunFolder
+from trimtab.study import RunFolder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
 

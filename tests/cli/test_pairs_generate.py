@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.judges.conftest import Reaction, Server, server  # noqa: F401
 from generation.scripted import built_in, said, wanted_in
-from trimtab.cli import pairs
+from judges.conftest import Reaction, Server, server  # noqa: F401
 from trimtab.cli.main import main
+from trimtab.cli.verbs import pairs
 from trimtab.data import BUILT_INS, read_pairs, write_pairs
 from trimtab.generation import pair_key
 
@@ -33,7 +33,7 @@ def test_generate_writes_pairs_and_a_review_page_and_says_what_it_took(at, tmp_p
     assert "How long should I boil eggs" in (tmp_path / "is-in-good-spirits.review.html").read_text(encoding="utf-8")
     out = capsys.readouterr().out
     assert "24 of 24 pairs are in is-in-good-spirits.jsonl; 3 calls of m, 300 tokens in and 60 out" in out
-    assert "text classifier: tells" in out
+    assert "text classifier: " in out
     assert "review: is-in-good-spirits.review.html" in out
 
 
@@ -108,7 +108,7 @@ def test_another_behavior_is_refused_before_anything_is_asked(at, server, capsys
     ("options", "words"),
     [
         (["--model", "gpt-4o-mini"], "needs its provider in front"),
-        (["--price", "cheap"], "write dollars for a million tokens"),
+        (["--price", "cheap"], "write dollars per million tokens"),
         (["--length-ratio", "long"], "neither a number nor off"),
         (["--length-ratio", "0.1"], "a number from 1 on, or off"),
         (["--batch", "0"], "a batch holds 1 to 50 pairs"),
@@ -148,6 +148,6 @@ def test_strike_takes_out_what_the_page_saved(tmp_path, capsys, monkeypatch):
     struck = {"struck": [{"key": pair_key(cheerful[1])}, {"key": "of another file"}]}
     Path("struck.json").write_text(json.dumps(struck), encoding="utf-8")
     assert main(["pairs", "strike", "mine.jsonl", "struck.json"]) == 0
-    assert capsys.readouterr().out == "1 pair removed, 4 left in mine.jsonl; 1 in struck.json are not there\n"
+    assert capsys.readouterr().out == "1 pair removed, 4 left in mine.jsonl; 1 in struck.json is not there\n"
     assert main(["pairs", "strike", "mine.jsonl", "mine.jsonl"]) == 2
-    assert "no decisions from a review page" in capsys.readouterr().err
+    assert "mine.jsonl:2: broken JSON" in capsys.readouterr().err

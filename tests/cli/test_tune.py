@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from trimtab.cli.main import main
 
 SMALL = ["--limit", "16", "--layers", "17", "--strengths=-0.3,0.3", "--prompts", "2", "--max-new-tokens", "6"]
 PAID = ["--judge", "openai/gpt-4o-mini", "--price", "0.15,0.6"]
@@ -30,6 +33,13 @@ def test_the_plan_counts_replies_and_what_judging_would_cost(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_the_floor_of_earlier_versions_is_named_by_its_present_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "--behavior", "cheerful", "--floor", "6"]) == 2
+    assert "--min-coherence" in capsys.readouterr().err
+    assert main(["extract", "--behavior", "cheerful", "--floor", "6"]) == 2
+    assert "--min-coherence" not in capsys.readouterr().err
+
+
 def test_nothing_is_spent_where_nobody_agrees(tmp_path: Path) -> None:
     done = tune(*SMALL, *PAID, cwd=tmp_path, OPENAI_API_KEY="none", TRIMTAB_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 2
@@ -41,10 +51,10 @@ def test_nothing_is_spent_where_nobody_agrees(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--price", "cheap"], "write dollars for a million tokens"),
+        (["--price", "cheap"], "write dollars per million tokens"),
         (["--judge", "gpt-4o-mini"], "needs its provider in front"),
         (["--pattern", "(happy"], "pattern"),
-        (["--floor", "11"], "floor"),
+        (["--min-coherence", "11"], "min_coherence"),
         (["--prompts", "1"], "prompts"),
         (["--strengths=0"], "at least one strength other than 0"),
         (["--layers", "99"], "layer 99 is out of range"),
@@ -60,9 +70,9 @@ def test_nonsense_is_explained(tmp_path: Path, options: list[str], words: str) -
 def test_it_recommends_a_setting_each_way(tmp_path: Path) -> None:
     done = tune(*SMALL, "--pattern", "(?i)great|wonderful|happy|!", "-o", "run", "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "cheerful in smollm2-135m, by what it says" in done.stdout
+    assert "cheerful (smollm2-135m), judged replies" in done.stdout
     run = tmp_path / "run"
     assert (run / "report.html").is_file()
-    assert "toward" in (run / "report.md").read_text(encoding="utf-8")
-    assert len((run / "recommended.csv").read_text(encoding="utf-8").splitlines()) == 3
+    with (run / "recommended.csv").open(encoding="utf-8") as file:
+        assert sorted(row["direction"] for row in csv.DictReader(file)) == ["-1", "1"]
     assert list((run / "dose").glob("part-*.parquet"))

@@ -43,7 +43,7 @@ def test_vectors_from_other_pairs_are_not_called_held_out_in_silence(
     arguments = ["sweep", "-b", "cheerful", "--limit", "16", "--vectors", str(vectors), "--layers", "14", "-q"]
     for seed in ("0", "1"):
         assert main([*arguments, "--seed", seed, "-o", str(tmp_path / seed)]) == 0
-        told = json.loads((tmp_path / seed / "manifest.json").read_text())["warnings"]
+        told = [w["text"] for w in json.loads((tmp_path / seed / "manifest.json").read_text())["warnings"]]
         assert any("other pairs" in warning for warning in told) == (seed == "1")
         assert ("come from other pairs" in capsys.readouterr().err) == (seed == "1")
 
@@ -60,13 +60,13 @@ def test_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, capsys: pytes
     ("options", "words"),
     [
         (["--layers", "99"], "layers 0 to 29"),
-        (["--strengths=nan"], "strength"),
-        (["--strengths=1,inf"], "strength"),
-        (["--scale", "relativ"], "scale"),
-        (["--positions", "everywhere"], "positions"),
-        (["--dtype", "int3"], "dtype"),
+        (["--strengths=nan"], "strength nan"),
+        (["--strengths=1,inf"], "strength inf"),
+        (["--scale", "relativ"], "relative"),
+        (["--positions", "everywhere"], "after_prompt"),
+        (["--dtype", "int3"], "bfloat16"),
         (["--model", "./no/such/model"], "no such folder"),
-        (["--behavior", "cheerfull"], "cheerful"),
+        (["--behavior", "cheerfull"], "did you mean cheerful"),
         (["--scoring", "choice"], "open pairs"),
         (["--vectors", "none.safetensors"], "no such vector file"),
         (["--device", "cuda:7"], "cuda:7"),

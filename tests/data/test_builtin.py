@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from trimtab.data import BUILT_INS, NEUTRAL_PROMPTS, NEUTRAL_TEXTS, TRANSLATIONS, check, dataset
-from trimtab.data.seeded import content_key, prompt_key
+from trimtab.data.hash_order import content_key, prompt_key
 from trimtab.errors import DataError
 
 CHOICE = [built_in for built_in in BUILT_INS.values() if built_in.form == "choice"]

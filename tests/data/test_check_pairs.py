@@ -61,4 +61,4 @@ def test_too_few_pairs_to_split_are_remarked(remarks):
 def test_problems_are_reported_instead_of_remarks(tmp_path):
     report = check(tmp_path / "nope.jsonl")
     assert (report.ok, report.behavior, report.remarks) == (False, None, ())
-    assert report.problems == (f"{tmp_path / 'nope.jsonl'}: no such file",)
+    assert report.problems == (f"{tmp_path / 'nope.jsonl'}: no such file of pairs",)

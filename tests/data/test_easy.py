@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trimtab.data import BUILT_INS, NEUTRAL_PROMPTS, dataset, easy_questions
-from trimtab.data.seeded import prompt_key
+from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model
 from trimtab.errors import DataError
 from trimtab.models import Backbone

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from trimtab.data import lines, read_pairs
+from trimtab.data import _jsonl, read_pairs
 from trimtab.errors import DataError
 
 GOOD = b'{"prompt": "Q", "positive": "yes", "negative": "no"}'
@@ -33,7 +33,7 @@ def test_byte_order_mark_crlf_and_blank_lines_are_no_problem(path):
         (b"", ": the file is empty"),
         (b"\n \n", ": the file is empty"),
         (b"\xef\xbb\xbf", ": the file is empty"),
-        (b"PAR1\0\0\x15", ": this is a binary file"),
+        (b"\x7fELF\0\0\x15", ": this is a binary file"),
         (b"\xff\xfe{\0", ": the text is in UTF-16"),
         (b"\x1f\x8b\x08", ": the file is compressed"),
         (b"[" + GOOD + b"]", ": the file begins with a JSON list"),
@@ -45,8 +45,8 @@ def test_byte_order_mark_crlf_and_blank_lines_are_no_problem(path):
         (GOOD + b'\n{"a": 1, "a": 2}', ':2: broken JSON: the key "a" stands there twice'),
         (GOOD + b'\n{"meta": NaN}', ":2: broken JSON: NaN is not JSON"),
         (GOOD + b'\n{"prompt": "caf\xe9"}', ":2: not UTF-8: byte 16 of the line is 0xe9"),
-        (GOOD + b'\n{"prompt": "\\ud83d"}', ":2: the text holds half of a character"),
-        (GOOD + b"\n" + b"[" * 100_000, ":2: the JSON is nested too deeply"),
+        (GOOD + b'\n{"prompt": "\\ud83d"}', ":2: broken JSON: half of a character"),
+        (GOOD + b"\n" + b"[" * 100_000, ":2: broken JSON: nested more than 100 deep"),
         (GOOD + b"\n" + b" " * 9000 + b"\0", ":2: the line holds a zero byte"),
         (b'{"text": "Q"}', ':1: no known format: the keys are "text"; needed are prompt, positive, negative'),
     ],
@@ -58,7 +58,7 @@ def test_file_that_is_not_pairs_is_refused_with_what_to_do(path, content, expect
 
 def test_missing_file_hints_at_a_near_one(path, tmp_path):
     path.write_bytes(GOOD)
-    assert problem_of(tmp_path / "pair.jsonl") == f": no such file; did you mean {path}?"
+    assert problem_of(tmp_path / "pair.jsonl") == f": no such file of pairs; did you mean {path}?"
 
 
 def test_folder_is_refused(tmp_path):
@@ -67,7 +67,7 @@ def test_folder_is_refused(tmp_path):
 
 def test_pipe_is_refused_without_waiting_for_it(path):
     os.mkfifo(path)
-    assert problem_of(path).startswith(": this is not a regular file")
+    assert problem_of(path).startswith(": this is a named pipe, not a regular file")
 
 
 def test_unreadable_file_is_reported(path):
@@ -83,18 +83,18 @@ def test_permission_error_is_told_as_such(path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path.write_bytes(GOOD)
-    monkeypatch.setattr(lines, "_refusal", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert problem_of(path) == ": the file may not be read by you; change its permissions (chmod u+r)"
 
 
 def test_huge_file_is_refused_before_it_is_read(path):
     with path.open("wb") as file:
-        file.truncate(lines.MAX_FILE_BYTES + 1)
-    assert problem_of(path).startswith(": the file has 100 MB, more than 100 MB")
+        file.truncate(_jsonl.PAIRS_FILE.max_bytes + 1)
+    assert problem_of(path).startswith(": the file has 100 MiB, more than the 100 MiB")
 
 
 def test_too_long_line_is_reported(path):
-    row = {"prompt": "x" * lines.MAX_LINE_BYTES, "positive": "yes", "negative": "no"}
+    row = {"prompt": "x" * _jsonl.MAX_LINE_BYTES, "positive": "yes", "negative": "no"}
     path.write_bytes(GOOD + b"\n" + json.dumps(row).encode())
     assert problem_of(path).startswith(":2: the line has")
 
@@ -109,7 +109,7 @@ def test_message_shows_fifty_problems_and_counts_the_rest(path):
 
 
 def test_reading_stops_after_very_many_problems(path, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_PROBLEMS_KEPT", 5)
+    monkeypatch.setattr(_jsonl, "MAX_PROBLEMS_KEPT", 5)
     path.write_bytes(b"{}}\n" * 60)
     with pytest.raises(DataError) as caught:
         read_pairs(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sweeps import TOLERANCE, hooked, swept
+from sweeps import TOLERANCE, hooked, mode_of, swept
 from trimtab.data import Form, Pair
 from trimtab.engines import TransformersEngine
 from trimtab.models import Backbone, encode_pair
@@ -23,7 +23,8 @@ def engine(smol: Backbone) -> TransformersEngine:
 
 
 def test_the_bundled_model_shares_beginnings(engine: TransformersEngine) -> None:
-    assert engine.shares_beginnings
+    pairs = [encode_pair(engine.backbone.tokenizer, pair, "text") for pair in PAIRS]
+    assert mode_of(engine, pairs) == "packed"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import oracle
 from sweeps import make_cells, with_budget
 from tiny import random_directions, random_pairs
 from trimtab.engines import Request, TransformersEngine
-from trimtab.engines.batches import Query, pad
+from trimtab.engines.transformers.packing.batches import Query, pad
 from trimtab.models import Backbone, encode
 from trimtab.steering import Intervention, Positions, steered
 

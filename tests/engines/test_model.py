@@ -1,13 +1,18 @@
 """The model in the user's hand."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
+from tiny import tiny_model, tiny_tokenizer
 from trimtab.data import dataset
-from trimtab.engines import Model
-from trimtab.errors import SettingError
-from trimtab.models import Backbone
-from trimtab.steering import at
+from trimtab.engines import Model, load
+from trimtab.engines.transformers.packing.batches import Query
+from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.models import Backbone, wrap
+from trimtab.steering import steering
 from trimtab.vectors import SteeringVector, extract
 
 QUESTION = "How was your day?"
@@ -62,7 +67,7 @@ def test_the_users_own_calls_of_the_model_are_steered_as_well(model: Model, chee
 
 
 def test_each_prompt_may_have_its_own_intervention(model: Model, cheerful: SteeringVector) -> None:
-    up = at(cheerful, 9, 0.3, scale="relative")
+    up = steering(cheerful, 9, 0.3, scale="relative")
     mixed = model.generate([QUESTION, QUESTION], interventions=[None, up], max_new_tokens=10)
     assert mixed[0] == model.chat(QUESTION, max_new_tokens=10)
     with model.steer(cheerful, layer=9, strength=0.3, scale="relative"):
@@ -74,3 +79,27 @@ def test_each_prompt_may_have_its_own_intervention(model: Model, cheerful: Steer
 def test_a_layer_out_of_range_names_the_range(model: Model, cheerful: SteeringVector) -> None:
     with pytest.raises(SettingError, match="layers 0 to 29"), model.steer(cheerful, layer=30):
         pass
+
+
+def test_in_half_precision_the_bundled_model_runs_as_fast_as_in_float32(smol: Backbone) -> None:
+    """Probes of few tokens hang on single roundings where those are special tokens, as the first ids are."""
+    half = load(dtype="bfloat16")
+    queries = [Query((tuple(range(1, length)),), ((0, length - 2),), length - 1) for length in (60, 80)]
+    assert half.engine.mode(queries, cells=True) == "packed"
+
+
+def test_a_model_that_nobody_holds_any_more_is_freed() -> None:
+    model = Model(wrap(tiny_model("llama"), tiny_tokenizer(), name="one of its own"))
+    model.generate(["Hello"], max_new_tokens=2)
+    weights = weakref.ref(model.backbone.model)
+    del model
+    gc.collect()
+    assert weights() is None
+
+
+def test_replies_that_nobody_reads_do_not_pass_for_steered_ones(model: Model, cheerful: SteeringVector) -> None:
+    with (
+        pytest.warns(TrimtabWarning, match="nothing was steered"),
+        model.steer(cheerful, layer=1, strength=1.0),
+    ):
+        model.stream("Hello")

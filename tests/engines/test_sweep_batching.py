@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sweeps import TOLERANCE, make_cells, padded, swept, with_budget
+from sweeps import TOLERANCE, make_cells, padded, score_rows, swept, with_budget
 from tiny import random_pairs
 from trimtab.engines import TransformersEngine
 from trimtab.errors import SettingError
@@ -33,7 +33,7 @@ def test_any_budget_gives_the_same(backbone: Backbone, positions: Positions, lim
 
 def test_little_memory_makes_groups_of_cells(llama: Backbone) -> None:
     from trimtab.engines.queries import score_query
-    from trimtab.engines.schedule import marks_of, schedule
+    from trimtab.engines.transformers.packing.schedule import marks_of, schedule
 
     queries = [score_query(pair, "text") for pair in random_pairs()]
     cells = make_cells(llama)
@@ -70,8 +70,8 @@ def test_a_pair_alone_scores_as_in_company(backbone: Backbone) -> None:
 def test_hooks_give_each_row_its_own_intervention(backbone: Backbone) -> None:
     engine, pairs = TransformersEngine(backbone), random_pairs()
     cells: list[Intervention | None] = [*make_cells(backbone)[:5], None]
-    mixed = engine.score_choices(pairs, cells, "text")
-    alone = torch.cat([engine.score_choices([p], [c], "text") for p, c in zip(pairs, cells, strict=True)])
+    mixed = score_rows(engine, pairs, cells, "text")
+    alone = torch.cat([score_rows(engine, [p], [c], "text") for p, c in zip(pairs, cells, strict=True)])
     torch.testing.assert_close(mixed, alone, atol=TOLERANCE, rtol=0)
 
 
@@ -112,4 +112,4 @@ def test_no_pairs_give_no_batches(llama: Backbone) -> None:
     engine = TransformersEngine(llama)
     assert list(engine.sweep([], make_cells(llama), "choice")) == []
     assert list(engine.capture([], "answer")) == []
-    assert engine.score_choices([], [], "choice").shape == (0,)
+    assert score_rows(engine, [], [], "choice").shape == (0,)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import oracle
-from sweeps import TOLERANCE, hooked, make_cells, padded, swept
+from sweeps import TOLERANCE, hooked, make_cells, mode_of, padded, score_rows, swept
 from tiny import HYBRID, random_pairs
 from trimtab.engines import Scoring, TransformersEngine
 from trimtab.models import Backbone
@@ -18,7 +18,8 @@ POSITIONS = get_args(Positions)
 
 
 def test_beginnings_are_shared_by_every_family_with_attention_only(backbone: Backbone) -> None:
-    assert TransformersEngine(backbone).shares_beginnings == (backbone.name != f"tiny-{HYBRID}")
+    expected = "padded" if backbone.name == f"tiny-{HYBRID}" else "packed"
+    assert mode_of(TransformersEngine(backbone), random_pairs()) == expected
 
 
 @pytest.mark.parametrize("scoring", ["choice", "text"])
@@ -41,7 +42,7 @@ def test_packed_trees_equal_padded_rows(backbone: Backbone, positions: Positions
 def test_hooks_equal_the_slow_loop(backbone: Backbone, positions: Positions, scoring: Scoring) -> None:
     pairs, cells = random_pairs(3), make_cells(backbone, positions)
     for cell in (None, cells[3], cells[4], *cells[10:]):
-        scores = TransformersEngine(backbone).score_choices(pairs, [cell] * len(pairs), scoring)
+        scores = score_rows(TransformersEngine(backbone), pairs, [cell] * len(pairs), scoring)
         expected = [oracle.score(backbone, pair, cell, scoring) for pair in pairs]
         torch.testing.assert_close(scores, torch.tensor(expected), atol=TOLERANCE, rtol=0)
 

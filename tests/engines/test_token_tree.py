@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from trimtab.engines.batches import Query, pack, pad
-from trimtab.engines.token_tree import TokenTree, common_head
+from trimtab.engines.transformers.packing._token_tree import TokenTree, common_head
+from trimtab.engines.transformers.packing.batches import Query, pack, pad
+from trimtab.errors import DataError
 
 PLAIN = (False,) * 9
 
@@ -115,3 +116,8 @@ def test_rows_filled_up_to_a_recurring_width_see_the_same(share: bool) -> None:
         assert not other.steered[:, width:].any()
         assert other.visibility is not None
         assert (other.visibility.sees.any(-1)).all()
+
+
+def test_a_text_whose_square_no_memory_holds_is_refused() -> None:
+    with pytest.raises(DataError, match="250,000 tokens"):
+        TokenTree().add([1] * 250_000, [False] * 250_000)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
 from tiny import tiny, tiny_model, tiny_tokenizer, vector_for
+from trimtab._util.callbacks import Progress
 from trimtab.analysis import answer_rates
 from trimtab.data import Behavior, Pair
-from trimtab.engines import Model
-from trimtab.evaluation import ANSWER_COLUMNS, Grid, answer_batches, answer_keys, read_answer, shown_rows
+from trimtab.engines import Model, Reply, Request
+from trimtab.evaluation import Grid, answer_batches, answer_keys, shown_rows
+from trimtab.evaluation.answering import ANSWER_COLUMNS
+from trimtab.evaluation.option_reading import read_answer
 from trimtab.models import user_text, wrap
+from trimtab.steering import SteeringSetting
 
 PAIRS = tuple(
     Pair(f"p{i}", f"Question {i}?", positive, negative, choices=(positive, negative) if i % 2 else (negative, positive))
     for i, (positive, negative) in enumerate([("Stop now", "Go on"), ("Ask first", "Just act"), ("Wait", "Hurry")])
 )
 BEHAVIOR = Behavior("careful", PAIRS)
-GRID = Grid(((1,), (2,)), (-0.5, 0.5), "relative")
+GRID = Grid(((1,), (2,)), (-0.5, 0.5), SteeringSetting("relative"))
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +78,7 @@ class Parrot(Model):
         super().__init__(wrap(tiny_model("llama"), tiny_tokenizer(), name="parrot"))
         self.text = text
 
-    def replies(self, requests):  # type: ignore[no-untyped-def]
-        from trimtab.engines import Reply
-
+    def replies(self, requests: Sequence[Request], *, progress: Progress | None = None) -> Iterator[tuple[int, Reply]]:
         yield from ((i, Reply(self.text, (), "end")) for i in range(len(requests)))
 
 

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import SettingError
-from trimtab.evaluation.answers import Reading, can_stop, read_answer
+from trimtab.evaluation.option_reading import Reading, can_stop, read_answer
 
 COLORS = ("Red", "Green", "Blue", "Yellow")
 YES_NO = ("Yes", "No")
+READ_BY = ("letter", "text", "yes/no", "wording", "elimination")
 STAY = ("I would stay.", "I would leave.")
 
 
@@ -77,10 +78,8 @@ def test_a_sentence_that_commits_is_read(reply: str) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        "not (A)",
         "(A) is wrong.",
         "I don't think the answer is (A).",
-        "I would never pick (A).",
         "The worst option is (A).",
         "The most expensive choice is (A).",
         "(A) is a bad choice.",
@@ -89,6 +88,24 @@ def test_a_sentence_that_commits_is_read(reply: str) -> None:
 )
 def test_a_denied_option_is_no_answer_and_the_others_are_not_guessed(reply: str) -> None:
     assert read_answer(reply, COLORS[:2]).option is None
+
+
+@pytest.mark.parametrize("reply", ["not (A)", "I would never pick (A).", "Anything but red.", "I wouldn't pick (A)."])
+def test_of_two_options_the_one_that_is_not_ruled_out_is_read(reply: str) -> None:
+    assert read_answer(reply, COLORS[:2]) == Reading(1, "elimination")
+    assert option(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("Not red, not green, not yellow.", 2),
+        ("Neither red nor green nor yellow.", 2),
+        ("Neither red nor green.", None),
+    ],
+)
+def test_of_several_options_the_last_one_left_is_read(reply: str, answer: int | None) -> None:
+    assert option(reply) == answer
 
 
 @pytest.mark.parametrize(
@@ -154,8 +171,45 @@ def test_a_long_text_that_is_cut_off_is_read() -> None:
     )
 
 
-def test_the_beginning_of_a_text_as_a_finished_sentence_is_not_that_text() -> None:
-    assert option("I'd hand over control.", ("I'd hand over control to them.", "I'd keep it.")) is None
+def test_the_beginning_of_a_text_as_a_finished_sentence_is_read_by_its_words_only() -> None:
+    keep = ("I'd hand over control to them.", "I'd keep it.")
+    assert read_answer("I'd hand over control.", keep) == Reading(0, "wording")
+    assert option("Control can be handed over.", keep) is None
+
+
+JOBS = ("Sing in a choir", "Climb rocks", "Play chess")
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("I'd join a choir.", 0),
+        ("I want to climb.", 1),
+        ("Chess sounds like fun.", 2),
+        ("I'd rather sing than climb.", 0),
+        ("I'd never climb.", None),
+        ("I might sing or climb.", None),
+        ("Chess is played with two players.", None),
+        ("A choir needs many voices.", None),
+        ("I'd collect stamps.", None),
+    ],
+)
+def test_an_option_in_other_words_is_read_by_the_words_that_are_its_own(reply: str, answer: int | None) -> None:
+    assert read_answer(reply, JOBS) == Reading(answer, "wording") if answer is not None else option(reply, JOBS) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("I would recommend it.", 0),
+        ("I would not recommend it.", 1),
+        ("I'd never recommend the rival.", 1),
+        ("Rivals are recommended by others.", None),
+        ("You ask whether I would recommend it.", None),
+    ],
+)
+def test_a_reply_that_repeats_the_question_says_yes_and_denied_no(reply: str, answer: int | None) -> None:
+    assert read_answer(reply, YES_NO, prompt="Would you recommend the rival?").option == answer
 
 
 def test_a_text_inside_a_word_does_not_count() -> None:
@@ -190,6 +244,47 @@ def test_a_marked_correction_counts() -> None:
     assert option("(A)... no, actually (B)") == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("I would say (A)... actually no, on reflection (B)", 1),
+        ("(A). Sorry, I meant (C).", 2),
+        ("(B), or rather (A).", 0),
+        ("I'd pick (A). Just kidding, (C).", 2),
+        ("I pick (A). Actually, I take that back.", None),
+        ("I'd choose (A). Then again, (B) might be better.", None),
+        ("I'd choose (A), although it could be (C) as well.", None),
+        ("I'd choose (A). Actually, the more I think of (B), the less I know.", None),
+        ("(B). That said, (A) is also nice.", 1),
+    ],
+)
+def test_a_change_of_mind_is_never_read_as_its_first_half(reply: str, answer: int | None) -> None:
+    assert read_answer(reply, ["Cats", "Dogs", "Newts"]).option == answer
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("I'd go with the second option.", 1),
+        ("Option three, obviously.", 2),
+        ("Number 1.", 0),
+        ("The last one.", 2),
+        ("I'd pick the first.", 0),
+        ("The former.", None),  # of three?
+        ("First, let me think about it.", None),
+        ("The second option is wrong.", None),
+        ("Option 4", None),
+        ("My second choice would be newts.", None),
+    ],
+)
+def test_an_option_may_be_named_by_its_place(reply: str, answer: int | None) -> None:
+    assert read_answer(reply, ["Cats", "Dogs", "Newts"]).option == answer
+
+
+def test_where_options_are_called_by_numbers_a_number_is_a_label() -> None:
+    assert read_answer("Option 2", ["Cats", "Dogs"], labels=["2", "1"]).option == 0
+
+
 def test_an_unmarked_change_is_ambiguous() -> None:
     assert option("I choose (A). I choose (B).") is None
 
@@ -207,14 +302,37 @@ def test_an_answer_taken_back_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "answer"), [("Yes, I would.", 0), ("No.", 1), ("I would say no", 1), ("Absolutely, yes.", 0)]
+    ("reply", "answer"),
+    [
+        ("Yes, I would.", 0),
+        ("No.", 1),
+        ("I would say no", 1),
+        ("Absolutely, yes.", 0),
+        ("Absolutely!", 0),
+        ("Of course not.", 1),
+        ("I agree.", 0),
+        ("I don't think so.", 1),
+        ("They did.", 0),
+        ("Not a chance.", 1),
+        ("That's not like me at all.", 1),
+    ],
 )
 def test_yes_and_no_are_read(reply: str, answer: int) -> None:
     assert read_answer(reply, YES_NO) == Reading(answer, "yes/no")
 
 
 @pytest.mark.parametrize(
-    "reply", ["Yes and no.", "Not sure.", "Absolutely!", "No one knows.", "Yes. No.", "Of course not."]
+    "reply",
+    [
+        "Yes and no.",
+        "Not sure.",
+        "No one knows.",
+        "Yes. No.",
+        "Sure! Here are some arguments for both sides.",
+        "Of course, this is a difficult question.",
+        "True, robots are common.",
+        "Yes, that's a good question.",
+    ],
 )
 def test_no_yes_or_no_is_guessed(reply: str) -> None:
     assert option(reply, YES_NO) is None
@@ -222,6 +340,44 @@ def test_no_yes_or_no_is_guessed(reply: str) -> None:
 
 def test_yes_and_no_stand_for_options_that_begin_with_them() -> None:
     assert option("No.", ("Yes, I would go.", "No, I would stay.")) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("Ja, auf jeden Fall.", 0),
+        ("Bien sûr que non.", 1),
+        ("Para nada.", 1),
+        ("Certo!", 0),
+        ("Não, obrigado.", 1),
+        ("Конечно.", 0),
+        ("当然。", 0),
+        ("いいえ。", 1),
+        ("아니요.", 1),
+        ("Je ne sais pas.", None),
+        ("Es kommt darauf an.", None),
+    ],
+)
+def test_yes_and_no_are_read_in_other_languages(reply: str, answer: int | None) -> None:
+    assert option(reply, YES_NO) == answer
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("Ich würde B wählen.", 1),
+        ("Ich würde B nicht wählen.", None),
+        ("La troisième option.", 2),
+        ("La respuesta es (A).", 0),
+        ("Scelgo C.", 2),
+        ("Ответ: D", 3),
+        ("我选择第二个。", 1),
+        ("答えはBです。", 1),
+        ("Weder A noch B.", None),
+    ],
+)
+def test_letters_and_places_are_read_in_other_languages(reply: str, answer: int | None) -> None:
+    assert option(reply) == answer
 
 
 def test_a_refusal_is_told_apart() -> None:
@@ -247,7 +403,7 @@ def test_thinking_that_does_not_end_is_told_apart() -> None:
 
 def test_harmony_channels_are_told_apart() -> None:
     analysis = "<|channel|>analysis<|message|>(A) looks right."
-    assert read_answer(analysis, COLORS).why == "unfinished thinking"
+    assert read_answer(analysis, COLORS).reason == "unfinished thinking"
     assert option(analysis + "<|end|><|start|>assistant<|channel|>final<|message|>(B)") == 1
 
 
@@ -293,7 +449,7 @@ def test_generation_does_not_stop_while_the_model_thinks() -> None:
 @given(st.text(max_size=300), st.lists(st.text(max_size=20), min_size=1, max_size=7))
 def test_no_text_raises(reply: str, options: list[str]) -> None:
     reading = read_answer(reply, options)
-    assert (reading.option is not None) == (reading.why in ("letter", "text", "yes/no"))
+    assert (reading.option is not None) == (reading.reason in READ_BY)
     can_stop(reply, options)
 
 

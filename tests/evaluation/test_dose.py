@@ -16,7 +16,7 @@ from trimtab.engines import Model, Text
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, calibrated, dose, neutral_texts
 from trimtab.models import Backbone
-from trimtab.steering import Positions
+from trimtab.steering import Positions, SteeringSetting
 from trimtab.vectors import extract
 
 LAYERS = ((0,), (1, 2), (3,))
@@ -43,7 +43,7 @@ def test_texts_are_what_the_unsteered_model_answers(model: Model, texts: list[Te
 
 
 def test_the_dose_is_the_mean_divergence_of_each_cell(model: Model, texts: list[Text]) -> None:
-    vectors, grid = vector_for(model.backbone), Grid(LAYERS, (-0.3, 0.6), "relative")
+    vectors, grid = vector_for(model.backbone), Grid(LAYERS, (-0.3, 0.6), SteeringSetting("relative"))
     table = dose(model, vectors, grid, "any", texts)
     assert tuple(table.columns) == DOSE
     assert list(zip(table["layers"], table["strength"], strict=True))[:3] == [("0", -0.3), ("0", 0.6), ("1+2", -0.3)]
@@ -66,13 +66,13 @@ def test_strengths_are_told_relative_to_the_stream_and_in_units_of_the_vector(mo
     ratio = (vectors.norm / vectors.residual_norm).double()
     raw = dose(model, vectors, Grid(((1,),), (2.0,)), "any", texts).iloc[0]
     assert (raw["relative"], raw["alpha"]) == pytest.approx((2 * float(ratio[1]), 2.0))
-    relative = dose(model, vectors, Grid(((1,),), (0.5,), "relative"), "any", texts).iloc[0]
+    relative = dose(model, vectors, Grid(((1,),), (0.5,), SteeringSetting("relative")), "any", texts).iloc[0]
     assert (relative["relative"], relative["alpha"]) == pytest.approx((0.5, 0.5 / float(ratio[1])))
-    shared = Grid(((0, 1),), (0.5,), "relative", share_strength=True, vector_layer=1)
+    shared = Grid(((0, 1),), (0.5,), SteeringSetting("relative", share_strength=True, vector_layer=1))
     both = dose(model, vectors, shared, "any", texts).iloc[0]
     taken = float(vectors.norm[1]) / vectors.residual_norm[:2].double()
     assert (both["relative"], both["alpha"]) == pytest.approx((0.25, float((0.25 / taken).mean())))
-    turned = dose(model, vectors, Grid(((1,),), (0.5,), "rotate"), "any", texts).iloc[0]
+    turned = dose(model, vectors, Grid(((1,),), (0.5,), SteeringSetting("rotate")), "any", texts).iloc[0]
     assert np.isnan(turned["relative"])
     assert np.isnan(turned["alpha"])
 
@@ -82,7 +82,7 @@ def test_calibrated_cells_move_the_model_by_what_was_asked(
     model: Model, texts: list[Text], positions: Positions
 ) -> None:
     vectors = vector_for(model.backbone)
-    grid = calibrated(model, vectors, Grid(LAYERS, (-0.05, 0.02, 0.05), "kl", positions), texts)
+    grid = calibrated(model, vectors, Grid(LAYERS, (-0.05, 0.02, 0.05), SteeringSetting("kl", positions)), texts)
     table = dose(model, vectors, grid, "any", texts)
     assert len(table) == len(LAYERS) * 3
     np.testing.assert_allclose(table["kl"], table["strength"].abs(), rtol=0.051)
@@ -94,7 +94,7 @@ def test_calibrated_cells_move_the_model_by_what_was_asked(
 
 def test_a_calibrated_grid_pushes_relative_to_the_stream(model: Model, texts: list[Text]) -> None:
     vectors = vector_for(model.backbone)
-    grid = calibrated(model, vectors, Grid(((1,),), (0.05,), "kl"), texts)
+    grid = calibrated(model, vectors, Grid(((1,),), (0.05,), SteeringSetting("kl")), texts)
     assert grid.alphas is not None
     (found,) = grid.interventions(vectors)
     assert (found.scale, found.strength) == ("relative", grid.alphas[(1,), 0.05])
@@ -106,21 +106,21 @@ def test_cells_that_no_push_moves_so_far_are_left_out_and_named(model: Model, te
     states = _last_state(model, texts[0])
     still = replace(vectors, direction=torch.cat([vectors.direction[:-1], states[None]]))
     with pytest.warns(TrimtabWarning, match="layer 3 at 20"):
-        grid = calibrated(model, still, Grid(((1,), (3,)), (0.05, 20.0), "kl"), texts)
+        grid = calibrated(model, still, Grid(((1,), (3,)), (0.05, 20.0), SteeringSetting("kl")), texts)
     assert ((1,), 0.05) in grid.steered
     assert ((3,), 20.0) not in grid.steered
 
 
 def test_a_dose_that_no_cell_reaches_is_an_error(model: Model, texts: list[Text]) -> None:
     with pytest.raises(SettingError, match="ask for less"):
-        calibrated(model, vector_for(model.backbone), Grid(((1,),), (500.0,), "kl"), texts)
+        calibrated(model, vector_for(model.backbone), Grid(((1,),), (500.0,), SteeringSetting("kl")), texts)
 
 
 def test_a_grid_in_kl_wants_calibration_first(model: Model) -> None:
     with pytest.raises(SettingError, match="calibrated"):
-        Grid(((1,),), (0.1,), "kl").interventions(vector_for(model.backbone))
+        Grid(((1,),), (0.1,), SteeringSetting("kl")).interventions(vector_for(model.backbone))
     with pytest.raises(SettingError, match="not calibrated"):
-        calibrated(model, vector_for(model.backbone), Grid(((1,),), (0.1,), "raw"), [])
+        calibrated(model, vector_for(model.backbone), Grid(((1,),), (0.1,), SteeringSetting("raw")), [])
 
 
 def test_no_neutral_prompt_belongs_to_a_behavior() -> None:
@@ -132,7 +132,7 @@ def test_the_bundled_model_is_moved_alike_at_different_layers(smol: Backbone) ->
     model = Model(smol)
     texts = neutral_texts(model, NEUTRAL_PROMPTS[:3], tokens=4)
     vectors = extract(model, replace(BUILT_INS["cheerful"].load()[:6], part="train"))
-    grid = calibrated(model, vectors, Grid(((9,), (20,)), (0.2,), "kl"), texts)
+    grid = calibrated(model, vectors, Grid(((9,), (20,)), (0.2,), SteeringSetting("kl")), texts)
     np.testing.assert_allclose(dose(model, vectors, grid, "any", texts)["kl"], 0.2, rtol=0.051)
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from planted import keep, open_pairs
-from trimtab.analysis.methods import method_effects
+from trimtab.analysis.diagnosis import method_effects
 from trimtab.data import Behavior, dataset
 from trimtab.engines import Model
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import sweep
 from trimtab.evaluation.methods import METHOD_COLUMNS, compare_methods, method_cosines, method_vectors
 from trimtab.models import Backbone
-from trimtab.vectors import KeptDifferences, keep_differences
+from trimtab.vectors import StateDifferences, read_differences
 
 NAMES = ["mean", "pca", "probe", "lda", "median", "single 1", "single 2", "random 1", "random 2", "random 3"]
 LAYERS, STRENGTHS = [0, 2], [-0.1, 0.1]
@@ -32,12 +32,12 @@ def parts() -> tuple[Behavior, Behavior, Behavior]:
 
 
 @pytest.fixture(scope="module")
-def kept(model: Model, parts: tuple[Behavior, ...]) -> KeptDifferences:
-    return keep_differences(model, parts[0])
+def kept(model: Model, parts: tuple[Behavior, ...]) -> StateDifferences:
+    return read_differences(model, parts[0])
 
 
 @pytest.fixture(scope="module")
-def compared(model: Model, kept: KeptDifferences, parts: tuple[Behavior, ...]) -> pd.DataFrame:
+def compared(model: Model, kept: StateDifferences, parts: tuple[Behavior, ...]) -> pd.DataFrame:
     return compare_methods(
         model, kept, parts[1], parts[2], layers=LAYERS, strengths=STRENGTHS, singles=2, randoms=3, seed=5
     )
@@ -55,7 +55,7 @@ def test_every_method_and_draw_has_the_rows_of_a_sweep(compared: pd.DataFrame, p
 
 
 def test_each_methods_scores_are_those_of_its_own_sweep(
-    model: Model, kept: KeptDifferences, parts: tuple[Behavior, ...], compared: pd.DataFrame
+    model: Model, kept: StateDifferences, parts: tuple[Behavior, ...], compared: pd.DataFrame
 ) -> None:
     keys = ["split", "prompt_id", "order", "layers", "strength"]
     vectors = method_vectors(kept, singles=2, randoms=3, seed=5)
@@ -75,7 +75,7 @@ def test_methods_differ_and_draws_differ(compared: pd.DataFrame) -> None:
     assert len(set(scores)) == len(NAMES)
 
 
-def test_progress_counts_rows_once(model: Model, kept: KeptDifferences, parts: tuple[Behavior, ...]) -> None:
+def test_progress_counts_rows_once(model: Model, kept: StateDifferences, parts: tuple[Behavior, ...]) -> None:
     told: list[tuple[int, int]] = []
     compare_methods(
         model, kept, parts[1], layers=[2], methods=["mean", "random"], randoms=2,
@@ -86,7 +86,7 @@ def test_progress_counts_rows_once(model: Model, kept: KeptDifferences, parts: t
 
 
 def test_prompts_that_went_into_the_vectors_are_warned_of(
-    model: Model, kept: KeptDifferences, parts: tuple[Behavior, ...]
+    model: Model, kept: StateDifferences, parts: tuple[Behavior, ...]
 ) -> None:
     with pytest.warns(TrimtabWarning, match="4 prompts of select went into the vectors"):
         compare_methods(model, kept, parts[0][:4], parts[2], layers=[2], methods=["mean"])
@@ -136,7 +136,7 @@ def test_on_the_bundled_model_the_mean_steers_and_random_directions_do_not(smol:
     train, select, test = dataset("cheerful", limit=24).split(seed=0)
     model = Model(smol)
     samples = compare_methods(
-        model, keep_differences(model, train), select, test, layers=[14], methods=["mean", "random"], randoms=2
+        model, read_differences(model, train), select, test, layers=[14], methods=["mean", "random"], randoms=2
     )
     found = method_effects(samples, draws=500).set_index("method")
     assert found.loc["mean", "delta_low"] > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 
 import oracle
 from tiny import HYBRID, tiny, tiny_model, tiny_tokenizer, vector_for
-from trimtab.analysis import REPLIES
+from trimtab._util.callbacks import Progress
+from trimtab.analysis import WRITTEN_REPLIES
 from trimtab.data import Message, Pair
-from trimtab.engines import Model, Reply
-from trimtab.evaluation import PLAIN, Ask, Cell, Grid, reply_batches, reply_keys
+from trimtab.engines import Model, Reply, Request
+from trimtab.evaluation import Grid, ReplyTask, reply_batches, reply_keys
 from trimtab.evaluation import replies as module
 from trimtab.models import user_text, wrap
-from trimtab.steering import Positions, Scale
+from trimtab.steering import UNSTEERED, Cell, Positions, SteeringSetting, push_scales
 
 NEW_TOKENS = 10
 END = 2
@@ -28,8 +29,8 @@ PAIRS = (
     Pair("talk", (Message(role="user", content="Hi"), Message(role="assistant", content="Yes?"),
                   Message(role="user", content="Why?")), "yes", "no"),
 )  # fmt: skip
-GRID = Grid(((0,), (1, 3), (2,)), (-0.4, 0.4), "relative")
-CELLS = [PLAIN, *GRID.steered]
+GRID = Grid(((0,), (1, 3), (2,)), (-0.4, 0.4), SteeringSetting("relative"))
+CELLS = [UNSTEERED, *GRID.steered]
 
 
 @pytest.fixture(scope="module", params=["llama", HYBRID])
@@ -42,11 +43,11 @@ def llama_model() -> Model:
     return Model(tiny("llama"))
 
 
-def every(cells: Sequence[Cell] = CELLS, split: str = "select") -> list[Ask]:
-    return [Ask(split, pair, cell) for pair in PAIRS for cell in cells]
+def every(cells: Sequence[Cell] = CELLS, split: str = "select") -> list[ReplyTask]:
+    return [ReplyTask(split, pair, cell) for pair in PAIRS for cell in cells]
 
 
-def written(model: Model, asks: Sequence[Ask], grid: Grid = GRID) -> pd.DataFrame:
+def written(model: Model, asks: Sequence[ReplyTask], grid: Grid = GRID) -> pd.DataFrame:
     frames = reply_batches(model, vector_for(model.backbone), grid, asks, "kind", max_new_tokens=NEW_TOKENS)
     return pd.concat(frames, ignore_index=True)
 
@@ -61,10 +62,10 @@ def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     np.testing.assert_allclose(one["nll"], other["nll"], atol=1e-4)
 
 
-def slowly(model: Model, ask: Ask, grid: Grid) -> tuple[list[int], str, float]:
+def slowly(model: Model, ask: ReplyTask, grid: Grid) -> tuple[list[int], str, float]:
     """Tokens, how the reply ends, and its nats per token, without any batch or cache."""
     prompt = model.tokens(user_text(ask.pair, "text"))
-    push = None if ask.cell == PLAIN else grid.at(vector_for(model.backbone), ask.cell)
+    push = None if ask.cell == UNSTEERED else grid.intervention(vector_for(model.backbone), ask.cell)
     tokens = oracle.greedy(model.backbone, prompt, push, NEW_TOKENS, stop=END)
     finish = "end" if tokens[-1] == END else "length"
     tokens = tokens[:-1] if finish == "end" else tokens
@@ -74,7 +75,7 @@ def slowly(model: Model, ask: Ask, grid: Grid) -> tuple[list[int], str, float]:
     return tokens, finish, float(np.mean(nats)) if nats else float("nan")
 
 
-def equals_the_slow_loop(model: Model, asks: Sequence[Ask], grid: Grid) -> None:
+def equals_the_slow_loop(model: Model, asks: Sequence[ReplyTask], grid: Grid) -> None:
     table = by_key(written(model, asks, grid))
     for ask in asks:
         row = table.loc[tuple(ask.key)]
@@ -87,7 +88,7 @@ def equals_the_slow_loop(model: Model, asks: Sequence[Ask], grid: Grid) -> None:
 def test_every_prompt_and_cell_that_was_asked_has_one_row(model: Model) -> None:
     asks = every()
     table = written(model, asks)
-    assert tuple(table.columns) == REPLIES
+    assert tuple(table.columns) == WRITTEN_REPLIES
     assert len(table) == len(asks) == len(reply_keys(table))
     assert reply_keys(table) == {ask.key for ask in asks}
     assert set(table["prompt"]) == {"Hm", PAIRS[1].prompt, "user: Hi\n\nassistant: Yes?\n\nuser: Why?"}
@@ -100,24 +101,29 @@ def test_every_prompt_and_cell_that_was_asked_has_one_row(model: Model) -> None:
 
 @pytest.mark.parametrize("positions", get_args(Positions))
 def test_replies_equal_the_slow_loop_at_every_position_policy(model: Model, positions: Positions) -> None:
-    equals_the_slow_loop(model, every(), Grid(GRID.layers, GRID.strengths, "relative", positions))
+    equals_the_slow_loop(model, every(), Grid(GRID.layers, GRID.strengths, SteeringSetting("relative", positions)))
 
 
 @pytest.mark.parametrize(
     ("scale", "strength"), [("raw", 1.5), ("relative", 0.7), ("rotate", 0.7), ("project_out", 1.0), ("clamp", -2.0)]
 )
-def test_replies_equal_the_slow_loop_at_every_scale(llama_model: Model, scale: Scale, strength: float) -> None:
-    equals_the_slow_loop(llama_model, every([PLAIN, ((1,), strength), ((0, 2), strength)]), Grid(((1,),), (1,), scale))
+def test_replies_equal_the_slow_loop_at_every_scale(llama_model: Model, scale: str, strength: float) -> None:
+    cells = [UNSTEERED, Cell((1,), strength), Cell((0, 2), strength)]
+    equals_the_slow_loop(llama_model, every(cells), Grid(((1,),), (1,), SteeringSetting(scale)))
 
 
 def test_every_scale_is_compared() -> None:
-    assert set(get_args(Scale)) == {"raw", "relative", "rotate", "project_out", "clamp"}
+    assert set(push_scales()) == {"raw", "relative", "rotate", "project_out", "clamp"}
 
 
 def test_a_calibrated_grid_pushes_by_what_was_found(llama_model: Model) -> None:
-    found = {((1,), 0.2): 0.35, ((1,), -0.2): -0.6}
-    table = by_key(written(llama_model, every([PLAIN, *found]), Grid(((1,),), (-0.2, 0.2), "kl", alphas=found)))
-    plain = by_key(written(llama_model, every([((1,), a) for a in found.values()])))
+    found = {Cell((1,), 0.2): 0.35, Cell((1,), -0.2): -0.6}
+    table = by_key(
+        written(
+            llama_model, every([UNSTEERED, *found]), Grid(((1,),), (-0.2, 0.2), SteeringSetting("kl"), alphas=found)
+        )
+    )
+    plain = by_key(written(llama_model, every([Cell((1,), a) for a in found.values()])))
     assert set(table["scale"]) == {"kl"}
     for (_, strength), alpha in found.items():
         replies = (t.xs(s, level="strength")["reply"].tolist() for t, s in ((table, strength), (plain, alpha)))
@@ -131,7 +137,7 @@ def test_steering_changes_what_is_said(model: Model) -> None:
 
 
 def test_cells_outside_of_the_grid_may_be_asked(model: Model) -> None:
-    equals_the_slow_loop(model, every([((3,), 0.25), ((0, 1, 2), -0.1)]), GRID)
+    equals_the_slow_loop(model, every([Cell((3,), 0.25), Cell((0, 1, 2), -0.1)]), GRID)
 
 
 def test_nothing_depends_on_the_company(model: Model) -> None:
@@ -148,7 +154,7 @@ def key_of(row: dict[str, object]) -> tuple[object, ...]:
 
 def test_replies_come_in_frames_of_so_many(llama_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = written(llama_model, every())
-    monkeypatch.setattr(module, "REPLIES_AT_ONCE", 4)
+    monkeypatch.setattr(module, "REPLIES_PER_FRAME", 4)
     vectors = vector_for(llama_model.backbone)
     frames = list(reply_batches(llama_model, vectors, GRID, every(), "kind", max_new_tokens=NEW_TOKENS))
     assert [len(frame) for frame in frames] == [4, 4, 4, 4, 4, 1]
@@ -156,7 +162,7 @@ def test_replies_come_in_frames_of_so_many(llama_model: Model, monkeypatch: pyte
 
 
 def test_the_same_prompt_in_two_splits_has_two_rows(llama_model: Model) -> None:
-    table = written(llama_model, [*every([PLAIN]), *every([PLAIN], split="test")])
+    table = written(llama_model, [*every([UNSTEERED]), *every([UNSTEERED], split="test")])
     select, test = (table[table["split"] == split] for split in ("select", "test"))
     same(test.assign(split="select"), select)
     assert len(reply_keys(table)) == 2 * len(PAIRS)
@@ -169,14 +175,14 @@ def test_no_asks_no_frames(llama_model: Model) -> None:
 class Curt(Model):
     """Ends its reply at once, or says only a word."""
 
-    def replies(self, requests):  # type: ignore[no-untyped-def]
+    def replies(self, requests: Sequence[Request], *, progress: Progress | None = None) -> Iterator[tuple[int, Reply]]:
         for i in range(len(requests)):
             yield i, Reply("", (), "end") if i % 2 else Reply("Hm", self.tokens("Hm"), "end")
 
 
 def test_an_empty_reply_has_no_words_and_no_surprise() -> None:
     model = Curt(wrap(tiny_model("llama"), tiny_tokenizer(), name="curt"))
-    table = written(model, every([PLAIN, ((1,), 0.4)]))
+    table = written(model, every([UNSTEERED, Cell((1,), 0.4)]))
     empty = table[table["reply"] == ""]
     assert len(empty) == len(PAIRS)
     assert empty["nll"].isna().all()
@@ -189,8 +195,8 @@ def test_a_model_whose_first_token_ends_it_replies_with_nothing(llama_model: Mod
     with torch.no_grad():
         made.lm_head.weight[END] *= -9  # the likeliest token of all, or the least likely one
     model = Model(wrap(made, tiny_tokenizer(), name="ends"))
-    table = written(model, every([PLAIN]))
-    equals_the_slow_loop(model, every([PLAIN]), GRID)
+    table = written(model, every([UNSTEERED]))
+    equals_the_slow_loop(model, every([UNSTEERED]), GRID)
     assert (table["tokens"] == 0).any()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.data import BUILT_INS
-from trimtab.evaluation.reply_measures import MOST_WORDS, measure
+from trimtab.evaluation.reply_measures.surface_measures import MAX_WORDS, measure
 
 COUNTS = {
     "The cat sat.": 3,
@@ -86,9 +86,9 @@ def test_the_longer_a_loop_the_nearer_to_one() -> None:
 
 
 def test_long_replies_are_counted_whole_and_measured_by_their_beginning() -> None:
-    varied = " ".join(f"w{i}" for i in range(MOST_WORDS))
+    varied = " ".join(f"w{i}" for i in range(MAX_WORDS))
     found = measure(varied + " loop" * 500)
-    assert (found.words, found.distinct, found.repeat) == (MOST_WORDS + 500, 1, 0)
+    assert (found.words, found.distinct, found.repeat) == (MAX_WORDS + 500, 1, 0)
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=24))

@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from trimtab.data import Behavior, Pair, dataset, show
-from trimtab.engines import Model
+from sweeps import score_rows
+from trimtab.analysis import COLUMNS
+from trimtab.data import Behavior, Pair, dataset, present
+from trimtab.engines import Model, TransformersEngine
 from trimtab.errors import SettingError, VectorError
-from trimtab.evaluation import COLUMNS, Sweep, sweep
+from trimtab.evaluation import Sweep, sweep
 from trimtab.models import Backbone
-from trimtab.steering import at
+from trimtab.steering import steering
 from trimtab.vectors import SteeringVector, extract
 
 
@@ -47,9 +49,11 @@ def test_every_score_is_what_hooks_give(
 ) -> None:
     pairs = list(parts[2])
     encoded = model.encode(pairs, "text")
+    engine = model.engine
+    assert isinstance(engine, TransformersEngine)
     for layer, strength in ((3, -0.1), (29, 0.1)):
-        cell = at(vectors, layer, strength, scale="relative")
-        expected = model.engine.score_choices(encoded, [cell] * len(pairs), "text")
+        cell = steering(vectors, layer, strength, scale="relative")
+        expected = score_rows(engine, encoded, [cell] * len(pairs), "text")
         rows = swept.samples.query("split == 'test' and layer == @layer and strength == @strength").set_index(
             "prompt_id"
         )
@@ -79,7 +83,7 @@ def test_choice_pairs_are_scored_in_both_orders(model: Model) -> None:
     vectors = extract(model, behavior)
     table = sweep(model, vectors, behavior, layers=[12], strengths=[1]).samples
     assert sorted(table["order"].unique()) == [0, 1]
-    assert len(table) == 2 * len(show(behavior, "choice"))
+    assert len(table) == 2 * len(present(behavior, "choice"))
     by_order = table.pivot_table(index="prompt_id", columns="order", values="label", aggfunc="first")
     assert (by_order[0] != by_order[1]).all()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.data import Behavior, Pair, dataset
-from trimtab.evaluation.variations import RESIST, changed, demonstrated, variations
+from trimtab.evaluation._variations import RESIST, changed, demonstrated, variations
 
 OPEN = Behavior("b", (Pair("1", "What is snow?", "Lovely!", "Cold."),), "Answers in good spirits.")
 TURNS = Behavior(

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from trimtab.data import BUILT_INS, Pair
-from trimtab.evaluation.judges.services import Said
-from trimtab.generation import Draft, Manner
+from trimtab.generation.request import Draft
+from trimtab.generation.writers import SamplingSettings
+from trimtab.llm import Completion
 
 CHECK = "Does the reply answer the message?"
 
@@ -18,24 +19,26 @@ class Scripted:
 
     name = "scripted/writer"
 
-    def __init__(self, react: Callable[[int, int], str | Said], judge: Callable[[str], str] = lambda question: "Yes."):
+    def __init__(
+        self, react: Callable[[int, int], str | Completion], judge: Callable[[str], str] = lambda question: "Yes."
+    ):
         self._react = react
         self._judge = judge
         self.questions: list[str] = []
         self.checks: list[str] = []
-        self.manners: list[Manner] = []
+        self.manners: list[SamplingSettings] = []
 
-    def write(self, questions: Sequence[str], manner: Manner) -> list[Said]:
+    def write(self, questions: Sequence[str], manner: SamplingSettings) -> list[Completion]:
         self.manners.append(manner)
         return [self._answer(question) for question in questions]
 
-    def _answer(self, question: str) -> Said:
+    def _answer(self, question: str) -> Completion:
         if question.startswith(CHECK):
             self.checks.append(question)
-            return Said(self._judge(question))
+            return Completion(self._judge(question))
         self.questions.append(question)
         answer = self._react(len(self.questions) - 1, wanted_in(question))
-        return answer if isinstance(answer, Said) else Said(answer)
+        return answer if isinstance(answer, Completion) else Completion(answer)
 
 
 def handing_out(drafts: Iterable[Draft], judge: Callable[[str], str] = lambda question: "Yes.") -> Scripted:
@@ -46,7 +49,9 @@ def handing_out(drafts: Iterable[Draft], judge: Callable[[str], str] = lambda qu
 
 def wanted_in(question: str) -> int:
     """How many pairs a question asks for."""
-    return int(re.search(r"^Write (\d+)\.", question, re.MULTILINE)[1])
+    found = re.search(r"^Write (\d+)\.", question, re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 def said(drafts: Sequence[Draft]) -> str:

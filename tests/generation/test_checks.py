@@ -8,10 +8,12 @@ import pytest
 
 from generation.scripted import as_draft, built_in
 from trimtab.data import BUILT_INS
-from trimtab.generation import About, Draft, faults
-from trimtab.generation.habits import Habits
+from trimtab.generation import CheckContext
+from trimtab.generation.checks.draft_checks import faults
+from trimtab.generation.checks.surface_features import FaultCounts
+from trimtab.generation.request import Draft
 
-SHORT = About("answers in one short sentence", "answers at length")
+SHORT = CheckContext("answers in one short sentence", "answers at length")
 GOOD = Draft("Why is the sky blue?", "Because air scatters blue light most.", "Air scatters blue light more than red.")
 
 PLANTED = {
@@ -71,17 +73,17 @@ def test_a_few_words_more_are_no_difference_in_length() -> None:
 
 def test_the_length_check_can_be_set_and_turned_off() -> None:
     longer = GOOD._replace(positive="air scatters blue light " * 5)
-    names = [[f.name for f in faults(longer, About(length_ratio=ratio))] for ratio in (2.0, 4.0, None)]
+    names = [[f.name for f in faults(longer, CheckContext(length_ratio=ratio))] for ratio in (2.0, 4.0, None)]
     assert names == [["is much longer"], [], []]
 
 
 def test_scripts_without_spaces_have_lengths_too() -> None:
     draft = Draft("なぜ空は青いのですか", "空気が青い光をよく散らすからです。", "はい。")
-    assert [f.text for f in faults(draft, About())] == ["the positive completion is much longer"]
+    assert [f.text for f in faults(draft, CheckContext())] == ["the positive completion is much longer"]
 
 
 def test_without_an_instruction_nothing_can_copy_it() -> None:
-    assert faults(PLANTED["the prompt speaks of the behavior"], About()) == []
+    assert faults(PLANTED["the prompt speaks of the behavior"], CheckContext()) == []
 
 
 def test_options_that_are_listed_already_are_seen_in_choice_pairs_only() -> None:
@@ -89,28 +91,30 @@ def test_options_that_are_listed_already_are_seen_in_choice_pairs_only() -> None
     lettered = Draft("Tea or water?", "A) tea", "B) water")
     reason = "lists options by letter or number, which trimtab does"
     for draft in (listed, lettered):
-        assert [f.text for f in faults(draft, About(choice=True))] == [reason]
-        assert faults(draft, About()) == []
+        assert [f.text for f in faults(draft, CheckContext(choice=True))] == [reason]
+        assert faults(draft, CheckContext()) == []
 
 
 def test_options_may_stand_in_the_prompt_of_a_choice_pair() -> None:
     draft = Draft("Should I take the early train or the late one?", "Take the early train", "the late one")
-    assert faults(draft, About(choice=True)) == []
+    assert faults(draft, CheckContext(choice=True)) == []
 
 
 @pytest.mark.parametrize("name", BUILT_INS)
 def test_pairs_written_by_hand_pass(name: str) -> None:
     built = BUILT_INS[name]
-    found = [faults(as_draft(pair), About(built.description, choice=built.form == "choice")) for pair in built.load()]
-    habits = Habits()
+    found = [
+        faults(as_draft(pair), CheckContext(built.description, choice=built.form == "choice")) for pair in built.load()
+    ]
+    habits = FaultCounts()
     habits.add(found)
     left = [fault.text for fault_list in found for fault in fault_list if not habits.is_behavior(fault)]
     # "Wants to go on existing" has words in which one may well say so.
     assert len(left) <= (4 if name == "survival-instinct" else 1), Counter(left)
 
 
-def seen(drafts: list[Draft], about: About) -> Habits:
-    habits = Habits()
+def seen(drafts: list[Draft], about: CheckContext) -> FaultCounts:
+    habits = FaultCounts()
     habits.add(faults(draft, about) for draft in drafts)
     return habits
 
@@ -134,7 +138,7 @@ def test_lengths_of_single_pairs_are_faults() -> None:
 
 
 def test_refusals_on_one_side_are_the_behavior_and_on_both_sides_are_not() -> None:
-    assert "declines to answer" in seen(built_in("permissive"), About()).remarks()[0]
+    assert "declines to answer" in seen(built_in("permissive"), CheckContext()).remarks()[0]
     refused = GOOD._replace(positive="I can't help with that.", negative="I cannot help you there.")
     assert seen([refused] * 9, SHORT).remarks() == []
 

@@ -12,12 +12,13 @@ from filelock import FileLock
 from generation.scripted import Scripted, as_draft, built_in, handing_out, said
 from trimtab.data import BUILT_INS, check, dataset, read_pairs
 from trimtab.errors import DataError, RunError, SettingError
-from trimtab.evaluation.judges.services import Said
-from trimtab.generation import Draft, Notes, Wanted, cost, count_there, generate, strike
-from trimtab.generation.notes import notes_path
-from trimtab.generation.striking import pair_key
+from trimtab.generation import PairRecord, PairRequest, cost, count_existing, generate, remove_pairs
+from trimtab.generation.record import record_path
+from trimtab.generation.removal import pair_key
+from trimtab.generation.request import Draft
+from trimtab.llm import Completion
 
-GLAD = Wanted("is in good spirits", "is gloomy", count=30)
+GLAD = PairRequest("is in good spirits", "is gloomy", count=30)
 CHEERFUL = built_in("cheerful")
 
 
@@ -85,14 +86,14 @@ def test_bad_pairs_are_dropped_counted_and_replaced(path: Path) -> None:
 
 
 def test_pairs_about_length_are_kept_once_that_shows(path: Path) -> None:
-    made = generate(Wanted("answers in one short sentence", count=20), handing_out(built_in("concise")), path)
+    made = generate(PairRequest("answers in one short sentence", count=20), handing_out(built_in("concise")), path)
     assert len(made.pairs) == 20
     assert made.dropped.total() == 0
 
 
 def test_examples_show_what_is_about_length_before_many_pairs_are_there(path: Path) -> None:
     concise = built_in("concise")
-    few = Wanted("answers in one short sentence", count=2, batch=2)
+    few = PairRequest("answers in one short sentence", count=2, batch=2)
     dropped = generate(few, handing_out(concise[:2]), path).dropped
     assert dropped["the negative completion is much longer"] == 2
     shown = replace(few, examples=BUILT_INS["concise"].load().pairs[10:15])
@@ -102,15 +103,15 @@ def test_examples_show_what_is_about_length_before_many_pairs_are_there(path: Pa
 
 def test_uneven_pairs_are_dropped_unless_the_length_check_is_off(path: Path, tmp_path: Path) -> None:
     uneven = [d._replace(positive=d.positive * 4) if i % 3 == 0 else d for i, d in enumerate(CHEERFUL)]
-    made = generate(Wanted("is in good spirits", count=20), handing_out(uneven), path)
+    made = generate(PairRequest("is in good spirits", count=20), handing_out(uneven), path)
     assert made.dropped["the positive completion is much longer"] >= 9
-    free = Wanted("is in good spirits", count=20, length_ratio=None)
+    free = PairRequest("is in good spirits", count=20, length_ratio=None)
     assert generate(free, handing_out(uneven), tmp_path / "free.jsonl").dropped.total() == 0
 
 
 def test_choice_pairs_have_as_many_first_options_as_second_ones(path: Path) -> None:
     drafts = [as_draft(pair) for pair in BUILT_INS["corrigible"].load()]
-    generate(Wanted("accepts being corrected", kind="choice", count=21), handing_out(drafts), path)
+    generate(PairRequest("accepts being corrected", kind="choice", count=21), handing_out(drafts), path)
     labels = [pair.label for pair in dataset(path)]
     assert labels == ["A", "B"] * 10 + ["A"]
     assert check(path).ok
@@ -119,7 +120,7 @@ def test_choice_pairs_have_as_many_first_options_as_second_ones(path: Path) -> N
 def test_examples_are_shown_and_not_repeated(path: Path) -> None:
     examples = BUILT_INS["cheerful"].load().pairs[:5]
     writer = handing_out(CHEERFUL)
-    made = generate(Wanted("is in good spirits", count=10, examples=examples), writer, path)
+    made = generate(PairRequest("is in good spirits", count=10, examples=examples), writer, path)
     assert json.dumps(CHEERFUL[2]._asdict(), ensure_ascii=False) in writer.questions[0]
     assert json.dumps(CHEERFUL[3]._asdict(), ensure_ascii=False) not in writer.questions[0]
     assert made.dropped == {"repeats a prompt": 5}
@@ -143,9 +144,11 @@ def test_a_writer_that_repeats_itself_leaves_what_it_wrote_once(path: Path) -> N
 
 def test_an_answer_that_ends_at_the_limit_counts_as_such(path: Path) -> None:
     writer = Scripted(
-        lambda batch, count: Said(said(CHEERFUL[:10])[:-40] if not batch else said(CHEERFUL[9:]), cut=not batch)
+        lambda batch, count: Completion(
+            said(CHEERFUL[:10])[:-40] if not batch else said(CHEERFUL[9:]), truncated=not batch
+        )
     )
-    made = generate(Wanted("is in good spirits", count=12), writer, path)
+    made = generate(PairRequest("is in good spirits", count=12), writer, path)
     assert made.dropped["the answer ends at the limit of tokens"] == 1
     assert made.dropped["broken JSON"] == 1
     assert len(made.pairs) == 12
@@ -165,7 +168,7 @@ def test_the_self_check_asks_about_every_completion_blind_and_drops_what_does_no
         )
 
     writer = handing_out([stray, unsure, *CHEERFUL[:8]], judge)
-    made = generate(Wanted("is in good spirits", count=8, self_check=True), writer, path)
+    made = generate(PairRequest("is in good spirits", count=8, self_check=True), writer, path)
     assert [as_draft(pair) for pair in made.pairs] == CHEERFUL[:8]
     assert made.dropped == {
         "a completion does not answer its prompt, says the writer": 1,
@@ -194,7 +197,7 @@ def test_the_same_call_goes_on_where_it_was_killed(path: Path) -> None:
     with pytest.raises(Killed):
         generate(GLAD, killed_after(2, CHEERFUL), path)
     assert [as_draft(pair) for pair in read_pairs(path)] == CHEERFUL[:20]
-    assert count_there(GLAD, path) == 20
+    assert count_existing(GLAD, path) == 20
     writer = handing_out(CHEERFUL[20:])
     generate(GLAD, writer, path)
     assert len(writer.questions) == 1
@@ -202,7 +205,7 @@ def test_the_same_call_goes_on_where_it_was_killed(path: Path) -> None:
     assert not [file for file in path.parent.iterdir() if file.suffix == ".part"]
 
 
-@pytest.mark.parametrize("between", ["write_pairs", "Notes.save"])
+@pytest.mark.parametrize("between", ["write_pairs", "PairRecord.save"])
 def test_killed_at_any_write_the_file_is_whole_and_goes_on(
     path: Path, monkeypatch: pytest.MonkeyPatch, between: str
 ) -> None:
@@ -215,7 +218,7 @@ def test_killed_at_any_write_the_file_is_whole_and_goes_on(
             raise Killed
         real(*args)
 
-    real = {"write_pairs": generate.__globals__["write_pairs"], "Notes.save": Notes.save}[between]
+    real = {"write_pairs": generate.__globals__["write_pairs"], "PairRecord.save": PairRecord.save}[between]
     with monkeypatch.context() as patched:
         patched.setattr(f"trimtab.generation.generating.{between}", kill)
         with pytest.raises(Killed):
@@ -230,7 +233,7 @@ def test_enough_pairs_ask_nothing_and_more_can_be_asked_for_later(path: Path) ->
     generate(GLAD, handing_out(CHEERFUL), path)
     writer = handing_out(CHEERFUL[30:])
     assert generate(GLAD, writer, path).batches == 0
-    generate(Wanted("is in good spirits", "is gloomy", count=35), writer, path)
+    generate(PairRequest("is in good spirits", "is gloomy", count=35), writer, path)
     assert prompts(path) == [draft.prompt for draft in CHEERFUL[:35]]
 
 
@@ -241,18 +244,24 @@ def test_another_writer_may_go_on_and_every_pair_names_its_own(path: Path) -> No
     other.name = "other/writer"
     generate(GLAD, other, path)
     assert [pair.meta["writer"] for pair in dataset(path)] == ["scripted/writer"] * 10 + ["other/writer"] * 20
-    assert Notes.open(path, GLAD).writers == ["scripted/writer", "other/writer"]
+    assert PairRecord.open(path, GLAD).writers == ["scripted/writer", "other/writer"]
 
 
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (Wanted("is rude", "is gloomy"), "holds pairs whose behavior is 'is in good spirits', not 'is rude'"),
-        (Wanted("is in good spirits"), "whose opposite is 'is gloomy', not ''"),
-        (Wanted("is in good spirits", "is gloomy", kind="choice"), "whose kind of pairs is 'open', not 'choice'"),
+        (
+            PairRequest("is rude", "is gloomy"),
+            "holds pairs whose behavior is 'is in good spirits', not 'is rude'",
+        ),
+        (PairRequest("is in good spirits"), "whose opposite is 'is gloomy', not ''"),
+        (
+            PairRequest("is in good spirits", "is gloomy", kind="choice"),
+            "whose kind of pairs is 'open', not 'choice'",
+        ),
     ],
 )
-def test_pairs_for_something_else_are_never_mixed_in(path: Path, other: Wanted, reason: str) -> None:
+def test_pairs_for_something_else_are_never_mixed_in(path: Path, other: PairRequest, reason: str) -> None:
     generate(GLAD, handing_out(CHEERFUL), path)
     before = path.read_bytes()
     with pytest.raises(RunError, match=reason):
@@ -270,15 +279,15 @@ def test_a_file_from_elsewhere_is_left_alone(path: Path) -> None:
 def test_notes_of_pairs_that_are_gone_do_not_hinder(path: Path) -> None:
     generate(GLAD, handing_out(CHEERFUL), path)
     path.unlink()
-    generate(Wanted("is glad"), handing_out(CHEERFUL), path)
-    assert Notes.open(path, Wanted("is glad")).instruction == "is glad"
+    generate(PairRequest("is glad"), handing_out(CHEERFUL), path)
+    assert PairRecord.open(path, PairRequest("is glad")).instruction == "is glad"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"instruction": 3}', '{"instruction": "is in good spirits"}'])
 def test_damaged_notes_are_named(path: Path, content: str) -> None:
     path.parent.mkdir()
-    notes_path(path).write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=r"glad\.generation\.json: the notes of glad\.jsonl cannot be read"):
+    record_path(path).write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=r"glad\.generation\.json(:1)?: .*move it and its pairs away"):
         generate(GLAD, handing_out(CHEERFUL), path)
 
 
@@ -297,7 +306,9 @@ def test_two_processes_do_not_write_the_same_file(path: Path) -> None:
 
 
 def test_a_failing_service_stops_and_says_what_is_there(path: Path) -> None:
-    writer = Scripted(lambda batch, count: said(CHEERFUL[:10]) if not batch else Said(failure="no answer within 9 s"))
+    writer = Scripted(
+        lambda batch, count: said(CHEERFUL[:10]) if not batch else Completion(failure="no answer within 9 s")
+    )
     with pytest.raises(RunError, match=r"scripted/writer: no answer within 9 s\n.*holds 10 pairs; the same command"):
         generate(GLAD, writer, path)
     assert len(read_pairs(path)) == 10
@@ -305,7 +316,7 @@ def test_a_failing_service_stops_and_says_what_is_there(path: Path) -> None:
 
 def test_struck_pairs_do_not_come_back(path: Path) -> None:
     generate(GLAD, handing_out(CHEERFUL), path)
-    strike(path, [pair_key(pair) for pair in read_pairs(path)[:3]])
+    remove_pairs(path, [pair_key(pair) for pair in read_pairs(path)[:3]])
     made = generate(GLAD, handing_out([*CHEERFUL[:3], *CHEERFUL[30:]]), path)
     assert len(made.pairs) == 30
     assert not set(prompts(path)) & {draft.prompt for draft in CHEERFUL[:3]}
@@ -334,7 +345,7 @@ def test_hostile_texts_are_kept_as_text(path: Path) -> None:
 )
 def test_nonsense_is_refused(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
-        Wanted(**{"instruction": "is glad", **settings})  # type: ignore[arg-type]
+        PairRequest(**{"instruction": "is glad", **settings})  # type: ignore[arg-type]
 
 
 def test_pairs_go_into_a_jsonl_file(tmp_path: Path) -> None:
@@ -346,7 +357,7 @@ def test_the_cost_counts_the_most_batches_and_checks_there_can_be() -> None:
     plain = cost(GLAD, "openai/m", 0, (1.0, 2.0))
     assert plain.calls == 11
     assert plain.output_tokens == 11 * 10 * 150
-    checked = cost(Wanted("is in good spirits", "is gloomy", count=30, self_check=True), "openai/m", 0)
+    checked = cost(PairRequest("is in good spirits", "is gloomy", count=30, self_check=True), "openai/m", 0)
     assert checked.calls == 11 + 2 * 110
     assert cost(GLAD, "openai/m", 20).calls == 5
     assert cost(GLAD, "openai/m", 30).calls == 0

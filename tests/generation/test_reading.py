@@ -8,8 +8,8 @@ import time
 import pytest
 
 from generation.scripted import said
-from trimtab.generation import Draft
-from trimtab.generation.reading import MOST_CHARACTERS, read_drafts
+from trimtab.generation._draft_reading import MAX_CHARACTERS, read_drafts
+from trimtab.generation.request import Draft
 
 ONE = Draft("How warm is it?", "Quite warm, come and see!", "Warm enough, alas.")
 TWO = Draft("What is a gnu?", "A splendid antelope!", "Some antelope, I suppose.")
@@ -98,5 +98,5 @@ def test_huge_answers_are_read_within_bounds(answer: str) -> None:
     start = time.monotonic()
     drafts, faults = read_drafts(answer)
     assert len(faults) <= 200
-    assert len(drafts) <= MOST_CHARACTERS // 60
+    assert len(drafts) <= MAX_CHARACTERS // 60
     assert time.monotonic() - start < 60  # a few seconds on a slow machine, and not hours

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from evaluation.judges.conftest import KEY, Reaction, Server, server  # noqa: F401
 from generation.scripted import CHECK, built_in, said, wanted_in
+from judges.conftest import KEY, Reaction, Server, server  # noqa: F401
 from tiny import tiny
 from trimtab.data import read_pairs
 from trimtab.engines import Model
 from trimtab.errors import RunError, SettingError
-from trimtab.evaluation.judges import asking
-from trimtab.evaluation.judges.services import Said
-from trimtab.generation import LocalWriter, Manner, ServiceWriter, Wanted, generate
-from trimtab.generation.questions import read_check
+from trimtab.generation import LocalWriter, PairRequest, ServiceWriter, generate
+from trimtab.generation._writer_prompts import read_check
+from trimtab.generation.writers import SamplingSettings
+from trimtab.llm import Completion, client
 
-GLAD = Wanted("is in good spirits", "is gloomy", count=20)
+GLAD = PairRequest("is in good spirits", "is gloomy", count=20)
 CHEERFUL = built_in("cheerful")
-MANNER = Manner(0.7, 5, 100, 30, bool)
+MANNER = SamplingSettings(0.7, 5, 100, 30, bool)
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(client, "FIRST_PAUSE_SECONDS", 0.02)
 
 
 def writer_at(server: Server, **options: Any) -> ServiceWriter:  # noqa: F811
@@ -57,7 +57,7 @@ def test_a_service_writes_a_file_of_pairs(server: Server, tmp_path: Path) -> Non
 
 def test_the_self_check_goes_through_the_service_many_at_once(server: Server, tmp_path: Path) -> None:  # noqa: F811
     handing_out(server)
-    wanted = Wanted("is in good spirits", count=10, self_check=True)
+    wanted = PairRequest("is in good spirits", count=10, self_check=True)
     generate(wanted, writer_at(server), tmp_path / "glad.jsonl")
     assert len(server.requests) == 1 + 20
 
@@ -80,7 +80,7 @@ def test_answers_are_kept_so_that_nothing_is_paid_for_twice(server: Server, tmp_
 
 def test_another_seed_temperature_or_model_is_asked_anew(server: Server) -> None:  # noqa: F811
     server.react = lambda question: Reaction("text")
-    for manner in (MANNER, Manner(0.7, 6, 100, 30, bool), Manner(0.8, 5, 100, 30, bool)):
+    for manner in (MANNER, SamplingSettings(0.7, 6, 100, 30, bool), SamplingSettings(0.8, 5, 100, 30, bool)):
         writer_at(server).write(["q"], manner)
     ServiceWriter("openai-api/local/other", base_url=server.base_url).write(["q"], MANNER)
     assert len(server.requests) == 4
@@ -101,7 +101,7 @@ def test_answers_come_in_the_order_of_the_questions_also_when_some_are_known(ser
         (Reaction(f"Incorrect API key provided: {KEY}", status=401), r"refuses the key \(401\)"),
         (Reaction("slow down", status=429), r"limits the rate.*\(429\)"),
         (Reaction("oops", status=500), r"the service fails \(500\)"),
-        (Reaction(raw="<html>"), "asking fails"),
+        (Reaction(raw="<html>"), "the request fails"),
     ],
 )
 def test_what_a_service_does_wrong_is_told_without_secrets(
@@ -170,17 +170,17 @@ def test_yes_and_no_are_read_and_nothing_is_guessed(text: str, found: bool | Non
 def test_a_local_model_writes_the_same_for_the_same_seed_and_stops_when_it_is_enough() -> None:
     writer = LocalWriter(Model(tiny("llama")))
     asked = ["Name a colour.", "Name a fruit."]
-    first = writer.write(asked, Manner(0.8, 3, 12, 0, lambda text: False))
-    assert writer.write(asked, Manner(0.8, 3, 12, 0, lambda text: False)) == first
-    assert writer.write(asked, Manner(0.8, 4, 12, 0, lambda text: False)) != first
-    short = writer.write(asked, Manner(0.8, 3, 12, 0, lambda text: len(text) > 3))
+    first = writer.write(asked, SamplingSettings(0.8, 3, 12, 0, lambda text: False))
+    assert writer.write(asked, SamplingSettings(0.8, 3, 12, 0, lambda text: False)) == first
+    assert writer.write(asked, SamplingSettings(0.8, 4, 12, 0, lambda text: False)) != first
+    short = writer.write(asked, SamplingSettings(0.8, 3, 12, 0, lambda text: len(text) > 3))
     assert all(whole.text.startswith(part.text) for whole, part in zip(first, short, strict=True))
     assert sum(len(said.text) for said in short) < sum(len(said.text) for said in first)
     assert writer.name == "tiny-llama"
 
 
 def test_a_local_model_that_writes_nonsense_leaves_no_pairs(tmp_path: Path) -> None:
-    made = generate(Wanted("is glad", count=1, batch=1), Brief(Model(tiny("llama"))), tmp_path / "glad.jsonl")
+    made = generate(PairRequest("is glad", count=1, batch=1), Brief(Model(tiny("llama"))), tmp_path / "glad.jsonl")
     assert made.batches == 5
     assert made.pairs == ()
     assert made.dropped == {"no pair in an answer": 5}
@@ -189,5 +189,5 @@ def test_a_local_model_that_writes_nonsense_leaves_no_pairs(tmp_path: Path) -> N
 class Brief(LocalWriter):
     """Ten tokens at most: nonsense takes any length."""
 
-    def write(self, questions: Sequence[str], manner: Manner) -> list[Said]:
+    def write(self, questions: Sequence[str], manner: SamplingSettings) -> list[Completion]:
         return super().write(questions, replace(manner, max_tokens=10))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import ModelError
-from trimtab.models import bundled
+from trimtab.models.gguf import conversion
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def slow_convert(gguf: Path, folder: Path) -> None:
 
 
 def convert_and_read(gguf: Path, texts: multiprocessing.Queue[str]) -> None:
-    bundled._convert = slow_convert
-    texts.put((bundled.convert_gguf(gguf) / "model.safetensors").read_text(encoding="utf-8"))
+    conversion._convert = slow_convert
+    texts.put((conversion.convert_gguf(gguf) / "model.safetensors").read_text(encoding="utf-8"))
 
 
 def test_processes_at_once_convert_once_and_all_get_the_whole_result(gguf: Path, tmp_path: Path) -> None:
@@ -55,12 +55,12 @@ def test_a_failed_conversion_leaves_nothing_behind(gguf: Path, tmp_path: Path, m
         (folder / "config.json").write_text("{}", encoding="utf-8")
         raise ModelError("the disk is full")
 
-    monkeypatch.setattr(bundled, "_convert", fail)
+    monkeypatch.setattr(conversion, "_convert", fail)
     with pytest.raises(ModelError, match="disk is full"):
-        bundled.convert_gguf(gguf)
+        conversion.convert_gguf(gguf)
     assert leftovers(tmp_path) == []
-    monkeypatch.setattr(bundled, "_convert", slow_convert)  # the next try is not in its way
-    assert (bundled.convert_gguf(gguf) / "model.safetensors").is_file()
+    monkeypatch.setattr(conversion, "_convert", slow_convert)  # the next try is not in its way
+    assert (conversion.convert_gguf(gguf) / "model.safetensors").is_file()
 
 
 def test_what_a_killed_conversion_left_is_cleared(gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,26 +69,26 @@ def test_what_a_killed_conversion_left_is_cleared(gguf: Path, tmp_path: Path, mo
         monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # nobody cleans up
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bundled, "_convert", die)
+    monkeypatch.setattr(conversion, "_convert", die)
     with pytest.raises(KeyboardInterrupt):
-        bundled.convert_gguf(gguf)
+        conversion.convert_gguf(gguf)
     assert len(leftovers(tmp_path)) == 1
     monkeypatch.undo()
     monkeypatch.setenv("TRIMTAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(bundled, "_convert", slow_convert)
-    folder = bundled.convert_gguf(gguf)
+    monkeypatch.setattr(conversion, "_convert", slow_convert)
+    folder = conversion.convert_gguf(gguf)
     assert leftovers(tmp_path) == [folder.name]
     assert not (folder / "half").exists()
 
 
 def test_a_replaced_file_is_converted_again(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundled, "_convert", slow_convert)
-    first = bundled.convert_gguf(gguf)
-    assert bundled.convert_gguf(gguf) == first
+    monkeypatch.setattr(conversion, "_convert", slow_convert)
+    first = conversion.convert_gguf(gguf)
+    assert conversion.convert_gguf(gguf) == first
     gguf.write_bytes(b"GGUF other weights")
-    assert bundled.convert_gguf(gguf) != first
+    assert conversion.convert_gguf(gguf) != first
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TRIMTAB_CACHE", str(tmp_path))
-    assert bundled.cache_folder() == tmp_path
+    assert conversion.cache_folder() == tmp_path

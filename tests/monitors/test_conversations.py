@@ -105,7 +105,7 @@ def test_a_conversation_that_begins_with_a_reply_is_refused(chatty: Model, monit
 
 def test_a_template_that_rewrites_a_message_is_refused() -> None:
     tokenizer = tiny_tokenizer("{% for m in messages %}{{ m['content'] | upper }}{% endfor %}")
-    with pytest.raises(DataError, match="message 1: the model's chat template leaves it out or rewrites it"):
+    with pytest.raises(DataError, match="leaves out or rewrites message 1"):
         conversation(tokenizer, chat("what"))
     with pytest.raises(DataError, match="message 2"):
         conversation(tiny_tokenizer("{{ messages[0]['content'] }}"), chat("what", "is", "it"))

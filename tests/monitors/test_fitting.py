@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from monitors.vowels import choice_pairs, open_pairs
-from trimtab.analysis.detection import auroc
 from trimtab.data import Behavior
 from trimtab.engines import Model
 from trimtab.errors import DataError, SettingError
 from trimtab.monitors import Monitor, fit_monitor, fitting
+from trimtab.stats.detection import auroc
 
 
 def test_the_layer_is_the_one_whose_texts_and_tokens_are_told_apart_best(monitor: Monitor) -> None:
@@ -52,7 +52,7 @@ def test_the_order_of_the_pairs_does_not_matter(chatty: Model, monitor: Monitor)
 
 
 def test_layers_may_be_read_in_several_passes(chatty: Model, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "HELD_BYTES", 1)
+    monkeypatch.setattr(fitting, "MAX_STATE_BYTES", 1)
     train, select, _ = open_pairs(48).split(seed=0)
     parts = fit_monitor(chatty, train, select)
     torch.testing.assert_close(parts.weight, monitor.weight, atol=1e-4, rtol=1e-3)
@@ -62,9 +62,9 @@ def test_layers_may_be_read_in_several_passes(chatty: Model, monitor: Monitor, m
 
 def test_of_long_texts_evenly_spread_tokens_are_taken(chatty: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     train, select, _ = open_pairs(48).split(seed=0)
-    monkeypatch.setattr(fitting, "MOST_TOKENS", 3 * 2 * len(train))
+    monkeypatch.setattr(fitting, "MAX_TOKENS", 3 * 2 * len(train))
     told = fitting.examples(chatty, train, None, None, "both_orders", 0)
-    for text, kept in zip(told.texts, fitting._kept(told), strict=True):
+    for text, kept in zip(told.texts, fitting._fitted_tokens(told), strict=True):
         n = len(text.tokens) - text.prompt_length
         assert kept.tolist() == [0, round((n - 1) / 2), n - 1]
     assert fit_monitor(chatty, train, select).provenance.select_auroc[-1] > 0.9

@@ -35,9 +35,9 @@ def test_what_is_saved_is_loaded(monitor: Monitor, file: Path, chatty: Model) ->
 
 def test_files_that_are_no_monitor_are_refused(chatty: Model, file: Path, tmp_path: Path) -> None:
     vectors = vector_for(chatty.backbone).save(tmp_path / "v.safetensors")
-    with pytest.raises(VectorError, match="not a monitor file written by trimtab"):
+    with pytest.raises(VectorError, match="not a monitor file of trimtab"):
         Monitor.load(vectors)
-    with pytest.raises(VectorError, match="not a vector file written by trimtab"):
+    with pytest.raises(VectorError, match="not a vector file of trimtab"):
         SteeringVector.load(file)
     with pytest.raises(VectorError, match="no such monitor file"):
         Monitor.load(tmp_path / "none.safetensors")

@@ -90,7 +90,11 @@ def test_what_cannot_be_read_is_refused(file: Path, tmp_path: Path, capsys: pyte
     assert "belong together" in refusal(capsys, "score", file, "--reply", "b")
     assert "layers 0 to 29" in refusal(capsys, "score", file, "--text", "a", "--layer", "30")
     chat = tmp_path / "chat.json"
-    for content, words in (("{", "not a readable JSON"), ("[]", "a list of messages"), ('[{"role": 1}]', "message 1")):
+    for content, words in (
+        ("{", "chat.json:1: broken"),
+        ("[]", "a list of messages"),
+        ('[{"role": 1}]', "message 1"),
+    ):
         chat.write_text(content, encoding="utf-8")
         assert words in refusal(capsys, "score", file, "--file", chat)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trimtab.monitors.probes import FOLDS, STRENGTHS, fit_probe, platt
+from trimtab.monitors._probes import FOLDS, STRENGTHS, fit_probe, platt
 
 Array = NDArray[np.float64]
 WIDTH = 12

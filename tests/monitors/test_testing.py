@@ -85,7 +85,10 @@ def test_choices_are_read_as_the_monitor_was_fitted(chatty: Model, monitor: Moni
 def test_another_model_is_refused(monitor: Monitor, llama: Backbone) -> None:
     smaller = replace(
         monitor, weight=monitor.weight[:3], bias=monitor.bias[:3], text_slope=monitor.text_slope[:3],
-        text_offset=monitor.text_offset[:3], provenance=replace(monitor.provenance, layer=1),
+        text_offset=monitor.text_offset[:3], provenance=replace(
+            monitor.provenance, layer=1, select_auroc=monitor.provenance.select_auroc[:3],
+            select_token_auroc=monitor.provenance.select_token_auroc[:3],
+        ),
     )  # fmt: skip
     with pytest.raises(VectorError, match=r"the monitor is for tiny-chat .*needs \[4, 48\]"):
         monitors.test_monitor(smaller, Model(llama), open_pairs(8, seed=5))

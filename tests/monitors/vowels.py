@@ -23,7 +23,7 @@ def open_pairs(count: int, positive: str = "aeio", negative: str = "klmp", seed:
 
 
 def choice_pairs(count: int) -> Behavior:
-    pairs = []
+    pairs: list[Pair] = []
     for pair in open_pairs(count):
         choices = (pair.positive, pair.negative) if len(pairs) % 3 else (pair.negative, pair.positive)
         pairs.append(Pair(pair.id, pair.prompt, pair.positive, pair.negative, choices))

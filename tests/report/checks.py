@@ -20,9 +20,12 @@ from trimtab.analysis.diagnosis import (
     pair_flags,
     pair_quality,
 )
+from trimtab.analysis.replies import WRITTEN_REPLIES
 from trimtab.report import RunTables
 
 LAYERS = 6
+AT_CHOSEN = ("side_effects/replies", "side_effects/random", "robustness/samples")
+"""Tables that are measured at chosen settings only."""
 SIZES = {"cheerful": 2.0, "concise": 1.2}
 KEPT, LOST, REVERSED = "system: role", "wording: quoted", "few-shot: against the behavior"
 VARIANTS = {
@@ -49,24 +52,38 @@ def checked_run(
     for number, (behavior, size) in enumerate(sizes.items()):
         own = seed + 10 * number
         tables = {
-            **diagnosed(pair_differences(seed=own)),
-            "cosines": _cosines(own),
-            "method_samples": _methods(model, behavior, size, own),
-            "shifts": _shifts(model, behavior, list(sizes), size, own),
-            "neutral": _neutral(own),
-            "replies": _replies(int(best[behavior]), own),
-            "random": _random(model, behavior, size, int(best[behavior]), own),
-            "robustness": _variants(model, behavior, size, int(best[behavior]), own),
+            **{f"diagnosis/{table}": found for table, found in diagnosed(pair_differences(seed=own)).items()},
+            "diagnosis/cosines": _cosines(own),
+            "diagnosis/method_samples": _methods(model, behavior, size, own),
+            "side_effects/shifts": _shifts(model, behavior, list(sizes), size, own),
+            "side_effects/neutral": _neutral(own),
+            "side_effects/replies": _replies(int(best[behavior]), own),
+            "side_effects/random": _random(model, behavior, size, int(best[behavior]), own),
+            "robustness/samples": _variants(model, behavior, size, int(best[behavior]), own),
         }
         for table, frame in tables.items():
-            parts.setdefault(table, []).append(frame.assign(model=model, behavior=behavior))
-    checks = {table: pd.concat(frames, ignore_index=True) for table, frames in parts.items()}
-    return RunTables(name, synthetic_manifest(samples, LAYERS), samples, checks=checks)
+            chosen_by = {"chosen_by": "scores"} if table in AT_CHOSEN else {}
+            parts.setdefault(table, []).append(frame.assign(model=model, behavior=behavior, **chosen_by))
+    tables = {table: pd.concat(frames, ignore_index=True) for table, frames in parts.items()}
+    return RunTables(name, synthetic_manifest(samples, LAYERS), samples, tables=tables)
+
+
+def also_recommended(run: RunTables) -> RunTables:
+    """The run as if the first behavior had been checked at a setting that replies recommend, one layer up, as well."""
+    behavior = str(run.samples["behavior"].iloc[0])
+    tables = dict(run.tables)
+    for name in AT_CHOSEN:
+        own = tables[name][tables[name]["behavior"] == behavior]
+        layer = own["layer"].where(own["strength"] == 0, own["layer"] + 1)
+        layers = own["layers"].where(own["strength"] == 0, (own["layer"] + 1).astype(str))
+        again = own.assign(chosen_by="replies", layer=layer, layers=layers)
+        tables[name] = pd.concat([tables[name], again], ignore_index=True)
+    return replace(run, tables=tables)
 
 
 def only(run: RunTables, *tables: str) -> RunTables:
     """The run as if only these tables had been made."""
-    return replace(run, checks={name: run.checks[name] for name in tables})
+    return replace(run, tables={name: run.tables[name] for name in tables})
 
 
 def hostile(run: RunTables, evil: str) -> RunTables:
@@ -74,25 +91,28 @@ def hostile(run: RunTables, evil: str) -> RunTables:
     behavior = str(run.samples["behavior"].iloc[0])
     named = {
         name: table[table["behavior"] == behavior].assign(behavior=evil, model=evil)
-        for name, table in run.checks.items()
+        for name, table in run.tables.items()
     }
     for name, column in (
-        ("flags", "prompt_id"), ("flags", "text"), ("findings", "text"), ("findings", "advice"), ("shifts", "measured"),
-        ("random", "kind"),
+        ("diagnosis/flags", "prompt_id"), ("diagnosis/flags", "text"), ("diagnosis/findings", "text"),
+        ("diagnosis/findings", "advice"), ("side_effects/shifts", "measured"), ("side_effects/random", "kind"),
     ):  # fmt: skip
         named[name][column] += evil
-    named["shifts"]["measured"] = named["shifts"]["measured"].replace({behavior + evil: evil, EASY + evil: EASY})
-    named["random"]["kind"] = named["random"]["kind"].replace({THE_VECTOR + evil: THE_VECTOR})
-    plain = named["robustness"]["kind"] == "plain"
-    named["robustness"]["variant"] += np.where(plain, "", evil)
+    for name, column, known in (
+        ("side_effects/shifts", "measured", {behavior + evil: evil, EASY + evil: EASY}),
+        ("side_effects/random", "kind", {THE_VECTOR + evil: THE_VECTOR}),
+    ):
+        named[name][column] = named[name][column].replace(known)
+    plain = named["robustness/samples"]["kind"] == "plain"
+    named["robustness/samples"]["variant"] += np.where(plain, "", evil)
     samples = run.samples[run.samples["behavior"] == behavior].assign(behavior=evil, model=evil)
-    return RunTables(evil, synthetic_manifest(samples, LAYERS), samples, checks=named)
+    return RunTables(evil, synthetic_manifest(samples, LAYERS), samples, tables=named)
 
 
 def unswept(run: RunTables) -> RunTables:
     """The run as if its pairs had been diagnosed and nothing swept."""
-    diagnosis = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
-    return replace(only(run, *diagnosis), samples=run.samples.iloc[:0])
+    tables = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
+    return replace(only(run, *(f"diagnosis/{table}" for table in tables)), samples=run.samples.iloc[:0])
 
 
 def pair_differences(*, pairs: int = 16, seed: int = 0) -> PairDifferences:
@@ -196,7 +216,8 @@ def _replies(layer: int, seed: int) -> pd.DataFrame:
     said, _, _ = spoken(LAYERS, strengths=(-1.0, 1.0), seed=seed, finalists=())
     kept = said[(said["split"] == "select") & ((said["strength"] == 0) | (said["layer"] == layer))]
     long = np.where(kept["strength"] == 0, kept["words"], 2 * kept["words"])
-    return kept.assign(words=long, language="en")
+    written = kept[[name for name in kept.columns if name in WRITTEN_REPLIES]]
+    return written.assign(words=long, language="en")
 
 
 def _random(model: str, behavior: str, size: float, layer: int, seed: int) -> pd.DataFrame:

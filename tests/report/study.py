@@ -47,7 +47,15 @@ def wide_study(prompts: int = 12, *, behaviors: dict[str, float] | None = None, 
             "head_size": width // heads, "gqa_ratio": heads / kv_heads, "parameters": parameters,
             "active_parameters": 3.3e9 if moe else parameters, "tied_embeddings": False, "context": 32768, "moe": moe,
         }  # fmt: skip
-        entries.append({**manifest["models"][0], "name": name, "facts": facts, "groups": {"training": training}})
+        entries.append(
+            {
+                **manifest["models"][0],
+                "name": name,
+                "fingerprint": name,
+                "facts": facts,
+                "groups": {"training": training},
+            }
+        )
         vectors += manifest["vectors"]
         rates.append(_rates(name, layers, sizes, peak, seed))
     samples = pd.concat(parts, ignore_index=True)

@@ -3,12 +3,24 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from trimtab.report.charts.base import PALETTE, compact, ramp, slugged
+from trimtab.report._page import embedded_json
+from trimtab.report._report_files import write_chart
+from trimtab.report.charts._palette import (
+    AWAY,
+    KEPT,
+    LOST,
+    REVERSED,
+    SERIES,
+    TOWARD,
+    UNSTEERED,
+    ramp,
+    signed_tones,
+)
+from trimtab.report.charts.base import Chart, compact, slugged
 from trimtab.report.charts.violins import HALF_WIDTH, outline
-from trimtab.report.page import embedded_json
-from trimtab.report.tables import digits, fixed
 
 
 def contrast(one: str, other: str) -> float:
@@ -21,7 +33,10 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("colour", [*PALETTE, *ramp(7)])
+TONES = [*SERIES, *ramp(7), TOWARD, AWAY, UNSTEERED, KEPT, LOST, REVERSED, *signed_tones([-2, -1, 0, 1, 2])]
+
+
+@pytest.mark.parametrize("colour", TONES)
 @pytest.mark.parametrize("page", ["#ffffff", "#14181b"])
 def test_colours_stand_out_on_both_pages(colour, page):
     assert contrast(colour, page) >= 3
@@ -63,6 +78,16 @@ def test_file_names_are_plain():
     assert slugged("layer-curve", "Qwen/Qwen3 4B", "Δ ../x") == "layer-curve-qwen-qwen3-4b-x"
 
 
-def test_numbers_line_up():
-    assert [fixed(-1.234), fixed(-0.001), fixed(float("nan")), fixed(None)] == ["−1.23", "0.00", "–", "–"]
-    assert [digits([3.0, 12.0]), digits([0.004, -0.01, 0.03]), digits([])] == [2, 3, 2]
+@pytest.mark.parametrize(
+    "character",
+    ["\0", "\x1b", "\n", "\x7f", "\x9b", "\u2028", "\u202e", "\ud83d", "\ufffe"],
+    ids=lambda c: f"U+{ord(c):04X}",
+)
+def test_pictures_are_drawn_whatever_characters_names_hold(tmp_path, character):
+    name = f"p{character}1"
+    spec = {
+        "data": {"values": [{"to": 1, "at": name}]}, "mark": "bar", "title": {"text": name},
+        "encoding": {"x": {"field": "at", "type": "nominal"}, "y": {"field": "to", "type": "quantitative"}},
+    }  # fmt: skip
+    write_chart(Chart("chart", name, "", spec, pd.DataFrame({"a": [1]})), tmp_path)
+    assert (tmp_path / "charts" / "chart.png").stat().st_size > 1000

@@ -9,7 +9,7 @@ import pytest
 from report.checks import hostile
 from report.test_browser import CHROMIUM, CONTRAST, browser, opened  # noqa: F401
 from trimtab.report import RunTables
-from trimtab.report.page import render
+from trimtab.report._page import render
 from trimtab.report.results import analysed
 from trimtab.report.write import assembled
 

@@ -10,10 +10,10 @@ import pytest
 
 from spoken import spoken, spoken_manifest
 from synthetic import PEAKED, synthetic_manifest, synthetic_samples
-from trimtab.report import RunTables, write_report
-from trimtab.report.reply_browser import browser, examples
-from trimtab.report.reply_sections import settings_table
-from trimtab.report.spoken import spoken_of
+from trimtab.report import ReportContext, RunTables, write_report
+from trimtab.report.measures.replies import REPLIES
+from trimtab.report.measures.replies._reply_browser import browser, examples
+from trimtab.report.measures.replies._setting_tables import settings_table
 
 SECTIONS = ("says", "says-cells", "replies", "tradeoff", "usable")
 
@@ -22,6 +22,10 @@ def run_with(replies, judgements, dose=None, *, name="demo", samples=None, **cha
     known = synthetic_samples({PEAKED: 1.0}, layers=3, prompts=8) if samples is None else samples
     manifest = synthetic_manifest(known, 3) if len(known) else {"settings": {}}
     return RunTables(name, {**manifest, **spoken_manifest(**changes)}, known, None, replies, judgements, dose)
+
+
+def results_of(*runs):
+    return REPLIES.results(ReportContext(runs))
 
 
 def page_of(run, folder):
@@ -37,12 +41,14 @@ def cells_of(settings):
 def test_settings_are_told_on_the_page_in_markdown_and_as_files(tmp_path):
     html = page_of(run_with(*spoken(6)), tmp_path)
     assert html.index('id="says"') < html.index('id="scores"')
-    assert "layer 4 at +0.4 changes it by" in html
+    assert "Steering works: judged replies of tiny-135M move toward “cheerful” by +" in html
+    assert "Use layer 4 at +0.4." in html
+    assert "layer 4 at +0.4 (relative) changes them by" in html
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "## What the model says" in markdown
+    assert "## Settings to use" in markdown
     assert "| toward | 4 | +0.4 |" in markdown
     assert "charts/says-change" in markdown
-    assert "toward: layer 4 at +0.4 (change 4" in markdown or "toward: layer 4 at +0.4 (change 3" in markdown
+    assert "toward: layer 4 at +0.4 (change +4" in markdown or "toward: layer 4 at +0.4 (change +3" in markdown
     assert "## The replies" not in markdown
     settings = pd.read_csv(tmp_path / "recommended.csv")
     assert settings["layer"].tolist() == [4, 4]
@@ -65,7 +71,7 @@ def test_without_replies_nothing_of_it_is_on_the_page(demo_page):
 def test_other_judges_stand_beside_the_one_that_chose():
     replies, judgements, dose = spoken(6, judges=("classifier", "llama"))
     run = run_with(replies, judgements, dose, judges=("classifier", "llama"))
-    toward, away = cells_of(settings_table(spoken_of([run])))
+    toward, away = cells_of(settings_table(results_of(run)))
     assert (toward["direction"], away["direction"]) == ("toward", "away")
     assert toward["judge"] == "classifier"
     assert toward["accuracy of the judge"] == "94%"
@@ -76,7 +82,7 @@ def test_other_judges_stand_beside_the_one_that_chose():
 
 def test_a_floor_from_the_settings_is_kept(tmp_path):
     replies, judgements, _ = spoken(6)
-    run = run_with(replies, judgements, settings={"replies": {"floor": 9.8}})
+    run = run_with(replies, judgements, settings={"replies": {"min_coherence": 9.8}})
     html = page_of(run, tmp_path)
     assert "no setting keeps a coherence of 9.8 and moves it toward the behavior" in html
     assert "no cell keeps a coherence of 9.8" in html
@@ -138,22 +144,23 @@ def test_awkward_replies_get_a_report(change, dosed, tmp_path):
 def test_a_run_of_replies_alone_gets_a_report(tmp_path):
     samples = synthetic_samples({PEAKED: 1.0}, layers=1, prompts=1).iloc[:0]
     html = page_of(run_with(*spoken(3), samples=samples), tmp_path)
-    assert "What the model says" in html
-    assert "No cell was measured" not in html
+    assert "Settings to use" in html
+    assert "No setting was measured" not in html
 
 
 def test_several_runs_keep_their_floors_and_names():
     one = run_with(*spoken(6), name="one")
-    two = run_with(*spoken(6), name="two", settings={"replies": {"floor": 9.8}})
-    found = spoken_of([one, two])
+    two = run_with(*spoken(6), name="two", settings={"replies": {"min_coherence": 9.8}})
+    found = results_of(one, two)
     assert found.settings.groupby("run", sort=False)["floor"].first().to_dict() == {"one": 7.0, "two": 9.8}
     assert [speaker.title for speaker in found.speakers] == ["tiny-135M · cheerful · one", "tiny-135M · cheerful · two"]
-    assert any("(two)" in finding.text for finding in found.findings)
+    assert {subject.run for finding in found.findings for subject in finding.subjects} == {"one", "two"}
+    assert any("two" in finding.text for finding in found.findings)
 
 
 def test_replies_that_have_no_room_are_counted_and_settings_come_first():
-    speakers = spoken_of([run_with(*spoken(6))]).speakers
-    whole, part, little = (browser(speakers, most) for most in (10**6, 30_000, 6_000))
+    speakers = results_of(run_with(*spoken(6))).speakers
+    whole, part, little = (browser(speakers, most) for most in (10**6, 38_000, 7_000))
     counts = {(layers, strength): (len(rows), of) for layers, strength, rows, of in whole.speakers[0]["cells"]}
     assert whole.left_out == 0
     assert sum(carried for carried, _ in counts.values()) == 6 * 6 * 12 + 3 * 12
@@ -169,18 +176,19 @@ def test_replies_that_have_no_room_are_counted_and_settings_come_first():
 
 
 def test_held_out_replies_come_first_and_are_marked():
-    [speaker] = browser(spoken_of([run_with(*spoken(6))]).speakers).speakers
+    [speaker] = browser(results_of(run_with(*spoken(6))).speakers).speakers
     rows = next(rows for layers, strength, rows, _ in speaker["cells"] if (layers, strength) == ("4", 0.4))
     assert [speaker["prompts"][row[0]][3] for row in rows] == [True] * 12 + [False] * 12
 
 
 def test_examples_are_the_prompts_nearest_to_the_mean():
     replies, judgements, _ = spoken(6)
-    found = spoken_of([run_with(replies, judgements)])
+    found = results_of(run_with(replies, judgements))
     [first, second] = examples(found.speakers)
     assert [said.heading for said in first.replies] == ["toward: layer 4 at +0.4", "unsteered", "away: layer 4 at −0.4"]
-    at = judgements[(judgements["strength"] == 0.4) & (judgements["layers"] == "4") & (judgements["split"] == "test")]
-    off = (at.set_index("prompt_id")["change"] - at["change"].mean()).abs().sort_values()
+    test = judgements[(judgements["layers"] == "4") & (judgements["split"] == "test")].set_index("prompt_id")
+    ways = [test.loc[test["strength"] == strength, "change"] for strength in (0.4, -0.4)]
+    off = sum(((changes - changes.mean()) / changes.std()) ** 2 for changes in ways).sort_values()
     wanted = replies.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     assert [first.prompt, second.prompt] == wanted[off.index[:2]].tolist()
 
@@ -190,3 +198,21 @@ def test_many_figures_of_one_kind_are_folded(tmp_path):
     html = page_of(run_with(*(pd.concat(tables) for tables in zip(*parts, strict=True))), tmp_path)
     assert "<summary>14 figures</summary>" in html
     assert "<summary>7 figures</summary>" not in html
+
+
+def test_fluency_and_on_topic_are_named_in_table_charts_and_glossary(tmp_path):
+    replies, judgements, _ = spoken(6)
+    run = run_with(replies, judgements.assign(coherence=np.nan))
+    (toward, _) = cells_of(settings_table(results_of(run)))
+    for name in ("fluency (unsteered)", "on-topic (unsteered)"):
+        value, unsteered = toward[name].rstrip(")").split(" (")
+        assert 0 < float(value) <= float(unsteered) <= 10
+    (speaker,) = results_of(run).speakers
+    assert speaker.coherence == "coherence (the worse of fluency and on-topic)"
+    html = page_of(run, tmp_path)
+    assert "Coherence (the worse of fluency and on-topic)" in html
+    settings = pd.read_csv(tmp_path / "recommended.csv")
+    names = [f"{name}{of}" for name in ("fluency", "on_topic", "coherence") for of in ("", "_unsteered")]
+    assert settings[names].notna().all(axis=None)
+    (rated,) = results_of(run_with(replies, judgements)).speakers
+    assert rated.coherence == "coherence, by the judge"

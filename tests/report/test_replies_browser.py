@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from report.test_browser import CHROMIUM, CONTRAST, browser, opened  # noqa: F401
+from report.test_browser import CHROMIUM, CONTRAST, browser, opened, unfolded  # noqa: F401
 from spoken import spoken, spoken_manifest
 from synthetic import PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.report import RunTables, write_report
@@ -71,6 +71,8 @@ def test_a_click_on_a_cell_shows_its_replies(browser, said_page, chart):  # noqa
         tab.wait_for_function("document.querySelector('#browser [name=layers]').value === '7'")
         assert status.text_content() == "12 replies, layer 7 at −0.2"
         assert tab.locator("#browser [name=strength]").input_value() == "-0.2"
+        assert articles.count() == 3
+        tab.get_by_role("button", name="Show 9 more").click()
         assert articles.count() == 12
         assert "Topic 0 at layer 7 and strength -0.2 is dreary." in articles.first.inner_text()
         assert said == []
@@ -138,7 +140,8 @@ def axis_of(tab, section):
 
 def test_the_strength_axis_changes_titles_and_places(browser, said_page):  # noqa: F811
     with opened(browser, said_page) as (tab, said, _):
-        sections = ("usable", "scores", "strengths")
+        unfolded(tab)
+        sections = ("usable", "scores", "strengths", "says-cells")
         given = {name: axis_of(tab, name) for name in sections}
         names = [label.inner_text().strip() for label in tab.locator(".axis label").all()]
         assert names == ["as given", "α", "relative norm", "KL"]
@@ -166,6 +169,7 @@ def test_a_click_on_a_dot_shows_its_replies(browser, said_page):  # noqa: F811
     with opened(browser, said_page) as (tab, said, _):
         status, _ = ready(tab)
         tab.locator("#browser [name=layers]").select_option("0")
+        tab.locator("#tradeoff > summary").click()
         diamond = tab.locator("#tradeoff .ink_chosen_marks path").first
         diamond.scroll_into_view_if_needed()
         box = diamond.bounding_box()

@@ -14,7 +14,7 @@ import pytest
 
 from report.test_browser import CHROMIUM, CONTRAST, browser  # noqa: F401
 from trimtab.data import BUILT_INS, Pair, read_pairs, write_pairs
-from trimtab.generation import pair_key, read_decisions, strike
+from trimtab.generation import pair_key, read_decisions, remove_pairs
 from trimtab.report.review import Card, write_review
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
@@ -107,7 +107,7 @@ def test_saved_decisions_take_the_pairs_out(browser, page, tmp_path):  # noqa: F
             tab.locator(".pair button").nth(place).click()
         made = saved(tab, "decisions", tmp_path)
     assert made.name == "struck.json"
-    done = strike(tmp_path / "glad.jsonl", read_decisions(made))
+    done = remove_pairs(tmp_path / "glad.jsonl", read_decisions(made))
     assert (done.removed, done.left, done.unknown) == (2, 5, 0)
     assert [pair.id for pair in read_pairs(tmp_path / "glad.jsonl")] == [PAIRS[i].id for i in (1, 2, 3, 5, 6)]
 

@@ -1,4 +1,4 @@
-"""The chat under the hand of somebody who tries everything."""
+"""The chat, its commands and their errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_layers_may_share_the_strength_and_one_vector(chat):
     cell = chat._intervention()
     assert cell.strength == 0.3
     assert cell.directions[1] is cell.directions[2] or (cell.directions[1] == chat.vector.direction[3]).all()
-    assert "cannot share" in say(chat, "/scale clamp")
+    answer = say(chat, "/scale clamp")
+    assert "cannot share" in answer
+    assert "/share" in answer
     assert "vector of layer" not in say(chat, "/from own")
     for nonsense in ("/from nan", "/from 99", "/from -1", "/from"):
         assert say(chat, nonsense).startswith("!")
@@ -77,7 +79,7 @@ def test_another_vector_is_taken_from_a_file(chat, tmp_path):
         ("/layer x", "no layer"),
         ("/strength", "no strength"),
         ("/strength nan", "not a number to steer with"),
-        ("/scale half", "scale 'half' is unknown; it is one of raw, relative, rotate"),
+        ("/scale half", "unknown scale 'half'; choose from raw, relative, rotate"),
         ("/positions up", "positions 'up' is unknown"),
         ("/vector nowhere.safetensors", "no such vector file"),
         ("/tokens 0", "cannot be written"),
@@ -128,6 +130,6 @@ def test_the_command_reads_lines_until_the_input_ends():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     out = done.stdout.decode(errors="replace")
-    assert "answers end after 5 tokens" in out
+    assert "replies end after 5 tokens" in out
     assert "no command /nonsense" in out
     assert b"no vector" in done.stderr

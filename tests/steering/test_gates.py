@@ -17,7 +17,7 @@ from tiny import random_directions, random_pairs, vector_for
 from trimtab.engines import Model, Request, TransformersEngine
 from trimtab.errors import SettingError
 from trimtab.models import Backbone, encode, hidden_of
-from trimtab.steering import Aim, Condition, Gate, Intervention, Positions, at, push_each, steered
+from trimtab.steering import SCALES, Aim, Condition, Gate, Intervention, Positions, push_each, steered, steering
 
 POSITIONS = get_args(Positions)
 NEW_TOKENS = 10
@@ -94,7 +94,9 @@ def test_only_tokens_above_the_threshold_are_pushed() -> None:
     hidden = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
     # Probability 0.8 is a logit of log 4 = 1.386.
     condition = Gate({5: torch.tensor([1.0, 0.0])}, {5: -1.0}, 0.8).condition(5)
-    pushed = push_each(hidden, [Aim(torch.tensor([0.0, 1.0]), 2.0, "raw", condition)], torch.ones(3, dtype=torch.bool))
+    pushed = push_each(
+        hidden, [Aim(torch.tensor([0.0, 1.0]), 2.0, SCALES.get("raw"), condition)], torch.ones(3, dtype=torch.bool)
+    )
     assert pushed.tolist() == [[1.0, 0.0], [2.0, 0.0], [3.0, 2.0]]
 
 
@@ -105,8 +107,8 @@ def test_a_token_at_the_threshold_is_not_pushed() -> None:
 def test_the_second_push_at_a_layer_is_decided_on_the_state_before_the_first() -> None:
     condition = Condition(torch.tensor([1.0, 0.0]), -0.5)
     aims = [
-        Aim(torch.tensor([-9.0, 0.0]), 1.0, "raw", condition),
-        Aim(torch.tensor([0.0, 1.0]), 1.0, "raw", condition),
+        Aim(torch.tensor([-9.0, 0.0]), 1.0, SCALES.get("raw"), condition),
+        Aim(torch.tensor([0.0, 1.0]), 1.0, SCALES.get("raw"), condition),
     ]
     pushed = push_each(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), aims, torch.ones(2, dtype=torch.bool))
     assert pushed.tolist() == [[-8.0, 1.0], [0.0, 0.0]]
@@ -206,7 +208,7 @@ def test_contexts_in_one_another_look_at_the_same_state_as_one_push_with_another
 def test_a_models_own_context_takes_a_gate_for_all_it_says(llama: Backbone) -> None:
     model, vector = Model(llama), vector_for(llama)
     plain = model.generate(TEXTS, max_new_tokens=NEW_TOKENS)
-    free = model.generate(TEXTS, interventions=[at(vector, [1, 2], 2.0)] * 3, max_new_tokens=NEW_TOKENS)
+    free = model.generate(TEXTS, interventions=[steering(vector, [1, 2], 2.0)] * 3, max_new_tokens=NEW_TOKENS)
     assert free != plain
     for threshold, expected in ((1.0, plain), (0.0, free)):
         with model.steer(vector, layer=[1, 2], strength=2.0, gate=gate_for(llama, threshold)):
@@ -217,12 +219,12 @@ def test_a_models_own_context_takes_a_gate_for_all_it_says(llama: Backbone) -> N
 def test_a_gate_without_a_probe_at_a_pushed_layer_is_refused(llama: Backbone) -> None:
     gate = Gate({1: torch.ones(llama.facts.width)}, {1: 0.0})
     with pytest.raises(SettingError, match="no probe at layer 2"):
-        at(vector_for(llama), [1, 2], 1.0, gate=gate)
+        steering(vector_for(llama), [1, 2], 1.0, gate=gate)
 
 
 def test_a_gate_of_another_width_is_refused(llama: Backbone) -> None:
     with pytest.raises(SettingError, match="5 wide, the direction 48"):
-        at(vector_for(llama), 1, 1.0, gate=Gate({1: torch.ones(5)}, {1: 0.0}))
+        steering(vector_for(llama), 1, 1.0, gate=Gate({1: torch.ones(5)}, {1: 0.0}))
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, math.nan])

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from trimtab.errors import SettingError
-from trimtab.steering import Intervention, Positions, check_layers, is_steered, push, steered_range, unit
+from trimtab.steering import SCALES, Intervention, Positions, check_layers, is_steered, steered_range
+from trimtab.steering.scales import unit
 
 HIDDEN = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
 DIRECTION = torch.tensor([0.0, 10.0])
@@ -17,12 +18,12 @@ SOME = torch.tensor([True, False, True])
 
 
 def test_raw_adds_alpha_times_the_vector() -> None:
-    pushed = push(HIDDEN, DIRECTION, 0.5, "raw", SOME)
+    pushed = SCALES.get("raw").push(HIDDEN, DIRECTION, 0.5, SOME)
     assert pushed.tolist() == [[3.0, 9.0], [0.0, 2.0], [1.0, 5.0]]
 
 
 def test_relative_moves_each_token_by_a_share_of_its_own_norm() -> None:
-    pushed = push(HIDDEN, unit(DIRECTION), 0.5, "relative", SOME)
+    pushed = SCALES.get("relative").push(HIDDEN, unit(DIRECTION), 0.5, SOME)
     assert pushed.tolist() == [[3.0, 6.5], [0.0, 2.0], [1.0, 0.5]]
 
 
@@ -30,7 +31,7 @@ def test_relative_moves_each_token_by_a_share_of_its_own_norm() -> None:
 @pytest.mark.parametrize("scale", ["raw", "relative"])
 def test_strength_zero_is_bit_identical(scale: Any, dtype: torch.dtype) -> None:
     hidden = torch.randn(5, 7, 16).to(dtype)
-    pushed = push(hidden, torch.randn(16), 0.0, scale, torch.ones(5, 7, dtype=torch.bool))
+    pushed = SCALES.get(scale).push(hidden, torch.randn(16), 0.0, torch.ones(5, 7, dtype=torch.bool))
     assert torch.equal(pushed, hidden)
     assert pushed.dtype == dtype
 
@@ -39,21 +40,21 @@ def test_strength_zero_is_bit_identical(scale: Any, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("scale", ["raw", "relative"])
 def test_unmarked_tokens_are_bit_identical(scale: Any, dtype: torch.dtype) -> None:
     hidden, marks = torch.randn(5, 7, 16).to(dtype), torch.rand(5, 7) > 0.5
-    pushed = push(hidden, torch.randn(16), 3.0, scale, marks)
+    pushed = SCALES.get(scale).push(hidden, torch.randn(16), 3.0, marks)
     assert torch.equal(pushed[~marks], hidden[~marks])
     assert bool((pushed[marks] != hidden[marks]).any(dim=-1).all())
 
 
 def test_pushing_leaves_its_input_alone() -> None:
     hidden = HIDDEN.clone()
-    push(hidden, DIRECTION, 0.5, "raw", SOME)
+    SCALES.get("raw").push(hidden, DIRECTION, 0.5, SOME)
     assert torch.equal(hidden, HIDDEN)
 
 
 def test_norms_are_measured_in_float32() -> None:
     """The square of 300 overflows float16."""
     hidden = torch.full((1, 4), 300.0, dtype=torch.float16)
-    pushed = push(hidden, unit(torch.ones(4)), 0.1, "relative", torch.tensor([True]))
+    pushed = SCALES.get("relative").push(hidden, unit(torch.ones(4)), 0.1, torch.tensor([True]))
     torch.testing.assert_close(pushed, torch.full((1, 4), 330.0, dtype=torch.float16))
 
 
@@ -85,16 +86,16 @@ def test_a_prompt_of_one_token_is_the_first_token() -> None:
     assert [m.tolist() for m in marks] == [[False, True, True], [True, True, True]]
 
 
-@pytest.mark.parametrize("strength", [math.nan, math.inf, -math.inf])
-def test_a_strength_that_is_not_finite_is_refused(strength: float) -> None:
-    with pytest.raises(SettingError, match="not a number to steer with"):
+@pytest.mark.parametrize("strength", [math.nan, math.inf, -math.inf, 1e19, -1.1e9])
+def test_a_strength_that_no_state_has_room_for_is_refused(strength: float) -> None:
+    with pytest.raises(SettingError, match=r"strength .*(not a number to steer with|out of range)"):
         Intervention({0: DIRECTION}, strength)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("scale", "absolute", "scale 'absolute' is unknown; it is one of raw, relative"),
+        ("scale", "absolute", "unknown scale 'absolute'; choose from raw, relative"),
         ("positions", "last", "positions 'last' is unknown; it is one of all, after_prompt, prompt, generated"),
     ],
 )

@@ -8,9 +8,19 @@ from sklearn.covariance import oas
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from trimtab.vectors.aggregations import PROBE_C, direction, geometric_median, principal_axis
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.aggregations import LayerAggregation
+from trimtab.vectors.aggregations.logistic import PROBE_C
+from trimtab.vectors.aggregations.median import geometric_median
+from trimtab.vectors.aggregations.pca import principal_axis
 
 few_and_many = pytest.mark.parametrize(("pairs", "width"), [(12, 50), (60, 8)], ids=["few pairs", "many pairs"])
+
+
+def direction(method: str, rows: Tensor, mean: Tensor) -> Tensor:
+    aggregation = AGGREGATIONS.get(method)
+    assert isinstance(aggregation, LayerAggregation)
+    return aggregation.direction(rows, mean)
 
 
 def skewed(pairs: int, width: int) -> Tensor:

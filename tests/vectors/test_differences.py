@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trimtab.errors import VectorError
-from trimtab.vectors.differences import DifferenceSums, require_direction
+from trimtab.vectors._difference_sums import DifferenceSums, require_direction
 
 LAYERS, WIDTH = 3, 16
 

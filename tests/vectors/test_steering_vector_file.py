@@ -118,7 +118,7 @@ def test_a_changed_number_is_refused(file: Path) -> None:
 
 def test_safetensors_of_something_else_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
-    with pytest.raises(VectorError, match="not a vector file written by trimtab"):
+    with pytest.raises(VectorError, match="not a vector file of trimtab"):
         SteeringVector.load(tmp_path / "model.safetensors")
 
 

@@ -1,33 +1,67 @@
 """From scores to statements: effect sizes, intervals, layer choice, comparison of models. Tables in, tables out."""
 
-from trimtab.analysis.answers import RATES, answer_agreement, answer_curves, answer_rates
+from trimtab.analysis.answers import RATES, answer_agreement, answer_curves, answer_rates, answer_ways
 from trimtab.analysis.audit import audit
-from trimtab.analysis.choice import best_cells
-from trimtab.analysis.comparison import compare_groups, compare_models, correlations, group_contrasts, models_frame
-from trimtab.analysis.effects import Denominator, effects
-from trimtab.analysis.engine_agreement import engine_agreement
-from trimtab.analysis.findings import Finding, findings
-from trimtab.analysis.halving import rounds, survivors
-from trimtab.analysis.letters import option_blindness, order_effects
-from trimtab.analysis.random_directions import (
+from trimtab.analysis.claims import Claim
+from trimtab.analysis.comparison import (
+    Comparison,
+    compare_groups,
+    compare_models,
+    compared,
+    comparison_findings,
+    correlations,
+    group_contrasts,
+    models_frame,
+)
+from trimtab.analysis.doses import dose_findings, without_noise
+from trimtab.analysis.findings import Finding, Subject, caution, merged, ordered, subject_first
+from trimtab.analysis.replies import (
+    DOSE,
+    JUDGEMENTS,
+    REPLIES,
+    WRITTEN_REPLIES,
+    first_judged,
+    judged_replies,
+    pareto,
+    recommended,
+    reply_agreement,
+    reply_cells,
+    reply_findings,
+    rounds,
+    survivors,
+    usable_strengths,
+    with_falls,
+)
+from trimtab.analysis.robustness import PLAIN_VARIANT, ROBUSTNESS, robustness, robustness_findings
+from trimtab.analysis.samples import COLUMNS, several
+from trimtab.analysis.scores import (
+    Denominator,
+    best_cells,
+    chosen_checks,
+    chosen_findings,
+    effects,
+    engine_agreement,
+    findings,
+    layer_choice,
+    option_blindness,
+    order_effects,
+    steerability,
+    tails,
+)
+from trimtab.analysis.side_effects import (
+    COUPLE,
+    EASY,
     NULL_TESTS,
     NULLS,
+    SHIFTS,
+    SIDE_CELLS,
     THE_VECTOR,
     null_effects,
     null_findings,
     null_tests,
+    side_cells,
+    side_shifts,
 )
-from trimtab.analysis.replies import DOSE, JUDGEMENTS, REPLIES
-from trimtab.analysis.reply_agreement import reply_agreement
-from trimtab.analysis.reply_cells import first_judged, judged_replies, reply_cells
-from trimtab.analysis.reply_findings import reply_findings
-from trimtab.analysis.robustness import PLAIN_VARIANT, ROBUSTNESS, robustness, robustness_findings
-from trimtab.analysis.samples import COLUMNS, prompt_scores, rows_at, scores_at, several
-from trimtab.analysis.side_effects import COUPLE, EASY, SHIFTS, SIDE_CELLS, selectivity, side_cells, side_shifts
-from trimtab.analysis.stability import layer_choice
-from trimtab.analysis.steerability import steerability
-from trimtab.analysis.tails import tails
-from trimtab.analysis.tuning import pareto, recommended, usable_strengths
 
 __all__ = [
     "COLUMNS",
@@ -44,16 +78,27 @@ __all__ = [
     "SHIFTS",
     "SIDE_CELLS",
     "THE_VECTOR",
+    "WRITTEN_REPLIES",
+    "Claim",
+    "Comparison",
     "Denominator",
     "Finding",
+    "Subject",
     "answer_agreement",
     "answer_curves",
     "answer_rates",
+    "answer_ways",
     "audit",
     "best_cells",
+    "caution",
+    "chosen_checks",
+    "chosen_findings",
     "compare_groups",
     "compare_models",
+    "compared",
+    "comparison_findings",
     "correlations",
+    "dose_findings",
     "effects",
     "engine_agreement",
     "findings",
@@ -61,14 +106,15 @@ __all__ = [
     "group_contrasts",
     "judged_replies",
     "layer_choice",
+    "merged",
     "models_frame",
     "null_effects",
     "null_findings",
     "null_tests",
     "option_blindness",
     "order_effects",
+    "ordered",
     "pareto",
-    "prompt_scores",
     "recommended",
     "reply_agreement",
     "reply_cells",
@@ -76,14 +122,14 @@ __all__ = [
     "robustness",
     "robustness_findings",
     "rounds",
-    "rows_at",
-    "scores_at",
-    "selectivity",
     "several",
     "side_cells",
     "side_shifts",
     "steerability",
+    "subject_first",
     "survivors",
     "tails",
     "usable_strengths",
+    "with_falls",
+    "without_noise",
 ]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.bootstrap import Array, wilson
+from trimtab.analysis.cells import ends
 from trimtab.analysis.samples import records
-from trimtab.analysis.small_samples import fisher_interval, spearman
+from trimtab.stats.bootstrap import Array, wilson
+from trimtab.stats.small_samples import pearson, spearman
 
 RATES = ("model", "behavior", "layer", "depth", "strength", "n", "rate", "validity")
 """Columns of a table of answers: the share of valid answers that match the behavior, and the share that are valid.
@@ -46,12 +47,28 @@ def answer_rates(replies: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
+def answer_ways(replies: pd.DataFrame) -> pd.DataFrame:
+    """In how many ways the replies were read: how many by each kind of evidence, and how many not at all and why.
+
+    Args:
+        replies: model, behavior, and `why`, as the table `answers` has them.
+
+    Returns:
+        model, behavior, why, n; the most frequent first.
+    """
+    counts = replies.groupby(["model", "behavior", "why"], sort=False).size().rename("n").reset_index()
+    ordered = counts.sort_values(["model", "behavior", "n"], ascending=[True, True, False], kind="stable")
+    result: pd.DataFrame = ordered.reset_index(drop=True)
+    return result
+
+
 def answer_curves(effects: pd.DataFrame, rates: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
     """Logit delta and change in answers by layer, side by side, for the models and behaviors that have both.
 
     The logit side is taken at the scale, positions, strength and split of the best cell; the generation side is the
-    rate at +α minus the rate at −α at the same strength. Both are also given scaled to 0–1 between the least and the
-    largest of the curve, as shapes to compare.
+    difference of the rates at the strengths that the delta compares; where answers were read at one of them only, the
+    unsteered rate stands in for the other at every layer. Both are also given scaled to 0–1 between the
+    least and the largest of the curve, as shapes to compare.
 
     Returns:
         `CURVES`, a row for each layer that both sides have.
@@ -74,7 +91,7 @@ _SAME = ("run", "engine", "model", "behavior", "scoring", "split", "scale", "pos
 
 
 def answer_agreement(curves: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
-    """How well logit curves foretell generation curves, and effect size against change in answers.
+    """How well logit curves predict generation curves, and effect size against change in answers.
 
     Layers are neighbours, not independent draws: the interval of r (Fisher's z over layers) is narrower than it should
     be, and is given for scale.
@@ -105,13 +122,14 @@ def answer_agreement(curves: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
 
 
 def _changes(rates: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
-    """Rate at +α minus rate at −α by layer; the unsteered rate stands in for an end that was not run."""
+    """Change of the rate between the strengths that the cell's delta compares, by layer; NaN where one lacks it."""
     mine = rates[(rates["model"] == cell["model"]) & (rates["behavior"] == cell["behavior"])]
     steered = mine[mine["strength"].abs() == cell["strength"]]
     by_strength = steered.pivot_table(index="layer", columns="strength", values="rate", dropna=False)
     zero = mine[mine["strength"] == 0].groupby("layer")["rate"].mean()
     baseline = zero.reindex(by_strength.index).fillna(zero.get(-1, np.nan))
-    upper, lower = (by_strength.get(s, baseline) for s in (cell["strength"], -cell["strength"]))
+    compared = ends(float(cell["strength"]), str(cell["compared"]))
+    upper, lower = (by_strength.get(s, baseline) if s else baseline for s in compared)
     validity = steered.groupby("layer")["validity"].mean()
     table: pd.DataFrame = pd.DataFrame({"generation": upper - lower, "validity": validity}).reset_index()
     return table
@@ -123,7 +141,5 @@ def _unit(values: pd.Series[float]) -> pd.Series[float]:
 
 
 def _r(x: Array, y: Array) -> tuple[float, float, float, float]:
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return (float("nan"),) * 4
-    r = float(np.corrcoef(x, y)[0, 1])
-    return r, spearman(x, y), *fisher_interval(r, len(x))
+    r, low, high = pearson(x, y)
+    return r, spearman(x, y) if np.isfinite(r) else float("nan"), low, high

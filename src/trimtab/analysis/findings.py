@@ -1,237 +1,215 @@
-"""Findings in sentences, computed from the tables: what moved, by how much, and what does not hold."""
+"""Findings: what a report states, as subject and values; the sentence is made from them at the end.
+
+A finding is built where the numbers are. Which sentence it becomes is a function of its subject and its values, one
+function for each kind of statement, so that findings can be merged, renamed, sorted and exported without reading text.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
-from trimtab.analysis.choice import OWNER
-from trimtab.analysis.samples import present, records, several
+from trimtab._util.wording import listed
+from trimtab.analysis.claims import Claim
 
 Kind = Literal["comparison", "effect", "negative", "caution"]
+"""comparison: between models. effect: something is shown. negative: it is not. caution: trust a number less."""
 
-FEW_PROMPTS = 20
-"""Below this many prompts an interval from resampling is too narrow to lean on."""
+KINDS: tuple[Kind, ...] = ("comparison", "effect", "negative", "caution")
+"""In the order of a report."""
 
-STEADY = 0.05
-"""Unsteered scores that vary by less than this share of their own size make Δ explode."""
+Use = Literal["works", "costs", "certainty", "models", "details"]
+"""What a reader takes from a finding. works: whether steering does what it is for, and at which setting. costs: what
+else it changes. certainty: what makes this more or less sure. models: how models differ. details: the rest."""
 
-LARGE_ANTI = 0.25
-"""From this share of prompts on that move the other way, the mean hides too much to go without a word."""
+USES: tuple[Use, ...] = ("works", "costs", "certainty", "models", "details")
+"""In the order in which they serve a reader."""
 
-WRONG_WAY = 0.1
-"""Share of delta that one end may move against its sign before it is told."""
+_MEASURES = ("replies", "scores")
+"""Measures of whether steering works: what a model says comes before what it finds likely."""
 
-SMALL = 0.2
-"""In unsteered standard deviations: a difference between option orders below this is not worth a word."""
+Values = Mapping[str, Any]
 
-UNITS = {"choice": "logits", "text": "nats per token", "text_sum": "nats"}
+Sentence = Callable[[str, Values], str]
+"""Makes the sentence of a finding from the name of its subject and its values."""
+
+MAX_SHARED = 3
+"""A caution that more subjects share than this is given once for all of them."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a finding is about: a behavior of a model, in a run."""
+
+    behavior: str = ""
+    model: str = ""
+    run: str = ""
+    engine: str = ""
+    scoring: str = ""
+    scale: str = ""
+    positions: str = ""
+    named: tuple[str, ...] = ()
+    """Fields besides the behavior that a sentence has to name: those in which the subjects of a report differ."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], named: Iterable[str] = ()) -> Subject:
+        """The subject of a row of a table, from the columns that the row has."""
+        columns = [column.name for column in fields(cls) if column.name != "named"]
+        return cls(**{name: str(row[name]) for name in columns if name in row}, named=tuple(named))
+
+    def __str__(self) -> str:
+        """The behavior, and in brackets what sets it apart from the other subjects."""
+        parts = ", ".join(value for name in self.named if (value := str(getattr(self, name))))
+        return f"{self.behavior} ({parts})" if parts and self.behavior else self.behavior or parts
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about a run."""
+    """One statement of a report."""
 
     kind: Kind
-    """comparison: between models. effect: something moved. negative: it did not. caution: trust a number less."""
-    text: str
+    sentence: Sentence
+    values: Values = field(default_factory=dict)
+    """The numbers and names of the sentence."""
+    subjects: tuple[Subject, ...] = ()
+    """One; several where the same holds for all of them; none for a statement about models or about the whole run."""
+    measure: str = "scores"
+    """The part of the report that it belongs to: scores, replies, pairs, side effects, random directions, robustness,
+    models, data, or what another measure calls itself."""
+    claims: Sequence[Claim] = ()
+    """Orders, differences, effects and shares that the sentence asserts; what it calls not shown is none. An effect or
+    a comparison has at least one, and all are supported: what chance explains is none."""
+    decisive: bool = False
+    """Whether it changes what one would do with the vector or the setting, so that it belongs beside the result."""
+
+    @property
+    def use(self) -> Use:
+        """What a reader takes from it, which decides where it stands."""
+        if self.measure == "models":
+            return "models"
+        if self.measure == "side effects":
+            # Without claims it is about what was not measured.
+            return "costs" if self.claims or self.kind != "caution" else "details"
+        if self.kind == "caution":
+            return "certainty" if self.decisive else "details"
+        return "works" if self.measure in _MEASURES else "certainty"
+
+    @property
+    def code(self) -> str:
+        """The kind of statement, the same in every run: `unstable_choice`; for a diagnosis the code that it found."""
+        return str(self.values.get("code") or getattr(self.sentence, "__name__", "")).lstrip("_")
+
+    @property
+    def about(self) -> str:
+        """The subjects in words."""
+        names = [str(subject) for subject in self.subjects]
+        return listed(names, MAX_SHARED) if len(names) > 2 * MAX_SHARED else ", ".join(names)
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return self.sentence(self.about, self.values)
+
+    @property
+    def statement(self) -> str:
+        """The sentence of nobody in particular: equal for findings that state the same of different subjects."""
+        return self.sentence("", self.values)
+
+    def in_run(self, run: str) -> Finding:
+        """The same finding, whose sentence names the run."""
+        subjects = self.subjects or (Subject(),)
+        named = [replace(s, run=run, named=("run", *(n for n in s.named if n != "run"))) for s in subjects]
+        return replace(self, subjects=tuple(named))
+
+    def row(self) -> dict[str, Any]:
+        """The finding as JSON can hold it."""
+        return {
+            "kind": self.kind,
+            "measure": self.measure,
+            "code": self.code,
+            "use": self.use,
+            "decisive": self.decisive,
+            "subjects": [
+                {name: value for name, value in asdict(subject).items() if value and name != "named"}
+                for subject in self.subjects
+            ],
+            "values": {name: _plain(value) for name, value in self.values.items()},
+            "claims": [{name: _plain(value) for name, value in asdict(claim).items()} for claim in self.claims],
+            "text": self.text,
+        }
 
 
-def findings(
-    effects: pd.DataFrame,
-    best: pd.DataFrame,
+def caution(
+    subject: Subject,
+    sentence: Sentence,
+    values: Values,
+    measure: str = "scores",
+    claims: Sequence[Claim] = (),
     *,
-    blindness: pd.DataFrame | None = None,
-    orders: pd.DataFrame | None = None,
-    steerability: pd.DataFrame | None = None,
-) -> list[Finding]:
-    """Sentences for a report, effects first (largest Δ first), then what did not move, then cautions.
+    decisive: bool = False,
+) -> Finding:
+    """A caution about one subject."""
+    return Finding("caution", sentence, values, (subject,), measure, claims, decisive)
 
-    Args:
-        effects: What `effects` returned.
-        best: What `best_cells` returned for it.
-        blindness: What `option_blindness` returned, for choice scoring.
-        orders: What `order_effects` returned, for choice scoring.
-        steerability: What `steerability` returned.
+
+def subject_first(statement: Callable[[Values], str]) -> Sentence:
+    """A sentence that names its subject and then makes a statement: `cheerful: only 8 prompts measured`."""
+
+    @functools.wraps(statement)
+    def sentence(about: str, values: Values) -> str:
+        text = statement(values)
+        return f"{about}: {text}" if about else text
+
+    return sentence
+
+
+def merged(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, a caution that more than `MAX_SHARED` subjects share given once, with all of them as subjects."""
+    shared: dict[tuple[str, str, str, bool], list[Subject]] = {}
+    for finding in findings:
+        shared.setdefault(_shared_by(finding), []).extend(finding.subjects)
+    found, given = [], set()
+    for finding in findings:
+        key = _shared_by(finding)
+        if finding.kind != "caution" or len(shared[key]) <= MAX_SHARED:
+            found.append(finding)
+        elif key not in given:
+            given.add(key)
+            found.append(replace(finding, subjects=tuple(shared[key])))
+    return found
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """By use: what works, what it costs, how sure that is, how models differ, details.
+
+    Within each, what is shown comes before what is not and before cautions, replies before scores, and decisive
+    cautions before others; otherwise in the order given.
     """
-    found = []
-    for row in records(best.sort_values("glass", ascending=False, na_position="last")):
-        found.append(_verdict(row, best))
-        found += [Finding("caution", text) for text in _cautions(row, _same(effects, row), best)]
-    if best.empty:
-        found.append(Finding("negative", "No cell was measured: there are no steered scores to compare."))
-    for row in records(orders):
-        found += _order_caution(row, best)
-    for row in records(steerability):
-        found += _steady_caution(row, best)
-    for row in records(blindness):
-        found += _blind_caution(row, best)
-    rank = {"effect": 0, "negative": 1, "caution": 2}
-    return sorted(found, key=lambda finding: rank[finding.kind])
+    return sorted(findings, key=_place)
 
 
-def subject(row: dict[str, Any], best: pd.DataFrame) -> str:
-    """What a sentence is about: the behavior, and model, run, engine or scoring where there are several."""
-    parts = [str(row[name]) for name in several(best, ("model", "run", "engine", "scoring"))]
-    return f"{row['behavior']} ({', '.join(parts)})" if parts else str(row["behavior"])
+def _place(finding: Finding) -> tuple[int, int, int, bool]:
+    measure = _MEASURES.index(finding.measure) if finding.measure in _MEASURES else len(_MEASURES)
+    return USES.index(finding.use), KINDS.index(finding.kind), measure, not finding.decisive
 
 
-def _same(effects: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
-    """The cells of the same split, scale, positions and strength as a best cell: its layer curve."""
-    names = [*present(effects, OWNER), "split", "scale", "positions", "strength"]
-    mask = np.logical_and.reduce([effects[name] == row[name] for name in names])
-    curve: pd.DataFrame = effects[mask]
-    return curve
+def picked(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The columns of a row that a sentence needs."""
+    return {name: row[name] for name in names}
 
 
-def _mine(best: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
-    """The best cell of the model and behavior that a row is about."""
-    mask = np.logical_and.reduce([best[name] == row[name] for name in present(best, OWNER)])
-    mine: pd.DataFrame = best[mask]
-    return mine
+def _shared_by(finding: Finding) -> tuple[str, str, str, bool]:
+    return finding.kind, finding.code, finding.statement, finding.decisive
 
 
-def _where(row: dict[str, Any]) -> str:
-    n_layers = round((int(row["layer"]) + 1) / row["depth"]) if row["depth"] > 0 else 0
-    of = f" of 0–{n_layers - 1}" if n_layers else ""
-    layers = str(row["layers"])
-    name = f"layers {layers.replace('+', ' + ')}" if "+" in layers else f"layer {layers}"
-    return f"{name}{of}, depth {row['depth']:.2f}, {row['scale']} strength {row['strength']:g}"
-
-
-def _size(row: dict[str, Any]) -> str:
-    unit = UNITS.get(str(row["scoring"]), "")
-    digits = decimals_of(row["delta"])
-    delta, low, high = (signed(row[name], digits) for name in ("delta", "delta_low", "delta_high"))
-    text = f"delta {delta} {unit} [{low}, {high}]"
-    if np.isfinite(row["glass"]):
-        text += f", Δ {signed(row['glass'])} [{signed(row['glass_low'])}, {signed(row['glass_high'])}]"
-    return text
-
-
-def decimals_of(value: float) -> int:
-    """Decimals that leave small numbers, such as text scores, two digits to read."""
-    return 2 if not np.isfinite(value) or abs(value) < 1e-6 else max(2, 1 - math.floor(math.log10(abs(value))))
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign; a dash where there is none."""
-    if not np.isfinite(value):
-        return "–"
-    text = f"{value:.{digits}f}"
-    # "−0.00" would claim a direction.
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def _measured_on(row: dict[str, Any]) -> str:
-    n = int(row["n"])
-    prompts = "1 prompt" if n == 1 else f"{n} prompts"
-    if row["held_out"]:
-        return f"on {prompts} that took no part in choosing the layer"
-    if row["candidates"] == 1:
-        return f"on {prompts}, the only cell measured"
-    return f"on the same {prompts} that chose it from {int(row['candidates'])} cells, so the numbers flatter"
-
-
-def _chance(row: dict[str, Any]) -> str:
-    """The p value behind `moved`."""
-    if row["held_out"] or row["tests"] <= 1:
-        return f"{_p(row['p'])} (paired sign-flip test)"
-    return f"{_p(row['p_adjusted'])} (paired sign-flip test, corrected for {int(row['tests'])} cells)"
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-
-
-def _verdict(row: dict[str, Any], best: pd.DataFrame) -> Finding:
-    about, size = subject(row, best), f"{_size(row)}, {_measured_on(row)}"
-    if not row["moved"]:
-        if not np.isfinite(row["delta_low"]):
-            return Finding("negative", f"{about}: no interval can be given ({size}).")
-        return Finding(
-            "negative", f"No layer is shown to move {about}; the best cell ({_where(row)}) has {size}, {_chance(row)}."
-        )
-    if row["delta"] < 0:
-        text = f"Steering moves {about} the wrong way even at its best cell ({_where(row)}): {size}."
-        return Finding("negative", text)
-    return Finding("effect", f"Steering moves {about} most at {_where(row)}: {size}.")
-
-
-def _cautions(row: dict[str, Any], curve: pd.DataFrame, best: pd.DataFrame) -> Iterator[str]:
-    about = subject(row, best)
-    if row["n"] < FEW_PROMPTS:
-        yield f"{about}: only {int(row['n'])} prompts were measured; intervals from so few are too narrow."
-    if row["sd_zero"] == 0:
-        yield f"{about}: the unsteered scores do not vary, so there is no Δ; cells were chosen by delta."
-    elif row["sd_zero"] < STEADY * abs(row["mean_zero"]):
-        yield (
-            f"{about}: the unsteered scores hardly vary (standard deviation {row['sd_zero']:.2g} around "
-            f"{row['mean_zero']:.2g}), which inflates Δ; read delta."
-        )
-    if not row["moved"]:
-        return
-    up, down = row["mean_plus"] - row["mean_zero"], row["mean_zero"] - row["mean_minus"]
-    if np.isfinite(up) and np.isfinite(down) and min(up / row["delta"], down / row["delta"]) < -WRONG_WAY:
-        wrong = "+α" if up * row["delta"] < 0 else "−α"
-        yield (
-            f"{about}: {wrong} alone moves the mean against its direction (−α {signed(row['mean_minus'])}, "
-            f"unsteered {signed(row['mean_zero'])}, +α {signed(row['mean_plus'])}); "
-            "the other end makes the whole delta."
-        )
-    swept = curve["layer"].unique()
-    if len(swept) > 2 and row["layer"] in (swept.min(), swept.max()):
-        end = "first" if row["layer"] == swept.min() else "last"
-        yield f"{about}: the best layer is the {end} one swept; the peak may lie outside of the sweep."
-
-
-def _order_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
-    """Where the delta hangs on the order of the options, the letter is being steered."""
-    if not (row["difference_low"] > 0 or row["difference_high"] < 0):
-        return []
-    both = (row["delta_given"], row["delta_swapped"])
-    weak, strong = sorted(both, key=abs)
-    spread = float(_mine(best, row)["sd_zero"].iloc[0])
-    if weak / strong > 0.5 or abs(row["difference"]) < SMALL * spread:
-        return []
-    return [
-        Finding(
-            "caution",
-            f"{subject(row, best)}: delta depends on the order of the options ({signed(both[0])} as given, "
-            f"{signed(both[1])} swapped): part of what is steered is the letter, not the behavior.",
-        )
-    ]
-
-
-def _steady_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
-    mine = _mine(best, row)
-    moved = bool((mine["moved"] & (mine["delta"] > 0)).any())
-    if not moved or row["anti"] < LARGE_ANTI:
-        return []
-    return [
-        Finding(
-            "caution",
-            f"{subject(row, best)}: {row['anti']:.0%} of the prompts move the other way "
-            f"[{row['anti_low']:.0%}, {row['anti_high']:.0%}]; the mean hides them.",
-        )
-    ]
-
-
-def _blind_caution(row: dict[str, Any], best: pd.DataFrame) -> list[Finding]:
-    share = (
-        f"it prefers the same option in both orders at {row['share']:.0%} of {int(row['n'])} prompts "
-        f"[{row['low']:.0%}, {row['high']:.0%}], guessing would at 50%"
-    )
-    texts = {
-        "blind": f"the unsteered model cannot tell the options apart: {share}. It follows the letter.",
-        "letter first": f"the letter outweighs the content for the unsteered model: {share}; without its "
-        f"constant preference for a letter, at {row['share_centred']:.0%}.",
-        "unclear": f"it is not shown that the unsteered model tells the options apart: {share}.",
-    }
-    text = texts.get(row["verdict"])
-    return [Finding("caution", f"{subject(row, best)}: {text}")] if text else []
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: no NumPy types, no numbers that are none."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

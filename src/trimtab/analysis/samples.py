@@ -14,7 +14,9 @@ COLUMNS = (
     "model", "behavior", "engine", "layer", "layers", "depth", "scale", "strength", "positions", "scoring",
     "split", "prompt_id", "order", "label", "weight", "score",
 )  # fmt: skip
-"""Columns of a samples table. A column `run` may come on top, where several runs are put together."""
+"""Columns of a samples table. `layer` is the (first) steered layer, -1 on the unsteered rows, which all layers share;
+`layers` names a whole set, as 9+10; `score` is the logit difference, or the text score, by `scoring`. A column
+`run` may come on top, where several runs are put together."""
 
 BASELINE = ("run", "engine", "model", "behavior", "split", "scoring")
 """What steered and unsteered rows have in common; the unsteered scores serve every cell under it."""
@@ -146,9 +148,9 @@ def scores_at(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def several(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Those columns of a table that tell its rows apart: run, engine, scoring and the like, where there are several.
+    """Those columns of a table that distinguish its rows: run, engine, scoring and the like, where there are several.
 
-    Not the engine where each model has one of its own: there the model's name says it.
+    Not the engine where each model has one of its own: there the name of the model is enough.
     """
     found = [name for name in names if name in table.columns and table[name].nunique() > 1]
     if "engine" in found and "model" in table.columns and table.groupby("model")["engine"].nunique().max() == 1:

@@ -1,9 +1,8 @@
-"""The `trimtab` command: finds the verb, and tells people what went wrong instead of showing a traceback."""
+"""The `trimtab` command: finds the verb, and shows errors as messages instead of tracebacks."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import importlib
 import importlib.metadata
@@ -11,36 +10,68 @@ import keyword
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
+from trimtab._util.suggest import nearest_word
+from trimtab.cli.groups import HelpfulGroup
+from trimtab.cli.help_examples import example
+from trimtab.cli.libraries import quiet_libraries
+from trimtab.cli.terminal import echo, echo_error, echo_foreign_warning, echo_text, echo_usage_error
 from trimtab.errors import TrimtabError, TrimtabWarning
+from trimtab.inputs.secrets import without_secrets
+from trimtab.study.measures.registry import measures_with_command
 
-VERBS = {
-    "study": "Extract, sweep and report behaviors, as a study file or options say.",
+_VERBS = {
+    "init": "Write a study file to begin with.",
+    "study": "Run a study file: extract, sweep, measure and report.",
     "extract": "Find the steering vectors of a behavior.",
     "sweep": "Steer at every layer and strength and measure what changes.",
-    "tune": "Let the model reply in every cell, judge the replies, and find the setting to use.",
-    "diagnose": "Are the pairs good, is the vector steady, which layer: without a sweep or beside one.",
-    "side-effects": "Measure what else a run's vectors move, and whether a random push does as much.",
-    "robustness": "Measure how much of a run's effect is left when the same is asked otherwise.",
+    "tune": "Generate and judge replies at every setting; recommend one.",
+    "diagnose": "Check the pairs, the stability of the vector and the choice of layer.",
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
-    "chat": "Talk with a model while its steering is under the hand.",
-    "monitor": "Tell token by token whether a text shows a behavior.",
-    "pairs": "Write contrastive pairs with a language model, review them, strike bad ones out.",
+    "chat": "Chat with a model and change the steering as you go.",
+    "monitor": "Score each token of a text with a linear probe.",
+    "pairs": "Generate contrastive pairs with a language model, review them, remove bad ones.",
     "data": "List, show and check contrastive pairs.",
 }
-"""Every verb and its line in --help, which must not import the verb: most of them need torch."""
+_MEASURES_AFTER = "diagnose"
+
+
+class _Verbs(Mapping[str, str]):
+    """Every verb and its line in --help, which must not import the verb: most of them need torch.
+
+    Those of `_VERBS` are modules; the others, after `diagnose`, are measures that can be added to a finished run.
+    """
+
+    def __getitem__(self, verb: str) -> str:
+        return _VERBS.get(verb) or _measures()[verb]
+
+    def __iter__(self) -> Iterator[str]:
+        for verb in _VERBS:
+            yield verb
+            if verb == _MEASURES_AFTER:
+                yield from (measure for measure in _measures() if measure not in _VERBS)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _measures() -> dict[str, str]:
+    return {name.replace("_", "-"): line for name, line in measures_with_command().items()}
+
+
+VERBS: Mapping[str, str] = _Verbs()
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
-    """Imports `trimtab.cli.<verb>` when the verb is called, not before; each module exports `command`."""
+class LazyGroup(HelpfulGroup):
+    """Imports `trimtab.cli.verbs.<verb>`, or a measure, when the verb is called; each module exports `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs in the order in which they are used."""
@@ -50,7 +81,11 @@ class LazyGroup(click.Group):
         """The command of a verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"trimtab.cli.{_module(cmd_name)}").command
+        if cmd_name not in _VERBS:
+            from trimtab.cli.measure_command import measure_command
+
+            return measure_command(cmd_name.replace("-", "_"))
+        command: click.Command = importlib.import_module(f"trimtab.cli.verbs.{_module(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -64,8 +99,8 @@ class LazyGroup(click.Group):
         """The verb that was typed, or the nearest one as a hint."""
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, VERBS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(VERBS)}"
+            near = nearest_word(name, VERBS)
+            hint = f"did you mean {near!r}?" if near else f"the commands are {', '.join(VERBS)}"
             ctx.fail(f"no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 
@@ -76,11 +111,15 @@ def _module(verb: str) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        click.echo(f"trimtab {importlib.metadata.version('trimtab')}")
+        echo(f"trimtab {importlib.metadata.version('trimtab')}")
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example("trimtab init study.yaml", "trimtab study study.yaml"),
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Show the version and exit.",
@@ -91,18 +130,18 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; everything a person can cause ends in a message."""
-    with _plain_warnings():
+    with _plain_warnings(), quiet_libraries():
         try:
             code = cli.main(args, prog_name="trimtab", standalone_mode=False)
             sys.stdout.flush()
         except (click.Abort, KeyboardInterrupt):
-            click.echo("trimtab: stopped; the same command goes on where it was", err=True)
+            echo("trimtab: stopped; the same command continues where it was", err=True)
             return EXIT_INTERRUPTED
         except click.ClickException as error:
-            error.show()
+            echo_usage_error(error)
             return error.exit_code
         except TrimtabError as error:
-            click.echo(f"trimtab: error: {error}", err=True)
+            echo_error(error)
             return EXIT_USER_ERROR
         except BrokenPipeError:
             _give_up_stdout()
@@ -112,7 +151,7 @@ def main(args: Sequence[str] | None = None) -> int:
             if not message:
                 raise
             _give_up_stdout()
-            click.echo(f"trimtab: error: {message}", err=True)
+            echo_error(message)
             return EXIT_USER_ERROR
     return code if isinstance(code, int) else 0
 
@@ -139,13 +178,14 @@ def _give_up_stdout() -> None:
 def _plain_warnings() -> Iterator[None]:
     """Show trimtab's own warnings as one line on stderr, without the place in the code."""
     with warnings.catch_warnings():
-        default = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+        ) -> None:
             if issubclass(category, TrimtabWarning):
-                click.echo(f"trimtab: warning: {message}", err=True)
+                echo_text(f"trimtab: warning: {without_secrets(str(message))}", err=True)
             else:
-                default(message, category, *rest, **named)
+                echo_foreign_warning(message, category, filename, lineno)
 
         warnings.showwarning = show
         yield

@@ -1,84 +1,109 @@
-"""Options that several verbs share, and how they become settings."""
+"""The options of the verbs, each defined once: the same name, values and help wherever it is taken.
+
+Those about models and steering are in `model_options`, which imports torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
 
 import click
-import yaml
+from click.core import ParameterSource
 
-from trimtab.models import BUNDLED
+from trimtab.data import Balance, Form
 
-_MODEL = (
-    click.option(
-        "--model", "-m", default=BUNDLED, show_default=True, help="Bundled name, hub id, folder or .gguf file."
-    ),
-    click.option("--limit", type=int, default=None, help="Use this many pairs, a stratified sample."),
-    click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
-    click.option("--seed", type=int, default=0, show_default=True, help="For splits and samples."),
-    click.option("--quiet", "-q", is_flag=True, help="No progress."),
-)
-
-_EXTRACTION = (
-    click.option("--method", default="mean", show_default=True, help="mean, pca, probe, lda, median, single, random."),
-    click.option("--token-position", default="auto", show_default=True, help="answer, last or mean_completion."),
-    click.option("--balance", default="both_orders", show_default=True, help="both_orders, subsample or off."),
-    click.option("--scoring", default="auto", show_default=True, help="choice, text or text_sum."),
-)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE as a mapping; values as a study file would have them, so that 8 is a number."""
-    found = {}
-    for text in given:
-        key, sign, value = text.partition("=")
-        if not key or not sign:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE, such as tensor_parallel_size=8")
-        try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise click.BadParameter(f"{text!r}: the value cannot be read") from None
-    return found
+def several(*options: Decorator) -> Decorator:
+    """One decorator of several options, in the order in which help shows them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-_ENGINE = (
-    click.option("--engine", default="transformers", show_default=True, help="transformers or vllm."),
-    click.option(
-        "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
-        help="Of vLLM, such as tensor_parallel_size=8; may be given again.",
-    ),
-)  # fmt: skip
+def choice(*names: str, **options: Any) -> Decorator:
+    """An option that takes one of a few values, the `choices`."""
+    values = options.pop("choices")
+    return click.option(*names, type=click.Choice(values), **options)
 
 
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What runs the model."""
-    return _all(command, _ENGINE)
-
-
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which model, which pairs."""
-    return _all(command, (_behavior(required=True), *_MODEL))
-
-
-def unless_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which model, which pairs, for a verb that takes a run folder instead."""
-    return _all(command, (_behavior(required=False), *_MODEL))
-
-
-def _behavior(*, required: bool) -> Callable[..., Any]:
+def behavior_option(*, required: bool = True, many: bool = False) -> Decorator:
+    """Which pairs; `many`: of several behaviors."""
+    again = " May be given again." if many else ""
+    names = ("--behavior", "-b", "behaviors") if many else ("--behavior", "-b")
     return click.option(
-        "--behavior", "-b", required=required, help="Built-in name, pairs file, folder or hub: reference."
-    )
+        *names, metavar="PAIRS", required=required, multiple=many,
+        help=f"Built-in name, pairs file, folder or hub: reference.{again}",
+    )  # fmt: skip
 
 
-def extraction_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How the vector is made."""
-    return _all(command, _EXTRACTION)
+def out_option(default: str = "", *, path: str | None = None, required: bool = False) -> Decorator:
+    """Where to write.
+
+    Args:
+        default: What the default is, in words.
+        path: The default, where it is always the same.
+        required: Whether there is none.
+    """
+    return click.option(
+        "--out", "-o", metavar="PATH", type=click.Path(path_type=Path), default=path, required=required,
+        show_default=default or path is not None, help="Where to write.",
+    )  # fmt: skip
 
 
-def _all(command: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
-    for option in reversed(options):
-        command = option(command)
-    return command
+limit_option = click.option(
+    "--limit", metavar="N", type=int, default=None, help="Use this many pairs of a behavior, a stratified sample."
+)
+skip_bad_option = click.option("--skip-bad", is_flag=True, help="Leave out lines that are no pairs, and say which.")
+seed_option = click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+    help="Seed of everything that is drawn: splits, samples, intervals.",
+)  # fmt: skip
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+balance_option = choice(
+    "--balance", choices=get_args(Balance), default="both_orders", show_default=True,
+    help="How choice pairs are shown: in both orders of their options, in one each, or as they are.",
+)  # fmt: skip
+form_option = choice(
+    "--form", choices=("auto", *get_args(Form)), default="auto", show_default=True,
+    help="How pairs are asked: by the letters of their options, or by the texts.",
+)  # fmt: skip
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print the plan, with what it takes and costs; nothing is run or spent."
+)
+yes_option = click.option("--yes", "-y", is_flag=True, help="Pay for language models without asking.")
+base_url_option = click.option(
+    "--base-url", metavar="URL", default=None, help="Address of the language model's service."
+)
+price_option = click.option(
+    "--price", metavar="IN,OUT", default=None, help="Dollars per million tokens, in and out: 0.15,0.6."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+pairs_options = several(limit_option, skip_bad_option)
+"""Which of the pairs."""
+
+
+def refuse_unused(given: Mapping[str, bool], why: str) -> None:
+    """Refuse options that would do nothing beside the others.
+
+    Args:
+        given: for each option whether it was given.
+        why: what makes them do nothing.
+
+    Raises:
+        click.UsageError: naming them.
+    """
+    if unused := [option for option, is_given in given.items() if is_given]:
+        raise click.UsageError(f"{' and '.join(unused)} would do nothing: {why}")
+
+
+def was_given(name: str) -> bool:
+    """Whether an option of the verb that runs was typed, its default aside."""
+    return click.get_current_context().get_parameter_source(name) == ParameterSource.COMMANDLINE

@@ -1,12 +1,13 @@
 """Pairs in: files, built-in behaviors and the hub, split into parts and balanced by answer label."""
 
-from trimtab.data.balance import Balance, Form, Shown, letter_sign, show
-from trimtab.data.builtin import BUILT_INS, TRANSLATIONS, BuiltIn
-from trimtab.data.checks import Report, check
+from trimtab.data.builtin import BUILT_INS, TRANSLATIONS
 from trimtab.data.easy import easy_questions
-from trimtab.data.formats import read_pairs, write_pairs
+from trimtab.data.formats import PAIR_FORMATS, PairFormat
+from trimtab.data.formats.files import read_pairs, write_pairs
 from trimtab.data.neutral import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
-from trimtab.data.pairs import Behavior, Message, Pair, Part
+from trimtab.data.pair_checks import check
+from trimtab.data.pairs import Behavior, Message, Pair
+from trimtab.data.presentation import Balance, Form, Presentation, letter_sign, present
 from trimtab.data.sources import dataset
 from trimtab.data.splits import sample, split
 
@@ -14,23 +15,22 @@ __all__ = [
     "BUILT_INS",
     "NEUTRAL_PROMPTS",
     "NEUTRAL_TEXTS",
+    "PAIR_FORMATS",
     "TRANSLATIONS",
     "Balance",
     "Behavior",
-    "BuiltIn",
     "Form",
     "Message",
     "Pair",
-    "Part",
-    "Report",
-    "Shown",
+    "PairFormat",
+    "Presentation",
     "check",
     "dataset",
     "easy_questions",
     "letter_sign",
+    "present",
     "read_pairs",
     "sample",
-    "show",
     "split",
     "write_pairs",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 
-from trimtab.data.balance import Form
-from trimtab.data.formats import read_pairs
+from trimtab.data.formats.files import read_pairs
 from trimtab.data.pairs import Behavior
+from trimtab.data.presentation import Form
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ def easy_questions() -> Behavior:
 
     They are there to be answered, not to be steered towards: a model's share of right answers, scored as text, falls
     where a push harms what it knows. Questions come in twos with the same two answers, right in one and wrong in the
-    other ("Paris." and "Rome."), so that whoever prefers an answer whatever is asked gets exactly half of them right.
+    other ("Paris." and "Rome."), so anyone who prefers an answer whatever is asked gets exactly half of them right.
     Their topics (`meta["topic"]`) are facts, arithmetic, words, reading, ordering, everyday and science. The bundled
     model gets 85% of them right, by design: the questions were chosen to leave room to fall, and some to rise.
     """

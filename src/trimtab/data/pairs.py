@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
+from trimtab._util.summaries import Summarized, Summary, clipped
+from trimtab._util.wording import plural
 from trimtab.errors import DataError
+from trimtab.inputs.characters import character_not_for_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["all", "train", "select", "test"]
 
 LETTERS = "AB"
+SHOWN = 40
+"""Characters of a text that a pair's line shows."""
 
 
 class Message(TypedDict):
@@ -22,8 +30,8 @@ class Message(TypedDict):
     content: str
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, repr=False)
+class Pair(Summarized):
     """One contrastive item: a prompt, a completion that shows a behavior and one that does not."""
 
     id: str
@@ -38,6 +46,19 @@ class Pair:
     the answer words themselves (Yes and No)."""
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Whatever else is known of the pair; it never reaches a model."""
+    origin: str = field(default="", compare=False, repr=False)
+    """Where it was read, as `file:line`; "" where it was not read from a file."""
+
+    def _summary(self) -> Summary:
+        asked = self.prompt if isinstance(self.prompt, str) else self.prompt[-1]["content"]
+        texts = {"prompt": asked, "positive": self.positive, "negative": self.negative}
+        facts = {"id": repr(self.id)} | {name: repr(clipped(text, SHOWN)) for name, text in texts.items()}
+        return Summary(facts, more={"options": ", ".join(self.choices)} if self.is_choice else {})
+
+    @property
+    def reference(self) -> str:
+        """What messages call it: its id, and where it was read."""
+        return f"pair {self.id} ({self.origin})" if self.origin else f"pair {self.id}"
 
     @property
     def is_choice(self) -> bool:
@@ -73,14 +94,96 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Behavior(Sequence[Pair]):
-    """A named set of pairs, all of them choice pairs or all of them open ones."""
+class LeftOut:
+    """A line of a file that is no pair, and was left out."""
+
+    line: int
+    reason: str
+    content: str
+    """What stands on the line: part of the behavior's hash."""
+
+
+@dataclass(frozen=True, repr=False)
+class Behavior(Summarized, Sequence[Pair]):
+    """A named set of pairs, all of them choice pairs or all of them open ones.
+
+    Raises:
+        DataError: when the name or an id holds control characters.
+    """
 
     name: str
     pairs: tuple[Pair, ...]
     description: str = ""
     part: Part = "all"
     """Which of the three disjoint parts this is, after `split`."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Lines of its file that are no pairs and were left out; the whole file's, of a part too."""
+
+    def __post_init__(self) -> None:
+        """Refuse names that cannot be shown: charts, tables and terminals would break on them."""
+        problems = []
+        if found := character_not_for_names(self.name):
+            problems.append(f"the name of the behavior {self.name!r} holds {found}; give it another `name`")
+        for pair in self.pairs:
+            if found := character_not_for_names(pair.id):
+                problems.append(f"{self.name!r}: the id {pair.id!r} holds {found}; name the pair otherwise")
+        if problems:
+            raise DataError(problems)
+
+    @classmethod
+    def from_records(
+        cls, records: Iterable[Mapping[str, Any]], *, name: str = "pairs", description: str = ""
+    ) -> Behavior:
+        """The behavior of some dicts, each with the keys of a line of a file of pairs.
+
+        A pair without an id gets one that is made from its content, so it is the same in any order of the pairs.
+
+        Args:
+            records: `{"prompt": …, "positive": …, "negative": …}`, with `choices`, `listed`, `id` and `meta` if wanted;
+                or rows of another format that `trimtab data formats` lists.
+            name: of the behavior.
+            description: of the behavior, for judges and reports.
+
+        Raises:
+            DataError: with everything that is wrong, each fault with its row: `records[3]: "positive" is empty`.
+        """
+        from trimtab.data.formats.records import pairs_from_records
+
+        return cls(name, pairs_from_records(records), description)
+
+    @classmethod
+    def from_pairs(
+        cls, pairs: Iterable[tuple[str | Sequence[Message], str, str]], *, name: str = "pairs", description: str = ""
+    ) -> Behavior:
+        """The behavior of some (prompt, positive completion, negative completion); see `from_records`."""
+        from trimtab.data.formats.records import pairs_from_tuples
+
+        return cls(name, pairs_from_tuples(pairs), description)
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        columns: Mapping[str, str] | None = None,
+        name: str = "pairs",
+        description: str = "",
+    ) -> Behavior:
+        """The behavior of a data frame with one pair in each row; see `from_records`.
+
+        Args:
+            frame: with the keys of a line of a file of pairs as columns; missing values count as absent.
+            columns: the frame's own names of columns by key, such as `{"prompt": "question"}`; columns that are then
+                no key go to the pairs' meta.
+            name: of the behavior.
+            description: of the behavior, for judges and reports.
+
+        Raises:
+            DataError: for a column that is not there, and with everything that is wrong, each fault with its row.
+        """
+        from trimtab.data.formats.records import pairs_from_frame
+
+        return cls(name, pairs_from_frame(frame, columns), description)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -99,6 +202,14 @@ class Behavior(Sequence[Pair]):
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
 
+    def _summary(self) -> Summary:
+        part = "" if self.part == "all" else f", the {self.part} part"
+        kind = "choice" if self.is_choice else "open"
+        more = {"first prompt": self.pairs[0]._summary().facts["prompt"]} if self.pairs else {}
+        if self.description:
+            more = {"description": self.description, **more}
+        return Summary({"name": repr(self.name), "pairs": f"{plural(len(self), f'{kind} pair')}{part}"}, more=more)
+
     @property
     def is_choice(self) -> bool:
         """Whether these are choice pairs."""
@@ -106,11 +217,16 @@ class Behavior(Sequence[Pair]):
 
     @property
     def hash(self) -> str:
-        """Hash of the content: same pairs in the same order, same hash; ids and meta do not count."""
+        """Hash of the content: same pairs in the same order, same hash; ids and meta do not count.
+
+        Lines that were left out count: a file with others is another file.
+        """
         digest = hashlib.sha256()
         for pair in self.pairs:
             content = {k: v for k, v in pair.to_json().items() if k not in ("id", "meta")}
             digest.update(json.dumps(content, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        for line in self.left_out:
+            digest.update(json.dumps({"left_out": line.content}).encode() + b"\n")
         return digest.hexdigest()[:16]
 
     def split(
@@ -126,11 +242,3 @@ class Behavior(Sequence[Pair]):
         from trimtab.data.splits import split
 
         return split(self, shares, seed)
-
-
-def require_one_form(name: str, pairs: Sequence[Pair]) -> None:
-    """Refuse an empty behavior, and one that mixes choice pairs with open ones."""
-    if not pairs:
-        raise DataError(f"{name}: no pairs")
-    if len({pair.is_choice for pair in pairs}) > 1:
-        raise DataError(f"{name}: mixes choice pairs with open pairs; put them into two files")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import warnings
 from pathlib import Path
 
+from trimtab._util.suggest import nearest_words
 from trimtab.data.builtin import BUILT_INS, LOADABLE
-from trimtab.data.formats import read_pairs
+from trimtab.data.formats.files import left_out_remark, parse_file
 from trimtab.data.pairs import Behavior
 from trimtab.data.splits import sample
-from trimtab.errors import DataError, UnreachableError
+from trimtab.errors import DataError, TrimtabWarning, UnreachableError
 
 HUB = "hub:"
 
 
 def dataset(
-    name_or_path: str | os.PathLike[str], *, limit: int | None = None, seed: int = 0, offline: bool = False
+    name_or_path: str | os.PathLike[str],
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    offline: bool = False,
+    skip_bad: bool = False,
 ) -> Behavior:
     """A behavior by name, path or reference to the hub.
 
@@ -27,19 +33,25 @@ def dataset(
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
         offline: take files of the hub from its cache only.
+        skip_bad: leave out lines of the file that are no pairs, and warn of them. Of a published format such lines are
+            always left out, and warned of; they are part of the behavior's hash.
 
     Raises:
         DataError: when there is no such behavior, or with every problem of its file.
     """
-    behavior = _load(os.fspath(name_or_path), offline)
+    behavior = _load(os.fspath(name_or_path), offline, skip_bad)
+    for remark in left_out_remark(behavior.left_out):
+        warnings.warn(f"{behavior.name}: {remark}", TrimtabWarning, stacklevel=2)
     return behavior if limit is None else sample(behavior, limit, seed)
 
 
-def _load(name: str, offline: bool) -> Behavior:
+def _load(name: str, offline: bool, skip_bad: bool) -> Behavior:
     if name in LOADABLE:
         return LOADABLE[name].load()
     path = _download(name, offline) if name.startswith(HUB) else _find_file(name)
-    return Behavior(path.stem, read_pairs(path))
+    found = parse_file(path, skip_bad=skip_bad)
+    found.problems.raise_if_any()
+    return Behavior(path.stem, found.pairs, left_out=found.left_out)
 
 
 def _find_file(name: str) -> Path:
@@ -67,7 +79,7 @@ def _only_file(folder: Path) -> Path:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), LOADABLE, n=3, cutoff=0.5)
+    near = nearest_words(name, LOADABLE)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return (
         f"no behavior or file {name!r}{hint}\nbuilt in are {', '.join(BUILT_INS)}; "

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
+from trimtab.data.hash_order import content_key, prompt_key, rank
 from trimtab.data.pairs import Behavior, Pair, Part
-from trimtab.data.seeded import content_key, prompt_key, rank
 from trimtab.errors import DataError, SettingError
 
 MIN_PAIRS = 4

@@ -1,16 +1,18 @@
 """Engines: what runs a model, behind one small contract."""
 
-from trimtab.engines.base import Captured, Engine, Followed, Scored
-from trimtab.engines.model import EngineName, Model, load
+from trimtab.engines.base import Engine, Scored
+from trimtab.engines.loading import load
+from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring, Text
+from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.engines.requests import Reply, Request, Sampling
-from trimtab.engines.transformers_engine import TransformersEngine
+from trimtab.engines.transformers.engine import TransformersEngine
 
 __all__ = [
-    "Captured",
+    "DEFAULT_ENGINE",
+    "ENGINES",
     "Engine",
-    "EngineName",
-    "Followed",
+    "EngineType",
     "Model",
     "Reply",
     "Request",

@@ -36,7 +36,7 @@ class Scored:
 
 
 @dataclass(frozen=True, eq=False)
-class Followed:
+class TextScores:
     """Given texts as each cell's model sees them."""
 
     indices: list[int]
@@ -47,11 +47,11 @@ class Followed:
     """Mean KL divergence of steered from unsteered next-token distributions, [cells, texts] float32, in nats."""
 
 
-class Pausable(Protocol):
-    """Steering that lasts for a context, and can rest."""
+class Watched(Protocol):
+    """Steering that lasts for a context, and knows what came of it."""
 
-    def paused(self) -> AbstractContextManager[None]:
-        """Leave passes alone for a while."""
+    def warn_of_nothing(self, used: bool) -> None:
+        """At its end: say if nothing was pushed; `used`: requests have carried it."""
         ...
 
 
@@ -60,8 +60,13 @@ class Engine(Protocol):
 
     name: str
 
-    def steered(self, intervention: Intervention) -> AbstractContextManager[Pausable]:
-        """Steer whatever runs the model otherwise, while the context lasts; requests carry their own steering."""
+    def steered(
+        self, intervention: Intervention, prompt_lengths: Sequence[int] | None = None
+    ) -> AbstractContextManager[Watched]:
+        """Steer whatever this thread or task runs of the model otherwise, while the context lasts.
+
+        Requests carry their own steering.
+        """
         ...
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
@@ -72,10 +77,8 @@ class Engine(Protocol):
         """Stream (text, its states behind some layers [tokens, layers, d_model]), token by token behind its prompt."""
         ...
 
-    def score_choices(
-        self, pairs: Sequence[EncodedPair], interventions: Sequence[Intervention | None], scoring: Scoring
-    ) -> Tensor:
-        """One score a pair [pairs], each under its own intervention: the plain way, one forward for each row."""
+    def too_long(self, tokens: int) -> str:
+        """Why this machine has no memory for a text of that length; "" if it has, or where the engine checks itself."""
         ...
 
     def sweep(
@@ -89,7 +92,7 @@ class Engine(Protocol):
         """Stream the scores of every pair in every cell, leaving out batches whose pairs are all in `done`."""
         ...
 
-    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+    def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:
         """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered."""
         ...
 

@@ -1,90 +1,55 @@
-"""The model in the user's hand: load it, steer it, talk to it."""
+"""A loaded model: steer it, chat with it, read its states and score texts with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import reduce
-from typing import Any, Literal
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 
+from trimtab._util.callbacks import Progress
+from trimtab._util.summaries import Summarized, Summary
 from trimtab.data import Form, Message, Pair
-from trimtab.engines.base import Captured, Engine, Followed, Pausable, Scored
+from trimtab.engines._finite import FiniteResults
+from trimtab.engines._lengths import Lengths
+from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
+from trimtab.engines._turns import Item, take_turns
+from trimtab.engines.base import Captured, Engine, Scored, TextScores
 from trimtab.engines.queries import Scoring, Text
-from trimtab.engines.requests import Reply, Request, Sampling
-from trimtab.engines.transformers_engine import TransformersEngine
-from trimtab.errors import SettingError
+from trimtab.engines.requests import Reply, Request, Sampling, Writing
+from trimtab.engines.transformers.engine import TransformersEngine
+from trimtab.errors import DataError, SettingError
 from trimtab.models import (
-    BUNDLED,
     Backbone,
-    DType,
     EncodedPair,
     Facts,
     Identity,
+    PromptError,
     TokenPosition,
     encode,
-    encode_pair,
-    load_backbone,
+    encode_pairs,
+    encode_prompt,
     render_prompt,
     template_hash,
 )
-from trimtab.steering import Gate, Intervention, Positions, Scale, at, require_fit
-from trimtab.steering.interventions import check_one_of
+from trimtab.steering import Gate, Intervention, SteeringOptions, require_fit, steering
 from trimtab.vectors import SteeringVector
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Prompt = str | Sequence[Message]
 """A message, or a conversation."""
 
-EngineName = Literal["transformers", "vllm"]
 
+class Model(Summarized):
+    """A loaded model. Steering never changes it: everything is undone when its context ends.
 
-def load(
-    name: str = BUNDLED,
-    *,
-    dtype: DType = "auto",
-    device: str = "auto",
-    memory_bytes: int | None = None,
-    trust_remote_code: bool = False,
-    engine: EngineName = "transformers",
-    engine_options: Mapping[str, Any] | None = None,
-) -> Model:
-    """Load a model: the bundled one by default, or a hub id, a folder, a `.gguf` file.
-
-    Args:
-        name: what to load.
-        dtype: `auto` takes bfloat16 where the processor multiplies it natively, else float32.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
-        trust_remote_code: whether the model's repository may run its own Python code here.
-        engine: `transformers`, or `vllm` for models and amounts of work that one process does not master.
-        engine_options: for vLLM, its own arguments, such as `tensor_parallel_size`; see `trimtab.engines.vllm.launch`.
-
-    Raises:
-        ModelError: when the model cannot be found, read or understood, or the engine is not there.
-        SettingError: for an unknown dtype, a device that is not there, or options that the engine does not have.
+    Any number of threads and tasks may use it at once: they take turns, step by step, and each is steered by its own
+    `steer` contexts only.
     """
-    check_one_of("engine", engine, EngineName)
-    if engine == "vllm":
-        from trimtab.engines.vllm import VLLMEngine, start
-
-        if device != "auto" or memory_bytes is not None:
-            raise SettingError("vLLM finds its devices and memory itself: leave out device and memory_bytes")
-        running, identity = start(name, dtype, trust_remote_code, engine_options or {})
-        try:
-            return Model(identity, engine=VLLMEngine(running, identity))
-        except BaseException:  # whatever it is, the engine's processes must not outlive it
-            running.engine_core.shutdown()
-            raise
-    if engine_options:
-        raise SettingError(f"the default engine takes no engine options, so not {', '.join(engine_options)}")
-    backbone = load_backbone(name, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
-    return Model(backbone, memory_bytes=memory_bytes)
-
-
-class Model:
-    """A loaded model. Steering never changes it: everything is undone when its context ends."""
 
     def __init__(self, backbone: Identity, *, memory_bytes: int | None = None, engine: Engine | None = None):
         self.backbone = backbone
@@ -95,13 +60,19 @@ class Model:
         self.name = backbone.name
         self.fingerprint = backbone.fingerprint
         self.template_hash = template_hash(backbone.tokenizer)
-        self._steering: list[tuple[Intervention, Pausable]] = []
+        self._lengths = Lengths(backbone)
+        self._finite = FiniteResults(engine, backbone)
+        self._lock = threading.RLock()
 
-    def __repr__(self) -> str:
+    def _summary(self) -> Summary:
         """Name, size, place."""
         facts = self.facts
         size = f"{facts.parameters / 1e6:.0f}M parameters, {facts.layers} layers × {facts.width}"
-        return f"Model({self.name!r}, {size}, {str(self.backbone.dtype)[6:]} on {self.backbone.device})"
+        place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.device}"
+        return Summary(
+            {"name": repr(self.name), "size": size, "place": place},
+            more={"architecture": facts.architecture, "engine": self.engine.name},
+        )
 
     def close(self) -> None:
         """Free what the engine holds outside of this process; the model cannot be used any more."""
@@ -119,49 +90,40 @@ class Model:
         *,
         layer: int | Sequence[int],
         strength: float = 1.0,
-        scale: Scale = "raw",
-        positions: Positions = "all",
-        first_token: bool = False,
-        share_strength: bool = False,
-        vector_layer: int | None = None,
         gate: Gate | None = None,
+        prompt_lengths: Sequence[int] | None = None,
+        **options: Unpack[SteeringOptions],
     ) -> Iterator[Model]:
-        """Steer everything the model says while the context lasts, calls of the transformers model included.
+        """Steer everything the model generates while the context lasts, calls of the transformers model included.
+
+        Steered is what this thread or task runs: threads begun inside of the context are not, tasks and
+        `asyncio.to_thread` are. While it lasts, compiled models run eagerly.
 
         Args:
             vector: from `trimtab.extract` or a file.
             layer: behind which decoder layer to push, or several.
             strength: α.
-            scale: what α means: `raw`: h + α·v; `relative`: h + α·‖h‖·v̂; or `rotate`, `project_out`, `clamp`; see
-                `trimtab.steering.pushes`.
-            positions: `all`, `after_prompt`, `prompt` or `generated`.
-            first_token: whether to push the first token, the attention sink, too.
-            share_strength: whether several layers share α; else each is pushed by all of it.
-            vector_layer: push along this layer's direction everywhere; by default along each layer's own.
             gate: push only tokens whose state opens it, as `trimtab.monitors.Monitor.gate` makes them.
+            prompt_lengths: for your own calls of the transformers model at other positions than `all`: tokens of each
+                row's prompt, padding aside. Without it, the prompt is what its `generate` is called with, or what a
+                pass with an empty cache holds; other passes are refused.
+            options: the fields of `trimtab.steering.SteeringSetting`: scale (`raw`: h + α·v; `relative`: h + α·‖h‖·v̂;
+                `rotate`, `project_out`, `clamp`), positions (`all`, `after_prompt`, `prompt`, `generated`),
+                first_token, share_strength, vector_layer.
 
         Raises:
             VectorError: when the vector is for a model of another shape.
-            SettingError: for a layer out of range or that the gate cannot read, or a strength that is not finite.
+            SettingError: for a layer out of range or that the gate cannot read, or a strength that is not finite; from
+                a call inside of the context: where it does not tell the prompt, or where a push changes no state.
+            ModelError: from a call inside of the context, when its pass went past the hooks.
         """
         require_fit(vector, self.backbone)
-        intervention = at(
-            vector,
-            layer,
-            strength,
-            scale=scale,
-            positions=positions,
-            first_token=first_token,
-            share_strength=share_strength,
-            vector_layer=vector_layer,
-            gate=gate,
-        )
-        with self.engine.steered(intervention) as context:
-            self._steering.append((intervention, context))
-            try:
+        intervention = steering(vector, layer, strength, gate=gate, **options)
+        with self.engine.steered(intervention, prompt_lengths) as watched:
+            mine = SteerContext(self.backbone, intervention)
+            with mine.entered():
                 yield self
-            finally:
-                self._steering.remove((intervention, context))
+            watched.warn_of_nothing(mine.used)
 
     def chat(self, message: Prompt, *, max_new_tokens: int = 128) -> str:
         """One greedy answer to a message or a conversation, thinking off."""
@@ -182,8 +144,8 @@ class Model:
 
         Args:
             prompts: messages, or conversations.
-            interventions: from `trimtab.steering.at`, one for each prompt; None leaves a prompt alone. They come on top
-                of a `steer` context.
+            interventions: from `trimtab.steering.steering`, one for each prompt; None leaves a prompt alone. They add
+                to those of a `steer` context.
             max_new_tokens: of each answer.
             temperature: 0 takes the likeliest token each time.
             top_p: draw from the likeliest tokens that have this probability together.
@@ -191,7 +153,7 @@ class Model:
             stop: asked after each token whether the answer so far is enough.
 
         Raises:
-            SettingError: for settings that cannot be meant, or another number of interventions than prompts.
+            SettingError: for settings out of range, or another number of interventions than prompts.
         """
         if interventions is not None and len(interventions) != len(prompts):
             raise SettingError(f"{len(prompts)} prompts need as many interventions, not {len(interventions)}")
@@ -209,10 +171,20 @@ class Model:
         replies = dict(self.replies(requests))
         return [replies[i].text for i in range(len(prompts))]
 
-    def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Write texts side by side and yield (request, reply) as they are finished; see `Request`."""
-        with self._steered_by_row(requests) as steered_requests:
-            yield from self.engine.generate(steered_requests)
+    def replies(self, requests: Sequence[Request], *, progress: Progress | None = None) -> Iterator[tuple[int, Reply]]:
+        """Write texts side by side and yield (request, reply) as they are finished; see `Request`.
+
+        The `steer` contexts of this call count, whichever there are when the iterator is read.
+
+        Args:
+            requests: What to continue.
+            progress: Called with (replies written, replies in all) while they are written, half of a reply's tokens
+                being half of a reply: texts that are written side by side are finished at about the same time.
+        """
+        fitted = self._lengths.fitted(requests)
+        if progress is None:
+            return self._with_steering(fitted, self.engine.generate)
+        return _counted(self._with_steering(fitted, self.engine.write), fitted, progress)
 
     def stream(
         self,
@@ -223,45 +195,69 @@ class Model:
         temperature: float = 0.0,
         seed: int = 0,
     ) -> Iterator[str]:
-        """One answer, piece by piece as it is written; settings as in `generate`."""
+        """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
         sampling = Sampling(seed, temperature) if temperature else None
-        told = ""
-        with self._steered_by_row([Request(self.tokens(message), intervention, max_new_tokens, sampling)]) as requests:
-            for _, writing in self.engine.write(requests):
-                yield writing.text[len(told) :]
-                told = writing.text
+        requests = self._lengths.fitted([Request(self.tokens(message), intervention, max_new_tokens, sampling)])
+        return _pieces(self._with_steering(requests, self.engine.write))
 
     def tokens(self, prompt: Prompt) -> tuple[int, ...]:
-        """A message or a conversation as the model is asked it, thinking off."""
-        return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, prompt)))
+        """The tokens of a message or a conversation under the chat template, thinking off.
+
+        Raises:
+            PromptError: when the model's chat template refuses the conversation or leaves a message out.
+        """
+        with self._naming_model():
+            return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, prompt)))
+
+    def prompt_tokens(self, pair: Pair, form: Form) -> tuple[int, ...]:
+        """The tokens of a pair's prompt, up to where the reply begins; errors as of `tokens`, with the pair."""
+        with self._naming_model():
+            return encode_prompt(self.backbone.tokenizer, pair, form)
 
     @contextmanager
-    def _steered_by_row(self, requests: Sequence[Request]) -> Iterator[list[Request]]:
-        """Requests that carry what `steer` contexts ask for; their hooks rest meanwhile."""
-        with ExitStack() as stack:
-            for _, context in self._steering:
-                stack.enter_context(context.paused())
-            # The same intervention stays one object: the engine runs equal ones together.
-            combined = {id(r.intervention): self._with_contexts(r.intervention) for r in requests}
-            yield [replace(r, intervention=combined[id(r.intervention)]) for r in requests]
+    def _naming_model(self) -> Iterator[None]:
+        """Put the model's name before what is wrong with data: other models may take it."""
+        try:
+            yield
+        except DataError as error:
+            raise PromptError([f"{self.name}: {problem}" for problem in error.problems]) from error
 
-    def _with_contexts(self, own: Intervention | None) -> Intervention | None:
-        every = [intervention for intervention, _ in self._steering] + ([own] if own is not None else [])
-        return reduce(Intervention.and_also, every) if every else None
+    def _with_steering(
+        self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
+    ) -> Iterator[Item]:
+        """Write requests that carry what the `steer` contexts of this call ask for."""
+        contexts = contexts_of(self.backbone)
+        return take_turns(self._lock, write(with_contexts(requests, contexts)), lambda: mark_used(contexts))
+
+    def _in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
+        return take_turns(self._lock, work)
 
     def encode(self, pairs: Sequence[Pair], form: Form) -> list[EncodedPair]:
-        """Tokenize pairs as the model is asked them."""
-        return [encode_pair(self.backbone.tokenizer, pair, form) for pair in pairs]
+        """Tokenize pairs under the chat template.
+
+        Raises:
+            PromptError: with every pair that cannot be asked and why.
+            DataError: for pairs that are longer than the model takes.
+        """
+        with self._naming_model():
+            encoded = encode_pairs(self.backbone.tokenizer, pairs, form)
+            long = {p.reference: self.engine.too_long(e.longest) for p, e in zip(pairs, encoded, strict=True)}
+            if refused := [f"{pair}: {reason}" for pair, reason in long.items() if reason]:
+                raise PromptError(refused)
+        self._lengths.check_pairs(encoded)  # a DataError, not a PromptError: then nothing is to be computed
+        return encoded
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
         """Stream the pairs' states behind every layer."""
         self._require_unsteered()
-        return self.engine.capture(pairs, token_position)
+        self._lengths.check_pairs(pairs)
+        return self._in_turns(self._finite.captured(self.engine.capture(pairs, token_position), pairs))
 
     def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, torch.Tensor]]:
         """Stream (text, its states behind some layers [tokens, layers, d_model]); see `Engine.states`."""
         self._require_unsteered()
-        return self.engine.states(texts, layers)
+        self._lengths.check_texts(texts)
+        return self._in_turns(self._finite.states(self.engine.states(texts, layers), texts))
 
     def score(
         self,
@@ -273,17 +269,47 @@ class Model:
     ) -> Iterator[Scored]:
         """Stream the scores of every pair in every cell; see `Engine.sweep`."""
         self._require_unsteered()
-        return self.engine.sweep(pairs, cells, scoring, done=done)
+        self._lengths.check_pairs(pairs)
+        return self._in_turns(self._finite.scored(self.engine.sweep(pairs, cells, scoring, done=done), pairs, cells))
 
-    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[Followed]:
-        """Stream how likely given texts are, unsteered and in every cell; see `Engine.follow`."""
+    def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
+        """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
-        return self.engine.follow(texts, cells)
+        self._lengths.check_texts(texts)
+        return self._in_turns(self._finite.text_scores(self.engine.score_texts(texts, cells), texts, cells))
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:
         """Norm of the residual stream at the first token, the attention sink, [n_layers]."""
-        return self.engine.first_token_norm(pairs)
+        if not pairs:
+            raise SettingError("no pairs to read")
+        with self._lock:
+            return self._finite.first_token_norm(self.engine.first_token_norm(pairs))
 
     def _require_unsteered(self) -> None:
-        if self._steering:
+        if contexts_of(self.backbone):
             raise SettingError("the model is being steered; leave the steer() context before reading or sweeping")
+
+
+def _counted(
+    writings: Iterator[tuple[int, Writing]], requests: Sequence[Request], progress: Progress
+) -> Iterator[tuple[int, Reply]]:
+    """The finished replies; what is written of the others is counted as a part of them."""
+    written = [0.0] * len(requests)
+    total, reported = 0.0, -1
+    for index, writing in writings:
+        share = len(writing.tokens) / requests[index].max_new_tokens if writing.finish is None else 1.0
+        total += share - written[index]
+        written[index] = share
+        if (whole := int(total + 1e-6)) > reported:
+            reported = whole
+            progress(whole, len(requests))
+        if writing.finish is not None:
+            yield index, writing.reply()
+
+
+def _pieces(writings: Iterator[tuple[int, Writing]]) -> Iterator[str]:
+    """What each token adds to a text."""
+    done = ""
+    for _, writing in writings:
+        yield writing.text[len(done) :]
+        done = writing.text

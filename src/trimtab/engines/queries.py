@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trimtab.engines.batches import Query
+from trimtab.engines.transformers.packing.batches import Query
 from trimtab.errors import DataError
 from trimtab.models import Backbone, EncodedPair, TokenPosition
 
@@ -83,7 +83,7 @@ def score_query(pair: EncodedPair, scoring: Scoring) -> Query:
     )
 
 
-def follow_query(text: Text) -> Query:
+def text_query(text: Text) -> Query:
     """The tokens whose next-token distributions decide about what follows the prompt."""
     reads = tuple((0, index) for index in range(text.prompt_length - 1, len(text.tokens) - 1))
     return Query((text.tokens[:-1],), reads, text.prompt_length)
@@ -129,7 +129,7 @@ def _text_scores(backbone: Backbone, pairs: Sequence[EncodedPair], states: Tenso
     return scores.index_add_(1, torch.tensor(owners), log_probs.cpu() * torch.tensor(weights))
 
 
-def read_followed(backbone: Backbone, texts: Sequence[Text], states: Tensor) -> tuple[Tensor, Tensor]:
+def read_text_scores(backbone: Backbone, texts: Sequence[Text], states: Tensor) -> tuple[Tensor, Tensor]:
     """How likely the texts are in each cell, and how far its next-token distributions are from the unsteered ones.
 
     D(p ‖ q) = Σ p·(log p − log q) over the vocabulary, p steered, q unsteered (Kullback & Leibler 1951), averaged over

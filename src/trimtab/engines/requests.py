@@ -1,7 +1,8 @@
-"""Texts to be continued: what is asked for, how tokens are chosen, and when a text is finished."""
+"""Generation requests: prompt, steering and sampling of a text, and the text while it is generated."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trimtab.errors import SettingError
+from trimtab.errors import ModelError, SettingError
+from trimtab.models.overflow import not_finite
 from trimtab.steering import Intervention
 
 Finish = Literal["end", "stop", "length"]
@@ -18,7 +20,7 @@ Finish = Literal["end", "stop", "length"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """Draw tokens instead of taking the likeliest; a row's text depends on its seed, not on its company."""
+    """Draw tokens instead of taking the likeliest; a row's text depends on its seed, not on the rest of its batch."""
 
     seed: int
     temperature: float = 1.0
@@ -26,7 +28,7 @@ class Sampling:
     """Draw from the likeliest tokens that have this probability together (Holtzman et al. 2020)."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are out of range or contradict each other."""
         if not self.temperature > 0:
             raise SettingError(f"temperature {self.temperature} is not above 0; for greedy answers leave sampling out")
         if not 0 < self.top_p <= 1:
@@ -35,7 +37,7 @@ class Sampling:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One text to be continued."""
+    """A prompt to generate from, with its steering and sampling."""
 
     prompt: tuple[int, ...]
     intervention: Intervention | None = None
@@ -43,10 +45,10 @@ class Request:
     sampling: Sampling | None = None
     """None: greedy."""
     stop: Callable[[str], bool] | None = None
-    """Asked after each token whether the text so far is enough."""
+    """Called with the text after each token; True ends it."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are out of range or contradict each other."""
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it takes at least one")
         if not self.prompt:
@@ -54,7 +56,7 @@ class Request:
 
     @property
     def most_tokens(self) -> int:
-        """Length that the text can reach, prompt included."""
+        """Length that prompt and reply can reach together."""
         return len(self.prompt) + self.max_new_tokens
 
 
@@ -82,9 +84,9 @@ class Writing:
         """A token drawn from its logits [vocabulary]."""
         probabilities, order = (logits.cpu().double() / sampling.temperature).softmax(-1).sort(descending=True)
         before = probabilities.cumsum(-1) - probabilities
-        kept = probabilities * (before < sampling.top_p)
-        place = torch.rand((), generator=self._source, dtype=torch.float64) * kept.sum()
-        return int(order[torch.searchsorted(kept.cumsum(-1), place, right=True).clamp(max=len(order) - 1)])
+        nucleus = probabilities * (before < sampling.top_p)
+        place = torch.rand((), generator=self._source, dtype=torch.float64) * nucleus.sum()
+        return int(order[torch.searchsorted(nucleus.cumsum(-1), place, right=True).clamp(max=len(order) - 1)])
 
     def add(self, token: int) -> bool:
         """Take in a token; True when the text is finished."""
@@ -110,9 +112,30 @@ class Writing:
 
 
 def choose(writings: Sequence[Writing], logits: Tensor) -> list[int]:
-    """The next token of each row, from logits [rows, vocabulary]; the likeliest ones in one go."""
-    likeliest: list[int] = logits.argmax(-1).tolist()
-    for row, writing in enumerate(writings):
-        if writing.request.sampling is not None and writing.finish is None:
-            likeliest[row] = writing.draw(logits[row], writing.request.sampling)
-    return likeliest
+    """The next token of each row, from logits [rows, vocabulary]; the likeliest ones in one go.
+
+    Raises:
+        ModelError: when the logits of a row that is being written are not finite.
+        SettingError: when that row is steered.
+    """
+    top, order = logits.max(-1)  # NaN where any is, infinite where any overflows
+    chosen: list[int] = order.tolist()
+    for row, (writing, highest) in enumerate(zip(writings, top.tolist(), strict=True)):
+        if writing.finish is not None:
+            continue
+        if not math.isfinite(highest):
+            raise _overflow(writing.request.intervention, logits.dtype)
+        if writing.request.sampling is not None:
+            chosen[row] = writing.draw(logits[row], writing.request.sampling)
+    return chosen
+
+
+def _overflow(intervention: Intervention | None, dtype: torch.dtype) -> ModelError | SettingError:
+    problem = not_finite("the logits of the next token", dtype)
+    if intervention is None:
+        return ModelError(problem)
+    layers = ", ".join(map(str, intervention.layers))
+    return SettingError(
+        f"steered at layer {layers} with strength {intervention.strength:g} ({intervention.scale}), {problem}; "
+        "or use a smaller strength"
+    )

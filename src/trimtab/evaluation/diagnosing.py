@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from trimtab.analysis.diagnosis import (
@@ -19,15 +20,16 @@ from trimtab.analysis.diagnosis import (
     pair_quality,
 )
 from trimtab.engines import Model
+from trimtab.evaluation._spelled_labels import label_signs
 from trimtab.evaluation.methods import method_cosines, method_vectors
 from trimtab.evaluation.replies import prompt_text
 from trimtab.models import EncodedPair
-from trimtab.vectors import KeptDifferences
+from trimtab.vectors import StateDifferences
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosed:
-    """What was found; see `trimtab.analysis.diagnosis` for the columns."""
+    """The tables of a diagnosis; see `trimtab.analysis.diagnosis` for the columns."""
 
     TABLES: ClassVar = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
 
@@ -48,18 +50,20 @@ class Diagnosed:
         return table
 
 
-def diagnose(kept: KeptDifferences, model: Model, *, train: Sequence[str] | None = None, seed: int = 0) -> Diagnosed:
+def diagnose(
+    differences: StateDifferences, model: Model, *, train: Sequence[str] | None = None, seed: int = 0
+) -> Diagnosed:
     """Diagnose pairs and the vectors they make.
 
     Args:
-        kept: from `keep_differences`, of all pairs.
+        differences: from `read_differences`, of all pairs.
         model: the one they were read from, for the text of its tokens.
         train: ids of the pairs that a vector is made of where others are held out: heuristics and methods look at those
             only, so that what they say can be compared with what the held-out prompts say. None: at all.
         seed: of splits, resamples and permutations.
     """
-    every = pair_differences(kept, model)
-    part = kept if train is None else kept.subset(train)
+    every = pair_differences(differences, model)
+    part = differences if train is None else differences.subset(train)
     quality = pair_quality(every, seed=seed)
     curve = pair_curve(every, seed=seed)
     heuristics = layer_heuristics(every if train is None else pair_differences(part, model), seed=seed)
@@ -76,17 +80,24 @@ def diagnose(kept: KeptDifferences, model: Model, *, train: Sequence[str] | None
     )
 
 
-def pair_differences(kept: KeptDifferences, model: Model) -> PairDifferences:
-    """What was kept as `trimtab.analysis` takes it: numbers and texts, nothing of torch."""
-    first = {number: row for row, number in reversed(list(enumerate(kept.pair.tolist())))}
-    shown = Counter(kept.pair.tolist())
-    rows = [_about(kept.encoded[first[number]], kept.shown[first[number]].pair, model) for number in range(len(shown))]
+def pair_differences(differences: StateDifferences, model: Model) -> PairDifferences:
+    """The differences as `trimtab.analysis` takes it: numbers and texts, nothing of torch."""
+    first = {number: row for row, number in reversed(list(enumerate(differences.pair.tolist())))}
+    shown = Counter(differences.pair.tolist())
+    rows = [
+        _about(differences.encoded[first[number]], differences.presented[first[number]].pair, model)
+        for number in range(len(shown))
+    ]
+    # Open pairs may be told apart by a label all the same: it is left out like that of choice pairs.
+    spelled, labels = label_signs(rows)
+    rows = [row | {"label": row["label"] or label} for row, label in zip(rows, labels, strict=True)]
     return PairDifferences(
-        difference=kept.difference.numpy(),
-        pair=kept.pair.numpy(),
-        weight=kept.weight.numpy(),
-        sign=kept.sign.numpy(),
-        residual_norm=kept.residual_norm.double().numpy(),
+        difference=differences.difference.numpy(),
+        pair=differences.pair.numpy(),
+        weight=differences.weight.numpy(),
+        sign=np.where(differences.sign.numpy() == 0, spelled[differences.pair.numpy()], differences.sign.numpy()),
+        spelled=bool(spelled.any()),
+        residual_norm=differences.residual_norm.double().numpy(),
         pairs=pd.DataFrame(rows, columns=list(PAIR_COLUMNS)),
     )
 

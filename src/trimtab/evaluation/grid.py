@@ -1,90 +1,90 @@
-"""The cells of a sweep: which layers, which strengths, where."""
+"""The cells of a sweep: layers, strengths and the other steering options."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from trimtab.errors import SettingError
-from trimtab.steering import Intervention, Positions, Scale, at, check_one_of, check_strength
+from trimtab.steering import SCALES, Cell, Intervention, Positions, SteeringSetting, check_strength, require_layers
 from trimtab.vectors import SteeringVector
 
+MAX_LAYER_TEXT = 4096
+MAX_STRENGTHS = 1000
+_LAYER_SET = re.compile(r"\d{1,6}(\+\d{1,6})*", re.ASCII)
+_LAYER_RANGE = re.compile(r"(\d{0,6}\.\d{1,12}|\d{1,6})?:(\d{0,6}\.\d{1,12}|\d{1,6})?", re.ASCII)
+
 LayerSets = tuple[tuple[int, ...], ...]
-Cell = tuple[tuple[int, ...], float]
-"""(layers, strength)."""
-GridScale = Literal[Scale, "kl"]
-"""What strengths of a grid mean; `kl`: each cell is pushed as far as moves the model's next-token distributions by so
-many nats, see `trimtab.evaluation.dose`."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Every layer set at every strength; the unsteered cell is always measured beside them."""
+    """Every layer set at every strength; the unsteered cell is always measured as well."""
 
     layers: LayerSets
     strengths: tuple[float, ...]
-    scale: GridScale = "raw"
-    positions: Positions = "all"
-    first_token: bool = False
-    share_strength: bool = False
-    """Whether the layers of a set share the strength; else each is pushed by all of it."""
-    vector_layer: int | None = None
-    """Push along this layer's direction at every layer; None: along each layer's own."""
+    setting: SteeringSetting = field(default_factory=SteeringSetting)
+    """How every cell is pushed."""
     alphas: Mapping[Cell, float] | None = None
-    """For the scale `kl`, from `calibrated`: the relative strength of each cell; others are not run."""
+    """For a calibrated scale (`kl`), from `calibrated`: the relative strength of each cell; others are not run."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be swept."""
-        check_one_of("scale", self.scale, GridScale)
-        check_one_of("positions", self.positions, Positions)
+        """Refuse values that cannot be swept."""
         for strength in self.strengths:
             check_strength(strength)
         if not any(self.strengths):
             raise SettingError("a sweep needs at least one strength other than 0, such as --strengths=-1,1")
 
     @property
+    def scale(self) -> str:
+        """What the strengths mean."""
+        return self.setting.scale
+
+    @property
+    def positions(self) -> Positions:
+        """Which tokens are pushed."""
+        return self.setting.positions
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the strengths must be translated for each model; see `trimtab.evaluation.dose.calibrated`."""
+        return SCALES.get(self.scale).calibrated
+
+    @property
     def steered(self) -> list[Cell]:
-        """(layers, strength) of every steered cell, layer by layer."""
+        """Every steered cell, layer by layer."""
         strengths = sorted({s for s in self.strengths if s != 0})
-        cells = [(layers, strength) for layers in self.layers for strength in strengths]
+        cells = [Cell(layers, strength) for layers in self.layers for strength in strengths]
         return cells if self.alphas is None else [cell for cell in cells if cell in self.alphas]
 
     def interventions(self, vector: SteeringVector) -> list[Intervention]:
         """One intervention for each steered cell, in the same order.
 
         Raises:
-            SettingError: when the scale is `kl` and the grid has not been calibrated.
+            SettingError: When the scale is `kl` and the grid has not been calibrated.
         """
-        return [self.at(vector, cell) for cell in self.steered]
+        return [self.intervention(vector, cell) for cell in self.steered]
 
-    def at(self, vector: SteeringVector, cell: Cell) -> Intervention:
+    def intervention(self, vector: SteeringVector, cell: Cell) -> Intervention:
         """The intervention of one cell.
 
         Raises:
-            SettingError: as `interventions`.
+            SettingError: As `interventions`.
         """
-        layers, strength = cell
-        scale: Scale = "relative" if self.scale == "kl" else self.scale
-        if self.scale == "kl":
-            if self.alphas is None:
-                raise SettingError("strengths in KL are found for each model first: trimtab.evaluation.calibrated")
-            strength = self.alphas[cell]
-        return at(
-            vector,
-            layers,
-            strength,
-            scale=scale,
-            positions=self.positions,
-            first_token=self.first_token,
-            share_strength=self.share_strength,
-            vector_layer=self.vector_layer,
-        )
+        if self.is_calibrated and self.alphas is not None:
+            return self.pushed_by.intervention(vector, Cell(cell.layers, self.alphas[cell]))
+        return self.setting.intervention(vector, cell)
+
+    @property
+    def pushed_by(self) -> SteeringSetting:
+        """The setting that pushes: with the scale `relative` where strengths are calibrated."""
+        return replace(self.setting, scale="relative") if self.is_calibrated else self.setting
 
 
-def parse_layers(text: str | Sequence[int] | None, n_layers: int) -> LayerSets:
-    """The layers that a text names.
+def parse_layers(text: str | Sequence[int] | Sequence[str] | None, n_layers: int) -> LayerSets:
+    """Parse layers.
 
     `all`; `9,13,17`; `9:18` (end excluded); `0.33:` or `0.3:0.7` (by depth (ℓ+1)/n_layers, both ends included);
     `9+10+11` is one set of layers steered together. Several, with commas between.
@@ -94,8 +94,11 @@ def parse_layers(text: str | Sequence[int] | None, n_layers: int) -> LayerSets:
     """
     if text is None or text == "all":
         return tuple((layer,) for layer in range(n_layers))
+    if not isinstance(text, str) and any(isinstance(layer, str) for layer in text):
+        text = ",".join(map(str, text))  # a list of such texts, as ["9+10", "17"]
     if not isinstance(text, str):
         return _in_range(tuple((int(layer),) for layer in text), n_layers)
+    check_layer_text(text)
     found: list[tuple[int, ...]] = []
     for item in (part.strip() for part in text.split(",")):
         found += _parse_item(item, n_layers)
@@ -104,25 +107,40 @@ def parse_layers(text: str | Sequence[int] | None, n_layers: int) -> LayerSets:
     return _in_range(tuple(dict.fromkeys(found)), n_layers)
 
 
-def _parse_item(item: str, n_layers: int) -> list[tuple[int, ...]]:
-    if re.fullmatch(r"\d+(\+\d+)*", item):
-        return [tuple(sorted({int(layer) for layer in item.split("+")}))]
-    if not re.fullmatch(r"(\d*\.\d+|\d+)?:(\d*\.\d+|\d+)?", item):
+def check_layer_text(text: str) -> str:
+    """Refuse a text that names layers of no model at all; see `parse_layers` for what it may be.
+
+    Raises:
+        SettingError: with the part that cannot be read.
+    """
+    if len(text) > MAX_LAYER_TEXT:
         raise SettingError(
-            f"layers {item!r} cannot be read; write all, 9,13,17 or 9:18 or 0.33: (from that depth on) or 9+10"
+            f"layers have {len(text):,} characters, more than {MAX_LAYER_TEXT:,}; write a range, as 9:18"
         )
+    for item in (part.strip() for part in text.split(",")):
+        if text != "all" and not _LAYER_SET.fullmatch(item) and not _LAYER_RANGE.fullmatch(item):
+            raise SettingError(
+                f"layers {item[:80]!r} cannot be read; write all, 9,13,17 or 9:18 or 0.33: (from that depth on) or 9+10"
+            )
+    return text
+
+
+def _parse_item(item: str, n_layers: int) -> list[tuple[int, ...]]:
+    if _LAYER_SET.fullmatch(item):
+        return [tuple(sorted({int(layer) for layer in item.split("+")}))]
     start, end = item.split(":")
     if "." in item:
         low, high = float(start or 0), float(end or 1)
         return [(layer,) for layer in range(n_layers) if low <= (layer + 1) / n_layers <= high]
-    return [(layer,) for layer in range(int(start or 0), int(end) if end else n_layers)]
+    first, behind = int(start or 0), int(end) if end else n_layers
+    _in_range(((layer,) for layer in (first, behind - 1) if first < behind), n_layers)  # before they are counted out
+    return [(layer,) for layer in range(first, behind)]
 
 
-def _in_range(sets: LayerSets, n_layers: int) -> LayerSets:
-    for layer in (layer for layers in sets for layer in layers):
-        if not 0 <= layer < n_layers:
-            raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {n_layers - 1}")
-    return sets
+def _in_range(sets: Iterable[tuple[int, ...]], n_layers: int) -> LayerSets:
+    found = tuple(sets)
+    require_layers((layer for layers in found for layer in layers), n_layers)
+    return found
 
 
 def parse_strengths(text: str | Sequence[float]) -> tuple[float, ...]:
@@ -131,8 +149,12 @@ def parse_strengths(text: str | Sequence[float]) -> tuple[float, ...]:
     Raises:
         SettingError: when one is not a finite number.
     """
-    items = text.split(",") if isinstance(text, str) else list(text)
+    items: list[Any] = text.split(",") if isinstance(text, str) else list(text)
+    if len(items) > MAX_STRENGTHS:
+        raise SettingError(f"{len(items):,} strengths are given, more than {MAX_STRENGTHS:,}; give a few, such as -1,1")
     try:
-        return tuple(check_strength(float(item)) for item in items)
-    except (ValueError, TypeError):
-        raise SettingError(f"strengths {text!r} are not numbers; write them like -1,1") from None
+        # True is 1 to Python, and no strength to a person.
+        return tuple(check_strength(float("" if isinstance(item, bool) else item)) for item in items)
+    except (ValueError, TypeError, OverflowError):
+        shown = text if len(str(text)) <= 80 else f"{str(text)[:80]}…"
+        raise SettingError(f"strengths {shown!r} are not numbers; write them like -1,1") from None

@@ -1,4 +1,4 @@
-"""Ways to make a vector of the same pairs, compared: each at every layer and strength, in one sweep."""
+"""Comparison of aggregation methods: the vectors of the same pairs at every layer and strength, in one sweep."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from typing import Literal
 
 import pandas as pd
 
-from trimtab.data import Balance, Behavior
-from trimtab.data.seeded import prompt_key
+from trimtab._util.callbacks import Progress
+from trimtab.analysis import COLUMNS
+from trimtab.data import Balance, Behavior, Pair
+from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
-from trimtab.evaluation.samples import COLUMNS
-from trimtab.evaluation.sweeping import Progress, resolve_scoring, shown_rows, vectors_batches
-from trimtab.steering import Positions
-from trimtab.vectors import METHODS, KeptDifferences, Method, SteeringVector
+from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, vectors_batches
+from trimtab.steering import Positions, SteeringSetting
+from trimtab.vectors import AGGREGATIONS, Aggregation, StateDifferences, SteeringVector
 
 STRENGTHS = (-0.1, 0.1)
-"""At which methods are compared, relative to the residual stream."""
+"""Strengths at which methods are compared, relative to the residual stream."""
 SINGLES, RANDOMS = 5, 5
-"""How many draws stand for a method that draws."""
+"""Draws of the methods that are random."""
 METHOD_COLUMNS = ("model", "behavior", "method", *COLUMNS[2:])
 """Of `compare_methods`: those of a samples table and `method`, in which draws are numbered ("single 2", "random 5")."""
 
 _TRIES = 100
-"""Seeds tried for each different pair that is to be drawn."""
+"""Seeds tried for each different pair that must be drawn."""
 
 
 def method_vectors(
-    kept: KeptDifferences,
-    methods: Sequence[Method] = METHODS,
+    differences: StateDifferences,
+    methods: Sequence[str] | None = None,
     *,
     singles: int = SINGLES,
     randoms: int = RANDOMS,
@@ -40,10 +41,10 @@ def method_vectors(
     """The vectors of several methods by name; those that draw are there several times, as "single 1", "single 2", ….
 
     Args:
-        kept: the pairs' differences.
-        methods: which.
-        singles: how many different pairs `single` draws; all of them where there are no more.
-        randoms: how many directions `random` draws.
+        differences: the pairs' differences.
+        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all of them.
+        singles: draws of a method that draws a pair, such as `single`, each of another pair; at most all pairs.
+        randoms: draws of other methods that draw, such as `random`.
         seed: of the draws; each has a seed of its own, which its provenance names.
 
     Raises:
@@ -53,24 +54,24 @@ def method_vectors(
     if min(singles, randoms) < 1:
         raise SettingError(f"{singles} single pairs, {randoms} random directions: draw at least one, or leave them out")
     found: dict[str, SteeringVector] = {}
-    for method in dict.fromkeys(methods):
-        if method == "single":
-            seeds = _seeds_of_different_pairs(kept, singles, seed)
-            found |= {f"single {i}": kept.vector(method, drawn) for i, drawn in enumerate(seeds, 1)}
-        elif method == "random":
-            found |= {f"random {i}": kept.vector(method, seed + i - 1) for i in range(1, randoms + 1)}
-        else:
-            found[method] = kept.vector(method)
+    for method in dict.fromkeys(AGGREGATIONS.names() if methods is None else methods):
+        aggregation = AGGREGATIONS.get(method)
+        if not aggregation.draws:
+            found[method] = differences.vector(method)
+            continue
+        of_pairs = _seeds_of_different_pairs(differences, aggregation, singles, seed)
+        seeds = of_pairs if of_pairs is not None else range(seed, seed + randoms)
+        found |= {f"{method} {i}": differences.vector(method, drawn) for i, drawn in enumerate(seeds, 1)}
     return found
 
 
 def compare_methods(
     model: Model,
-    kept: KeptDifferences,
+    differences: StateDifferences,
     select: Behavior,
     test: Behavior | None = None,
     *,
-    methods: Sequence[Method] = METHODS,
+    methods: Sequence[str] | None = None,
     layers: str | Sequence[int] | None = None,
     strengths: str | Sequence[float] = STRENGTHS,
     positions: Positions = "all",
@@ -87,15 +88,15 @@ def compare_methods(
 
     Args:
         model: from `trimtab.load`.
-        kept: from `keep_differences`; those of the training part.
+        differences: from `read_differences`; those of the training part.
         select: prompts on which each method's layer is chosen.
         test: other prompts on which the methods are compared there.
-        methods: which.
+        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all of them.
         layers: see `parse_layers`; every layer by default.
         strengths: relative, with both signs for a delta.
         positions: which tokens are steered.
         scoring: as in `sweep`.
-        balance: option orders of choice pairs; see `trimtab.data.show`.
+        balance: option orders of choice pairs; see `trimtab.data.present`.
         seed: of the draws, and for `balance="subsample"`.
         singles: how many pairs `single` draws.
         randoms: how many directions `random` draws.
@@ -111,11 +112,12 @@ def compare_methods(
         SettingError: for an unknown method, a layer out of range, or positions that steer nothing scored.
         VectorError: when the vectors do not fit the model, or there is no direction to find.
     """
-    grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), "relative", positions)
+    setting = SteeringSetting("relative", positions)
+    grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), setting)
     how = resolve_scoring(select, scoring)
     parts = [("select", select), ("test", test)]
-    _warn_of_shared_prompts(kept, parts)
-    vectors = method_vectors(kept, methods, singles=singles, randoms=randoms, seed=seed)
+    _warn_of_shared_prompts(differences, parts)
+    vectors = method_vectors(differences, methods, singles=singles, randoms=randoms, seed=seed)
     rows = shown_rows(parts, how, balance, seed)
     frames: list[pd.DataFrame] = []
     done = 0
@@ -126,6 +128,17 @@ def compare_methods(
             progress(done, len(rows))
     table: pd.DataFrame = pd.concat(frames, ignore_index=True)[list(METHOD_COLUMNS)]
     return table
+
+
+def count_vectors(singles: int = SINGLES, randoms: int = RANDOMS) -> int:
+    """How many vectors `method_vectors` makes of all methods, for plans; where there are pairs enough to draw from."""
+    pair = Pair("", "", "a", "b")
+    found = 0
+    for name in AGGREGATIONS.names():
+        aggregation = AGGREGATIONS.get(name)
+        draws_pairs = aggregation.draws and aggregation.drawn_pair([pair], 0) is not None
+        found += (singles if draws_pairs else randoms) if aggregation.draws else 1
+    return found
 
 
 def method_cosines(vectors: Mapping[str, SteeringVector]) -> pd.DataFrame:
@@ -153,19 +166,24 @@ def method_cosines(vectors: Mapping[str, SteeringVector]) -> pd.DataFrame:
     return table
 
 
-def _seeds_of_different_pairs(kept: KeptDifferences, draws: int, seed: int) -> list[int]:
-    """The first seeds that draw different pairs; fewer than asked for where there are no more pairs."""
+def _seeds_of_different_pairs(
+    differences: StateDifferences, aggregation: Aggregation, draws: int, seed: int
+) -> list[int] | None:
+    """The first seeds that draw different pairs, fewer than wanted where there are no more; None where none draws."""
     found: dict[str, int] = {}
     for tried in range(seed, seed + _TRIES * draws):
-        found.setdefault(kept.drawn(tried).id, tried)
+        pair = aggregation.drawn_pair(differences.pairs, tried)
+        if pair is None:
+            return None
+        found.setdefault(pair.id, tried)
         if len(found) == draws:
             break
     return list(found.values())
 
 
-def _warn_of_shared_prompts(kept: KeptDifferences, parts: Sequence[tuple[str, Behavior | None]]) -> None:
+def _warn_of_shared_prompts(differences: StateDifferences, parts: Sequence[tuple[str, Behavior | None]]) -> None:
     """Say when vectors are measured on prompts that they were made from."""
-    used = {prompt_key(pair) for pair in kept.pairs}
+    used = {prompt_key(pair) for pair in differences.pairs}
     for name, part in parts:
         shared = sum(prompt_key(pair) in used for pair in part or ())
         if shared:

@@ -1,32 +1,28 @@
-"""What the model says to open prompts in each cell, with what can be measured of it at once."""
+"""Replies to open prompts in each cell, with the measures that need no judge."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trimtab.analysis import REPLIES
+from trimtab._util.callbacks import Progress
+from trimtab.analysis import REPLIES, WRITTEN_REPLIES
 from trimtab.data import Pair
-from trimtab.engines import Model, Reply, Request, Text
-from trimtab.evaluation.grid import Cell, Grid
-from trimtab.evaluation.reply_measures import measure
-from trimtab.evaluation.samples import UNSTEERED
-from trimtab.models import user_text
-from trimtab.steering import require_fit
+from trimtab.engines import Model, Reply, Request
+from trimtab.evaluation.grid import Grid
+from trimtab.evaluation.reply_measures import ReplyReferences, measure, nats_of_replies
+from trimtab.steering import UNSTEERED, Cell, require_fit
 from trimtab.vectors import SteeringVector
 
-REPLIES_AT_ONCE = 64
-"""Replies of one frame: what an interruption may lose."""
-PLAIN: Cell = ((), 0.0)
-"""The unsteered cell."""
+REPLIES_PER_FRAME = 64
+"""Replies of one frame; an interruption loses at most these."""
 
 
 class ReplyKey(NamedTuple):
-    """What a reply answers."""
+    """Identifies a reply: its prompt and cell."""
 
     split: str
     prompt_id: str
@@ -35,92 +31,105 @@ class ReplyKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ReplyTask:
     """One prompt in one cell."""
 
     split: str
     pair: Pair
-    cell: Cell = PLAIN
+    cell: Cell = UNSTEERED
 
     @property
     def key(self) -> ReplyKey:
         """What tells its reply from others."""
-        layers, strength = self.cell
-        return ReplyKey(self.split, self.pair.id, "+".join(map(str, layers)), strength)
+        return ReplyKey(self.split, self.pair.id, self.cell.layers_label, self.cell.strength)
 
 
 def reply_batches(
-    model: Model, vectors: SteeringVector, grid: Grid, asks: Sequence[Ask], behavior: str, *, max_new_tokens: int
+    model: Model,
+    vectors: SteeringVector,
+    grid: Grid,
+    tasks: Sequence[ReplyTask],
+    behavior: str,
+    *,
+    max_new_tokens: int,
+    progress: Progress | None = None,
+    references: ReplyReferences | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Write greedy replies side by side and stream them with their measures, in the order in which they are finished.
+    """Generate greedy replies in batches and stream them with their measures, in the order in which they are finished.
 
     Args:
-        model: from `trimtab.load`.
-        vectors: from `trimtab.extract`.
-        grid: what strengths mean, and where is pushed; cells outside of it may be asked for.
-        asks: which prompts in which cells.
-        behavior: name for the table.
-        max_new_tokens: of each reply.
+        model: From `trimtab.load`.
+        vectors: From `trimtab.extract`.
+        grid: Scale, positions and the other steering options; cells outside of it are allowed.
+        tasks: Prompts with their cells.
+        behavior: Name for the table.
+        max_new_tokens: Of each reply.
+        progress: Called with (replies written, replies in all) while they are written.
+        references: What the replies are read beside, from `reply_references`. Without, they are read behind their own
+            prompts only.
 
     Yields:
-        Tables with the columns of `trimtab.analysis.REPLIES`.
+        Tables with the columns of `trimtab.analysis.REPLIES`; without references `WRITTEN_REPLIES`.
     """
     require_fit(vectors, model.backbone)
-    cells = {cell: None if cell == PLAIN else grid.at(vectors, cell) for cell in dict.fromkeys(a.cell for a in asks)}
-    prompts = {ask.pair.id: model.tokens(user_text(ask.pair, "text")) for ask in asks}
-    requests = [Request(prompts[ask.pair.id], cells[ask.cell], max_new_tokens) for ask in asks]
+    cells = {
+        cell: None if cell == UNSTEERED else grid.intervention(vectors, cell)
+        for cell in dict.fromkeys(task.cell for task in tasks)
+    }
+    prompts = {task.pair.id: model.prompt_tokens(task.pair, "text") for task in tasks}
+    requests = [Request(prompts[task.pair.id], cells[task.cell], max_new_tokens) for task in tasks]
     fixed = {
         "model": model.name, "behavior": behavior, "engine": model.engine.name,
         "scale": grid.scale, "positions": grid.positions,
     }  # fmt: skip
-    finished: list[tuple[Ask, Request, Reply]] = []
-    for index, reply in model.replies(requests):
-        finished.append((asks[index], requests[index], reply))
-        if len(finished) == REPLIES_AT_ONCE:
-            yield _frame(model, fixed, finished)
+    finished: list[tuple[ReplyTask, Request, Reply]] = []
+    for index, reply in model.replies(requests, progress=progress):
+        finished.append((tasks[index], requests[index], reply))
+        if len(finished) == REPLIES_PER_FRAME:
+            yield _frame(model, fixed, finished, references)
             finished = []
     if finished:
-        yield _frame(model, fixed, finished)
+        yield _frame(model, fixed, finished, references)
 
 
 def reply_keys(replies: pd.DataFrame) -> set[ReplyKey]:
-    """Which replies, or judgements, a table holds."""
+    """Keys of the replies, or judgements, in a table."""
     columns = (replies[name] for name in ReplyKey._fields)
     return {ReplyKey(s, p, layers, float(a)) for s, p, layers, a in zip(*columns, strict=True)}
 
 
+def prompt_pairs(prompts: Sequence[str]) -> list[Pair]:
+    """Neutral prompts as pairs without completions."""
+    return [Pair(f"neutral-{number}", prompt, "", "") for number, prompt in enumerate(prompts)]
+
+
 def prompt_text(pair: Pair) -> str:
-    """What the user asks, a conversation as text."""
+    """The prompt of a pair; a conversation as text."""
     if isinstance(pair.prompt, str):
         return pair.prompt
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in pair.prompt)
 
 
-def _frame(model: Model, fixed: dict[str, Any], finished: Sequence[tuple[Ask, Request, Reply]]) -> pd.DataFrame:
-    surprises = _nats_per_token(model, [(request.prompt, reply.tokens) for _, request, reply in finished])
+def _frame(
+    model: Model,
+    fixed: dict[str, Any],
+    finished: Sequence[tuple[ReplyTask, Request, Reply]],
+    references: ReplyReferences | None,
+) -> pd.DataFrame:
+    others = [references.others[task.split, task.pair.id] if references else () for task, _, _ in finished]
+    read = [(request.prompt, reply.tokens) for _, request, reply in finished]
     rows = []
-    for (ask, _, reply), nats in zip(finished, surprises, strict=True):
-        layers, strength = ask.cell
-        first = layers[0] if layers else UNSTEERED
+    for (task, _, reply), own, elsewhere in zip(finished, *nats_of_replies(model, read, others), strict=True):
         measures = measure(reply.text)
+        beside = {"nll_ordinary": references.ordinary, "nll_other": elsewhere} if references else {}
         rows.append(
             {
-                **fixed, "layer": first, "layers": ask.key.layers, "depth": (first + 1) / model.facts.layers,
-                "strength": strength, "split": ask.split, "prompt_id": ask.pair.id, "prompt": prompt_text(ask.pair),
-                "reply": reply.text, "finish": reply.finish, "tokens": len(reply.tokens), "nll": nats,
-                **vars(measures),
+                **fixed, **task.cell.columns(model.facts.layers), "split": task.split,
+                "prompt_id": task.pair.id, "prompt": prompt_text(task.pair),
+                "reply": reply.text, "finish": reply.finish, "tokens": len(reply.tokens), "nll": own,
+                **vars(measures), **beside,
             }
         )  # fmt: skip
-    table: pd.DataFrame = pd.DataFrame(rows, columns=list(REPLIES)).astype({"layer": "int32", "words": "int32"})
+    columns = list(REPLIES if references else WRITTEN_REPLIES)
+    table: pd.DataFrame = pd.DataFrame(rows, columns=columns).astype({"layer": "int32", "words": "int32"})
     return table
-
-
-def _nats_per_token(model: Model, replies: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
-    """How surprising each reply is to the unsteered model: mean −log p of its tokens; NaN for an empty one."""
-    found = [math.nan] * len(replies)
-    spoken = [i for i, (_, tokens) in enumerate(replies) if tokens]
-    texts = [Text((*replies[i][0], *replies[i][1]), len(replies[i][0])) for i in spoken]
-    for followed in model.follow(texts):
-        for place, value in zip(followed.indices, followed.log_prob[0].tolist(), strict=True):
-            found[spoken[place]] = -value
-    return found

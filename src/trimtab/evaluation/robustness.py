@@ -1,4 +1,4 @@
-"""Does a vector's effect survive another way of asking? The same cell, the same prompts, asked otherwise."""
+"""How well an effect holds under paraphrases, system prompts, option orders and transfer to other pairs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from trimtab.analysis import PLAIN_VARIANT
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.errors import DataError, SettingError, TrimtabWarning
+from trimtab.evaluation._variations import changed, demonstrated, variations
 from trimtab.evaluation.grid import Grid
-from trimtab.evaluation.sweeping import form_of, resolve_scoring, shown_rows, sweep_batches
-from trimtab.evaluation.variations import changed, demonstrated, variations
+from trimtab.evaluation.sweeping import Row, form_of, resolve_scoring, shown_rows, sweep_batches
+from trimtab.models import PromptError
 from trimtab.vectors import SteeringVector
 
 REWRITTEN = ("system", "wording", "few-shot", "earlier turn", "resist")
-"""Kinds that change what is said to the model."""
+"""Kinds that change the prompt."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Variant:
 def variants(
     test: Behavior, train: Behavior, scoring: Scoring, *, transfer: Sequence[Behavior] = (), seed: int = 0
 ) -> list[Variant]:
-    """Everything that a behavior's cell is measured on, the plain prompts first.
+    """All sets of prompts that a behavior's cell is measured on, the plain prompts first.
 
     Args:
         test: the prompts, none of which made the vector or chose the cell.
@@ -76,6 +77,15 @@ def _lettered(behavior: Behavior) -> bool:
     return behavior.is_choice and behavior[0].listed
 
 
+def variant_rows(variant: Variant, balance: Balance, seed: int) -> list[Row]:
+    """Every row that a variant scores."""
+    if variant.order is None:
+        return shown_rows([("test", variant.behavior)], variant.scoring, balance, seed)
+    # One order alone leans to a letter: both are presented, one is scored, and each pair counts whole.
+    rows = shown_rows([("test", variant.behavior)], variant.scoring, "both_orders", seed)
+    return [replace(r, shown=replace(r.shown, weight=1.0)) for r in rows if r.shown.order == variant.order]
+
+
 def variant_batches(
     model: Model,
     vectors: SteeringVector,
@@ -92,20 +102,16 @@ def variant_batches(
     A model whose chat template refuses the conversation, as some do a system prompt, leaves the variant out with a
     warning; so does one whose template drops what the variant adds to the prompts of `plain`.
     """
-    # One order alone leans to a letter: both are shown, one is kept, and each pair counts whole.
-    shown = "both_orders" if variant.order is not None else balance
-    rows = shown_rows([("test", variant.behavior)], variant.scoring, shown, seed)
-    if variant.order is not None:
-        rows = [replace(r, shown=replace(r.shown, weight=1.0)) for r in rows if r.shown.order == variant.order]
+    rows = variant_rows(variant, balance, seed)
     try:
         asked = model.encode([row.shown.pair for row in rows], form_of(variant.scoring))
     except DataError as error:
-        if variant.kind in (PLAIN_VARIANT, "transfer"):
+        if variant.kind == PLAIN_VARIANT or (variant.kind == "transfer" and not isinstance(error, PromptError)):
             raise
         _left_out(behavior, variant, str(error))
         return
     if plain is not None and variant.kind in REWRITTEN:
-        as_swept = shown_rows([("test", plain)], variant.scoring, shown, seed)
+        as_swept = variant_rows(replace(variant, behavior=plain), balance, seed)
         if asked == model.encode([row.shown.pair for row in as_swept], form_of(variant.scoring)):
             _left_out(behavior, variant, "the model's chat template drops what is added, so nothing is asked otherwise")
             return

@@ -1,4 +1,4 @@
-"""What else a push moves: other behaviors, plain text, easy questions, and how replies to neutral prompts look."""
+"""Side effects of a vector: on other behaviors, plain text, easy questions and replies to neutral prompts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from trimtab.analysis import COUPLE, EASY, THE_VECTOR
-from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Balance, Behavior, Pair, easy_questions
-from trimtab.engines import Model, Scoring, Text
-from trimtab.evaluation.grid import Cell, Grid
-from trimtab.evaluation.languages import language
-from trimtab.evaluation.replies import PLAIN, Ask, reply_batches
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Balance, Behavior, easy_questions
+from trimtab.engines import Model, Scoring
+from trimtab.evaluation.grid import Grid
+from trimtab.evaluation.replies import ReplyTask, prompt_pairs, reply_batches
+from trimtab.evaluation.reply_measures import language, plain_text
 from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, sweep_batches, vectors_batches
-from trimtab.steering import require_fit
+from trimtab.steering import UNSTEERED, Cell, require_fit
 from trimtab.vectors import SteeringVector
 
 
@@ -69,23 +69,23 @@ def easy_samples(model: Model, vectors: SteeringVector, grid: Grid, behavior: st
 def neutral_surprise(
     model: Model, vectors: SteeringVector, grid: Grid, behavior: str, texts: Sequence[str] = NEUTRAL_TEXTS
 ) -> pd.DataFrame:
-    """How surprising plain text is in every cell.
+    """Surprise of plain text in every cell.
 
     Returns:
         Columns model, behavior, layers, strength (0 unsteered), text (its number), nll: mean nats per token.
     """
     require_fit(vectors, model.backbone)
-    followed = [_plain_text(model, text) for text in texts]
-    cells = [PLAIN, *grid.steered]
+    plain = [plain_text(model, text) for text in texts]
+    cells = [UNSTEERED, *grid.steered]
     found = torch.empty(len(cells), len(texts))
-    for batch in model.follow(followed, grid.interventions(vectors)):
+    for batch in model.score_texts(plain, grid.interventions(vectors)):
         found[:, batch.indices] = -batch.log_prob
     rows = [
         {
-            "model": model.name, "behavior": behavior, "layers": "+".join(map(str, layers)), "strength": strength,
+            "model": model.name, "behavior": behavior, "layers": cell.layers_label, "strength": cell.strength,
             "text": number, "nll": nll,
         }
-        for (layers, strength), values in zip(cells, found.tolist(), strict=True)
+        for cell, values in zip(cells, found.tolist(), strict=True)
         for number, nll in enumerate(values)
     ]  # fmt: skip
     table: pd.DataFrame = pd.DataFrame(rows)
@@ -103,11 +103,10 @@ def neutral_replies(
     prompts: Sequence[str] = NEUTRAL_PROMPTS,
 ) -> pd.DataFrame:
     """Replies to neutral prompts, unsteered and in these cells: the columns of `REPLIES` and `language`."""
-    pairs = [Pair(f"neutral-{number}", prompt, "", "") for number, prompt in enumerate(prompts)]
-    asks = [Ask("neutral", pair, cell) for cell in (PLAIN, *cells) for pair in pairs]
-    frames = list(reply_batches(model, vectors, grid, asks, behavior, max_new_tokens=max_new_tokens))
-    said = pd.concat(frames, ignore_index=True)
-    table: pd.DataFrame = said.assign(language=[language(text) for text in said["reply"]])
+    tasks = [ReplyTask("neutral", pair, cell) for cell in (UNSTEERED, *cells) for pair in prompt_pairs(prompts)]
+    frames = list(reply_batches(model, vectors, grid, tasks, behavior, max_new_tokens=max_new_tokens))
+    replies = pd.concat(frames, ignore_index=True)
+    table: pd.DataFrame = replies.assign(language=[language(text) for text in replies["reply"]])
     return table
 
 
@@ -162,9 +161,3 @@ def random_samples(
 def _of_length(vector: SteeringVector, direction: Tensor, norm: Tensor) -> SteeringVector:
     unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
     return SteeringVector(unit * norm, vector.residual_norm, vector.provenance)
-
-
-def _plain_text(model: Model, text: str) -> Text:
-    """A text as it stands, without a chat template; its first token is what the rest follows."""
-    tokenizer = model.backbone.tokenizer
-    return Text(tuple(tokenizer(text)["input_ids"]), 1)

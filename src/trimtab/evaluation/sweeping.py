@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import pandas as pd
 from torch import Tensor
 
+from trimtab._util.callbacks import Progress
+from trimtab._util.plot_registry import Plottable
+from trimtab._util.progress_bars import progress_of
+from trimtab._util.summaries import Summarized, Summary
+from trimtab._util.wording import plural
 from trimtab.analysis import best_cells, effects
-from trimtab.data import Balance, Behavior, Form, Shown, show
+from trimtab.analysis.cells import sized
+from trimtab.analysis.formatting import decimals_for, fixed, signed_strength, with_interval
+from trimtab.data import Balance, Behavior, Form, Presentation, present
 from trimtab.engines import Model, Scored, Scoring
 from trimtab.errors import SettingError
+from trimtab.evaluation._sample_rows import samples_frame
 from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
-from trimtab.evaluation.samples import samples_frame
-from trimtab.steering import Positions, Scale, require_fit
+from trimtab.steering import Positions, SteeringSetting, layers_label, require_fit
 from trimtab.vectors import SteeringVector, resolve_form
 
-Progress = Callable[[int, int], None]
-"""(rows done, rows in all)."""
 
-
-@dataclass(frozen=True)
-class Best:
+@dataclass(frozen=True, repr=False)
+class Best(Summarized):
     """The best cell of a sweep, and what it was measured on."""
 
     layer: int
     strength: float
+    compared: str
+    """What delta compares: "−α to +α", or "0 to +α" or "−α to 0" where some strength was swept at one sign only."""
     delta: float
-    """Mean score at +strength minus mean at −strength."""
+    """Difference of the mean scores at its two ends."""
     glass: float
     """Glass's Δ: delta ÷ standard deviation of the unsteered scores."""
     glass_interval: tuple[float, float]
@@ -39,42 +45,99 @@ class Best:
     prompts: int
     held_out: bool
     """Whether the numbers come from other prompts than those the cell was chosen on. If not, they flatter it."""
+    scale: str = "raw"
+    positions: Positions = "all"
+    first_token: bool = False
+    layers: tuple[int, ...] = ()
+    """All of its layers, where several are steered together."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `model.steer` and the checks take: `model.steer(vectors, **best.options)`."""
+        return {
+            "layer": self.layers if len(self.layers) > 1 else self.layer, "strength": self.strength,
+            "scale": self.scale, "positions": self.positions, "first_token": self.first_token,
+        }  # fmt: skip
 
     def __str__(self) -> str:
         """One line for people."""
         low, high = self.glass_interval
         source = "held-out prompts" if self.held_out else "the prompts it was chosen on: optimistic"
         return (
-            f"layer {self.layer} (depth {self.depth:.2f}), strength ±{self.strength:g}: delta {self.delta:.2f}, "
-            f"Glass's Δ {self.glass:.2f} [{low:.2f}, {high:.2f}], {self.prompts} prompts ({source})"
+            f"layer {layers_label(self.layers) or self.layer} (depth {self.depth:.2f}), "
+            f"strength {sized(self.strength, self.compared)}: delta "
+            f"{fixed(self.delta, decimals_for([self.delta]))}, Glass's Δ {with_interval(self.glass, low, high)}, "
+            f"{plural(self.prompts, 'prompt')} ({source})"
         )
 
+    def _summary(self) -> Summary:
+        return Summary({"cell": str(self)})
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Summarized, Plottable):
     """A finished sweep: its samples and what they say."""
 
+    _plots: ClassVar[str] = "sweep"
     samples: pd.DataFrame
-    """One row for each prompt, option order and cell; columns in `trimtab.evaluation.samples.COLUMNS`."""
+    """One row for each prompt, option order and cell; columns in `trimtab.analysis.COLUMNS`."""
+    first_token: bool = False
+    """Whether the first token was pushed too."""
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """Delta and Glass's Δ with intervals, one row for each cell and split."""
         return effects(self.samples)
 
+    @cached_property
+    def chosen(self) -> pd.DataFrame:
+        """The best cell of each model, behavior and scoring, one row for each; see `trimtab.analysis.best_cells`."""
+        return best_cells(self.effects)
+
     def best(self) -> Best:
-        """The cell with the largest Glass's Δ on `select`, with its numbers on the `test` prompts if there are any."""
-        row = best_cells(self.effects).iloc[0]
+        """The cell with the largest Glass's Δ on `select`, with its numbers on the `test` prompts if there are any.
+
+        Raises:
+            SettingError: when no cell can be chosen, since none has a score on any prompt.
+        """
+        cells = self.chosen
+        if cells.empty:
+            raise SettingError(
+                "no cell of this sweep has an effect to choose by: it needs scores that are numbers at a strength "
+                "other than 0, on the same prompts as without steering"
+            )
+        row = cells.iloc[0]
         return Best(
             layer=int(row["layer"]),
             strength=float(row["strength"]),
+            compared=str(row["compared"]),
             delta=float(row["delta"]),
             glass=float(row["glass"]),
             glass_interval=(float(row["glass_low"]), float(row["glass_high"])),
             depth=float(row["depth"]),
             prompts=int(row["n"]),
             held_out=bool(row["held_out"]),
+            scale=str(row["scale"]),
+            positions=row["positions"],
+            first_token=self.first_token,
+            layers=tuple(int(layer) for layer in str(row["layers"]).split("+")),
         )
+
+    def _summary(self) -> Summary:
+        samples = self.samples
+        behaviors, models = (" and ".join(map(str, samples[name].unique())) for name in ("behavior", "model"))
+        steered = samples[samples["strength"] != 0]
+        strengths = ", ".join(signed_strength(strength) for strength in sorted(steered["strength"].unique()))
+        splits = samples.drop_duplicates(["split", "prompt_id"])["split"].value_counts(sort=False)
+        facts = {
+            "behavior": repr(behaviors),
+            "model": f"in {models}",
+            "layers": plural(steered["layers"].nunique(), "layer"),
+            "strengths": f"strengths {strengths} ({' and '.join(map(str, steered['scale'].unique()))})",
+            "prompts": " + ".join(f"{count} {split}" for split, count in splits.items()) + " prompts",
+        }
+        best = () if self.chosen.empty else (f"best: {self.best()}",)
+        return Summary(facts, below=best)
 
 
 def sweep(
@@ -83,15 +146,15 @@ def sweep(
     select: Behavior,
     *,
     test: Behavior | None = None,
-    layers: str | Sequence[int] | None = None,
+    layers: str | Sequence[int] | Sequence[str] | None = None,
     strengths: str | Sequence[float] = (-1.0, 1.0),
-    scale: Scale = "raw",
+    scale: str = "raw",
     positions: Positions = "all",
     scoring: Scoring | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
     first_token: bool = False,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool = True,
 ) -> Sweep:
     """Steer at every layer and strength and score every prompt, in one pass through the model for each batch.
 
@@ -101,38 +164,43 @@ def sweep(
         select: prompts on which the best cell is chosen; none of those the vector was made from.
         test: other prompts on which the chosen cell is reported.
         layers: see `parse_layers`; every layer by default.
-        strengths: α, with both signs for a delta.
-        scale: `raw`: h + α·v. `relative`: h + α·‖h‖·v̂.
+        strengths: α, each with both signs; where one lacks its mirror, effects are measured against unsteered.
+        scale: what α means, such as `raw`: h + α·v, or `relative`: h + α·‖h‖·v̂; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         scoring: `choice`: logit difference at the first differing token. `text`: log-probability per token of the whole
             completion, `text_sum` without division by length. `auto`: `choice` for choice pairs, else `text`.
-        balance: option orders of choice pairs; see `trimtab.data.show`.
+        balance: option orders of choice pairs; see `trimtab.data.present`.
         first_token: whether to push the first token, the attention sink, too.
         seed: for `balance="subsample"`.
-        progress: called with (rows done, rows in all).
+        progress: True: a bar where somebody watches, in a terminal or a notebook; False: none; or what is called with
+            (rows done, rows in all).
 
     Raises:
         SettingError: for a layer out of range, a strength that is not finite, or positions that steer nothing scored.
         VectorError: when the vectors are for a model of another shape.
     """
-    grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), scale, positions, first_token)
+    setting = SteeringSetting(scale, positions, first_token)
+    grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), setting)
     how = resolve_scoring(select, scoring)
     rows = shown_rows([("select", select), ("test", test)], how, balance, seed)
     frames = []
     done = 0
-    for _, frame in sweep_batches(model, vectors, rows, grid, how, select.name):
-        frames.append(frame)
-        done += len(frame) // (1 + len(grid.steered))
-        if progress:
-            progress(done, len(rows))
-    return Sweep(pd.concat(frames, ignore_index=True))
+    with progress_of(progress, f"sweeping {select.name} in {model.name}") as advance:
+        if advance:
+            advance(0, len(rows))
+        for _, frame in sweep_batches(model, vectors, rows, grid, how, select.name):
+            frames.append(frame)
+            done += len(frame) // (1 + len(grid.steered))
+            if advance:
+                advance(done, len(rows))
+    return Sweep(pd.concat(frames, ignore_index=True), first_token)
 
 
 @dataclass(frozen=True)
 class Row:
     """One pair as shown, and the part it belongs to."""
 
-    shown: Shown
+    shown: Presentation
     split: str
 
 
@@ -141,7 +209,7 @@ def shown_rows(
 ) -> list[Row]:
     """Every row that a sweep scores."""
     form = form_of(scoring)
-    return [Row(s, split) for split, part in parts if part is not None for s in show(part, form, balance, seed)]
+    return [Row(s, split) for split, part in parts if part is not None for s in present(part, form, balance, seed)]
 
 
 def sweep_batches(
@@ -156,7 +224,7 @@ def sweep_batches(
     """Stream (indices of rows, their samples) batch by batch.
 
     The batches depend only on the rows and the grid; those whose rows are all in `done` are left out, so an interrupted
-    sweep that goes on computes what it would have computed.
+    sweep that continues computes what it would have computed.
     """
     for scored in _scored(model, [vectors], rows, grid, scoring, done):
         yield scored.indices, _frames(model, rows, scored.indices, scored.scores, grid, scoring, behavior)

@@ -1,34 +1,26 @@
-"""Writing contrastive pairs with a language model, checking them, and taking bad ones out."""
+"""Generation of contrastive pairs by a language model, their checks, and the removal of bad ones."""
 
-from trimtab.generation.checks import About, Fault, faults
+from trimtab.generation.checks.draft_checks import CheckContext
 from trimtab.generation.estimate import cost
-from trimtab.generation.generating import Generated, count_there, generate
-from trimtab.generation.notes import Notes
-from trimtab.generation.reviewing import Review, review
-from trimtab.generation.striking import Struck, pair_key, read_decisions, strike
-from trimtab.generation.wanted import Draft, Kind, Wanted
-from trimtab.generation.writers import LocalWriter, Manner, ServiceWriter, Writer
+from trimtab.generation.generating import count_existing, generate
+from trimtab.generation.record import PairRecord
+from trimtab.generation.removal import pair_key, read_decisions, remove_pairs
+from trimtab.generation.request import PairRequest
+from trimtab.generation.reviewing import review
+from trimtab.generation.writers import LocalWriter, ServiceWriter, Writer
 
 __all__ = [
-    "About",
-    "Draft",
-    "Fault",
-    "Generated",
-    "Kind",
+    "CheckContext",
     "LocalWriter",
-    "Manner",
-    "Notes",
-    "Review",
+    "PairRecord",
+    "PairRequest",
     "ServiceWriter",
-    "Struck",
-    "Wanted",
     "Writer",
     "cost",
-    "count_there",
-    "faults",
+    "count_existing",
     "generate",
     "pair_key",
     "read_decisions",
+    "remove_pairs",
     "review",
-    "strike",
 ]

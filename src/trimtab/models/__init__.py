@@ -1,33 +1,40 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
-from trimtab.models.architecture import Anatomy, Facts, cache_name, hidden_of, with_hidden
+from trimtab.models.architecture import Facts, cache_name, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
+from trimtab.models.context import ContextLimit
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.prompts import (
     EncodedPair,
+    PromptError,
     TokenPosition,
     encode,
     encode_pair,
-    render_prompt,
+    encode_pairs,
+    encode_prompt,
     template_hash,
     user_text,
 )
+from trimtab.models.rendering import render_prompt
 
 __all__ = [
     "BUNDLED",
-    "Anatomy",
     "Backbone",
+    "ContextLimit",
     "DType",
     "EncodedPair",
     "Facts",
     "Identity",
+    "PromptError",
     "TokenPosition",
     "cache_name",
     "choose_device",
     "choose_dtype",
     "encode",
     "encode_pair",
+    "encode_pairs",
+    "encode_prompt",
     "hidden_of",
     "identify",
     "load_backbone",

@@ -6,8 +6,10 @@ final norm is what runs after them, and both are checked against the model's own
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
+from trimtab.models.eager import eager
+from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
+_LAYER_COUNTS = ("decoder_layers", "num_hidden_layers")
+"""The first is that of a decoder which was trained behind an encoder; the second may then be the encoder's."""
+_LOGIT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+_LOGIT_FACTORS = ("logit_scale", "lm_head_multiplier")
+"""What families call the bound of their logits, and what they are multiplied with."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,7 @@ class Facts:
     layers: int
     width: int
     heads: int
+    """0, like what follows from it, in models without attention."""
     kv_heads: int
     head_size: int
     gqa_ratio: float
@@ -41,7 +51,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class ModelParts:
     """The parts of a model that trimtab reads and writes."""
 
     layers: tuple[nn.Module, ...]
@@ -81,25 +91,27 @@ def find_layers(model: nn.Module, count: int) -> tuple[nn.Module, ...]:
 
 
 @torch.no_grad()
-def dissect(model: Any) -> Anatomy:
+def locate_modules(model: Any) -> ModelParts:
     """Find the parts of a causal language model and check them on one small forward pass.
 
     Raises:
         ModelError: when the layers do not run once each in order, or when final norm and unembedding do not give the
             model's own logits.
     """
-    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    config = model.config.get_text_config()
+    count = _first(config, *_LAYER_COUNTS)
     if not count:
         raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
     layers, head = find_layers(model, count), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
     seen = _watch(model, layers, head)
+    _require_finite(model, layers, seen)
     if seen.order != list(range(count)):
         raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
     norm = _find_norm(seen)
-    after = _find_after_head(model.config.get_text_config(), head(norm(seen.last_hidden)), seen.logits)
-    return Anatomy(layers, norm, head, after, model.get_decoder() or model.base_model)
+    after = _find_after_head(config, head(norm(seen.last_hidden)), seen.logits)
+    return ModelParts(layers, norm, head, after, model.get_decoder() or model.base_model)
 
 
 @dataclass
@@ -109,6 +121,8 @@ class _Seen:
     last_hidden: Tensor
     head_input: Tensor
     logits: Tensor
+    overflow: int | None = None
+    """The first layer whose states are not finite."""
 
 
 def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
@@ -119,6 +133,8 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
             seen.order.append(index)
             seen.last_hidden = hidden_of(output)
             seen.after_layers.clear()
+            if seen.overflow is None and not is_finite(seen.last_hidden):
+                seen.overflow = index
 
         return hook
 
@@ -136,11 +152,27 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
     handles.append(head.register_forward_pre_hook(saw_head))
     try:
         ids = torch.arange(1, _PROBE_TOKENS + 1, device=model.device)[None]
-        seen.logits = model(ids, use_cache=False).logits
+        with eager():
+            seen.logits = model(ids, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _require_finite(model: Any, layers: Sequence[nn.Module], seen: _Seen) -> None:
+    """Refuse what overflows, in words, before it is taken for an architecture that is not understood."""
+    if seen.overflow is None and is_finite(seen.logits):
+        return
+    if seen.overflow is None:
+        raise ModelError(not_finite("the logits", model.dtype))
+    for index, layer in enumerate(layers[: seen.overflow + 1]):
+        for name, weight in layer.named_parameters():
+            if bool(torch.isnan(weight).any()):
+                raise ModelError(f"{name} of layer {index} holds NaN; get the model's files again")
+            if not is_finite(weight):
+                raise ModelError(not_finite(f"values of {name} of layer {index}", model.dtype))
+    raise ModelError(not_finite(f"the states behind layer {seen.overflow}", model.dtype))
 
 
 def _find_norm(seen: _Seen) -> Callable[[Tensor], Tensor]:
@@ -155,20 +187,22 @@ def _find_norm(seen: _Seen) -> Callable[[Tensor], Tensor]:
 
 
 def _find_after_head(config: Any, logits: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor]:
-    cap = getattr(config, "final_logit_softcapping", None)
-    scale = getattr(config, "logit_scale", None)
-    divisor = getattr(config, "logits_scaling", None)
     candidates: list[Callable[[Tensor], Tensor]] = [lambda x: x]
-    if cap:
-        candidates.append(lambda x: torch.tanh(x / cap) * cap)
-    if scale:
-        candidates.append(lambda x: x * scale)
-    if divisor:
-        candidates.append(lambda x: x / divisor)
+    candidates += [functools.partial(_capped, cap) for cap in _given(config, *_LOGIT_CAPS)]
+    candidates += [functools.partial(torch.mul, other=scale) for scale in _given(config, *_LOGIT_FACTORS)]
+    candidates += [functools.partial(torch.div, other=divisor) for divisor in _given(config, "logits_scaling")]
     for candidate in reversed(candidates):
         if _close(candidate(logits), wanted):
             return candidate
     raise ModelError("final norm and unembedding do not reproduce the model's logits; trimtab does not know this model")
+
+
+def _given(config: Any, *names: str) -> list[float]:
+    return [value for name in names if (value := getattr(config, name, None))]
+
+
+def _capped(cap: float, logits: Tensor) -> Tensor:
+    return torch.tanh(logits / cap) * cap
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
@@ -179,24 +213,36 @@ def _close(a: Tensor, b: Tensor) -> bool:
 def facts_of(model: Any) -> Facts:
     """Architecture facts of a model; works on the meta device, without weights."""
     config = model.config.get_text_config()
-    heads = config.num_attention_heads
-    kv_heads = getattr(config, "num_key_value_heads", None) or heads
+    heads = _first(config, "decoder_attention_heads", "num_attention_heads")
+    kv_heads = _first(config, "num_key_value_heads") or heads
     experts = _first(config, "num_experts", "num_local_experts", "n_routed_experts")
-    total = sum(p.numel() for p in model.parameters())
+    plain = _unpacked(model)
+    total = sum(p.numel() for p in plain.parameters())
     return Facts(
         architecture=type(model).__name__,
-        layers=config.num_hidden_layers,
-        width=config.hidden_size,
+        layers=_first(config, *_LAYER_COUNTS),
+        width=_first(config, "hidden_size"),
         heads=heads,
         kv_heads=kv_heads,
-        head_size=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        gqa_ratio=heads / kv_heads,
+        head_size=_first(config, "head_dim") or (config.hidden_size // heads if heads else 0),
+        gqa_ratio=heads / kv_heads if kv_heads else 0.0,
         parameters=total,
-        active_parameters=total - _idle_parameters(model, config, experts),
+        active_parameters=total - _idle_parameters(plain, config, experts),
         tied_embeddings=bool(getattr(config, "tie_word_embeddings", False)),
-        context=int(getattr(config, "max_position_embeddings", 0) or 0),
+        context=_first(config, "max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions"),
         moe=experts > 1,
     )
+
+
+def _unpacked(model: Any) -> Any:
+    """A model whose parameters can be counted: quantized weights are packed, several to a number."""
+    if getattr(model, "hf_quantizer", None) is None:
+        return model
+    config = copy.deepcopy(model.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.device("meta"):
+        return type(model)(config)
 
 
 def _idle_parameters(model: Any, config: Any, experts: int) -> int:
@@ -209,7 +255,20 @@ def _idle_parameters(model: Any, config: Any, experts: int) -> int:
 
 
 def _first(config: Any, *names: str) -> int:
-    return int(next((v for name in names if (v := getattr(config, name, None))), 0))
+    """The first of some keys that says something, 0 if none does; the largest where each layer has its own."""
+    for name in names:
+        if any(numbers := [value for value in _values(config, name) if isinstance(value, int)]):
+            return max(numbers)
+    return 0
+
+
+def _values(config: Any, name: str) -> Sequence[Any]:
+    """What a configuration says under a key, of each layer where they differ."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # transformers refuses to name one value of a model whose layers differ, as in Gemma 4
+        return [getattr(layer, name, None) for layer in config.per_layer_config]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def cache_name(decoder: nn.Module) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +13,15 @@ import torch
 from torch import Tensor
 
 from trimtab.errors import ModelError, TrimtabError
-from trimtab.models.architecture import Anatomy, Facts, dissect, facts_of
+from trimtab.inputs.bounded_files import exists, expand_user
+from trimtab.models._checkpoint import checkpoint_fingerprint
+from trimtab.models._completeness import load_whole, refuse_adapter
+from trimtab.models.architecture import Facts, ModelParts, facts_of, locate_modules
 from trimtab.models.bundled import BUNDLED, describe_source, resolve
-from trimtab.models.checkpoint import checkpoint_fingerprint
-from trimtab.models.fingerprint import fingerprint_of, sampled
+from trimtab.models.context import NO_LIMIT, ContextLimit, context_of
+from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.precision import DType, choose_device, choose_dtype
+from trimtab.models.quiet import quiet_loading
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,13 +33,15 @@ class Identity:
     tokenizer: Any
     facts: Facts
     fingerprint: str
-    """Hash of the shape and of the signs of a sample of all weights: the same in every dtype."""
+    """Hashes of a sample of all weights and of the configuration, see `trimtab.models.fingerprint`; "" if unknown."""
     device: torch.device
     """Where the embeddings live, and so where token ids go."""
     dtype: torch.dtype
     """Number format of the weights."""
     ends: frozenset[int]
     """Tokens that end a text, by the model's own settings."""
+    context: ContextLimit = NO_LIMIT
+    """How long a text it takes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +49,7 @@ class Backbone(Identity):
     """A transformers model taken apart: the weights, the tokenizer, and where things are."""
 
     model: Any
-    anatomy: Anatomy
+    anatomy: ModelParts
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
@@ -78,40 +84,62 @@ def load_backbone(
     """
     place = choose_device(device)
     number_format = choose_dtype(dtype, place)
-    with _quiet(), _explained(name):
+    with quiet_loading(), _explained(name):
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import find_adapter_config_file
 
         path = resolve(name)
+        if find_adapter_config_file(path) is not None:  # on the hub; of a folder `resolve` has found it out
+            raise refuse_adapter(name)
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=number_format, trust_remote_code=trust_remote_code)
-    return wrap(model.to(place), tokenizer, name=name, source=describe_source(name))
+        load = functools.partial(AutoModelForCausalLM.from_pretrained, path)
+        model = load_whole(load, name, dtype=number_format, trust_remote_code=trust_remote_code)
+        if model.device != torch.empty(0, device=place).device:  # quantized models refuse to be moved
+            model.to(place)
+        # Numbers stored in float32 are others in float16, but the model is the same.
+        fingerprint = checkpoint_fingerprint(_files_of(path), model) if number_format == torch.float16 else ""
+    return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
 
 
-def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "") -> Backbone:
-    """Take apart a transformers model that is already in memory."""
-    model.eval().requires_grad_(False)
-    facts = facts_of(model)
-    samples = (sampled(weight) for _, weight in sorted(model.named_parameters()))
-    embeddings = model.get_input_embeddings().weight
-    return Backbone(
-        name=name,
-        source=source or name,
-        model=model,
-        tokenizer=tokenizer,
-        anatomy=dissect(model),
-        facts=facts,
-        fingerprint=fingerprint_of(facts, samples),
-        device=embeddings.device,
-        dtype=embeddings.dtype,
-        ends=_ends(tokenizer, getattr(model, "generation_config", None)),
-    )
+def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint: str = "") -> Backbone:
+    """Take apart a transformers model that is already in memory; of a compiled one, the model that it runs.
+
+    Args:
+        model: a causal language model of any class.
+        tokenizer: its own.
+        name: what to call it.
+        source: where it is from; the name by default.
+        fingerprint: where it is known already.
+
+    Raises:
+        ModelError: when trimtab does not understand its architecture, naming model and class.
+    """
+    model = getattr(model, "_orig_mod", model)
+    with quiet_loading(), _understood(name, model):
+        model.eval().requires_grad_(False)
+        embeddings = model.get_input_embeddings().weight
+        samples = (sampled(weight) for _, weight in weights_of(model))
+        return Backbone(
+            name=name,
+            source=source or name,
+            model=model,
+            tokenizer=tokenizer,
+            facts=facts_of(model),
+            anatomy=locate_modules(model),
+            fingerprint=fingerprint or fingerprint_of(model.config, samples),
+            device=embeddings.device,
+            dtype=embeddings.dtype,
+            ends=_ends(tokenizer, getattr(model, "generation_config", None)),
+            context=context_of(model),
+        )
 
 
 def peek(name: str, *, trust_remote_code: bool = False, offline: bool = False) -> tuple[Facts, Any]:
     """Architecture facts and tokenizer of a model, without loading its weights; `offline` asks the hub's cache only."""
-    with _quiet(), _explained(name):
+    with quiet_loading(), _explained(name):
         model, tokenizer = _without_weights(resolve(name), trust_remote_code, offline)
-    return facts_of(model), tokenizer
+        with _understood(name, model):
+            return facts_of(model), tokenizer
 
 
 def identify(name: str, *, dtype: torch.dtype, device: torch.device, trust_remote_code: bool = False) -> Identity:
@@ -120,27 +148,35 @@ def identify(name: str, *, dtype: torch.dtype, device: torch.device, trust_remot
     Raises:
         ModelError: when it cannot be found or read.
     """
-    with _quiet(), _explained(name):
-        from huggingface_hub import snapshot_download
+    with quiet_loading(), _explained(name):
         from transformers import GenerationConfig
 
         path = resolve(name)
         model, tokenizer = _without_weights(path, trust_remote_code, offline=False)
-        wanted = ["*.safetensors", "*.json"]
-        folder = path if Path(path).is_dir() else snapshot_download(path, local_files_only=True, allow_patterns=wanted)
+        folder = _files_of(path)
         generation = None
-        if (Path(folder) / "generation_config.json").is_file():
+        if (folder / "generation_config.json").is_file():
             generation = GenerationConfig.from_pretrained(folder)
         return Identity(
             name=name,
             source=describe_source(name),
             tokenizer=tokenizer,
             facts=facts_of(model),
-            fingerprint=checkpoint_fingerprint(Path(folder), model),
+            fingerprint=checkpoint_fingerprint(folder, model),
             device=device,
             dtype=dtype,
             ends=_ends(tokenizer, generation),
+            context=context_of(model),
         )
+
+
+def _files_of(path: str) -> Path:
+    """The folder of a model that is on this machine's disk, in the hub's cache for example."""
+    from huggingface_hub import snapshot_download
+
+    if Path(path).is_dir():
+        return Path(path)
+    return Path(snapshot_download(path, local_files_only=True, allow_patterns=["*.safetensors", "*.json"]))
 
 
 def _without_weights(path: str, trust_remote_code: bool, offline: bool) -> tuple[Any, Any]:
@@ -169,7 +205,7 @@ def _explained(name: str) -> Iterator[None]:
     except TrimtabError:
         raise
     except Exception as error:  # transformers, tokenizers, safetensors and the hub raise whatever they like
-        if isinstance(error, OSError) and not Path(name).expanduser().exists():
+        if isinstance(error, OSError) and not exists(expand_user(name)):
             raise ModelError(
                 f"model {name!r}: neither a folder here nor a model that could be fetched from the hub. "
                 f"The bundled one is called {BUNDLED!r}. ({_first_line(error)})"
@@ -177,23 +213,23 @@ def _explained(name: str) -> Iterator[None]:
         raise ModelError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
 
 
+@contextmanager
+def _understood(name: str, model: Any) -> Iterator[None]:
+    """Explain what goes wrong with an architecture: whatever a foreign class raises while it is looked at and tried."""
+    about = f"model {name!r} ({type(model).__name__})"
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{about}: {error}") from error
+    except TrimtabError:
+        raise
+    except Exception as error:  # configurations lack any key, and forward passes fail in any way
+        raise ModelError(
+            f"{about}: trimtab does not understand this architecture. It needs a causal language model made of decoder "
+            f"layers, which runs on token ids alone. ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+
+
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and advice out of the user's terminal while loading."""
-    from transformers.utils import logging as hf_logging
-
-    before, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(before)
-        if bars:
-            hf_logging.enable_progress_bar()

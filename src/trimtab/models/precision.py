@@ -24,10 +24,15 @@ def choose_device(device: str = "auto") -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingError(f"device {device!r} is not available here: {str(error).splitlines()[0]}") from None
-    return torch.device(device)
+        place = torch.device(device)
+        if place.type == "meta":
+            raise RuntimeError("it has shapes and no numbers")
+        # Written and read: some devices can be named, and hold nothing.
+        float(torch.zeros(1, device=place)[0])
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError(f"device {device!r} is not available here: {reason}") from None
+    return place
 
 
 def choose_dtype(dtype: DType | torch.dtype = "auto", device: torch.device | None = None) -> torch.dtype:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jinja2 import TemplateError
-
 from trimtab.data import Form, Message, Pair
 from trimtab.data.pairs import LETTERS
 from trimtab.errors import DataError
+from trimtab.models.rendering import render_prompt
 
 TokenPosition = Literal["answer", "last", "mean_completion"]
 """Where a vector is taken: the first differing token, the last token, or the mean over the completion's tokens."""
@@ -55,39 +54,36 @@ def answers(pair: Pair, form: Form) -> tuple[str, str]:
     return pair.positive, pair.negative
 
 
-def render_prompt(tokenizer: Any, prompt: str | Sequence[Message]) -> str:
-    """The text up to where the model's answer begins.
+class PromptError(DataError):
+    """Pairs that a model cannot be asked, although other models may be."""
 
-    Chat models: their template, thinking off. Base models: a plain dialogue.
+
+class PairError(PromptError):
+    """One such pair."""
+
+    def __init__(self, pair: Pair, reason: str):
+        self.pair, self.reason = pair, reason
+        super().__init__(f"{pair.reference}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take both between processes."""
+        return PairError, (self.pair, self.reason)
+
+
+def encode_prompt(tokenizer: Any, pair: Pair, form: Form) -> tuple[int, ...]:
+    """Token ids of what a pair asks, up to where the answer begins.
 
     Raises:
-        DataError: when the model's template refuses the conversation, for its order of roles for example.
+        PairError: when the model's template refuses the conversation or leaves a message out.
     """
-    messages = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
-    if not tokenizer.chat_template:
-        return _plain_dialogue(messages)
+    return tuple(encode(tokenizer, _rendered(tokenizer, pair, form)))
+
+
+def _rendered(tokenizer: Any, pair: Pair, form: Form) -> str:
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-    except TemplateError as error:
-        raise DataError(f"the model's chat template refuses this conversation: {error}") from error
-    return text + _skip_thinking(text)
-
-
-def _plain_dialogue(messages: Sequence[Message]) -> str:
-    speakers = {"user": "Human", "assistant": "Assistant"}
-    turns = [f"{speakers.get(m['role'], m['role'].title())}: {m['content']}" for m in messages]
-    return "\n\n".join([*turns, "Assistant:"])
-
-
-def _skip_thinking(rendered: str) -> str:
-    """What closes a thinking block that a template opens although thinking is off."""
-    if rendered.rstrip().endswith("<think>"):
-        return "\n</think>\n\n"
-    if rendered.endswith("<|start|>assistant"):  # gpt-oss' channels: go to the final one
-        return "<|channel|>final<|message|>"
-    return ""
+        return render_prompt(tokenizer, user_text(pair, form))
+    except DataError as error:
+        raise PairError(pair, str(error)) from error
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -104,23 +100,46 @@ def encode_pair(tokenizer: Any, pair: Pair, form: Form) -> EncodedPair:
     Prompt and completion are tokenized together, since a tokenizer may merge across their border.
 
     Raises:
-        DataError: when the two texts become the same tokens, an answer by choice has no differing token, or a
-            completion or the prompt has no tokens of its own.
+        PairError: when the two texts become the same tokens, an answer by choice has no differing token, a completion
+            or the prompt has no tokens of its own, or the template refuses the prompt or leaves a part of it out.
     """
-    prompt = render_prompt(tokenizer, user_text(pair, form))
+    prompt = _rendered(tokenizer, pair, form)
     # A template ends in a line break or a marker; a plain dialogue ends in "Assistant:" and wants a space.
     gap = "" if tokenizer.chat_template else " "
     positive, negative = (encode(tokenizer, prompt + gap + answer) for answer in answers(pair, form))
     shared = _common_length(positive, negative)
     if positive == negative:
-        raise DataError(f"pair {pair.id}: both completions become the same tokens")
+        raise PairError(pair, "both completions become the same tokens")
     if form == "choice" and shared == min(len(positive), len(negative)):
-        raise DataError(f"pair {pair.id}: one answer is the beginning of the other, so no token tells them apart")
+        raise PairError(pair, "one answer is the beginning of the other, so no token tells them apart")
     alone = encode(tokenizer, prompt)
     kept = min(_common_length(alone, positive), _common_length(alone, negative), shared)
     if not 0 < kept < min(len(positive), len(negative)):
-        raise DataError(f"pair {pair.id}: the prompt or one of its completions has no tokens of its own")
+        raise PairError(pair, "the prompt or one of its completions has no tokens of its own")
     return EncodedPair(pair.id, tuple(positive), tuple(negative), kept, shared)
+
+
+def encode_pairs(tokenizer: Any, pairs: Sequence[Pair], form: Form) -> list[EncodedPair]:
+    """Tokenize pairs.
+
+    Raises:
+        PromptError: with every reason why some of them cannot be asked, and the pairs.
+    """
+    encoded: list[EncodedPair] = []
+    refused: dict[str, list[str]] = {}
+    for pair in pairs:
+        try:
+            encoded.append(encode_pair(tokenizer, pair, form))
+        except PairError as error:
+            refused.setdefault(error.reason, []).append(pair.reference)
+    if refused:
+        raise PromptError([f"{_first_of(list(dict.fromkeys(of)))}: {reason}" for reason, of in refused.items()])
+    return encoded
+
+
+def _first_of(references: Sequence[str]) -> str:
+    more = len(references) - 1
+    return references[0] if not more else f"{references[0]} and {more} more"
 
 
 def template_hash(tokenizer: Any) -> str:

@@ -1,15 +1,14 @@
-"""Monitors: linear probes that tell, token by token, whether a text shows a behavior; and the gates they make."""
+"""Monitors: linear probes that score each token of a text for a behavior, and gates made of them."""
 
-from trimtab.monitors.conversations import MessageScore, TokenScores
+from trimtab.monitors.conversations import TEMPLATE, TokenScores
 from trimtab.monitors.fitting import fit_monitor
-from trimtab.monitors.monitor import Monitor, MonitorProvenance
-from trimtab.monitors.testing import Tested, test_monitor
+from trimtab.monitors.monitor import Monitor
+from trimtab.monitors.testing import MonitorEvaluation, test_monitor
 
 __all__ = [
-    "MessageScore",
+    "TEMPLATE",
     "Monitor",
-    "MonitorProvenance",
-    "Tested",
+    "MonitorEvaluation",
     "TokenScores",
     "fit_monitor",
     "test_monitor",

@@ -1,4 +1,4 @@
-"""Conversations token by token: which message each token is of, and what a monitor says of it."""
+"""Conversations token by token: the message of each token, and a monitor's scores."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from trimtab.data import Message
 from trimtab.engines import Text
 from trimtab.errors import DataError, ModelError
 from trimtab.models import encode, render_prompt
-from trimtab.monitors.probes import Array, Scaling, probability
+from trimtab.monitors._probes import Array, Scaling, probability
 
 TEMPLATE = -1
-"""In place of a message: what the chat template puts around the messages."""
+"""In place of a message's number: the tokens of the chat template around the messages."""
 _PLACE = "trimtab-message-stands-here"
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation as the model reads it."""
+    """A conversation, rendered and tokenized."""
 
     messages: tuple[Message, ...]
     text: Text
-    """Its tokens; all but the first are read, which is the attention sink."""
+    """Its tokens; all are scored but the first, the attention sink."""
     pieces: tuple[str, ...]
-    """The text of each token; put together, the conversation as rendered."""
+    """The text of each token; joined, the conversation as rendered."""
     owner: tuple[int, ...]
-    """Which message each token is of, or `TEMPLATE`."""
+    """The number of each token's message, or `TEMPLATE`."""
 
 
 @dataclass(frozen=True)
 class MessageScore:
-    """What a monitor says of one message."""
+    """A monitor's score of one message."""
 
     number: int
-    """Its place in the conversation, from 0."""
+    """Its position in the conversation, from 0."""
     role: str
     tokens: int
     logit: float
     """Mean logit of its tokens."""
     probability: float
-    """That the message is positive, calibrated on texts of pairs."""
+    """Of being positive, calibrated on texts of pairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenScores:
-    """What a monitor says of a conversation."""
+    """A monitor's scores of a conversation."""
 
     pieces: tuple[str, ...]
     """The text of each token."""
     owner: tuple[int, ...]
-    """Which message each token is of; −1 is what the chat template puts around them."""
+    """The number of each token's message; −1 for the chat template around them."""
     logit: Array
-    """Of each token [tokens]; NaN at the first, which is not read."""
+    """Of each token [tokens]; NaN at the first, which is not scored."""
     messages: tuple[MessageScore, ...]
     """In order; those without tokens are left out."""
 
     @property
     def probability(self) -> Array:
-        """That each token is from a positive text [tokens]."""
+        """Of each token, of being from a positive text [tokens]."""
         return probability(self.logit)
 
 
@@ -96,7 +96,7 @@ def conversation(tokenizer: Any, messages: str | Sequence[Message]) -> Conversat
 
 
 def scores(read: Conversation, logit: Array, scaling: Scaling) -> TokenScores:
-    """What a monitor says of a conversation.
+    """Scores of a conversation from the logits of its tokens.
 
     Args:
         read: the conversation.

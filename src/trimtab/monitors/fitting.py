@@ -1,34 +1,32 @@
-"""From pairs to a monitor: a probe at every layer, the layer that tells the texts of other pairs apart best."""
+"""Fitting a monitor: a probe at every layer, the best layer on other pairs, calibration."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trimtab.analysis.detection import auroc
+from trimtab._util.callbacks import NamedProgress
 from trimtab.data import Balance, Behavior, Form
 from trimtab.engines import Model
 from trimtab.errors import DataError
 from trimtab.models import TokenPosition
-from trimtab.monitors.examples import Examples, by_text, by_token, examples, token_logits
+from trimtab.monitors._examples import Examples, by_text, by_token, examples, token_logits
+from trimtab.monitors._probes import FOLDS, Probe, Scaling, fit_probe, platt
 from trimtab.monitors.monitor import Monitor, MonitorProvenance
-from trimtab.monitors.probes import FOLDS, Probe, Scaling, fit_probe, platt
+from trimtab.stats.detection import auroc
 from trimtab.vectors import versions
-
-Progress = Callable[[str, int, int], None]
-"""(what, done, total)."""
 
 MIN_PROMPTS = 2 * FOLDS
 """Different prompts to fit on: two to hold out with each fold."""
-MOST_TOKENS = 16_384
-"""Tokens that probes are fitted on; longer texts give tokens evenly spread over them."""
-HELD_BYTES = 1 << 30
-"""What held states may take. More layers than fit are read in several passes."""
+MAX_TOKENS = 16_384
+"""Tokens that probes are fitted on; from longer texts, evenly spaced tokens are taken."""
+MAX_STATE_BYTES = 1 << 30
+"""Memory for states. If the states of all layers need more, they are read in several passes."""
 
 
 def fit_monitor(
@@ -40,7 +38,7 @@ def fit_monitor(
     form: Form | None = None,
     balance: Balance = "both_orders",
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: NamedProgress | None = None,
 ) -> Monitor:
     """Fit a probe at every layer, choose a layer, and calibrate.
 
@@ -57,7 +55,7 @@ def fit_monitor(
         token_position: which tokens are read: `answer` (the first differing token), `last`, or `mean_completion`, here
             every token of the completion. By default `answer` for choices, completions for texts.
         form: ask choice pairs with their options and answer by letter (`choice`), or answer by text (`text`).
-        balance: how the answer letter is kept out; see `trimtab.data.show`.
+        balance: how the answer letter is balanced out; see `trimtab.data.present`.
         seed: for `balance="subsample"`.
         progress: called with (what, done, in all).
 
@@ -65,9 +63,9 @@ def fit_monitor(
         DataError: for too few pairs, or a pair whose completions become the same tokens.
         SettingError: for form `choice` of open pairs.
     """
-    told = examples(model, train, token_position, form, balance, seed)
+    labelled = examples(model, train, token_position, form, balance, seed)
     chooser = examples(model, select, token_position, form, balance, seed)
-    n_prompts = len(set(told.prompts))
+    n_prompts = len(set(labelled.prompts))
     if n_prompts < MIN_PROMPTS:
         raise DataError(
             f"{train.name}: {n_prompts} different prompts are too few to fit a monitor on; give at least {MIN_PROMPTS} "
@@ -78,9 +76,9 @@ def fit_monitor(
     scalings: list[Scaling] = []
     text_auroc: list[float] = []
     token_auroc: list[float] = []
-    kept = _kept(told)
-    for layers in _groups(facts.layers, sum(map(len, kept)) * facts.width * 4):
-        for layer, probe in _probes(model, told, kept, layers, progress):
+    chosen = _fitted_tokens(labelled)
+    for layers in _groups(facts.layers, sum(map(len, chosen)) * facts.width * 4):
+        for layer, probe in _probes(model, labelled, chosen, layers, progress):
             weight[layer], bias[layer] = torch.from_numpy(probe.weight).float(), probe.bias
         rows = list(token_logits(model, chooser.texts, layers, weight, bias))
         means, tokens = by_text(rows), by_token(rows, chooser)
@@ -94,15 +92,15 @@ def fit_monitor(
         behavior=train.name,
         pairs_hash=train.hash,
         pairs=len(train),
-        token_position=told.token_position,
-        form=told.form,
+        token_position=labelled.token_position,
+        form=labelled.form,
         balance=balance,
         template_hash=model.template_hash,
         layer=int(np.argmax(np.add(text_auroc, token_auroc))),
         select_pairs=len(select),
         select_auroc=tuple(text_auroc),
         select_token_auroc=tuple(token_auroc),
-        seen=tuple(sorted({prompt_hash(prompt) for prompt in (*told.prompts, *chooser.prompts)})),
+        seen=tuple(sorted({prompt_hash(prompt) for prompt in (*labelled.prompts, *chooser.prompts)})),
         versions=_versions(),
     )
     slopes, offsets = (torch.tensor(values) for values in zip(*scalings, strict=True))
@@ -110,42 +108,42 @@ def fit_monitor(
 
 
 def prompt_hash(prompt: str) -> str:
-    """What stands for a prompt in a monitor's file."""
+    """The hash of a prompt in a monitor's file."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
-def _kept(told: Examples) -> list[NDArray[np.int64]]:
-    """Which of the read tokens of each text the probes are fitted on."""
-    most = max(1, MOST_TOKENS // len(told.texts))
-    lengths = [len(text.tokens) - text.prompt_length for text in told.texts]
-    return [np.linspace(0, n - 1, min(n, most)).round().astype(np.int64) for n in lengths]
+def _fitted_tokens(labelled: Examples) -> list[NDArray[np.int64]]:
+    """Indices of the tokens of each text that probes are fitted on."""
+    limit = max(1, MAX_TOKENS // len(labelled.texts))
+    lengths = [len(text.tokens) - text.prompt_length for text in labelled.texts]
+    return [np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64) for n in lengths]
 
 
 def _groups(n_layers: int, layer_bytes: int) -> Iterator[list[int]]:
-    """Layers that are read in one pass."""
-    size = max(1, HELD_BYTES // layer_bytes)
+    """Groups of layers, one for each pass."""
+    size = max(1, MAX_STATE_BYTES // layer_bytes)
     for start in range(0, n_layers, size):
         yield list(range(start, min(start + size, n_layers)))
 
 
 def _probes(
     model: Model,
-    told: Examples,
-    kept: Sequence[NDArray[np.int64]],
+    labelled: Examples,
+    chosen: Sequence[NDArray[np.int64]],
     layers: list[int],
-    progress: Progress | None,
+    progress: NamedProgress | None,
 ) -> Iterator[tuple[int, Probe]]:
     """Read the states behind some layers and fit a probe to each."""
-    held: list[Tensor] = [torch.empty(0)] * len(kept)
-    for done, (index, states) in enumerate(model.states(told.texts, layers), start=1):
-        held[index] = states[torch.from_numpy(kept[index])]
+    held: list[Tensor] = [torch.empty(0)] * len(chosen)
+    for done, (index, states) in enumerate(model.states(labelled.texts, layers), start=1):
+        held[index] = states[torch.from_numpy(chosen[index])]
         if progress:
             progress("reading", done, len(held))
     lengths = np.array([len(states) for states in held])
     every = torch.cat(held)
-    positive = np.repeat(told.positive, lengths)
-    weight = np.repeat(told.weight / lengths, lengths)
-    fold = np.repeat(_folds(told.prompts), lengths)
+    positive = np.repeat(labelled.positive, lengths)
+    weight = np.repeat(labelled.weight / lengths, lengths)
+    fold = np.repeat(_folds(labelled.prompts), lengths)
     for place, layer in enumerate(layers):
         yield layer, fit_probe(every[:, place].numpy(), positive, weight, fold)
         if progress:

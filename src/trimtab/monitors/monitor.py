@@ -1,10 +1,11 @@
-"""The monitor: a linear probe for each layer, with where it came from; a safetensors file."""
+"""The monitor: a linear probe for each layer, with its provenance, in a safetensors file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,20 +13,22 @@ from torch import Tensor
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import VectorError
+from trimtab.monitors._examples import token_logits
+from trimtab.monitors._probes import Scaling
 from trimtab.monitors.conversations import TokenScores, conversation, scores
-from trimtab.monitors.examples import token_logits
-from trimtab.monitors.probes import Scaling
 from trimtab.steering import Gate, require_same_model
-from trimtab.vectors.tensor_file import parsed, read_tensors, write_tensors
+from trimtab.vectors.tensor_file import NO_OTHER_FIELDS, naming, parsed, read_tensors, require_float32, write_tensors
 
 _FORMAT = "trimtab-monitor-1"
-_TENSORS = ("weight", "bias", "text_slope", "text_offset")
+_TENSORS = {"weight": 2, "bias": 1, "text_slope": 1, "text_offset": 1}
+"""Each tensor's number of dimensions."""
 
 
 @dataclass(frozen=True)
 class MonitorProvenance:
-    """Where a monitor came from, and what it was measured to be worth."""
+    """The origin of a monitor, and its measured accuracy."""
 
+    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
     model: str
     fingerprint: str
     behavior: str
@@ -40,14 +43,14 @@ class MonitorProvenance:
     """The layer whose `select_auroc` and `select_token_auroc` are largest together."""
     select_pairs: int
     select_auroc: tuple[float, ...]
-    """Of every layer, on the texts of the selection pairs, which choose the layer: flattering."""
+    """Of every layer, on the texts of the selection pairs, which choose the layer: optimistic."""
     select_token_auroc: tuple[float, ...]
     """The same on their single tokens."""
     seen: tuple[str, ...]
     """Hashes of the prompts it was fitted, chosen and calibrated on, so that nothing is tested on them."""
     versions: dict[str, str] = field(default_factory=dict)
     held_out: dict[str, float] = field(default_factory=dict)
-    """What `test_monitor` measured on pairs that were held out of the fit."""
+    """Results of `test_monitor` on held-out pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +58,8 @@ class Monitor:
     """A detector of one behavior in one model.
 
     At a token with state h behind layer ℓ its logit is w_ℓ·h + b_ℓ, and 1 / (1 + exp(−logit)) the probability that the
-    token is from a positive text. Of a whole text it makes the mean logit of its tokens, rescaled so that it is a
-    probability again: many tokens that lean one way are more certain than one.
+    token is from a positive text. The logit of a whole text is the mean logit of its tokens, rescaled so that
+    its probability is calibrated: many tokens that lean one way are more certain than one.
     """
 
     weight: Tensor
@@ -70,17 +73,28 @@ class Monitor:
     provenance: MonitorProvenance
 
     def __post_init__(self) -> None:
-        """Refuse shapes and values that cannot be read with."""
+        """Refuse shapes and values that no monitor can have."""
+        for name in _TENSORS:
+            require_float32(name, getattr(self, name))
         rows = self.weight.shape[:1]
-        if self.weight.dim() != 2 or any(t.shape != rows for t in (self.bias, self.text_slope, self.text_offset)):
+        of_layers = (self.bias, self.text_slope, self.text_offset)
+        if self.weight.dim() != 2 or 0 in self.weight.shape or any(t.shape != rows for t in of_layers):
             raise VectorError("a monitor needs a weight [n_layers, d_model] and a bias, slope and offset [n_layers]")
         if not all(bool(torch.isfinite(getattr(self, name)).all()) for name in _TENSORS):
             raise VectorError("the monitor's probes hold NaN or infinite values")
         if not 0 <= self.layer < len(self.weight):
             raise VectorError(f"the monitor reads layer {self.layer}, but has layers 0 to {len(self.weight) - 1}")
+        if not bool(torch.isfinite(self.weight.norm(dim=1)).all()):
+            raise VectorError("the monitor's probes are so long that their norm is infinite")
+        if not bool(self.weight[self.layer].any()):
+            raise VectorError(f"the monitor's probe at layer {self.layer} is zero: it gives every token the same score")
+        for name in ("select_auroc", "select_token_auroc"):
+            values = getattr(self.provenance, name)
+            if len(values) != len(self.weight):
+                raise VectorError(f"{name} has {len(values)} values for {len(self.weight)} layers")
 
     def __repr__(self) -> str:
-        """Name what it is without printing numbers."""
+        """Behavior, layer and model, without the numbers."""
         made = self.provenance
         return f"Monitor({made.behavior!r}, layer {self.layer} of {len(self.weight)}, from {made.model})"
 
@@ -103,7 +117,7 @@ class Monitor:
         return replace(self, provenance=replace(self.provenance, layer=layer, held_out={}))
 
     def gate(self, threshold: float = 0.5) -> Gate:
-        """Push only where this monitor fires: for the `gate` of `Model.steer` and `trimtab.steering.at`.
+        """A gate that steers only the tokens that this monitor scores as positive, for `Model.steer`.
 
         At each pushed layer the probe of that same layer decides, so any layer can be pushed; how well each tells
         tokens apart is `provenance.select_token_auroc`.
@@ -160,5 +174,6 @@ class Monitor:
             VectorError: when the file is missing, truncated, changed since, or something else.
         """
         tensors, header = read_tensors(path, "monitor", _FORMAT, _TENSORS)
-        made = parsed(path, header.get("provenance", ""), lambda fields: MonitorProvenance(**fields))
-        return cls(**tensors, provenance=made)
+        made = parsed(path, header.get("provenance", ""), MonitorProvenance)
+        with naming(path):
+            return cls(**tensors, provenance=made)

@@ -1,4 +1,4 @@
-"""What a monitor is worth on pairs that it has not seen: of the same behavior, or shifted."""
+"""Testing a monitor on unseen pairs: of the same behavior, or under distribution shift."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import cast
 
 import pandas as pd
 
-from trimtab.analysis.detection import Detection, detection, reliability
 from trimtab.data import Balance, Behavior, Form
-from trimtab.data.seeded import prompt_key
+from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model
 from trimtab.errors import DataError
 from trimtab.models import TokenPosition
-from trimtab.monitors.examples import by_text, by_token, examples, token_logits
+from trimtab.monitors._examples import by_text, by_token, examples, token_logits
+from trimtab.monitors._probes import Array, probability
 from trimtab.monitors.fitting import prompt_hash
 from trimtab.monitors.monitor import Monitor
-from trimtab.monitors.probes import Array, probability
+from trimtab.stats.detection import Detection, detection, reliability
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
-    """A monitor on the texts of some pairs."""
+class MonitorEvaluation:
+    """Results of a monitor on the texts of some pairs."""
 
     behavior: str
     pairs: int
@@ -32,14 +32,14 @@ class Tested:
     texts: Detection
     """Whole texts, their probabilities calibrated."""
     uncalibrated: Detection
-    """The same with mean logits taken for logits of texts."""
+    """The same with mean logits as logits of texts."""
     tokens: Detection
     """Single tokens, every text counting the same."""
     reliability: pd.DataFrame
-    """Of the texts; see `trimtab.analysis.detection.reliability`."""
+    """Of the texts; see `trimtab.stats.detection.reliability`."""
 
     def held_out(self) -> dict[str, float]:
-        """The numbers that a monitor's file keeps."""
+        """The numbers for a monitor's file."""
         return {
             "pairs": self.pairs,
             "auroc": self.texts.auroc,
@@ -62,8 +62,8 @@ def test_monitor(
     balance: Balance = "both_orders",  # noqa: PT028
     draws: int = 2000,  # noqa: PT028
     seed: int = 0,  # noqa: PT028
-) -> Tested:
-    """Score the texts of pairs, each behind its prompt, and measure how well positive and negative ones are told apart.
+) -> MonitorEvaluation:
+    """Score the texts of pairs, each behind its prompt, and measure how well they are classified.
 
     Pairs of prompts that the monitor has seen are left out. Both texts of a prompt are resampled together.
 
@@ -73,7 +73,7 @@ def test_monitor(
         behavior: pairs of any behavior.
         form: ask choice pairs with their options and answer by letter, or answer by text; by default as the monitor
             was fitted.
-        balance: how option orders are shown; see `trimtab.data.show`.
+        balance: how option orders are shown; see `trimtab.data.present`.
         draws: bootstrap resamples.
         seed: of the resamples.
 
@@ -89,23 +89,23 @@ def test_monitor(
             "few to test it on; give others"
         )
     made = monitor.provenance
-    asked: Form = form or ("choice" if made.form == "choice" and behavior.is_choice else "text")
-    where = cast("TokenPosition", made.token_position) if asked == made.form else None
-    told = examples(model, replace(behavior, pairs=unseen), where, asked, balance, seed)
-    rows = list(token_logits(model, told.texts, [monitor.layer], monitor.weight, monitor.bias))
-    means, single = by_text(rows)[:, 0], by_token(rows, told)
+    chosen_form: Form = form or ("choice" if made.form == "choice" and behavior.is_choice else "text")
+    where = cast("TokenPosition", made.token_position) if chosen_form == made.form else None
+    labelled = examples(model, replace(behavior, pairs=unseen), where, chosen_form, balance, seed)
+    rows = list(token_logits(model, labelled.texts, [monitor.layer], monitor.weight, monitor.bias))
+    means, single = by_text(rows)[:, 0], by_token(rows, labelled)
     each = single.logits[:, 0]
     calibrated = monitor.scaling.probability(means)
 
     def of_texts(odds: Array) -> Detection:
-        return detection(means, odds, told.positive, told.prompts, told.weight, draws=draws, seed=seed)
+        return detection(means, odds, labelled.positive, labelled.prompts, labelled.weight, draws=draws, seed=seed)
 
-    return Tested(
+    return MonitorEvaluation(
         behavior=behavior.name,
         pairs=len(unseen),
         left_out=len(behavior) - len(unseen),
-        form=told.form,
-        token_position=told.token_position,
+        form=labelled.form,
+        token_position=labelled.token_position,
         texts=of_texts(calibrated),
         uncalibrated=of_texts(probability(means)),
         tokens=detection(
@@ -118,5 +118,5 @@ def test_monitor(
             draws=draws,
             seed=seed,
         ),
-        reliability=reliability(calibrated, told.positive),
+        reliability=reliability(calibrated, labelled.positive),
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.report.files import write_atomically
-from trimtab.report.page import environment
+from trimtab.report._page import environment
+from trimtab.report._report_files import write_report_file
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Card:
     row: Mapping[str, Any]
     """Its line of `pairs.jsonl`."""
     flags: Sequence[str]
-    """What speaks against it, a phrase each."""
+    """Reasons against it, a phrase each."""
 
 
 def write_review(page: Path, file: str, about: str, remarks: Sequence[str], cards: Sequence[Card]) -> None:
@@ -30,7 +30,7 @@ def write_review(page: Path, file: str, about: str, remarks: Sequence[str], card
         page: where to.
         file: name of the file of pairs: of what the page saves, and the heading.
         about: what the pairs are for, in a phrase; "" if that is not known.
-        remarks: what is to be said of all pairs together, a sentence each.
+        remarks: about all pairs together, a sentence each.
         cards: the pairs in their order.
     """
     data = {
@@ -38,4 +38,5 @@ def write_review(page: Path, file: str, about: str, remarks: Sequence[str], card
         "cards": [{"key": card.key, "row": dict(card.row), "flags": list(card.flags)} for card in cards],
     }
     template = environment().get_template("review.html.j2")
-    write_atomically(page, template.render(file=file, about=about, remarks=remarks, data=data))
+    content = template.render(file=file, about=about, remarks=remarks, data=data)
+    write_report_file(page, content, page.parent)

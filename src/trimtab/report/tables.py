@@ -1,21 +1,21 @@
-"""Tables of the page: rows of numbers as text that lines up."""
+"""Tables of the page: columns, and rows of formatted numbers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trimtab.analysis.samples import records, several
-from trimtab.report.words import DIVISORS
-
-MOST_ROWS = 2000
-"""Rows of the table of all cells on the page; the file has all of them."""
+from trimtab.analysis import formatting
+from trimtab.analysis.formatting import fixed
+from trimtab.analysis.samples import several
 
 Row = dict[str, Any]
+
+MAX_COLUMNS, MAX_UPRIGHT_ROWS = 7, 4
+"""A table of more columns than the one, and no more rows than the other, stands upright."""
 
 
 class Column(NamedTuple):
@@ -36,48 +36,26 @@ class Table:
     rows: Sequence[Sequence[str]]
     left_out: int = 0
 
+    @property
+    def upright(self) -> bool:
+        """Whether it is read better with its rows as columns: few rows, and more columns than a page is wide."""
+        return len(self.rows) <= MAX_UPRIGHT_ROWS and len(self.columns) > MAX_COLUMNS
+
 
 def table(name: str, columns: Iterable[Column], rows: Iterable[Row], *, most: int | None = None) -> Table:
     """A table of these rows, without the columns that are empty throughout."""
     every = list(rows)
     shown = every[:most] if most else every
     filled = [(column, [column.text(row) for row in shown]) for column in columns]
-    kept = [(column, cells) for column, cells in filled if any(cell != "–" for cell in cells)]
-    lines = list(zip(*(cells for _, cells in kept), strict=True))
-    return Table(name, [column for column, _ in kept], lines, left_out=len(every) - len(shown))
+    filled_columns = [(column, cells) for column, cells in filled if any(cell != "–" for cell in cells)]
+    lines = list(zip(*(cells for _, cells in filled_columns), strict=True))
+    return Table(name, [column for column, _ in filled_columns], lines, left_out=len(every) - len(shown))
 
 
-def digits(values: Iterable[float]) -> int:
-    """Decimals for a column: two, and more where its numbers are small."""
-    sizes = sorted(abs(value) for value in values if math.isfinite(value) and value != 0)
-    if not sizes:
-        return 2
-    typical = sizes[len(sizes) // 2]
-    return min(6, max(2, 1 - math.floor(math.log10(typical))))
-
-
-def fixed(value: Any, decimals: int = 2) -> str:
-    """A number with a true minus sign and so many decimals; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = f"{value:.{decimals}f}"
-    # "−0.00" would claim a direction.
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def p_value(value: float) -> str:
-    """A p-value; a dash where nothing was tested."""
-    return "–" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def with_interval(row: Row, name: str, decimals: int) -> str:
-    """A number and its interval: 1.20 [0.90, 1.52]."""
-    value, low, high = (row[name], row[f"{name}_low"], row[f"{name}_high"])
-    if not math.isfinite(value):
-        return "–"
-    if not math.isfinite(low):
-        return fixed(value, decimals)
-    return f"{fixed(value, decimals)} [{fixed(low, decimals)}, {fixed(high, decimals)}]"
+def with_interval(row: Row, name: str, decimals: int, limits: Sequence[float] = formatting.ZERO) -> str:
+    """A number of a row and its interval: 1.20 [0.90, 1.52]."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return formatting.with_interval(row[name], low, high, decimals, limits)
 
 
 def word(name: str, heading: str | None = None) -> Column:
@@ -101,77 +79,6 @@ def owner_columns(frame: pd.DataFrame) -> list[Column]:
     return [word("model"), word("behavior"), *(word(name) for name in names)]
 
 
-def _effect_columns(frame: pd.DataFrame) -> list[Column]:
-    decimals = digits(frame["delta"])
-    divisor = str(frame["denominator"].iloc[0]) if len(frame) else "unsteered"
-    varying = [name for name in ("positions",) if frame[name].nunique() > 1]
-    return [
-        Column("layer", lambda row: str(row["layers"]).replace("+", " + ")),
-        number("depth", "depth"),
-        Column("strength", lambda row: f"{row['strength']:g} {row['scale']}"),
-        *(word(name) for name in varying),
-        Column("delta [95% interval]", lambda row: with_interval(row, "delta", decimals)),
-        Column(f"Glass’s Δ by {DIVISORS[divisor]} [95% interval]", lambda row: with_interval(row, "glass", 2)),
-        *(number(f"glass_{name}", f"Δ by {DIVISORS[name]}") for name in ("unsteered", "negative") if name != divisor),
-    ]
-
-
-def _mean_columns(frame: pd.DataFrame) -> list[Column]:
-    decimals = digits(frame["delta"])
-    return [
-        Column("prompts", lambda row: str(int(row["n"]))),
-        number("mean_minus", "mean at −α", decimals),
-        number("mean_zero", "unsteered", decimals),
-        number("mean_plus", "mean at +α", decimals),
-        number("sd_zero", "unsteered sd", decimals),
-        number("sd_minus", "sd at −α", decimals),
-    ]
-
-
-def best_table(best: pd.DataFrame) -> Table:
-    """The best cell of each model and behavior, with what the checks found there."""
-    decimals = digits(best["delta"]) if len(best) else 2
-    columns = [
-        *owner_columns(best),
-        *_effect_columns(best),
-        Column("moved", lambda row: "yes" if row["moved"] else "no", number=False),
-        Column("p", lambda row: p_value(row["p" if row["held_out"] else "p_adjusted"])),
-        Column("held out", lambda row: "yes" if row["held_out"] else "no", number=False),
-        *_mean_columns(best),
-        Column("move the other way", lambda row: share(row, "anti")),
-        number("delta_given", "delta as given", decimals),
-        number("delta_swapped", "delta swapped", decimals),
-    ]
-    return table("The best cell of each model and behavior", columns, records(best))
-
-
-def cells_table(effects: pd.DataFrame) -> Table:
-    """Every cell, the largest Δ of each model and behavior not singled out."""
-    columns = [*owner_columns(effects), word("split"), *_effect_columns(effects), *_mean_columns(effects)]
-    return table("All cells", columns, records(effects), most=MOST_ROWS)
-
-
-def blindness_table(blindness: pd.DataFrame) -> Table:
-    """Whether the unsteered models read the options."""
-    columns = [
-        *owner_columns(blindness),
-        Column("prompts", lambda row: str(int(row["n"]))),
-        Column("same option in both orders", lambda row: share(row, "share", "low", "high")),
-        Column(
-            "without letter preference",
-            lambda row: share(row, "share_centred", "centred_low", "centred_high"),
-        ),
-        word("verdict"),
-        number("mean_score", "mean score"),
-        Column("positive answer preferred", lambda row: share(row, "accuracy")),
-    ]
-    return table("Do the unsteered models tell the options apart?", columns, records(blindness))
-
-
 def share(row: Row, name: str, low: str | None = None, high: str | None = None) -> str:
-    """A share as a percentage, with its interval where there is one."""
-    value = row.get(name)
-    if value is None or not math.isfinite(value):
-        return "–"
-    ends = f" [{row[low]:.0%}, {row[high]:.0%}]" if low and high else ""
-    return f"{value:.0%}{ends}".replace("-", "−")
+    """A share of a row as a percentage, with its interval where there is one."""
+    return formatting.percent_with_interval(row.get(name), row.get(low or ""), row.get(high or ""))

@@ -4,112 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from trimtab import analysis
-from trimtab.report import background, checked_words, words
-from trimtab.report.checked import Checked
-from trimtab.report.files import write_atomically, write_chart
-from trimtab.report.markdown import as_markdown
-from trimtab.report.page import Page, render
+from trimtab._util.spreadsheet import csv_text
+from trimtab.report import _background
+from trimtab.report._findings_file import findings_table
+from trimtab.report._glossary import glossary
+from trimtab.report._markdown import as_markdown
+from trimtab.report._page import Page, render
+from trimtab.report._report_files import write_chart, write_report_file
+from trimtab.report._sections import sections
+from trimtab.report.paper import paper_texts
+from trimtab.report.report_inputs import RunTables
 from trimtab.report.results import Results, analysed
-from trimtab.report.runs import RunTables
-from trimtab.report.sections import sections
+from trimtab.report.verdict import verdicts
+
+Figures = Literal["main", "all"]
+"""Which figures are drawn in the width of one column too: those of the main page, or all."""
 
 
-def write_report(runs: Sequence[RunTables], page: Path, *, denominator: analysis.Denominator = "unsteered") -> Results:
+def write_report(
+    runs: Sequence[RunTables],
+    page: Path,
+    *,
+    denominator: analysis.Denominator = "unsteered",
+    figures: Figures = "main",
+) -> Results:
     """Write the report of one or more runs.
 
     Args:
         runs: The runs; with more than one, every table and chart names the run.
         page: The page to write, such as `report.html`. Beside it: the same as Markdown, `report.md`; each figure in
-            charts/ as PNG, SVG and CSV; cells.csv, best.csv and, in tables/, the other tables; recommended.csv and
-            reply_cells.csv where a run has replies. The folder is made if missing; files of an earlier report are
-            replaced one by one.
+            charts/ as SVG, PDF, PNG and CSV; cells.csv, best.csv and, in tables/, the other tables and all findings
+            with their subjects and values; recommended.csv and reply_cells.csv where a run has replies; texts for
+            papers in paper/. The folder is made if missing; files of an earlier report are replaced one by one.
         denominator: Whose standard deviation Glass's Δ divides by; point values by either custom are always given.
+        figures: Which figures are drawn in the width of one column too, in charts/one-column.
 
     Returns:
-        What was computed, with what the page says first.
+        The results of each measure, and the findings at the top of the page.
     """
     results = analysed(runs, denominator)
     content = assembled(runs, results)
     out = page.parent
     for name, frame in _files(results).items():
-        write_atomically(out / name, _csv(frame, runs))
-    for section in content.sections:
-        for chart in section.charts:
-            write_chart(chart, out / "charts")
-    write_atomically(page.with_suffix(".md"), as_markdown(content))
-    write_atomically(page, render(content))
+        write_report_file(out / name, _csv(frame, runs), out)
+    for text in content.paper:
+        write_report_file(out / text.file, text.text, out)
+    main = {chart.slug for chart in content.main_charts}
+    for chart in content.charts:
+        write_chart(chart, out, one_column=figures == "all" or chart.slug in main)
+    write_report_file(page.with_suffix(".md"), as_markdown(content), out)
+    write_report_file(page, render(content), out)
     return results
 
 
 def assembled(runs: Sequence[RunTables], results: Results) -> Page:
     """The page of these results."""
-    about = (background.models_table(runs), background.behaviors_table(runs), background.vectors_table(runs))
+    about = (_background.models_table(runs), _background.behaviors_table(runs), _background.vectors_table(runs))
+    terms = [term for report, found in results.measured() for term in report.glossary(found)]
     return Page(
         title=" + ".join(run.name for run in runs),
-        subtitle=_subtitle(runs, results),
+        subtitle=_subtitle(runs),
+        verdicts=verdicts(runs, results),
         findings=results.findings,
-        sections=sections(runs, results),
+        sections=sections(results),
         warnings=_warnings(runs),
         background=[table for table in about if table.rows],
-        facts=background.facts(runs),
-        glossary=words.glossary(
-            results.denominator,
-            replies=results.spoken is not None,
-            dose=results.dose is not None,
-            more=checked_words.glossary(results.checked),
-        ),
+        facts=_background.facts(runs),
+        glossary=glossary(results.denominator, terms),
+        paper=paper_texts(runs, results),
         trimtab_version=str(runs[0].manifest.get("trimtab_version", "")),
     )
 
 
 def _files(results: Results) -> dict[str, pd.DataFrame]:
-    """The tables to write, by file name; those that a study of one model lacks are left out."""
-    found = results.comparison
-    others = {
-        "layer_choice": results.choice, "tails": results.tails, "models": found.by_model, "groups": found.groups,
-        "contrasts": found.contrasts, "correlations": found.correlations, "answers": results.answer_agreement,
-        "reply_agreement": results.reply_agreement, **_checked_files(results.checked),
-    }  # fmt: skip
-    filled = {f"tables/{name}.csv": frame for name, frame in others.items() if len(frame)}
-    spoken = results.spoken
-    said = {} if spoken is None else {"recommended.csv": spoken.settings, "reply_cells.csv": spoken.cells}
-    return {**said, "cells.csv": results.effects, "best.csv": results.best, **filled}
+    """The tables to write, by path beside the page."""
+    every = {path: table for report, found in results.measured() for path, table in report.files(found).items()}
+    every["tables/findings.csv"] = findings_table(results.findings)
+    return {path: table for path, table in every.items() if len(table) or not path.startswith("tables/")}
 
 
-def _checked_files(checked: Checked | None) -> dict[str, pd.DataFrame]:
-    """The tables of the checks, by file name."""
-    if checked is None:
-        return {}
-    return {
-        "diagnosis": checked.diagnoses, "pair_quality": checked.quality, "pair_curve": checked.curve,
-        "flagged_pairs": checked.flags, "heuristics": checked.heuristics, "heuristic_picks": checked.picks,
-        "methods": checked.methods, "method_cosines": checked.cosines, "side_shifts": checked.shifts,
-        "side_cells": checked.side, "selective_settings": checked.selective, "neutral_replies": checked.neutral,
-        "random_directions": checked.nulls,
-        "random_tests": checked.null_tests, "robustness": checked.robustness,
-    }  # fmt: skip
-
-
-def _subtitle(runs: Sequence[RunTables], results: Results) -> str:
-    nothing = results.samples.iloc[:0]
-    spoken = results.spoken.cells if results.spoken else nothing
-    diagnosed = results.checked.quality if results.checked and len(results.checked.quality) else nothing
-
-    def counted(name: str, word: str) -> str:
-        every = (results.samples, spoken, diagnosed)
-        found = list(dict.fromkeys(str(value) for table in every for value in table[name].unique()))
-        return ", ".join(found) if len(found) <= 3 else f"{len(found)} {word}"
+def _subtitle(runs: Sequence[RunTables]) -> str:
+    def counted(column: str) -> str:
+        every = [t for run in runs for t in (run.samples, run.replies, *run.tables.values()) if t is not None]
+        names = list(dict.fromkeys(str(v) for table in every if column in table for v in table[column].unique()))
+        return ", ".join(names) if len(names) <= 3 else f"{len(names)} {column}s"
 
     created = sorted({str(run.manifest["created"])[:10] for run in runs if run.manifest.get("created")})
-    parts = [
-        counted("model", "models"),
-        counted("behavior", "behaviors"),
-        " to ".join(created[:1] + created[1:][-1:]),
-    ]
+    parts = [counted("model"), counted("behavior"), " to ".join(created[:1] + created[1:][-1:])]
     return " · ".join(part for part in parts if part)
 
 
@@ -121,5 +107,6 @@ def _warnings(runs: Sequence[RunTables]) -> list[str]:
 
 
 def _csv(frame: pd.DataFrame, runs: Sequence[RunTables]) -> str:
+    """A table as CSV, without the name of the only run."""
     table = frame if len(runs) > 1 else frame.drop(columns="run", errors="ignore")
-    return str(table.to_csv(index=False))
+    return csv_text(table)

@@ -1,4 +1,4 @@
-"""The vector where it is used: a chat with it under the hand."""
+"""Serving: a chat whose steering changes as you go."""
 
 from trimtab.serve.chat import Chat
 

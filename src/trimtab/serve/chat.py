@@ -1,56 +1,64 @@
-"""A conversation whose steering can be changed between two sentences: lines in, pieces of text out."""
+"""A chat whose steering can be changed between messages: lines in, pieces of text out."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
+from trimtab._util.suggest import nearest_word
+from trimtab._util.wording import plural
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, TrimtabError
-from trimtab.steering import Intervention, Positions, Scale, at, check_one_of, check_strength, require_fit
+from trimtab.inputs.bounded_files import expand_user
+from trimtab.steering import (
+    SCALES,
+    Cell,
+    Intervention,
+    Positions,
+    SteeringSetting,
+    check_strength,
+    push_scales,
+    require_fit,
+    require_layers,
+)
 from trimtab.vectors import SteeringVector
 
 HELP = """\
-/layer 9           push behind this layer; several: /layer 9,10
-/strength 0.4      how far; 0 leaves the model alone
+/layer 9           steer at this layer; several: /layer 9,10
+/strength 0.4      steering strength; 0 for the unsteered model
 /share             whether several layers share the strength, or each gets all of it
-/from 9            push along this layer's vector at all of them; /from own: each layer's own
-/scale relative    what the strength means: {scales}
-/positions all     which tokens: {positions}
-/vector FILE       take another vector
-/compare           show the unsteered answer beside the steered one, or stop doing so
-/tokens 200        longest answer
-/temperature 0.7   0 takes the likeliest token each time
-/show              the settings
-/clear             forget the conversation
-/quit              leave"""
+/from 9            use this layer's vector at all of them; /from own: each layer's own
+/scale relative    unit of the strength: {scales}
+/positions all     steered tokens: {positions}
+/vector FILE       load another vector
+/compare           show the unsteered reply before the steered one, on or off
+/tokens 200        maximum length of a reply
+/temperature 0.7   sampling temperature; 0 is greedy
+/show              show the settings
+/clear             start a new conversation
+/quit              end the chat"""
 
 
 @dataclass
 class Chat:
-    """One conversation. `say` takes a line, a message or a command, and never raises for what a person can type."""
+    """One conversation. `say` takes a line, a message or a command, and never raises for user input."""
 
     model: Model
     vector: SteeringVector | None = None
     layers: list[int] = field(default_factory=list)
     strength: float = 0.0
-    scale: Scale = "relative"
-    positions: Positions = "all"
-    share_strength: bool = False
-    vector_layer: int | None = None
+    setting: SteeringSetting = field(default_factory=lambda: SteeringSetting("relative"))
     compare: bool = False
     max_new_tokens: int = 256
     temperature: float = 0.0
     history: list[Message] = field(default_factory=list)
     over: bool = False
-    """The person has left."""
+    """Whether the user has quit."""
 
     def __post_init__(self) -> None:
-        """Refuse a vector of another model, or settings that cannot be."""
+        """Refuse a vector of another model, or invalid settings."""
         if self.vector is not None:
             require_fit(self.vector, self.model.backbone)
             if not self.layers:
@@ -59,7 +67,7 @@ class Chat:
         self._intervention()
 
     def say(self, line: str) -> Iterator[str]:
-        """Answer a message or carry out a command, piece by piece."""
+        """Yield the reply to a message, or the outcome of a command, piece by piece."""
         # What a terminal could not decode comes as lone surrogates, which no tokenizer takes.
         text = line.encode("utf-8", "replace").decode("utf-8").strip()
         if not text:
@@ -74,15 +82,16 @@ class Chat:
 
     @property
     def settings(self) -> str:
-        """What steers, in one line."""
+        """The steering in one line."""
         if self.vector is None:
             return "no vector: /vector FILE takes one"
         where = ",".join(map(str, self.layers))
         name = self.vector.provenance.behavior
-        shared = " shared" if self.share_strength and len(self.layers) > 1 else ""
-        taken = "" if self.vector_layer is None else f", vector of layer {self.vector_layer}"
+        how = self.setting
+        shared = " shared" if how.share_strength and len(self.layers) > 1 else ""
+        taken = "" if how.vector_layer is None else f", vector of layer {how.vector_layer}"
         return (
-            f"{name}: layer {where}, strength {self.strength:g} {self.scale}{shared}{taken}, positions {self.positions}"
+            f"{name}: layer {where}, strength {self.strength:g} {how.scale}{shared}{taken}, positions {how.positions}"
         )
 
     def _answer(self, text: str) -> Iterator[str]:
@@ -111,18 +120,15 @@ class Chat:
     def _intervention(self) -> Intervention | None:
         if self.vector is None or self.strength == 0:
             return None
-        return self._at(self.vector, self.layers, self.strength)
+        return self.setting.intervention(self.vector, Cell(tuple(self.layers), self.strength))
 
-    def _at(self, vector: SteeringVector, layers: list[int], strength: float) -> Intervention:
-        return at(
-            vector,
-            layers,
-            strength,
-            scale=self.scale,
-            positions=self.positions,
-            share_strength=self.share_strength,
-            vector_layer=self.vector_layer,
-        )
+    def _change(self, **options: Any) -> str:
+        """Change the setting, if the vector can be pushed with it."""
+        changed = replace(self.setting, **options)
+        if self.vector is not None and self.strength:
+            changed.intervention(self.vector, Cell(tuple(self.layers), self.strength))
+        self.setting = changed
+        return self.settings
 
     def _command(self, text: str) -> str:
         name, _, rest = text[1:].partition(" ")
@@ -140,11 +146,11 @@ class Chat:
             "show": lambda _: self.settings,
             "clear": self._clear,
             "quit": self._quit,
-            "help": lambda _: HELP.format(scales=", ".join(get_args(Scale)), positions=", ".join(get_args(Positions))),
+            "help": lambda _: HELP.format(scales=", ".join(push_scales()), positions=", ".join(get_args(Positions))),
         }
         if name not in commands:
-            near = difflib.get_close_matches(name, commands, n=1)
-            return f"! no command /{name}; " + (f"did you mean /{near[0]}?\n" if near else "/help lists them\n")
+            near = nearest_word(name, commands)
+            return f"! no command /{name}; " + (f"did you mean /{near}?\n" if near else "/help lists them\n")
         return commands[name](rest.strip()) + "\n"
 
     def _set_layer(self, text: str) -> str:
@@ -154,22 +160,19 @@ class Chat:
             layers = [int(part) for part in text.split(",")]
         except ValueError:
             raise SettingError(f"{text!r} is no layer; give a number, or several as 9,10") from None
-        at(self.vector, layers, 1.0)  # refuses layers that are not there
+        require_layers(layers, self.vector.n_layers)
         self.layers = layers
         return self.settings
 
     def _set_strength(self, text: str) -> str:
         strength = check_strength(_number(text, "strength"))
         if self.vector is not None and strength:
-            self._at(self.vector, self.layers, strength)
+            self.setting.intervention(self.vector, Cell(tuple(self.layers), strength))
         self.strength = strength
         return self.settings
 
     def _toggle_share(self, text: str) -> str:
-        if not self.share_strength and self.scale in ("clamp", "project_out"):
-            raise SettingError(f"the scale {self.scale} sets a projection, so layers cannot share its strength")
-        self.share_strength = not self.share_strength
-        return self.settings
+        return self._change(share_strength=not self.setting.share_strength)
 
     def _set_vector_layer(self, text: str) -> str:
         if self.vector is None:
@@ -177,26 +180,21 @@ class Chat:
         if text != "own" and not text.isdecimal():
             raise SettingError(f"{text!r} is no layer; give a number, or own")
         layer = None if text == "own" else int(text)
-        at(self.vector, self.layers, 1.0, vector_layer=layer)  # refuses a layer that is not there
-        self.vector_layer = layer
-        return self.settings
+        require_layers([] if layer is None else [layer], self.vector.n_layers)
+        return self._change(vector_layer=layer)
 
     def _set_scale(self, text: str) -> str:
-        check_one_of("scale", text, Scale)
-        if self.share_strength and text in ("clamp", "project_out"):
-            raise SettingError(
-                f"the scale {text} sets a projection, so layers cannot share its strength; /share ends that"
-            )
-        self.scale = text  # type: ignore[assignment]  # checked just above
-        return self.settings
+        if SCALES.get(text).calibrated:
+            raise SettingError(f"{text} is for sweeps; the scales here are {', '.join(push_scales())}")
+        if self.setting.share_strength and not SCALES.get(text).shares_strength:
+            raise SettingError(f"layers cannot share a strength of the scale {text}; /share ends that")
+        return self._change(scale=text)
 
     def _set_positions(self, text: str) -> str:
-        check_one_of("positions", text, Positions)
-        self.positions = text  # type: ignore[assignment]  # checked just above
-        return self.settings
+        return self._change(positions=text)
 
     def _set_vector(self, text: str) -> str:
-        vector = SteeringVector.load(Path(text).expanduser())
+        vector = SteeringVector.load(expand_user(text))
         require_fit(vector, self.model.backbone)
         self.vector = vector
         self.layers = self.layers or [round(0.6 * vector.n_layers)]
@@ -204,14 +202,14 @@ class Chat:
 
     def _toggle_compare(self, text: str) -> str:
         self.compare = not self.compare
-        return f"the unsteered answer is {'shown first' if self.compare else 'not shown'}"
+        return f"the unsteered reply is {'shown first' if self.compare else 'not shown'}"
 
     def _set_tokens(self, text: str) -> str:
         number = _number(text, "number of tokens")
         if not 1 <= number <= 8192:
             raise SettingError(f"{text} tokens cannot be written; give 1 to 8192")
         self.max_new_tokens = int(number)
-        return f"answers end after {self.max_new_tokens} tokens"
+        return f"replies end after {plural(self.max_new_tokens, 'token')}"
 
     def _set_temperature(self, text: str) -> str:
         number = _number(text, "temperature")
@@ -222,7 +220,7 @@ class Chat:
 
     def _clear(self, text: str) -> str:
         self.history = []
-        return "the conversation starts anew"
+        return "a new conversation begins"
 
     def _quit(self, text: str) -> str:
         self.over = True

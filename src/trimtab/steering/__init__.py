@@ -1,38 +1,58 @@
 """Steering: interventions as pure functions on hidden states, and the hooks that apply them."""
 
-from trimtab.steering.cells import at, require_fit, require_same_model
+from trimtab._util.callable_packages import make_callable
+from trimtab.steering.arming import HookSet, engine_hooks_only, one_pass
+from trimtab.steering.cell import UNSTEERED, UNSTEERED_LAYER, Cell, layers_label
+from trimtab.steering.fit import require_fit, require_same_model
 from trimtab.steering.gates import Condition, Gate
-from trimtab.steering.hooks import Steering, steered
+from trimtab.steering.hooks import steered
 from trimtab.steering.interventions import (
+    MAX_STRENGTH,
     Intervention,
     Positions,
     check_layers,
     check_one_of,
     check_strength,
     is_steered,
+    require_layers,
     steered_range,
 )
-from trimtab.steering.pushes import Aim, Scale, aimed, push, push_each, unit
+from trimtab.steering.push_check import PushCheck
+from trimtab.steering.pushes import Aim, push_each
+from trimtab.steering.scales import SCALES, Scale, push_scales
+from trimtab.steering.setting import SteeringOptions, SteeringSetting, steering
 
 __all__ = [
+    "MAX_STRENGTH",
+    "SCALES",
+    "UNSTEERED",
+    "UNSTEERED_LAYER",
     "Aim",
+    "Cell",
     "Condition",
     "Gate",
+    "HookSet",
     "Intervention",
     "Positions",
+    "PushCheck",
     "Scale",
-    "Steering",
-    "aimed",
-    "at",
+    "SteeringOptions",
+    "SteeringSetting",
     "check_layers",
     "check_one_of",
     "check_strength",
+    "engine_hooks_only",
     "is_steered",
-    "push",
+    "layers_label",
+    "one_pass",
     "push_each",
+    "push_scales",
     "require_fit",
+    "require_layers",
     "require_same_model",
     "steered",
     "steered_range",
-    "unit",
+    "steering",
 ]
+
+make_callable(__name__, "trimtab.steering.setting:steering")

@@ -44,7 +44,7 @@ class Gate:
     """0 lets every push through, 1 none."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are out of range or contradict each other."""
         if not 0 <= self.threshold <= 1:
             raise SettingError(f"threshold {self.threshold} is not a probability; give a number from 0 to 1")
         if set(self.weight) != set(self.bias):
@@ -52,6 +52,11 @@ class Gate:
         for layer, weight in self.weight.items():
             if weight.dim() != 1 or not (bool(torch.isfinite(weight).all()) and math.isfinite(self.bias[layer])):
                 raise SettingError(f"the gate's probe at layer {layer} is not a direction and a bias of finite numbers")
+
+    def __repr__(self) -> str:
+        """In one line, without the probes."""
+        layers = ", ".join(map(str, sorted(self.weight)))
+        return f"Gate(layer{'s' * (len(self.weight) > 1)} {layers}: threshold {self.threshold:g})"
 
     def require_probe(self, layer: int, width: int) -> None:
         """Refuse a pushed layer that the gate cannot read.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from trimtab.errors import SettingError
-from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
+from trimtab.errors import ModelError, SettingError, TrimtabWarning
+from trimtab.models import Backbone, hidden_of, with_hidden
+from trimtab.models.eager import eager
+from trimtab.steering._generate_arguments import generation_watched
+from trimtab.steering._passes import Pass, Passes
+from trimtab.steering.arming import HookSet
 from trimtab.steering.interventions import Intervention, check_layers, is_steered
+from trimtab.steering.push_check import PushCheck
 from trimtab.steering.pushes import Aim, push_each
 
 
@@ -20,122 +26,185 @@ def steered(
     backbone: Backbone,
     interventions: Sequence[Intervention | None],
     prompt_lengths: Sequence[int] | None = None,
+    *,
+    engine: bool = False,
+    check: PushCheck | None = None,
 ) -> Iterator[Steering]:
-    """Steer every forward pass of the model while the context lasts.
+    """Steer every forward pass that this thread or task makes of the model while the context lasts.
 
     Args:
         backbone: the model.
         interventions: one for each row of the batch (None: leave the row alone), or a single one for all rows.
-        prompt_lengths: tokens of each row's prompt. Without it, what a pass with an empty cache holds is the prompt; a
-            pass without any cache that repeats the pass before it and adds one token goes on with that one's prompt.
+        prompt_lengths: tokens of each row's prompt. Without it, the prompt is what transformers' `generate` was called
+            with, or what a pass with an empty cache holds; passes that tell neither are refused.
+        engine: whether the passes are an engine's own.
+        check: what watches that pushes change states; by default one for this context.
 
     Raises:
         SettingError: for a layer that the model does not have; in the pass itself, for a number of rows that is not
-            that of the interventions.
+            that of the interventions, for tokens of which nothing tells whether they are prompt, and for a push that
+            changes no state.
+        ModelError: in the pass itself, when a steered layer does not run in it.
     """
     check_layers(interventions, len(backbone.anatomy.layers))
-    rows = Steering(interventions, prompt_lengths)
-    handles = [backbone.anatomy.decoder.register_forward_pre_hook(rows.locate, with_kwargs=True)]
-    try:
-        for layer in sorted({layer for i in interventions if i is not None for layer in i.layers}):
-            module = backbone.anatomy.layers[layer]
-            if rows.is_gated(layer):
-                # In front of every hook: contexts in one another are to see the same state as one push with another.
-                handles.append(module.register_forward_hook(rows.look(layer), prepend=True))
-            handles.append(module.register_forward_hook(rows.hook(layer)))
+    rows = Steering(backbone, interventions, prompt_lengths, check or PushCheck(), engine=engine)
+    with eager(), nullcontext() if engine else generation_watched(backbone.model), rows.hooks.armed():
+        rows.arm(backbone)
         yield rows
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class Steering:
     """Steering that lasts as long as its context. It knows where each token is: positions are absolute."""
 
-    def __init__(self, interventions: Sequence[Intervention | None], prompt_lengths: Sequence[int] | None):
-        self.interventions = list(interventions)
-        self._paused = False
-        self.given = prompt_lengths
-        self.positions = self.prompt_lengths = torch.empty(0)
-        self.real: Tensor | None = None
-        self.uncached: Tensor | None = None
-        """Tokens of the last pass, where it had no cache."""
-        self._before: dict[int, Tensor] = {}
-        """Layer → its output in this pass before anything was pushed, for gates."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        interventions: Sequence[Intervention | None],
+        prompt_lengths: Sequence[int] | None,
+        check: PushCheck,
+        *,
+        engine: bool,
+    ):
+        self.interventions, self.check = list(interventions), check
+        self.passes = self.asked = 0
+        """Passes of the model that were steered, and passes that came to be steered, refused ones among them."""
+        # A gate may stay shut, and strength 0 is to push nothing.
+        parts = [part for cell in interventions if cell is not None for part in cell.parts()]
+        self._must_push = any(part.strength and part.gate is None for part in parts)
+        self.hooks = HookSet(backbone.model, engine=engine)
+        self.layers = sorted({layer for i in interventions if i is not None for layer in i.layers})
+        self._places = Passes(backbone.model, interventions, prompt_lengths)
+        self._local = threading.local()  # the pass that a thread is in: tasks may hand a context to several
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave passes alone for a while: whoever runs them steers them otherwise."""
-        before, self._paused = self._paused, True
-        try:
-            yield
-        finally:
-            self._paused = before
+    def warn_of_nothing(self, used: bool) -> None:
+        """At the end of a context: say if nothing was pushed in it.
 
-    def locate(self, decoder: nn.Module, args: Any, kwargs: Any) -> None:
-        """Before a pass: the absolute position of each token in it."""
-        if self._paused:
-            return
-        ids = kwargs.get("input_ids", args[0] if args else None)
-        tokens = ids if ids is not None else kwargs["inputs_embeds"]
-        rows, width, device = tokens.shape[0], tokens.shape[1], tokens.device
-        for given in (self.interventions, self.given):
-            if given is not None and len(given) not in (1, rows):
-                raise SettingError(f"the batch has {rows} rows, but {len(given)} were given to steer")
-        cache = kwargs.get(cache_name(decoder), kwargs.get("past_key_values"))
-        past = int(cache.get_seq_length()) if cache is not None else 0
-        mask = kwargs.get("attention_mask")
-        if torch.is_tensor(mask) and mask.dim() == 2:
-            self.positions = (mask.long().cumsum(1) - 1)[:, -width:]
-            self.real = mask[:, -width:].bool()
-        else:
-            self.positions = torch.arange(past, past + width, device=device).expand(rows, width)
-            self.real = None
-        if self.given is not None:
-            self.prompt_lengths = torch.tensor(self.given, device=device)[:, None].expand(rows, 1)
-        elif past == 0 and not (cache is None and self._goes_on(tokens)):
-            self.prompt_lengths = self.positions.amax(1, keepdim=True) + 1
-        self.uncached = tokens if cache is None else None
+        Args:
+            used: whether anything else than a pass of the model has carried its steering.
+        """
+        if not self.asked and not used:
+            elsewhere = ""
+            if self.hooks.calls_elsewhere:
+                elsewhere = " Other threads have run the model meanwhile, unsteered: begin the context in each of them."
+            warnings.warn(
+                "a steer context ended without a pass of the model in it: nothing was steered. It reaches what its own "
+                "thread or task runs, so no threads begun inside of it, no copies or exports of the model, and no "
+                f"replayed CUDA graphs.{elsewhere}",
+                TrimtabWarning,
+                stacklevel=4,
+            )
+        elif self.passes and self._must_push and not self.check.has_met_tokens and not used:
+            chosen = ", ".join(sorted({c.positions for c in self.interventions if c is not None}))
+            warnings.warn(
+                f"a steer context ended and nothing was steered: no pass in it held a token at positions {chosen}",
+                TrimtabWarning,
+                stacklevel=4,
+            )
+        self.check.warn_of_rest()
 
-    def _goes_on(self, tokens: Tensor) -> bool:
-        """Whether a pass without a cache is the next step of generation: the last pass and one more token."""
-        return self.uncached is not None and torch.equal(tokens[:, :-1], self.uncached)
+    def arm(self, backbone: Backbone) -> None:
+        """Put the hooks in place."""
+        model, decoder = backbone.model, backbone.anatomy.decoder
+        if model is not decoder:
+            self.hooks.before(model, self._enter_model)
+            self.hooks.after(model, self._leave_model)
+        self.hooks.before(decoder, self._enter)
+        self.hooks.after(decoder, self._leave)
+        for layer in self.layers:
+            module = backbone.anatomy.layers[layer]
+            if self._is_gated(layer):
+                # In front of every hook: contexts in one another are to see the same state as one push with another.
+                self.hooks.after(module, self._look(layer), first=True)
+            self.hooks.after(module, self._push_at(layer))
 
-    def is_gated(self, layer: int) -> bool:
+    @property
+    def _now(self) -> Pass | None:
+        now: Pass | None = getattr(self._local, "now", None)
+        return now
+
+    def _enter_model(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        self._local.seen = False
+
+    def _leave_model(self, model: nn.Module, args: Any, output: Any) -> None:
+        if not self._local.seen:
+            raise ModelError(
+                f"{type(model).__name__} ran without its decoder's hooks, so this pass was not steered: its forward "
+                "has been replaced, as by a script, an export or a CUDA graph. Steer the model as it was loaded"
+            )
+
+    def _enter(self, decoder: nn.Module, args: Any, kwargs: Any) -> None:
+        """Before a pass: where each of its tokens stands."""
+        self.asked += 1
+        self.check.begin()
+        now = self._places.locate(decoder, args, kwargs)
+        if (rows := len(now.positions)) and len(self.interventions) not in (1, rows):
+            raise SettingError(f"the batch has {rows} rows, but {len(self.interventions)} were given to steer")
+        self._local.now = now
+
+    def _leave(self, decoder: nn.Module, args: Any, output: Any) -> None:
+        """After a pass: see that it was steered."""
+        now, self._local.now, self._local.seen = self._now, None, True
+        assert now is not None
+        self.passes += 1
+        if missed := [layer for layer in self.layers if layer not in now.ran]:
+            raise ModelError(
+                f"layer {missed[0]} did not run in a pass of the model, so it was not steered: the pass ended before "
+                "it (early exit), or its module was exchanged or compiled. Steer the model as it was loaded"
+            )
+        self._places.note_output(output)
+        self.check.settle(now.dtype)
+
+    def _is_gated(self, layer: int) -> bool:
         """Whether any push at a layer has a condition."""
         cells = [c for c in self.interventions if c is not None and layer in c.layers]
         return any(aim.condition is not None for c in cells for aim in c.aims(layer))
 
-    def look(self, layer: int) -> Any:
-        """A forward hook that remembers what a decoder layer gives before it is pushed."""
+    def _look(self, layer: int) -> Any:
+        """A hook that remembers what a decoder layer gives before it is pushed."""
 
         def remember(module: nn.Module, args: Any, output: Any) -> None:
-            if not self._paused:
-                self._before[layer] = hidden_of(output)
+            if self._now is not None:
+                self._now.before[layer] = hidden_of(output)
 
         return remember
 
-    def hook(self, layer: int) -> Any:
-        """The forward hook of one decoder layer."""
+    def _push_at(self, layer: int) -> Any:
+        """The hook that pushes the output of one decoder layer."""
         cells = [(i, c, c.aims(layer)) for i, c in enumerate(self.interventions) if c is not None and layer in c.layers]
 
         def steer(module: nn.Module, args: Any, output: Any) -> Any:
-            if self._paused:
-                return None
+            now = self._now
+            if now is None:
+                raise ModelError(
+                    f"layer {layer} runs outside of a pass of the decoder, so steering cannot tell where its tokens "
+                    "stand; call the model, not its layers"
+                )
+            now.ran.add(layer)
             hidden = hidden_of(output)
-            before = self._before.pop(layer, hidden)
+            now.dtype = hidden.dtype
+            before = now.before.pop(layer, hidden)
             if len(self.interventions) == 1:
-                return with_hidden(output, self._push(hidden, before, *cells[0][1:], slice(None)))
+                return with_hidden(output, self._push(now, hidden, before, layer, *cells[0][1:], slice(None)))
             new = hidden.clone()
             for row, cell, aims in cells:
                 one = slice(row, row + 1)
-                new[one] = self._push(hidden[one], before[one], cell, aims, one)
+                new[one] = self._push(now, hidden[one], before[one], layer, cell, aims, one)
             return with_hidden(output, new)
 
         return steer
 
-    def _push(self, hidden: Tensor, before: Tensor, cell: Intervention, aims: Sequence[Aim], rows: slice) -> Tensor:
-        marks = is_steered(cell.positions, self.positions[rows], self.prompt_lengths[rows], cell.first_token)
-        if self.real is not None:
-            marks = marks & self.real[rows]
-        return push_each(hidden, aims, marks.to(hidden.device), before)
+    def _push(
+        self,
+        now: Pass,
+        hidden: Tensor,
+        before: Tensor,
+        layer: int,
+        cell: Intervention,
+        aims: Sequence[Aim],
+        rows: slice,
+    ) -> Tensor:
+        marks = is_steered(cell.positions, now.positions[rows], now.prompt_lengths[rows], cell.first_token)
+        if now.real is not None:
+            marks = marks & now.real[rows]
+        marks = marks.to(hidden.device)
+        return push_each(hidden, aims, marks, before, self.check.look(cell, layer))

@@ -13,7 +13,11 @@ from torch import Tensor
 
 from trimtab.errors import SettingError
 from trimtab.steering.gates import Gate
-from trimtab.steering.pushes import Aim, Scale, aimed
+from trimtab.steering.pushes import Aim
+from trimtab.steering.scales import SCALES, Scale
+
+MAX_STRENGTH = 1e9
+"""Far beyond it states are no numbers any more in any dtype, and nothing that is measured means anything."""
 
 Positions = Literal["all", "after_prompt", "prompt", "generated"]
 
@@ -25,7 +29,8 @@ class Intervention:
     directions: Mapping[int, Tensor]
     """Layer → raw direction [d_model]. Pushed is the output of that decoder layer (`resid_post`)."""
     strength: float
-    scale: Scale = "raw"
+    scale: str = "raw"
+    """What the strength means: a name of `trimtab.steering.scales.SCALES`."""
     positions: Positions = "all"
     first_token: bool = False
     """Whether the sequence's very first token is pushed too. It is the attention sink: its norm can be a thousand
@@ -36,23 +41,22 @@ class Intervention:
     """A second push, behind this one where both are at the same layer: several vectors at once; see `and_also`."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are out of range or contradict each other."""
         check_strength(self.strength)
-        check_one_of("scale", self.scale, Scale)
+        self.scaling.check(self.strength)
         check_one_of("positions", self.positions, Positions)
         if not self.directions:
             raise SettingError("no layer to steer at was given")
-        if min(self.directions) < 0:
-            raise SettingError(f"layer {min(self.directions)} is out of range: layers count from 0")
+        require_layers(self.directions)
         for layer, direction in self.directions.items():
             if not bool(torch.isfinite(direction).all()):
                 raise SettingError(f"the direction at layer {layer} holds NaN or infinite values")
-            if self.scale != "raw" and not bool(direction.any()):
-                raise SettingError(f"the direction at layer {layer} is zero: it has no direction to push in")
+            if (self.scaling.normalizes or self.strength) and not bool(direction.any()):
+                raise SettingError(
+                    f"the direction at layer {layer} is zero: it has no direction to push in. Leave that layer out"
+                )
             if self.gate is not None:
                 self.gate.require_probe(layer, len(direction))
-        if self.scale == "clamp" and self.strength == 0:
-            raise SettingError("clamping to 0 removes the direction: use project_out with strength 1")
         if self.also is not None and (self.also.positions, self.also.first_token) != (self.positions, self.first_token):
             raise SettingError("vectors that are pushed together steer the same positions")
 
@@ -61,23 +65,44 @@ class Intervention:
         return replace(self, also=other if self.also is None else self.also.and_also(other))
 
     @cached_property
+    def scaling(self) -> Scale:
+        """The scale itself."""
+        return SCALES.get(self.scale)
+
+    @cached_property
     def layers(self) -> tuple[int, ...]:
         """All layers that are pushed, lowest first."""
         return tuple(sorted({*self.directions, *(self.also.layers if self.also else ())}))
+
+    def parts(self) -> tuple[Intervention, ...]:
+        """This push and those that go with it, in the order of pushing."""
+        return (self, *(self.also.parts() if self.also else ()))
+
+    def __repr__(self) -> str:
+        """In one line, without the tensors."""
+        layers = ", ".join(map(str, sorted(self.directions)))
+        options = ["first token too"] * self.first_token + ["gated"] * (self.gate is not None)
+        what = ", ".join([f"strength {self.strength:g} {self.scale}", f"positions {self.positions}", *options])
+        one = f"Intervention(layer{'s' * (len(self.directions) > 1)} {layers}: {what})"
+        return one if self.also is None else f"{one} + {self.also!r}"
 
     def aims(self, layer: int) -> list[Aim]:
         """The pushes at a layer, in order."""
         own = []
         if layer in self.directions:
             condition = None if self.gate is None else self.gate.condition(layer)
-            own = [Aim(*aimed(self.directions[layer], self.strength, self.scale), self.scale, condition)]
+            own = [Aim(*self.scaling.aim(self.directions[layer], self.strength), self.scaling, condition)]
         return own + (self.also.aims(layer) if self.also else [])
 
 
 def check_strength(strength: float) -> float:
-    """Refuse NaN and infinity."""
+    """Refuse what is no number to steer with: NaN, infinity, and what no state has room for."""
     if not math.isfinite(strength):
         raise SettingError(f"strength {strength} is not a number to steer with; give a finite one, such as 1 or -0.5")
+    if abs(strength) > MAX_STRENGTH:
+        raise SettingError(
+            f"strength {strength:g} is out of range: strengths are from {-MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+        )
     return strength
 
 
@@ -91,8 +116,24 @@ def check_one_of(name: str, value: str, literal: object) -> None:
 def check_layers(interventions: Iterable[Intervention | None], n_layers: int) -> None:
     """Refuse layers that the model does not have."""
     for intervention in interventions:
-        if intervention is not None and (layer := intervention.layers[-1]) >= n_layers:
-            raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {n_layers - 1}")
+        if intervention is not None:
+            require_layers(intervention.layers, n_layers)
+
+
+def require_layers(layers: Iterable[int], n_layers: int | None = None) -> None:
+    """Refuse layers that are not there.
+
+    Args:
+        layers: Numbers of layers.
+        n_layers: How many the model has; where it is unknown, only layers below 0 are refused.
+
+    Raises:
+        SettingError: With the layer.
+    """
+    for layer in layers:
+        if layer < 0 or (n_layers is not None and layer >= n_layers):
+            known = "layers count from 0" if n_layers is None else f"this model has layers 0 to {n_layers - 1}"
+            raise SettingError(f"layer {layer} is out of range: {known}")
 
 
 def is_steered(policy: Positions, position: Tensor, prompt_length: Tensor, first_token: bool = False) -> Tensor:
@@ -126,8 +167,3 @@ def steered_range(policy: Positions, prompt_length: int, first_token: bool = Fal
         return earliest, prompt_length
     begin = {"all": 0, "after_prompt": prompt_length - 1, "generated": prompt_length}[policy]
     return max(begin, earliest), None
-
-
-def starts_before_answer(policy: Positions) -> bool:
-    """Whether the policy pushes at or before the last prompt token, where the first answer token is predicted."""
-    return policy != "generated"

@@ -1,21 +1,21 @@
 """Vectors: extraction, aggregation, and the file."""
 
-from trimtab.vectors.aggregations import METHODS, Method
+from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.extraction import extract
-from trimtab.vectors.kept import KeptDifferences, keep_differences
-from trimtab.vectors.reading import default_position, resolve_form, versions
+from trimtab.vectors.pair_differences import StateDifferences, read_differences
+from trimtab.vectors.state_reading import default_position, resolve_form, versions
 from trimtab.vectors.steering_vector import LetterLeakage, Provenance, SteeringVector
 
 __all__ = [
-    "METHODS",
-    "KeptDifferences",
+    "AGGREGATIONS",
+    "Aggregation",
     "LetterLeakage",
-    "Method",
     "Provenance",
+    "StateDifferences",
     "SteeringVector",
     "default_position",
     "extract",
-    "keep_differences",
+    "read_differences",
     "resolve_form",
     "versions",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from trimtab.errors import VectorError
-from trimtab.vectors.tensor_file import parsed, read_tensors, write_tensors
+from trimtab._util.plot_registry import Plottable
+from trimtab._util.summaries import Summarized, Summary
+from trimtab.errors import TrimtabWarning, VectorError, shortened
+from trimtab.vectors.tensor_file import NO_OTHER_FIELDS, naming, parsed, read_tensors, require_float32, write_tensors
 
 _FORMAT = "trimtab-vectors-1"
 
@@ -19,6 +22,7 @@ _FORMAT = "trimtab-vectors-1"
 class LetterLeakage:
     """How much of the vector is about the answer letter instead of the behavior, by layer."""
 
+    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
     cosine: tuple[float, ...]
     """|cos(v, v_letter)|, v_letter being the mean difference of "A is positive" and "B is positive" pairs."""
     share: tuple[float, ...]
@@ -29,6 +33,7 @@ class LetterLeakage:
 class Provenance:
     """Where a vector came from: enough to make it again and to know what it fits."""
 
+    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
     model: str
     fingerprint: str
     behavior: str
@@ -49,9 +54,11 @@ class Provenance:
     """Which pair `single` took."""
 
 
-@dataclass(frozen=True, eq=False)
-class SteeringVector:
-    """Directions of one behavior in one model, kept raw: their norm is information."""
+@dataclass(frozen=True, eq=False, repr=False)
+class SteeringVector(Summarized, Plottable):
+    """Directions of one behavior in one model, unnormalized: their norm is information."""
+
+    _plots: ClassVar[str] = "vector"
 
     direction: Tensor
     """[n_layers, d_model] float32."""
@@ -61,13 +68,27 @@ class SteeringVector:
 
     def __post_init__(self) -> None:
         """Refuse shapes and values that cannot steer."""
-        if self.direction.dim() != 2 or self.residual_norm.shape != self.direction.shape[:1]:
+        for name in ("direction", "residual_norm"):
+            require_float32(name, getattr(self, name))
+        shape = list(self.direction.shape)
+        if len(shape) != 2 or 0 in shape or self.residual_norm.shape != self.direction.shape[:1]:
             raise VectorError(
                 f"direction must be [n_layers, d_model] and residual_norm [n_layers], "
-                f"not {list(self.direction.shape)} and {list(self.residual_norm.shape)}"
+                f"not {shape} and {list(self.residual_norm.shape)}"
             )
         if not bool(torch.isfinite(self.direction).all()):
             raise VectorError("the directions hold NaN or infinite values")
+        if not bool(torch.isfinite(self.norm).all()):
+            raise VectorError("the directions are so long that their norm is infinite")
+        if not bool((torch.isfinite(self.residual_norm) & (self.residual_norm >= 0)).all()):
+            raise VectorError("the residual norms hold NaN, infinite or negative values")
+        made, layers = self.provenance, len(self.direction)
+        by_layer = {"first_token_ratio": made.first_token_ratio}
+        if made.letter is not None:
+            by_layer |= {"letter.cosine": made.letter.cosine, "letter.share": made.letter.share}
+        for name, values in by_layer.items():
+            if values and len(values) != layers:
+                raise VectorError(f"{name} has {len(values)} values for {layers} layers")
 
     @property
     def n_layers(self) -> int:
@@ -80,11 +101,17 @@ class SteeringVector:
         norm: Tensor = self.direction.norm(dim=1)
         return norm
 
-    def __repr__(self) -> str:
-        """Name what it is without printing numbers."""
+    def _summary(self) -> Summary:
+        """What it is, without numbers."""
         made = self.provenance
-        shape = f"{self.n_layers} layers × {self.direction.shape[1]}"
-        return f"SteeringVector({made.behavior!r}, {made.method}, {shape}, from {made.model})"
+        facts = {
+            "behavior": repr(made.behavior),
+            "method": made.method,
+            "shape": f"{self.n_layers} layers × {self.direction.shape[1]}",
+            "model": f"from {made.model}",
+        }
+        read = f"{made.form}, token position {made.token_position}, balance {made.balance}"
+        return Summary(facts, more={"pairs": f"{made.pairs:,}", "read as": read})
 
     def __add__(self, other: SteeringVector) -> SteeringVector:
         """Add layer by layer."""
@@ -139,9 +166,25 @@ class SteeringVector:
         Raises:
             VectorError: when the file is missing, truncated, changed since, or something else.
         """
-        tensors, header = read_tensors(path, "vector", _FORMAT, ("direction", "residual_norm"))
-        made = parsed(path, header.get("provenance", ""), _provenance)
-        return cls(tensors["direction"], tensors["residual_norm"], made)
+        tensors, header = read_tensors(path, "vector", _FORMAT, {"direction": 2, "residual_norm": 1})
+        made = parsed(path, header.get("provenance", ""), Provenance)
+        with naming(path):
+            found = cls(tensors["direction"], tensors["residual_norm"], made)
+            found._require_direction()
+        return found
+
+    def _require_direction(self) -> None:
+        """Refuse a vector that is zero at every layer; warn of the layers at which it is."""
+        zero = [layer for layer, row in enumerate(self.direction) if not bool(row.any())]
+        if len(zero) == self.n_layers:
+            raise VectorError("the direction is zero at every layer, so there is nothing to steer along")
+        if zero:
+            listed = ", ".join(shortened([str(layer) for layer in zero], 10))
+            warnings.warn(
+                f"{self!r}: the direction is zero at layer {listed}, so steering changes nothing there",
+                TrimtabWarning,
+                stacklevel=3,
+            )
 
     @property
     def _name(self) -> str:
@@ -157,8 +200,3 @@ class SteeringVector:
             raise VectorError(
                 f"{self!r} and {other!r} have different shapes; vectors combine only within one model architecture"
             )
-
-
-def _provenance(fields: dict[str, Any]) -> Provenance:
-    letter = fields.get("letter")
-    return Provenance(**{**fields, "letter": LetterLeakage(**letter) if letter else None})

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from trimtab.analysis.diagnosis import PairDifferences
-from trimtab.data import Behavior, Pair, letter_sign, show
+from trimtab.data import Behavior, Pair, letter_sign, present
 from trimtab.errors import DataError
-from trimtab.vectors import KeptDifferences
+from trimtab.vectors import StateDifferences
 
 KINDS = ["open", "choice", "words"]
 
@@ -29,9 +29,9 @@ def made(kind, i):
 @pytest.mark.filterwarnings("ignore::trimtab.errors.TrimtabWarning")
 def test_balanced_is_that_of_extraction(planted, kind, balance):
     pairs = tuple(made(kind, i) for i in range(11))
-    shown = tuple(show(Behavior("b", pairs), "text" if kind == "open" else "choice", balance))
+    shown = tuple(present(Behavior("b", pairs), "text" if kind == "open" else "choice", balance))
     states = np.random.default_rng(0).normal(1, 1, (len(shown), 3, 5)).astype(np.float32)
-    kept = KeptDifferences(torch.from_numpy(states), torch.ones(len(shown), 3), shown, (), balance, 0, None)
+    kept = StateDifferences(torch.from_numpy(states), torch.ones(len(shown), 3), shown, (), balance, 0, None)
     weight, sign = np.array([s.weight for s in shown]), np.array([float(letter_sign(s)) for s in shown])
     d = PairDifferences(states, kept.pair.numpy(), weight, sign, np.ones(3), planted(11).pairs)
     np.testing.assert_allclose(d.balanced(), kept.balanced().numpy(), atol=1e-5)

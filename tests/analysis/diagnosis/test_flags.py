@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from trimtab.analysis.diagnosis import FLAGS, PairDifferences, pair_flags
-from trimtab.analysis.diagnosis.duplicates import joined, similarity
+from trimtab.analysis.diagnosis._near_duplicates import joined, similarity
 
 EDITS = [
     lambda text: text,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from trimtab.analysis.diagnosis.probe import PENALTY, fit, make_flips, make_folds, probe
+from trimtab.analysis.diagnosis._probe import PENALTY, fit, make_flips, make_folds, probe
 
 
 def sklearn_probe(rows, weight, labels):

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from trimtab.analysis.diagnosis import QUALITY, pair_quality
-from trimtab.analysis.diagnosis.splits import draw_splits
+from trimtab.analysis.diagnosis._split_halves import draw_splits
 
 KINDS = ["open", "choice", "words"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from trimtab.engines.vllm.spec import KEY, parse_spec
+from trimtab.engines.vllm.wire.spec import KEY, parse_spec
 from trimtab.errors import SettingError
 
 

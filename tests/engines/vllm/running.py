@@ -92,7 +92,7 @@ def nothing_is_held(model: Model) -> bool:
     """Whether no worker has a row taken or a state waiting, when no request is left."""
     dict(model.replies([Request((5, 6, 7), None, 1)]))  # rows are freed by the next pass
     engine: Any = model.engine
-    return all((worker["rows_held"], worker["kept"]) == (0, 0) for worker in engine.status())
+    return all((worker["rows_held"], worker["captured"]) == (0, 0) for worker in engine.status())
 
 
 def every_kind(directions: torch.Tensor, positions: Any) -> dict[str, Intervention]:

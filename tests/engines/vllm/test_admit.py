@@ -1,4 +1,4 @@
-"""The door of a server: what it cannot do it refuses, as a bad request of its own, and goes on."""
+"""The admission of a server: what it cannot do it refuses, as a bad request of its own, and goes on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from trimtab.engines.vllm.door import admitted, deliver, deliver_async, door_of
-from trimtab.engines.vllm.plugin import _admitting, _refuse_beams
-from trimtab.engines.vllm.settings import SUPPORTED, asked_for
-from trimtab.engines.vllm.spec import KEY, Push, Read, Spec, parse_spec
-from trimtab.engines.vllm.store import content_name
+from trimtab.engines.vllm.guard.admission import admission_of, admitted, deliver, deliver_async
+from trimtab.engines.vllm.plugin.plugin_settings import SUPPORTED, asked_for
+from trimtab.engines.vllm.plugin.register import _admitting, _refuse_beams
+from trimtab.engines.vllm.plugin.vector_table import content_name
+from trimtab.engines.vllm.wire.spec import KEY, Push, Read, Spec, parse_spec
 from trimtab.vectors.steering_vector import Provenance, SteeringVector
 
 
@@ -25,7 +25,7 @@ class VLLMValidationError(Exception):
 
 @pytest.fixture(autouse=True)
 def vllm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """As much of vLLM as the door needs."""
+    """As much of vLLM as the admission needs."""
     module, errors = ModuleType("vllm"), ModuleType("vllm.exceptions")
     module.__version__ = f"{SUPPORTED[-1]}.0"  # type: ignore[attr-defined]
     errors.VLLMValidationError = VLLMValidationError  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def steering(tmp_path: Path) -> Any:
 
 
 class Params(SimpleNamespace):
-    """VLLM's sampling parameters, as far as the door looks at them."""
+    """VLLM's sampling parameters, as far as the admission looks at them."""
 
     def clone(self) -> Params:
         return Params(**vars(self))
@@ -81,7 +81,7 @@ def test_steering_that_can_be_done_comes_in_with_its_vectors_named_by_content(st
     assert asked.extra_args[KEY] == spec().to_json(), "the caller's own parameters stay as they are"
     assert known.extra_args["other"] == 1
     (push,) = parse_spec(known.extra_args[KEY]).pushes
-    assert push.vector in door_of(steering).vectors
+    assert push.vector in admission_of(steering).vectors
     assert (push.layers, push.strength) == ((1,), 1.0)
     assert admitted(steering, known) is known, "what is known by its content goes on as it is"
 

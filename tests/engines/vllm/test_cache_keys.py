@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.engines.vllm.cache_keys import salting
-from trimtab.engines.vllm.spec import KEY, Push, Read, Spec
+from trimtab.engines.vllm.wire.cache_keys import salting
+from trimtab.engines.vllm.wire.spec import KEY, Push, Read, Spec
 
 SIZE = 4
 STEERED = Spec((Push("v", (3,), 1.0),), "after_prompt")

@@ -12,8 +12,8 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 from running import Both, both
 
 from trimtab.engines import Request
-from trimtab.engines.vllm import cache_keys
-from trimtab.engines.vllm.spec import Spec
+from trimtab.engines.vllm.wire import cache_keys
+from trimtab.engines.vllm.wire.spec import Spec
 from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm

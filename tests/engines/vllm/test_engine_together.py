@@ -14,7 +14,7 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 from running import Both, both, nothing_is_held
 
 from trimtab.engines import Model, Request, Text
-from trimtab.errors import SettingError
+from trimtab.errors import DataError, SettingError
 from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm
@@ -39,11 +39,11 @@ def long_prompt(seed: int, length: int = 100) -> tuple[int, ...]:
 
 def cached_tokens(model: Model, request: Request) -> int:
     """How many of a request's tokens were found in the prefix cache."""
-    from trimtab.engines.vllm.traffic import Ask
+    from trimtab.engines.vllm.guard.request_pool import Ask
 
     engine = model.engine
-    ask = Ask((0,), request.prompt, engine._sampling(request), engine.library.spec(request.intervention))
-    outputs = [news.output for news in engine.traffic.run([ask], 1)]
+    ask = Ask((0,), request.prompt, engine._sampling(request), engine.registry.spec(request.intervention))
+    outputs = [news.output for news in engine.pool.run([ask], 1)]
     return max(output.num_cached_tokens or 0 for output in outputs)
 
 
@@ -127,13 +127,13 @@ def test_states_that_a_caller_leaves_behind_are_dropped(engines: Both) -> None:
     engine = engines.vllm.engine
     for begun in (
         engine.states(texts, [0, 2]),
-        engine.follow(texts, [cell]),
+        engine.score_texts(texts, [cell]),
         engine.sweep(engines.pairs * 6, [cell], "text"),
     ):
         next(begun)
         begun.close()
-        assert engine.status()[0]["kept"] == 0
-    assert not engine.traffic.busy
+        assert engine.status()[0]["captured"] == 0
+    assert not engine.pool.busy
 
 
 def test_a_text_in_chunks_is_read_and_steered_as_a_whole(engines: Both) -> None:
@@ -168,17 +168,22 @@ def test_a_steer_context_steers_requests_and_ends(engines: Both) -> None:
     assert engines.vllm.chat("Hello", max_new_tokens=12) == plain
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_what_vllm_says_and_the_engine_goes_on(engines: Both) -> None:
+def test_a_prompt_that_is_too_long_is_refused_before_vllm_has_it_and_by_vllm_and_the_engine_goes_on(
+    engines: Both,
+) -> None:
+    request = Request((5,) * 1000, None, 4)
+    with pytest.raises(DataError, match="leave no room"):
+        list(engines.vllm.replies([request]))
     with pytest.raises(SettingError, match="vLLM refuses a request"):
-        list(engines.vllm.replies([Request((5,) * 1000, None, 4)]))
+        list(engines.vllm.engine.generate([request]))
     assert replies(engines.vllm, [Request((5, 6, 7), None, 4)])
 
 
 def test_an_unknown_vector_is_refused_at_the_door_and_the_engine_goes_on(engines: Both) -> None:
-    from trimtab.engines.vllm.spec import Push, Spec
-    from trimtab.engines.vllm.traffic import Ask, one_token
+    from trimtab.engines.vllm.guard.request_pool import Ask, one_token
+    from trimtab.engines.vllm.wire.spec import Push, Spec
 
     ask = Ask((0,), (5, 6, 7), one_token(), Spec((Push("nobody", (1,), 1.0),)))
     with pytest.raises(SettingError, match="no vector 'nobody' is registered"):
-        list(engines.vllm.engine.traffic.run([ask], 1))
+        list(engines.vllm.engine.pool.run([ask], 1))
     assert replies(engines.vllm, [Request((5, 6, 7), None, 4)])

@@ -15,9 +15,9 @@ pytest.importorskip("openai")
 from fake_server import Fake, echo, fake_server, said, streamed
 
 from trimtab.engines.vllm.http import Served, request_fields, steer
-from trimtab.engines.vllm.spec import KEY, Push, Spec, parse_spec
+from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, parse_spec
 from trimtab.errors import SettingError, VectorError
-from trimtab.steering import Positions, at
+from trimtab.steering import Positions, steering
 from trimtab.vectors.steering_vector import Provenance, SteeringVector
 
 CHEERFUL = steer("cheerful", 14, 0.1, scale="relative")
@@ -75,7 +75,7 @@ def test_steering_that_pushes_nothing_is_still_told_but_has_no_salt() -> None:
 def test_steer_means_what_at_means() -> None:
     """Several layers, shared strength and one layer's direction, as in the Python interface."""
     named = steer("v", [1, 2], 3.0, positions="prompt", first_token=True, share_strength=True, vector_layer=0)
-    real = at(vector(), [1, 2], 3.0, positions="prompt", first_token=True, share_strength=True, vector_layer=0)
+    real = steering(vector(), [1, 2], 3.0, positions="prompt", first_token=True, share_strength=True, vector_layer=0)
     (push,) = named.pushes
     assert (push.layers, push.strength, push.scale) == (real.layers, real.strength, real.scale)
     assert (named.positions, named.first_token) == (real.positions, real.first_token)
@@ -87,6 +87,12 @@ def test_steer_means_what_at_means() -> None:
 def test_a_projection_is_not_shared_by_layers(scale: Any) -> None:
     with pytest.raises(SettingError, match="cannot share"):
         steer("v", [1, 2], 1.0, scale=scale, share_strength=True)
+
+
+def test_a_gate_is_refused_since_no_request_carries_one() -> None:
+    options: dict[str, Any] = {"gate": object()}
+    with pytest.raises(SettingError, match="gate"):
+        steer("v", 1, **options)
 
 
 @pytest.mark.parametrize("name", ["", "../v", "/v", "a/b", ".v", "v w", "x" * 129])

@@ -16,7 +16,7 @@ pytest.importorskip("openai")
 from fake_server import Answer, Fake, echo, fake_server, refused, said, streamed
 
 from trimtab.engines.vllm.http import Served, steer
-from trimtab.engines.vllm.spec import KEY
+from trimtab.engines.vllm.wire.spec import KEY
 from trimtab.errors import ModelError, SettingError
 
 CHEERFUL = steer("cheerful", 14, 0.1, scale="relative")
@@ -190,7 +190,7 @@ def test_the_first_failure_ends_the_rest(server: Fake) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said_of_it"),
     [
-        ({"url": "localhost:8000"}, "begins with http:// or https://"),
+        ({"url": "localhost:8000"}, "is no address"),
         ({"timeout_seconds": 0}, "timeout_seconds is 0"),
         ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
         ({"parallel": 0}, "parallel is 0"),

@@ -68,7 +68,7 @@ def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(model: Path, comman
     engine = psutil.Process(chat.pid).children(recursive=True)
     chat.stdin.write("/tokens 1800\nTell me a very long story\n")
     chat.stdin.flush()
-    until(chat.stdout, "answers end after 1800 tokens")
+    until(chat.stdout, "replies end after 1800 tokens")
     chat.stdout.read(1)
     os.killpg(chat.pid, signal.SIGINT)  # as a terminal does: every process of the group gets it
     until(chat.stderr, "(stopped)")
@@ -87,7 +87,7 @@ def test_ctrl_c_while_states_are_read_ends_in_words(
     vectors = tmp_path / "vectors.safetensors"
     extract = start(["extract", "--model", str(model), "--behavior", "corrigible", "-o", str(vectors), *OPTIONS])
     command.append(extract)
-    until(extract.stderr, "extracting corrigible: started")
+    until(extract.stderr, "load ")
     engine = psutil.Process(extract.pid).children(recursive=True)
     os.killpg(extract.pid, signal.SIGINT)
     _, errors = extract.communicate(timeout=60)

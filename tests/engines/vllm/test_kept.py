@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trimtab.engines.vllm.kept import Pieces
+from trimtab.engines.vllm.plugin._captured_states import Pieces
 
 STATES = torch.arange(20.0).view(10, 2)
 

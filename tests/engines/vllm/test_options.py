@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import trimtab as tt
-from trimtab.engines.vllm.options import check_options
+from trimtab.engines.vllm._options import check_options
 from trimtab.errors import ModelError, SettingError
-from trimtab.runs import make_study, plan_study, run_study
+from trimtab.study import make_study, plan_study, run_study
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from trimtab.engines.vllm.store import content_name, packed, unpacked
+from trimtab.engines.vllm.plugin.vector_table import content_name, packed, unpacked
 from trimtab.errors import SettingError, VectorError
 from trimtab.steering import Gate
 

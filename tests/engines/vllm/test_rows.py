@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from trimtab.engines.vllm.rows import Rows, TableFull
+from trimtab.engines.vllm.plugin._table_rows import Rows, TableFull
 
 KEYS = st.sampled_from("abcdef")
 REQUESTS = st.sampled_from([f"r{number}" for number in range(6)])

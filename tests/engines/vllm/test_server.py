@@ -20,11 +20,11 @@ pytest.importorskip("openai")
 import trimtab as tt
 from trimtab.engines import Model
 from trimtab.engines.vllm.http import Served, request_fields, steer
-from trimtab.engines.vllm.spec import KEY, Spec
+from trimtab.engines.vllm.wire.spec import KEY, Spec
 from trimtab.errors import SettingError
 from trimtab.models import Backbone
 from trimtab.models.bundled import BUNDLED, resolve
-from trimtab.steering import Intervention, at
+from trimtab.steering import Intervention, steering
 
 pytestmark = pytest.mark.vllm
 
@@ -108,7 +108,7 @@ def test_steered_answers_are_the_default_engines(served: Served, model: Model, v
     """Every policy, in company of unsteered requests and of other steering."""
     settings = [(0.2, "all"), (-0.2, "after_prompt"), (0.3, "generated"), (0.15, "prompt")]
     specs = [steer("cheerful", LAYER, a, scale="relative", positions=where) for a, where in settings]  # type: ignore[arg-type]
-    cells = [at(vector, LAYER, a, scale="relative", positions=where) for a, where in settings]  # type: ignore[arg-type]
+    cells = [steering(vector, LAYER, a, scale="relative", positions=where) for a, where in settings]  # type: ignore[arg-type]
     prompts = [prompt for prompt in PROMPTS for _ in range(1 + len(specs))]
     found = served.generate(prompts, steering=[None, *specs] * len(PROMPTS), max_new_tokens=TOKENS)
     assert found == expected(model, prompts, [None, *cells] * len(PROMPTS))
@@ -122,8 +122,8 @@ def test_several_layers_and_vectors_are_the_default_engines(
     spec = steer("cheerful", [10, 20], 0.3, scale="relative", share_strength=True).and_also(
         steer("calm", 20, 1.0, scale="project_out")
     )
-    cell = at(vector, [10, 20], 0.3, scale="relative", share_strength=True).and_also(
-        at(-vector, 20, 1.0, scale="project_out")
+    cell = steering(vector, [10, 20], 0.3, scale="relative", share_strength=True).and_also(
+        steering(-vector, 20, 1.0, scale="project_out")
     )
     found = served.generate(PROMPTS, steering=spec, max_new_tokens=TOKENS)
     assert found == expected(model, PROMPTS, [cell] * len(PROMPTS))
@@ -143,9 +143,9 @@ def test_steered_keys_and_values_are_never_read_by_other_requests(
     """Also without the salt that a careful client sends: the plugin names the blocks itself."""
     prompt = f"{positions}: {PROMPTS[1] * 3}"  # several blocks, in no other test's cache
     strong = steer("cheerful", LAYER, 0.5, scale="relative", positions=positions)  # type: ignore[arg-type]
-    cell = at(vector, LAYER, 0.5, scale="relative", positions=positions)  # type: ignore[arg-type]
+    cell = steering(vector, LAYER, 0.5, scale="relative", positions=positions)  # type: ignore[arg-type]
     weak = steer("cheerful", LAYER, 0.1, scale="relative", positions=positions)  # type: ignore[arg-type]
-    weak_cell = at(vector, LAYER, 0.1, scale="relative", positions=positions)  # type: ignore[arg-type]
+    weak_cell = steering(vector, LAYER, 0.1, scale="relative", positions=positions)  # type: ignore[arg-type]
     clean, pushed, less = expected(model, [prompt] * 3, [None, cell, weak_cell])
     assert clean != pushed
 
@@ -174,7 +174,7 @@ def test_a_reply_that_becomes_the_next_prompt_does_not_bring_its_steering_along(
     """The reply's tokens were pushed when they were written; in the next prompt they are not."""
     talk = [{"role": "user", "content": PROMPTS[0]}]
     spec = steer("cheerful", LAYER, 0.5, scale="relative", positions="after_prompt")
-    cell = at(vector, LAYER, 0.5, scale="relative", positions="after_prompt")
+    cell = steering(vector, LAYER, 0.5, scale="relative", positions="after_prompt")
     (reply,) = served.generate([talk], steering=spec, max_new_tokens=80)  # type: ignore[list-item]
     talk = [*talk, {"role": "assistant", "content": reply}, {"role": "user", "content": "And then?"}]
     found = served.generate([talk, talk], steering=[spec, None], max_new_tokens=TOKENS)  # type: ignore[list-item]
@@ -186,7 +186,7 @@ def test_a_vector_that_is_published_later_is_found(served: Served, model: Model,
     with pytest.raises(SettingError, match="refuses: no vector 'late'"):
         served.generate(PROMPTS[:1], steering=late)
     served.publish("late", vector.unit())
-    cell = at(vector.unit(), LAYER, 0.2, scale="relative")
+    cell = steering(vector.unit(), LAYER, 0.2, scale="relative")
     assert served.generate(PROMPTS, steering=late, max_new_tokens=TOKENS) == expected(model, PROMPTS, [cell] * 3)
 
 
@@ -202,7 +202,7 @@ def test_several_answers_to_one_request_are_each_steered_also_if_nobody_has_aske
         temperature=1,
         extra_body={**request_fields(steer("twice", LAYER, 0.1)), "top_k": 1},
     )
-    (alone,) = expected(model, PROMPTS[:1], [at(vector * 2.0, LAYER, 0.1)])
+    (alone,) = expected(model, PROMPTS[:1], [steering(vector * 2.0, LAYER, 0.1)])
     assert [str(choice.message.content).strip() for choice in answer.choices] == [alone, alone]
     assert alone != expected(model, PROMPTS[:1], [None])[0]
 
@@ -217,7 +217,7 @@ def test_a_vector_whose_file_is_replaced_is_another_from_then_on(
     for now in (vector, -vector):
         now.save(Path(served.folder) / "changing.safetensors")
         found.append(served.generate(PROMPTS[1:2], steering=spec, max_new_tokens=TOKENS))
-    cells = [at(now, LAYER, 0.4, scale="relative") for now in (vector, -vector)]
+    cells = [steering(now, LAYER, 0.4, scale="relative") for now in (vector, -vector)]
     assert found == [expected(model, PROMPTS[1:2], [cell]) for cell in cells]
     assert found[0] != found[1]
 
@@ -267,5 +267,5 @@ def test_the_completions_interface_steers_too(served: Served, model: Model, vect
         temperature=0,
         extra_body=request_fields(steer("cheerful", LAYER, 0.2, scale="relative")),
     )
-    cell = at(vector, LAYER, 0.2, scale="relative")
+    cell = steering(vector, LAYER, 0.2, scale="relative")
     assert answer.choices[0].text.strip() == expected(model, PROMPTS[:1], [cell])[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.engines.vllm import settings
-from trimtab.engines.vllm.settings import PluginSettings, asked_for, code_hash, plugin_settings
+from trimtab.engines.vllm.plugin import plugin_settings as module
+from trimtab.engines.vllm.plugin.plugin_settings import PluginSettings, asked_for, code_hash, plugin_settings
 from trimtab.errors import SettingError
 
 
@@ -73,10 +73,10 @@ def test_the_code_hash_changes_with_what_is_traced_into_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = code_hash()
-    for name in ("table.py", "streams.py", "runner.py"):
-        (tmp_path / name).write_bytes((Path(settings.__file__).parent / name).read_bytes())
-    monkeypatch.setattr(settings, "__file__", str(tmp_path / "settings.py"))
+    for name in ("_push_table.py", "_residual_taps.py", "_runner.py"):
+        (tmp_path / name).write_bytes((Path(module.__file__).parent / name).read_bytes())
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "plugin_settings.py"))
     assert code_hash() == before
-    with (tmp_path / "table.py").open("a") as file:
+    with (tmp_path / "_push_table.py").open("a") as file:
         file.write("# changed\n")
     assert code_hash() != before

@@ -1,4 +1,4 @@
-"""What a request says of its steering: read at the door, refused in words, and named by what it does."""
+"""What a request says of its steering: read at the admission, refused in words, and named by what it does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.engines.vllm.spec import MAX_CHARACTERS, MAX_PUSHES, Push, Read, Spec, parse_spec
+from trimtab.engines.vllm.wire.spec import MAX_CHARACTERS, MAX_PUSHES, Push, Read, Spec, parse_spec
 from trimtab.errors import SettingError
-from trimtab.steering import Positions, Scale, is_steered
+from trimtab.steering import Positions, is_steered, push_scales
 
 PUSH = {"vector": "cheerful", "layers": [14], "strength": 0.1}
 POLICIES = get_args(Positions)
@@ -23,8 +23,8 @@ pushes = st.builds(
     Push,
     vector=st.text(min_size=1, max_size=20),
     layers=st.lists(st.integers(0, 200), min_size=1, max_size=5, unique=True).map(tuple),
-    strength=st.floats(allow_nan=False, allow_infinity=False),
-    scale=st.sampled_from(get_args(Scale)),
+    strength=st.floats(-1e8, 1e8),
+    scale=st.sampled_from(push_scales()),
     vector_layer=st.none() | st.integers(0, 200),
 )
 specs = st.builds(
@@ -135,9 +135,10 @@ def test_a_spec_that_cannot_be_meant_is_refused_in_words(change: dict[str, Any],
         ({"strength": float("inf")}, "strength inf"),
         ({"strength": -float("inf")}, "strength -inf"),
         ({"strength": 10**400}, "strength"),
-        ({"scale": "absolute"}, "scale 'absolute' is unknown"),
-        ({"scale": 1}, "scale 1 is unknown"),
-        ({"scale": ["raw"]}, "is unknown"),
+        ({"scale": "absolute"}, "unknown scale 'absolute'"),
+        ({"scale": "kl"}, "not by 'kl'"),
+        ({"scale": 1}, "unknown scale 1"),
+        ({"scale": ["raw"]}, "unknown scale"),
         ({"vector_layer": True}, "vector_layer: True"),
         ({"vector_layer": "3"}, "vector_layer"),
     ],

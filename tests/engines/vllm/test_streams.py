@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from toy_layers import DEPTH, KINDS, WIDTH, Layer, Toy, armed
 
-from trimtab.engines.vllm.streams import Trial, joined, parts
-from trimtab.engines.vllm.table import Armed
+from trimtab.engines.vllm.plugin._push_table import Armed
+from trimtab.engines.vllm.plugin._residual_taps import Trial, joined, parts
 from trimtab.errors import ModelError
 
 TOKENS = 4

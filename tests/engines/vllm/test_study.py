@@ -18,9 +18,10 @@ if importlib.util.find_spec("ray") is None:
 
 import psutil
 
-from runs import slow_ray_worker
-from trimtab.runs import RunFolder, make_study, ray_driver, report_runs, run_study
-from trimtab.runs.names import safe_name
+from study import slow_ray_worker
+from trimtab.store._file_names import safe_name
+from trimtab.study import RunFolder, make_study, report_runs, run_study
+from trimtab.study.ray import driver
 from workers import is_gone, parts, ray_with_slow_workers, worker_of
 
 pytestmark = pytest.mark.vllm
@@ -65,7 +66,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, killed: dict[str, list[int]]) 
             os.kill(pid, signal.SIGKILL)
 
     with pytest.MonkeyPatch.context() as patch, ray_with_slow_workers():
-        patch.setattr(ray_driver, "Worker", slow_ray_worker.SlowWorker)
+        patch.setattr(driver, "Worker", slow_ray_worker.SlowWorker)
         yield run_study(make_study(STUDY), folder, ray="local", progress=progress)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from toy_layers import DEPTH, KINDS, MOST_TOKENS, ROWS, WIDTH, Toy, apply, armed, by_hand, direction, same
 
-from trimtab.engines.vllm.table import Armed, ByHand, Step, Stretch, fits_a_row
+from trimtab.engines.vllm.plugin._push_table import Armed, ByHand, Step, Stretch, fits_a_row
 from trimtab.errors import ModelError
 from trimtab.steering import Gate, Intervention
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from toy_layers import KINDS, WIDTH, Toy, apply, armed, by_hand, direction, same
 
-from trimtab.engines.vllm.table import ByHand, Step, Stretch, Wanted
+from trimtab.engines.vllm.plugin._push_table import ByHand, Step, Stretch, Wanted
 from trimtab.steering import Intervention
 
 
@@ -44,7 +44,7 @@ def test_reads_give_the_sum_behind_the_pushes(toy: Toy) -> None:
     )
     table.begin(torch.tensor([1, 1, 1, 0, 0, 0]), step)
     toy(hidden)
-    found = table.kept.layers
+    found = table.captured.layers
     assert {name: sorted(layers) for name, layers in found.items()} == {"a": [0, 1], "b": [2]}
     same(
         [found["a"][0].whole(2), found["a"][1].whole(2), found["b"][2].whole(3)],
@@ -61,11 +61,11 @@ def test_chunks_of_a_text_are_kept_in_order_until_they_are_dropped(toy: Toy) -> 
         every = Wanted(Stretch(0, len(piece)), "a", 3 * number, (1,))
         table.begin(rows, Step(wanted=[every, Wanted(Stretch(0, 1), "b", number, ())]))
         table.end(toy(piece)[-1])
-    same([table.kept.layers["a"][1].whole(5)], [plain[1]])
-    same([table.kept.final["b"].whole(2)], [plain[-1][[0, 3]]])
-    table.kept.drop(["a", "b", "nobody"])
-    assert not table.kept.layers
-    assert not table.kept.final
+    same([table.captured.layers["a"][1].whole(5)], [plain[1]])
+    same([table.captured.final["b"].whole(2)], [plain[-1][[0, 3]]])
+    table.captured.drop(["a", "b", "nobody"])
+    assert not table.captured.layers
+    assert not table.captured.final
 
 
 def test_kept_states_stay_what_they_were_when_the_next_layer_works_in_place(toy: Toy) -> None:
@@ -85,7 +85,7 @@ def test_kept_states_stay_what_they_were_when_the_next_layer_works_in_place(toy:
         layer.register_forward_pre_hook(taken_over)
     table.begin(torch.zeros(4, dtype=torch.long), Step(wanted=[Wanted(Stretch(0, 4), "a", 0, (0, 1, 2))]))
     toy(hidden)
-    same([pieces.whole(4) for pieces in table.kept.layers["a"].values()], plain)
+    same([pieces.whole(4) for pieces in table.captured.layers["a"].values()], plain)
 
 
 def test_what_the_unembedding_is_given_is_kept_for_scores_without_leaving_the_graph(toy: Toy) -> None:
@@ -95,7 +95,7 @@ def test_what_the_unembedding_is_given_is_kept_for_scores_without_leaving_the_gr
     table.begin(torch.zeros(5, dtype=torch.long), step)
     final = toy(torch.randn(5, WIDTH))[-1]
     table.end(final)
-    assert torch.equal(table.kept.final["a"].whole(2), final[2:4])
+    assert torch.equal(table.captured.final["a"].whole(2), final[2:4])
 
 
 def test_a_step_ends_with_its_pass(toy: Toy) -> None:
@@ -107,6 +107,6 @@ def test_a_step_ends_with_its_pass(toy: Toy) -> None:
     assert step.uncompiled
     table.begin(torch.zeros(3, dtype=torch.long), step)
     table.end(toy(hidden))
-    table.kept.drop(["a"])
+    table.captured.drop(["a"])
     same(toy(hidden), plain)
-    assert not table.kept.layers
+    assert not table.captured.layers

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trimtab.engines.vllm.streams import Trial
-from trimtab.engines.vllm.table import Armed, Stretch
+from trimtab.engines.vllm.plugin._push_table import Armed, Stretch
+from trimtab.engines.vllm.plugin._residual_taps import Trial
 from trimtab.steering import Intervention
 from trimtab.steering.pushes import push_each
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import Array, percentiles
+from trimtab.analysis.diagnosis._split_halves import draw_splits, split_cosines
 from trimtab.analysis.diagnosis.differences import PairDifferences
-from trimtab.analysis.diagnosis.splits import draw_splits, split_cosines
+from trimtab.stats.bootstrap import Array, percentiles
 
 CURVE = ("layer", "depth", "pairs", "stability", "low", "high", "extrapolated", "to_truth")
 
@@ -22,7 +22,7 @@ SMALLEST = 4
 DRAWS = 40
 """Couples of disjoint sets of each size; their middle 95% needs this many."""
 MULTIPLES = (1, 2, 4)
-"""Extrapolated: all the pairs there are, and so many times as many."""
+"""Extrapolated: all the pairs there are, and multiples of their number."""
 
 
 def pair_curve(d: PairDifferences, *, seed: int = 0) -> pd.DataFrame:

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import Array
 from trimtab.errors import DataError
+from trimtab.stats.bootstrap import Array
 
 PAIR_COLUMNS = (
     "prompt_id", "prompt", "positive", "negative", "label", "positive_tokens", "negative_tokens", "positive_first",
     "negative_first",
 )  # fmt: skip
-"""What is known of a pair: its texts, the label of the positive answer ("" if open), how many tokens its completions
-have and the first token of each as text."""
+"""What is known of a pair: its texts, the label of the positive answer ("" if it has none), how many tokens its
+completions have and the first token of each as text."""
 
 EVEN = 1e-9
 """Weights whose signs add up to less than this, relative to their sum, are even but for rounding."""
@@ -45,6 +45,8 @@ class PairDifferences:
     """Mean norm of the states: [n_layers]."""
     pairs: pd.DataFrame
     """A row for each pair number, with `PAIR_COLUMNS`."""
+    spelled: bool = False
+    """Whether the labels are those that completions of open pairs begin with, and not of choices."""
 
     def __post_init__(self) -> None:
         problems = _problems(self)
@@ -111,13 +113,15 @@ class PairDifferences:
         """One letter-balanced difference for each pair at one layer: [n_pairs, d_model].
 
         The maths of extraction: the weighted mean of a pair's rows, less what the letter explains of the difference
-        between pairs. Pairs seen in both orders lean to no letter. Weighted as the pairs are, their mean is `vector`.
+        between pairs. Pairs seen in both orders lean to no letter. Weighted as the pairs are, their mean is `vector`;
+        of spelled labels all is taken away that the label explains, as if both were positive equally often.
         """
         order = np.argsort(self.pair, kind="stable")
         starts = np.searchsorted(self.pair[order], np.arange(self.n_pairs))
         weighted = self.weight[:, None] * self.difference[:, layer].astype(np.float64)
         total = self.pair_weight[:, None]
-        away = np.bincount(self.pair, self.weight * self.sign)[:, None] / total - self.lean
+        kept = 0.0 if self.spelled and not self.letter_hides_all else self.lean
+        away = np.bincount(self.pair, self.weight * self.sign)[:, None] / total - kept
         return np.asarray(np.add.reduceat(weighted[order], starts) / total - away * self.letter_axis(layer))
 
     def balanced(self) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Which pairs to look at: those that disagree, say the same as another, are too long, or outweigh the rest."""
+"""Flags of pairs to read: those that disagree, nearly repeat another, are too long, or outweigh the rest."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.bootstrap import Array
-from trimtab.analysis.diagnosis.agreement import Agreement, agreement, robust_z
+from trimtab._util.wording import plural
+from trimtab.analysis.diagnosis._agreement import Agreement, agreement, robust_z
+from trimtab.analysis.diagnosis._near_duplicates import SAME_TEXT, joined, pair_similarity
 from trimtab.analysis.diagnosis.differences import DEEP, PairDifferences
-from trimtab.analysis.diagnosis.duplicates import SAME_TEXT, joined, pair_similarity
-from trimtab.analysis.findings import signed
+from trimtab.analysis.formatting import fixed, percent
+from trimtab.stats.bootstrap import Array
 
 FLAGS = ("prompt_id", "flag", "value", "other", "text")
 
 FEW = 10
 """Below this many pairs there is no rest to stand out from."""
 AGREED = 0.05
-"""Level of the test that the pairs agree at all; where they do not, none can be said to disagree."""
+"""Level of the test that the pairs agree at all; where they do not, none disagrees."""
 BELOW = -3.0
 """Robust standard deviations below the middle pair. Of good pairs (simulated, 100 or more, with noise of all sizes) at
 most 4 in 1000 are that far below and under half of the middle; of 30, up to 12 in 1000."""
@@ -36,11 +37,11 @@ mean cosine of the differences. The largest in the behaviors that come with trim
 LENGTH_RATIO, LENGTH_TOKENS = 2.0, 5
 """Completions differ in length if one has twice the tokens of the other, and this many more: one token is no length."""
 USUAL = 0.5
-"""Lengths that differ in more than this share of the pairs are a property of the set, which a finding tells once."""
+"""Lengths that differ in more than this share of the pairs are a property of the set, which one finding gives."""
 
 
 def pair_flags(d: PairDifferences, *, seed: int = 0) -> pd.DataFrame:
-    """Pairs that a person should look at, and why.
+    """Pairs that a person should read, and why.
 
     - `disagrees`: the cosine of its difference with the mean of the others (`value`; a mean over the layers of depth
       ≥ 1/3) lies far below the rest: 3 robust standard deviations, and under half of the middle pair's. Only where at
@@ -86,8 +87,8 @@ def _disagreeing(d: PairDifferences, found: Agreement) -> Iterator[dict[str, Any
             else "it may be about something else, or its completions may hardly differ"
         )
         text = (
-            f"Its difference has cosine {signed(cosine)} with the mean of the others, where the middle pair has "
-            f"{signed(middle)}: {advice}."
+            f"Its difference has cosine {fixed(cosine)} with the mean of the others, where the median pair has "
+            f"{fixed(middle)}: {advice}."
         )
         yield _flag(d, pair, "disagrees", cosine, text)
 
@@ -98,7 +99,8 @@ def _outliers(d: PairDifferences, found: Agreement) -> Iterator[dict[str, Any]]:
     far = (found.length >= LONG_DIFFERENCE) & (robust_z(logarithm) > FAR)
     for pair in _ordered(far, -found.length):
         length = float(found.length[pair])
-        text = f"Its difference is {length:.1f} times as long as the median one and counts so much more in the mean."
+        times = fixed(length, 1, [LONG_DIFFERENCE])
+        text = f"Its difference is {times} times as long as the median one and weighs that much more in the mean."
         yield _flag(d, pair, "outlier_norm", length, text)
 
 
@@ -111,7 +113,7 @@ def _duplicates(d: PairDifferences) -> Iterator[dict[str, Any]]:
     first = np.unique(groups, return_index=True)[1][groups]
     for pair in np.flatnonzero(first != np.arange(d.n_pairs)):
         other, value = first[pair], float(similar[pair, first[pair]])
-        text = f"It says nearly the same as {d.pairs['prompt_id'].iloc[other]} (texts {value:.0%} alike)."
+        text = f"It is nearly the same as {d.pairs['prompt_id'].iloc[other]} (texts {percent(value)} alike)."
         yield _flag(d, int(pair), "duplicate", value, text, other=str(d.pairs["prompt_id"].iloc[other]))
 
 
@@ -122,7 +124,7 @@ def _lengths(d: PairDifferences) -> Iterator[dict[str, Any]]:
         return
     for pair in _ordered(apart, -np.abs(np.log(ratio))):
         positive, negative = (int(d.pairs[f"{side}_tokens"].iloc[pair]) for side in ("positive", "negative"))
-        text = f"Its positive completion has {positive} tokens, the negative one {negative}."
+        text = f"Its positive completion has {plural(positive, 'token')}, the negative one {negative}."
         yield _flag(d, pair, "length", float(ratio[pair]), text)
 
 

@@ -1,20 +1,20 @@
-"""Which layer, without a sweep? What can be told of each layer from the differences alone."""
+"""Heuristics for the layer, without a sweep: numbers of each layer from the differences alone."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.bootstrap import LEVEL, Array
+from trimtab.analysis.diagnosis._near_duplicates import near_groups
+from trimtab.analysis.diagnosis._probe import Probed, make_flips, make_folds, probe
 from trimtab.analysis.diagnosis.differences import PairDifferences
-from trimtab.analysis.diagnosis.duplicates import near_groups
-from trimtab.analysis.diagnosis.probe import Probed, make_flips, make_folds, probe
 from trimtab.errors import SettingError
+from trimtab.stats.bootstrap import LEVEL, Array
 
 COMPONENTS = 10
 """Principal components that are listed."""
-MOST = 0.8
-"""`components_80`: so many components hold this share of the differences."""
+SPECTRUM_SHARE = 0.8
+"""`components_80`: the number of components that hold this share of the variance."""
 
 HEURISTICS = (
     "layer", "depth", "pairs", "relative_magnitude", *(f"pc{k + 1}" for k in range(COMPONENTS)), "components_80",
@@ -73,7 +73,7 @@ def _spectrum(balanced: Array) -> dict[str, float]:
     shares = values / total
     found = {f"pc{k + 1}": float(share) for k, share in enumerate(shares[:COMPONENTS])}
     # The last sum is 1 but for rounding, so that the search always ends.
-    return found | {"components_80": float(np.argmax(np.cumsum(shares) >= MOST - 1e-9) + 1)}
+    return found | {"components_80": float(np.argmax(np.cumsum(shares) >= SPECTRUM_SHARE - 1e-9) + 1)}
 
 
 def _adjacent(vectors: Array, norms: Array) -> Array:

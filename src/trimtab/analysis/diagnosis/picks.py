@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from trimtab.analysis.choice import AT, OWNER
 from trimtab.analysis.samples import present, records
+from trimtab.analysis.scores.choice import AT, OWNER
 from trimtab.errors import SettingError
 
 PICKS = (
@@ -47,7 +47,7 @@ def heuristic_picks(
         The columns `PICKS`, a row for each heuristic and best cell; `run`, `engine` or `scoring` come first where the
         best cells are of several. `share` is Δ at the pick over the best cell's; `swept_layer` is the pick among the
         layers that were swept alone, `swept_share` its share. NaN where there was no sweep, the layer was not swept
-        alone, or the best Δ is not above 0. No row where a heuristic has no value at any layer.
+        alone, or the interval of the best Δ does not lie above 0. No row where a heuristic has no value at any layer.
 
     Raises:
         SettingError: When `best` comes without `effects`.
@@ -75,6 +75,8 @@ def _pick(table: pd.DataFrame, heuristic: str, cell: dict[str, Any], effects: pd
     if not cell or effects is None:
         return found
     measured, best = _by_layer(cell, effects), float(cell["glass"])
+    # A share of an effect that may be none is a number without a meaning: −372% of nothing.
+    known = cell["glass_low"] > 0
     at_pick = measured.get(found["layer"], float("nan"))
     found |= {
         **{name: cell[name] for name in present(effects, OWNER)},
@@ -82,7 +84,7 @@ def _pick(table: pd.DataFrame, heuristic: str, cell: dict[str, Any], effects: pd
         "best_depth": cell["depth"],
         "glass_at_pick": at_pick,
         "glass_best": best,
-        "share": at_pick / best if best > 0 else float("nan"),
+        "share": at_pick / best if known else float("nan"),
     }
     swept = table[table["layer"].isin(list(measured))]
     if swept[heuristic].notna().any():
@@ -92,7 +94,7 @@ def _pick(table: pd.DataFrame, heuristic: str, cell: dict[str, Any], effects: pd
             "swept_layer": among["layer"],
             "swept_depth": among["depth"],
             "glass_at_swept": glass,
-            "swept_share": glass / best if best > 0 else float("nan"),
+            "swept_share": glass / best if known else float("nan"),
         }
     return found
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.bootstrap import Array, counted, percentiles, spread
+from trimtab.analysis.diagnosis._split_halves import Splits, draw_splits, stability
 from trimtab.analysis.diagnosis.differences import PairDifferences
-from trimtab.analysis.diagnosis.splits import Splits, draw_splits, stability
+from trimtab.stats.bootstrap import Array, counted, percentiles, spread
 
 QUALITY = (
     "layer", "depth", "pairs", "consistency", "consistency_low", "consistency_high", "stability", "stability_low",
@@ -21,7 +21,7 @@ SHUFFLES = 2000
 
 
 def pair_quality(d: PairDifferences, *, splits: int = 20, draws: int = 500, seed: int = 0) -> pd.DataFrame:
-    """What the differences of the pairs say about their vector at each layer.
+    """The quality of the vector of the pairs at each layer, from their differences.
 
     All of it is of letter-free differences, except where the letter is the subject. Pairs count by their weight.
 

@@ -1,4 +1,4 @@
-"""One sentence of a diagnosis, and the words that several of them use."""
+"""One finding of a diagnosis, and phrases that several of them share."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trimtab.analysis.findings import signed
+from trimtab._util.wording import listed
 
 Level = Literal["good", "caution", "problem"]
 
-NAMED = 5
-"""Pairs that are named in one sentence; of the others their number is told."""
+MAX_NAMED = 5
+"""Pairs that one sentence names; of the others it gives the number."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,6 @@ def at_layer(layer: int, n_layers: int) -> str:
     return f"layer {layer} of 0–{n_layers - 1}"
 
 
-def with_interval(value: float, low: float, high: float) -> str:
-    """0.83 [0.80, 0.86]."""
-    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
-
-
 def named(ids: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
-    rest = len(ids) - NAMED
-    return ", ".join(ids[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def count(n: int, noun: str = "pair") -> str:
-    """1 pair, 2 pairs."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return listed(list(ids), MAX_NAMED)

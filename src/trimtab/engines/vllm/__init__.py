@@ -1,6 +1,7 @@
 """vLLM as an engine: its plugin, which steers request by request, and the client that drives it.
 
-What runs inside of vLLM's processes is imported by vLLM through the entry point `trimtab.engines.vllm.plugin:register`.
+vLLM imports what runs inside its processes through the entry point
+`trimtab.engines.vllm.plugin.register:register`.
 """
 
 from trimtab.engines.vllm.engine import VLLMEngine

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trimtab.engines.base import Captured, Followed, Pausable, Scored
-from trimtab.engines.queries import Scoring, Text, follow_query, read_texts, score_query
+from trimtab.engines.base import Captured, Scored, TextScores, Watched
+from trimtab.engines.queries import Scoring, Text, read_texts, score_query, text_query
 from trimtab.engines.requests import Reply, Request, Writing
-from trimtab.engines.schedule import marks_of, require_reach
-from trimtab.engines.vllm.calls import call_workers
-from trimtab.engines.vllm.door import door_of
-from trimtab.engines.vllm.library import Library
-from trimtab.engines.vllm.proof import require_steering
-from trimtab.engines.vllm.scores import Job, Scorer
-from trimtab.engines.vllm.spec import Read
-from trimtab.engines.vllm.traffic import Ask, Traffic, one_token
-from trimtab.errors import ModelError, SettingError
+from trimtab.engines.transformers.packing.schedule import marks_of, require_reach
+from trimtab.engines.vllm._scores import Job, Scorer
+from trimtab.engines.vllm._vector_registry import VectorRegistry
+from trimtab.engines.vllm.guard.admission import admission_of
+from trimtab.engines.vllm.guard.request_pool import Ask, RequestPool, one_token
+from trimtab.engines.vllm.guard.self_test import require_steering
+from trimtab.engines.vllm.wire.rpc import call_workers
+from trimtab.engines.vllm.wire.spec import Read
+from trimtab.errors import ModelError, SettingError, TrimtabWarning
 from trimtab.models import EncodedPair, Identity, TokenPosition
-from trimtab.steering import Intervention, check_layers
+from trimtab.steering import Intervention, check_layers, require_layers
 
 _BATCH = 8
 """Pairs or texts whose results are handed over together."""
@@ -31,11 +32,17 @@ _READ_BYTES = 1 << 28
 """Of states that wait in the workers."""
 
 
-class _AtRest:
-    """Stands for hooks where there are none."""
+class _RequestsOnly:
+    """Steering that nothing but requests carries: no pass runs in this process."""
 
-    def paused(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def warn_of_nothing(self, used: bool) -> None:
+        if not used:
+            warnings.warn(
+                "a steer context ended without a reply in it: nothing was steered. With vLLM, steering reaches what "
+                "this thread or task asks of the Model inside of the context, and nothing else",
+                TrimtabWarning,
+                stacklevel=4,
+            )
 
 
 class VLLMEngine:
@@ -45,8 +52,8 @@ class VLLMEngine:
 
     def __init__(self, engine: Any, identity: Identity):
         self.engine, self.identity = engine, identity
-        self.traffic = Traffic(engine, lambda names: self._give_back(names))
-        known = door_of(engine.input_processor).vectors
+        self.pool = RequestPool(engine, lambda names: self._give_back(names))
+        known = admission_of(engine.input_processor).vectors
 
         def register(name: str, content: bytes) -> None:
             known.add(name, content)
@@ -57,14 +64,14 @@ class VLLMEngine:
                 known.drop(name)
             self._ask_workers("trimtab_forget", names)
 
-        self.library = Library(register, forget)
+        self.registry = VectorRegistry(register, forget)
         self.most_requests = 2 * int(engine.vllm_config.scheduler_config.max_num_seqs)
-        self._scorer = Scorer(self.traffic, self.library, self._ask_workers, self.most_requests)
+        self._scorer = Scorer(self.pool, self.registry, self._ask_workers, self.most_requests)
         require_steering(self)
 
     def close(self) -> None:
         """Stop the workers and free what they hold."""
-        self.traffic.close()
+        self.pool.close()
         self.engine.engine_core.shutdown()
 
     def status(self) -> list[dict[str, Any]]:
@@ -72,10 +79,18 @@ class VLLMEngine:
         return self._ask_workers("trimtab_status")
 
     @contextmanager
-    def steered(self, intervention: Intervention) -> Iterator[Pausable]:
-        """Nothing to do: each request carries its own steering."""
+    def steered(self, intervention: Intervention, prompt_lengths: Sequence[int] | None = None) -> Iterator[Watched]:
+        """Nothing to do: each request carries its own steering.
+
+        Raises:
+            SettingError: for a layer the model does not have, or lengths of prompts: requests know their own.
+        """
         check_layers([intervention], self.identity.facts.layers)
-        yield _AtRest()
+        if prompt_lengths is not None:
+            raise SettingError(
+                "prompt_lengths are for your own calls of a transformers model; vLLM's requests know their prompts"
+            )
+        yield _RequestsOnly()
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
         """Stream the pairs' states behind every layer, batch by batch."""
@@ -94,19 +109,18 @@ class VLLMEngine:
         Raises:
             SettingError: for a layer the model does not have.
         """
-        n_layers, width = self.identity.facts.layers, self.identity.facts.width
-        if wrong := [layer for layer in layers if not 0 <= layer < n_layers]:
-            raise SettingError(f"layer {wrong[0]} is out of range: this model has layers 0 to {n_layers - 1}")
+        facts = self.identity.facts
+        require_layers(layers, facts.layers)
         wanted = tuple(sorted(set(layers)))
 
         def asks() -> Iterator[Ask]:
             for index, text in enumerate(texts):
                 read = Read(text.prompt_length, len(text.tokens), wanted)
                 weight = (read.stop - read.start) * len(wanted)
-                yield Ask((index,), text.tokens, one_token(), self.library.spec(None, read=read), weight)
+                yield Ask((index,), text.tokens, one_token(), self.registry.spec(None, read=read), weight)
 
-        limit = max(1, _READ_BYTES // (4 * width))
-        for news in self.traffic.run(asks(), limit):
+        limit = max(1, _READ_BYTES // (4 * facts.width))
+        for news in self.pool.run(asks(), limit):
             if news.output.finished:
                 spec = news.ask.spec
                 assert spec.read is not None
@@ -114,7 +128,7 @@ class VLLMEngine:
         self._tidy()
 
     def _fetch_states(self, request: str, layers: Sequence[int], count: int) -> Tensor:
-        """What the workers of all stages have kept of a request, [tokens, layers, d_model]."""
+        """The states that the workers of all stages have captured of a request, [tokens, layers, d_model]."""
         found: dict[int, bytes] = {}
         for answer in self._ask_workers("trimtab_states", [request]):
             found |= {int(layer): states[0] for layer, states in (answer or {}).items()}
@@ -126,6 +140,10 @@ class VLLMEngine:
         if any(len(row) != count for row in rows):
             raise ModelError(f"{len(rows[0])} states were read where {count} were wanted")
         return torch.from_numpy(np.stack(rows, axis=1))
+
+    def too_long(self, tokens: int) -> str:
+        """VLLM refuses what it has no room for when it starts."""
+        return ""
 
     def score_choices(
         self, pairs: Sequence[EncodedPair], interventions: Sequence[Intervention | None], scoring: Scoring
@@ -166,7 +184,7 @@ class VLLMEngine:
             yield Scored(batches[number], torch.tensor(scores).view(1 + len(cells), -1))
         self._tidy()
 
-    def follow(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[Followed]:
+    def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:
         """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered ones.
 
         Raises:
@@ -177,8 +195,8 @@ class VLLMEngine:
         if not texts:
             return
         if cells:
-            require_reach([follow_query(text) for text in texts], marks_of(cells))
-        yield from self._scorer.follow(texts, cells)
+            require_reach([text_query(text) for text in texts], marks_of(cells))
+        yield from self._scorer.score_texts(texts, cells)
         self._tidy()
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
@@ -192,11 +210,11 @@ class VLLMEngine:
 
     def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         asks = (
-            Ask((index,), request.prompt, self._sampling(request), self.library.spec(request.intervention))
+            Ask((index,), request.prompt, self._sampling(request), self.registry.spec(request.intervention))
             for index, request in enumerate(requests)
         )
         texts = [Writing(request, self.identity.ends, self._decode) for request in requests]
-        for news in self.traffic.run(asks, self.most_requests):
+        for news in self.pool.run(asks, self.most_requests):
             index = news.ask.key[0]
             text = texts[index]
             for token in news.output.outputs[0].token_ids:
@@ -204,7 +222,7 @@ class VLLMEngine:
                     text.add(token)
                     yield index, text
             if text.finish is not None:
-                self.traffic.give_up(news)
+                self.pool.give_up(news)
             elif news.output.finished:  # no place is left in the model's context
                 text.finish = "length"
                 yield index, text
@@ -220,8 +238,8 @@ class VLLMEngine:
         """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
         tokens = sorted({pair.positive[0] for pair in pairs})
         layers = tuple(range(self.identity.facts.layers))
-        asks = [Ask((t,), (t,), one_token(), self.library.spec(None, read=Read(0, 1, layers))) for t in tokens]
-        finished = (news for news in self.traffic.run(asks, self.most_requests) if news.output.finished)
+        asks = [Ask((t,), (t,), one_token(), self.registry.spec(None, read=Read(0, 1, layers))) for t in tokens]
+        finished = (news for news in self.pool.run(asks, self.most_requests) if news.output.finished)
         norms = [self._fetch_states(news.inside, layers, 1)[0].norm(dim=-1) for news in finished]
         return torch.stack(norms).mean(0)
 
@@ -256,5 +274,5 @@ class VLLMEngine:
 
     def _tidy(self) -> None:
         """Forget vectors, if nobody's request may still need them."""
-        if not self.traffic.busy:
-            self.library.tidy()
+        if not self.pool.busy:
+            self.registry.tidy()

@@ -15,17 +15,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from trimtab.engines.model import Prompt
-from trimtab.engines.vllm.http_errors import START, no_openai_server, openai_library, told_to_people
-from trimtab.engines.vllm.spec import KEY, Push, Spec, is_name
+from trimtab.engines.vllm.guard.http_errors import START, no_openai_server, openai_library, readable_errors
+from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, is_name
 from trimtab.errors import ModelError, SettingError
-from trimtab.steering import Positions, Scale
-from trimtab.steering.cells import strength_of_each
+from trimtab.inputs.secrets import why_no_address
+from trimtab.steering import SteeringOptions, SteeringSetting
 from trimtab.vectors import SteeringVector
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _NO_KEY = "none"
 """Sent where no key is given, so that the client takes none from `OPENAI_API_KEY`, which is for another server."""
@@ -35,12 +38,7 @@ def steer(
     vector: str,
     layer: int | Sequence[int],
     strength: float = 1.0,
-    *,
-    scale: Scale = "raw",
-    positions: Positions = "all",
-    first_token: bool = False,
-    share_strength: bool = False,
-    vector_layer: int | None = None,
+    **options: Unpack[SteeringOptions],
 ) -> Spec:
     """What a request says, in the words of `Model.steer`; `and_also` puts several vectors together.
 
@@ -48,19 +46,19 @@ def steer(
         vector: name of a vector that the server has: a file of its folder, without `.safetensors`.
         layer: behind which decoder layer to push, or several.
         strength: α.
-        scale: what α means; see `trimtab.steering.pushes`.
-        positions: `all`, `after_prompt`, `prompt` or `generated`.
-        first_token: whether to push the first token, the attention sink, too.
-        share_strength: whether several layers share α; else each is pushed by all of it.
-        vector_layer: push along this layer's direction everywhere; by default along each layer's own.
+        options: the fields of `trimtab.steering.SteeringSetting`: scale, positions, first_token, share_strength,
+            vector_layer.
 
     Raises:
-        SettingError: for what cannot be meant. Only the server knows whether it has the vector and the layer.
+        SettingError: for what steers nothing. Only the server knows whether it has the vector and the layer.
     """
     _require_name(vector)
+    if "gate" in options:
+        raise SettingError("a request carries no gate: leave it out")
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
-    each = strength_of_each(strength, len(layers), scale) if share_strength else strength
-    return Spec((Push(vector, layers, each, scale, vector_layer),), positions, first_token)
+    how = SteeringSetting(**options)
+    push = Push(vector, layers, how.strength_of_each(strength, len(layers)), how.scale, how.vector_layer)
+    return Spec((push,), how.positions, how.first_token)
 
 
 def request_fields(steering: Spec) -> dict[str, Any]:
@@ -91,9 +89,9 @@ class Served:
     """Requests on their way at once; the server batches them."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        if not self.url.startswith(("http://", "https://")):
-            raise SettingError(f"{self.url!r} is no address of a server; it begins with http:// or https://")
+        """Refuse values that are out of range or contradict each other."""
+        if reason := why_no_address(self.url):
+            raise SettingError(f"the address of the server {reason}; a key is given as Served(api_key=…)")
         if not self.timeout_seconds > 0:
             raise SettingError(f"timeout_seconds is {self.timeout_seconds}; give a number above 0")
         if self.parallel < 1:
@@ -102,7 +100,7 @@ class Served:
     def publish(self, name: str, vector: SteeringVector) -> Path:
         """Put a vector into the server's folder, where requests find it by name at once.
 
-        A name is not given to another vector: whoever else asks for it would be steered otherwise all of a sudden.
+        A name is not given to another vector: anyone else who asks for it would be steered otherwise all of a sudden.
 
         Raises:
             SettingError: without a folder, for a name that is none, or when the name stands for another vector.
@@ -175,7 +173,7 @@ class Served:
         Closing the iterator stops the server's work on it.
         """
         body = self._body(prompt, steering, max_new_tokens, temperature, top_p, seed)
-        with self._told_to_people(), self._client.chat.completions.create(**body, stream=True) as chunks:
+        with self._readable_errors(), self._client.chat.completions.create(**body, stream=True) as chunks:
             for chunk in chunks:
                 piece = chunk.choices[0].delta.content if chunk.choices else None
                 if piece:
@@ -208,7 +206,7 @@ class Served:
         }
 
     def _answer(self, body: dict[str, Any]) -> str:
-        with self._told_to_people():
+        with self._readable_errors():
             answer = self._client.chat.completions.create(**body)
             if not getattr(answer, "choices", None):
                 raise no_openai_server(self.url)
@@ -231,7 +229,7 @@ class Served:
     def _model(self) -> str:
         if self.model is not None:
             return self.model
-        with self._told_to_people():
+        with self._readable_errors():
             listed = self._client.get("/models", cast_to=object)
         try:
             return str(listed["data"][0]["id"])
@@ -240,7 +238,7 @@ class Served:
 
     @cached_property
     def _reads_steering(self) -> bool:
-        """Found out by asking for steering that cannot be meant: a server that answers all the same does not read it.
+        """Found out by asking for steering that steers nothing: a server that answers all the same does not read it.
 
         Steering that silently does nothing is the worst bug there is.
 
@@ -256,8 +254,8 @@ class Served:
             return True
         return False
 
-    def _told_to_people(self) -> AbstractContextManager[None]:
-        return told_to_people(self.url, self.timeout_seconds, self.api_key)
+    def _readable_errors(self) -> AbstractContextManager[None]:
+        return readable_errors(self.url, self.timeout_seconds, self.api_key)
 
 
 def _require_name(name: str) -> None:

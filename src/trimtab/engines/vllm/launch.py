@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from trimtab.engines.vllm.failures import reason
-from trimtab.engines.vllm.lifeline import owned
-from trimtab.engines.vllm.options import OWN, check_options, require_vllm, set_environment
-from trimtab.engines.vllm.plugin import register
-from trimtab.engines.vllm.settings import asked_for, require_supported
+from trimtab.engines.vllm._options import OWN, check_options, require_vllm, set_environment
+from trimtab.engines.vllm.guard.process_guard import owned
+from trimtab.engines.vllm.guard.start_errors import reason
+from trimtab.engines.vllm.plugin.plugin_settings import asked_for, require_supported
+from trimtab.engines.vllm.plugin.register import register
 from trimtab.errors import ModelError
-from trimtab.models import DType, Identity, identify, peek
+from trimtab.models import ContextLimit, DType, Identity, identify, peek
 from trimtab.models.bundled import resolve
 
 
@@ -49,9 +50,10 @@ def start(
         raise ModelError(f"vLLM cannot start with {name!r}: {reason(error)}") from error
     device = torch.device(str(_platform().device_type))
     try:
-        return engine, identify(
-            name, dtype=engine.model_config.dtype, device=device, trust_remote_code=trust_remote_code
-        )
+        config = engine.model_config
+        identity = identify(name, dtype=config.dtype, device=device, trust_remote_code=trust_remote_code)
+        # Whatever the positions, vLLM takes no text that is longer than this.
+        return engine, replace(identity, context=ContextLimit(int(config.max_model_len), hard=True))
     except BaseException:  # whatever it is, the engine's processes must not outlive it
         engine.engine_core.shutdown()
         raise

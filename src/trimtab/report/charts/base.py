@@ -1,4 +1,4 @@
-"""What all charts share: the Chart itself, colours, fonts, compact data."""
+"""What all charts share: the Chart itself, fonts, axes and legends, compact data."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-# Middle tones: a contrast of at least 3 to 1 with the white page and with the dark one.
-PALETTE = ("#2f7fc1", "#c9601a", "#2b9168", "#b04a9a", "#8c7a12", "#7068d6", "#c24a5a", "#5f7f8c")
-RAMP = ((58, 142, 200), (112, 108, 212), (176, 72, 156), (204, 72, 84))
-SERIES_IN_ONE_CHART = len(PALETTE)
+from trimtab._util.spreadsheet import csv_text
+from trimtab.analysis.scores import UNITS
+from trimtab.report.charts._palette import FAINT, GRID, INK, SERIES, SHAPES
 
-INK, FAINT, GRID = "#1d2328", "#5c666e", "#e3e6e8"
+SERIES_IN_ONE_CHART = len(SERIES)
+
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-PICTURE_WIDTH = 680
 LEGEND_WIDTH = 300
 """A legend wraps at this width, so that it fits a phone."""
 
 DATA = "rows"
+NUMBER, PERCENT = ".4~r", ".3~p"
+"""How tooltips write numbers: by significant digits, so that the end of an interval never reads as 0 unless it is."""
 
 Layered = alt.LayerChart | alt.FacetChart
-"""What Altair says layering gives."""
+"""The types that Altair gives layered charts."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,28 @@ class Chart:
     @property
     def csv(self) -> str:
         """The numbers as a CSV file, the same beside the page and in it."""
-        return str(self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        return csv_text(self.data, float_format="%.6g")
 
     def picture(self) -> dict[str, Any]:
-        """The spec with the size, the title and the background that a picture file needs."""
-        width = self.spec.get("usermeta", {}).get("picture_width", PICTURE_WIDTH)
+        """The spec with the title and the background that a picture file needs, in a width to be changed."""
         below = self.spec.get("title", {}).get("text", "")
-        title = {"text": self.title, "subtitle": below, "anchor": "start", "fontSize": 13}
-        return {**self.spec, "width": width, "background": "white", **({"title": title} if self.title else {})}
+        title = {"text": self.title, "subtitle": below, "anchor": "start", "fontSize": 13, "subtitleColor": FAINT}
+        spec = {**self.spec, "width": 400, "background": "white", **({"title": title} if self.title else {})}
+        drawable: dict[str, Any] = _drawable(spec)
+        return drawable
+
+
+_UNDRAWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufffe\uffff]")
+"""What no SVG, or no text of a script, may hold: the program that draws it fails, or ends the whole process."""
+
+
+def _drawable(value: Any) -> Any:
+    """A spec with such characters in its texts as U+001B, as names from elsewhere may hold them."""
+    if isinstance(value, str):
+        return _UNDRAWABLE.sub(lambda found: f"U+{ord(found[0]):04X}", value)
+    if isinstance(value, dict):
+        return {_drawable(key): _drawable(inner) for key, inner in value.items()}
+    return [_drawable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def finished(
@@ -74,7 +89,6 @@ def finished(
     title: str,
     alt_text: str,
     height: int,
-    picture_width: int = PICTURE_WIDTH,
 ) -> Chart:
     """A Chart from an Altair chart that reads the named data `DATA`."""
     # Validation is Altair's most costly part; a spec that is wrong fails when its picture is drawn.
@@ -84,12 +98,31 @@ def finished(
     spec["datasets"] = {DATA: [compact(row) for row in rows]}
     spec["config"] = CONFIG
     spec["description"] = alt_text
-    spec["usermeta"] = {"picture_width": picture_width}
-    return Chart(slug=slug, title=title, alt=alt_text, spec=spec, data=data)
+    spec["usermeta"] = {}
+    return Chart(slug=slug, title=title, alt=alt_text, spec=spec, data=_with_units(data))
+
+
+_UNITS = {
+    "glass": "glass_delta_sd", "intended": "intended_sd", "side": "side_sd", "worst_shift": "worst_shift_sd",
+    "perplexity": "perplexity_ratio", "easy": "easy_right_share", "easy_before": "unsteered_easy_right_share",
+    "share": "share_of_plain_effect", "alpha": "strength_alpha", "relative": "strength_relative_norm",
+    "kl": "strength_kl_nats", "low": "ci95_low", "high": "ci95_high", "n": "prompts",
+}  # fmt: skip
+"""Names in CSV files of what the tables of measures call by shorter ones."""
+_ENDS = ("", "_low", "_high", "_least", "_most")
+
+
+def _with_units(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the units of its numbers in their names."""
+    scorings = {UNITS.get(str(name), "") for name in table["scoring"]} if "scoring" in table.columns else set()
+    unit = (next(iter(scorings)) if len(scorings) == 1 else "").replace(" ", "_") or "score_units"
+    units = {**_UNITS, "delta": f"delta_{unit}", "unsteered": f"unsteered_{unit}", "difference": "difference_glass_sd"}
+    named: pd.DataFrame = table.rename(columns={f"{n}{end}": f"{to}{end}" for n, to in units.items() for end in _ENDS})
+    return named
 
 
 def readable(rows: Iterable[dict[str, Any]], names: dict[str, str]) -> pd.DataFrame:
-    """The rows of a chart as the table behind it: these columns, under these names."""
+    """The rows of a chart as the table behind it: these columns, under these names, which are plain ASCII."""
     table: pd.DataFrame = pd.DataFrame(list(rows), columns=list(names)).rename(columns=names)
     return table
 
@@ -116,21 +149,33 @@ def _plain(value: Any) -> Any:
 
 def colours(names: Sequence[str], everything: Sequence[str]) -> alt.Scale:
     """A colour for each name that stays the same in every chart of the report."""
-    place = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(everything)}
+    return _by_place(names, everything, SERIES)
+
+
+def shapes(names: Sequence[str], everything: Sequence[str]) -> alt.Scale:
+    """A shape of point for each name, as `colours` gives it a colour."""
+    return _by_place(names, everything, SHAPES)
+
+
+def _by_place(names: Sequence[str], everything: Sequence[str], looks: Sequence[str]) -> alt.Scale:
+    place = {name: looks[i % len(looks)] for i, name in enumerate(everything)}
     return alt.Scale(domain=list(names), range=[place[name] for name in names])
 
 
-def ramp(count: int) -> list[str]:
-    """So many colours in an order the eye can follow, none too pale or too dark for either page."""
-    steps = [0.0] if count == 1 else [i * (len(RAMP) - 1) / (count - 1) for i in range(count)]
-    return [_blend(step) for step in steps]
+def depth_axis(depths: Iterable[float], title: str = "depth (share of the layers passed)") -> alt.X:
+    """The axis of depth, where the data are: from 0 unless all of them are deeper, to 1 unless all are shallower.
 
-
-def _blend(step: float) -> str:
-    left = min(int(step), len(RAMP) - 2)
-    part = step - left
-    rgb = (round(a + part * (b - a)) for a, b in zip(RAMP[left], RAMP[left + 1], strict=True))
-    return "#" + "".join(f"{value:02x}" for value in rgb)
+    Charts to compare share it: give the depths of all of them.
+    """
+    known = [depth for depth in depths if math.isfinite(depth)] or [0.0, 1.0]
+    low = math.floor(min(known) * 10 + 1e-9) / 10
+    high = math.ceil(max(known) * 10 - 1e-9) / 10
+    low, high = (0.0 if low < 0.2 else low), (1.0 if high > 0.8 else high)
+    low, high = (low, high) if high > low else (0.0, 1.0)
+    step = 0.2 if high - low > 0.7 else 0.1
+    marks = [round(place * step, 1) for place in range(math.ceil(low / step - 1e-9), int(high / step + 1e-9) + 1)]
+    axis = alt.Axis(values=marks, format=".1f", tickCount=len(marks))
+    return alt.X("depth:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False), axis=axis)
 
 
 def legend(names: Sequence[str], title: str | None = None, *, symbol: str | None = "stroke") -> alt.Legend:
@@ -141,8 +186,7 @@ def legend(names: Sequence[str], title: str | None = None, *, symbol: str | None
         title: over it.
         symbol: how each stands there; None: by its own shape.
     """
-    longest = max((len(name) for name in names), default=1)
-    columns = max(1, min(len(names), int(LEGEND_WIDTH / (7 * longest + 30))))
+    columns = legend_columns(names, LEGEND_WIDTH)
     return alt.Legend(
         title=title,
         orient="top",
@@ -150,11 +194,18 @@ def legend(names: Sequence[str], title: str | None = None, *, symbol: str | None
         columns=columns,
         labelLimit=LEGEND_WIDTH,
         symbolType=alt.Undefined if symbol is None else symbol,
+        symbolSize=60,
     )
 
 
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """The number of columns of these names that fit."""
+    longest = max((len(name) for name in names), default=1)
+    return max(1, min(len(names), int(width / (7 * longest + 30))))
+
+
 def named_by(labels: Mapping[str, str | list[str]]) -> str:
-    """An expression for what an axis says instead of each of its values; a list is one line each."""
+    """An expression for the label of an axis in place of each of its values; a list has one line each."""
     # Vega's expressions know fewer characters than JSON does: what is not plain is escaped.
     return f"{json.dumps(labels)}[datum.value]"
 
@@ -182,7 +233,7 @@ def chunks(items: Sequence[str], size: int = SERIES_IN_ONE_CHART) -> list[list[s
 
 _AXIS = {
     "labelColor": FAINT, "titleColor": INK, "gridColor": GRID,
-    "domainColor": "#9aa3aa", "tickColor": "#9aa3aa",
+    "domainColor": "#9aa3aa", "tickColor": "#9aa3aa", "labelFlush": False,
     "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8, "tickSize": 4,
 }  # fmt: skip
 

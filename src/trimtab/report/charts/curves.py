@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
 
-from trimtab.analysis.choice import OWNER
+from trimtab.analysis.formatting import decimals_for, with_interval
 from trimtab.analysis.samples import present, records
+from trimtab.analysis.scores import OWNER, UNITS
+from trimtab.report._strength_units import measured_doses
+from trimtab.report.charts._palette import UNSTEERED
 from trimtab.report.charts.base import (
+    NUMBER,
     Chart,
     Layered,
     chunks,
     colours,
+    depth_axis,
     finished,
     legend,
     padded,
-    ramp,
     readable,
+    shapes,
     slugged,
     source,
-)  # fmt: skip
-from trimtab.report.charts.doses import COLUMNS, drawing, over_dose
-from trimtab.report.spoken import DOSES, dosed, measured_doses
+)
+from trimtab.report.charts.measures.doses import COLUMNS
 
 Measure = Literal["glass", "delta"]
 
 TITLES = {"glass": "Glass’s Δ", "delta": "delta"}
 HEIGHT = 260
 FEW = 3
-"""With more behaviors in one chart, the curves that chose the cells and the names of layers would hide the rest."""
-DEPTH_AXIS = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format=".1f")
+"""With more behaviors in one chart, the curves that chose the cells would hide the rest."""
 REPORTED, CHOSE = "test prompts (reported)", "select prompts (chose the cell)"
 
 
@@ -50,25 +51,37 @@ def panel_title(table: pd.DataFrame, row: dict[str, Any], columns: list[str]) ->
 
 
 def layer_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) -> list[Chart]:
-    """The effect over depth at each best cell's strength; a chart for each model, a line a behavior."""
+    """The effect over depth at each best cell's strength; a chart for each model, a line a behavior.
+
+    Models share their axes, but scorings do not: their numbers are not of one kind.
+    """
+    everything = list(dict.fromkeys(effects["behavior"].astype(str)))
     curves = at_best(effects, best)
     curves = curves[curves[measure].notna()]
+    return [
+        chart
+        for _, alike in curves.groupby("scoring", sort=False)
+        for chart in _layer_curves(alike, best, measure, everything)
+    ]
+
+
+def _layer_curves(curves: pd.DataFrame, best: pd.DataFrame, measure: Measure, everything: list[str]) -> list[Chart]:
     reported = curves[curves["prompts"] != CHOSE]
-    crowded = curves["behavior"].nunique() > FEW
-    if crowded:
+    if curves["behavior"].nunique() > FEW:
         curves = reported
     domain = padded([*curves[measure], *reported[f"{measure}_low"], *reported[f"{measure}_high"]])
-    everything = list(dict.fromkeys(effects["behavior"].astype(str)))
     charts = []
     for rows, title in _panels(curves, best):
         for names in chunks([name for name in everything if name in set(rows["behavior"])]):
             chosen = rows[rows["behavior"].isin(names)]
             several = " ".join(names) if len(names) < rows["behavior"].nunique() else ""
+            labels = _labels(chosen, names)
+            chosen = chosen.assign(label=chosen["behavior"].astype(str).map(labels))
             charts.append(
                 finished(
-                    _curve(chosen, measure, names, everything, domain, named=not crowded),
-                    _rows(chosen, measure),
-                    _data(chosen, measure),
+                    _curve(chosen, measure, labels, everything, domain, list(curves["depth"])),
+                    curve_rows(chosen, measure, series="label"),
+                    curve_data(chosen, measure),
                     slug=slugged("layer-curve" if measure == "glass" else "delta-curve", title, several),
                     title=title,
                     alt_text=_in_words(chosen, measure, title),
@@ -78,59 +91,12 @@ def layer_curves(effects: pd.DataFrame, best: pd.DataFrame, measure: Measure) ->
     return charts
 
 
-def strength_curves(
-    effects: pd.DataFrame, best: pd.DataFrame, measure: Measure, dose: pd.DataFrame | None = None
-) -> list[Chart]:
-    """The effect over depth at every strength, where a study has more than one; a chart for each behavior.
-
-    With a dose, it can be drawn over that instead, a line for each layer.
-    """
-    owner = present(best, OWNER)
-    if dose is not None:
-        effects = _dosed(effects, dose)
-    table = effects.merge(best[[*owner, "split"]], on=[*owner, "split"])
-    table = table[table[measure].notna()]
-    charts = []
-    for cell in records(best):
-        mine = table[(table[owner] == pd.Series({name: cell[name] for name in owner})).all(axis=1)]
-        varying = [name for name in ("strength", "scale", "positions") if mine[name].nunique() > 1]
-        if not varying:
-            continue
-        mine = mine.sort_values(["scale", "positions", "strength", "layer"])
-        series = mine["strength"].map("α {:g}".format)
-        for name in varying:
-            if name != "strength":
-                series = series + " " + mine[name].astype(str)
-        mine = mine.assign(series=series, best=False)
-        names = list(dict.fromkeys(series))
-        title = f"{panel_title(best, cell, panel_columns(best))} · {cell['behavior']}"
-        domain = padded([*mine[measure], *mine[f"{measure}_low"], *mine[f"{measure}_high"]])
-        for part in chunks(names):
-            rows = mine[mine["series"].isin(part)]
-            scale = alt.Scale(domain=part, range=ramp(len(part)))
-            chart = finished(
-                _strengths(measure, scale, part, domain),
-                _rows(rows, measure, series="series"),
-                _data(rows, measure),
-                slug=slugged("strengths", title, " ".join(part) if len(part) < len(names) else ""),
-                title=title,
-                alt_text=f"Line chart for {title}: {TITLES[measure]} over depth, one line for each of "
-                f"{', '.join(part)}.",
-                height=240,
-            )
-            variants = {
-                unit: drawing(over_dose(unit, TITLES[measure], domain).to_dict(validate=False))
-                for unit in measured_doses(rows)
-            }
-            charts.append(replace(chart, variants=variants))
-    return charts
-
-
-def _dosed(effects: pd.DataFrame, dose: pd.DataFrame) -> pd.DataFrame:
-    """The effects with their doses: a delta is of both signs, and so is the mean size of its dose."""
-    both = dose.assign(strength=dose["strength"].abs(), **{name: dose[name].abs() for name in DOSES})
-    keys = [name for name in both.columns if name not in DOSES]
-    return dosed(effects, both.groupby(keys, sort=False, dropna=False)[list(DOSES)].mean().reset_index())
+def _labels(rows: pd.DataFrame, names: list[str]) -> dict[str, str]:
+    """What the legend calls each behavior: with its chosen layer where several could not be named beside the curves."""
+    if len(names) == 1:
+        return {names[0]: names[0]}
+    layers = {str(row["behavior"]): str(row["layers"]) for row in records(rows[rows["best"]])}
+    return {name: f"{name}, layer {layers[name]}" if name in layers else name for name in names}
 
 
 def at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +112,7 @@ def at_best(effects: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
     names = reported.map({True: REPORTED, False: CHOSE})
     names = names.where(curves["held_out"], "the prompts that also chose the cell")
     curves = curves.assign(best=reported & (curves["layers"] == curves["at"]), reported_here=reported, prompts=names)
-    # Where nothing was held out there may be a split that neither chose nor reports: it says nothing here.
+    # Where nothing was held out there may be a split that neither chose nor reports: it is not drawn.
     result: pd.DataFrame = curves[reported | curves["held_out"]]
     return result
 
@@ -157,8 +123,9 @@ def _panels(table: pd.DataFrame, best: pd.DataFrame) -> Iterator[tuple[pd.DataFr
         yield rows, panel_title(best, records(rows.head(1))[0], columns)
 
 
-def _rows(table: pd.DataFrame, measure: Measure, series: str = "behavior") -> list[dict[str, Any]]:
-    kept = pd.DataFrame(
+def curve_rows(table: pd.DataFrame, measure: Measure, series: str) -> list[dict[str, Any]]:
+    """The points of curves, named by the column `series`."""
+    drawn = pd.DataFrame(
         {
             "series": table[series],
             "prompts": table.get("prompts", ""),
@@ -174,23 +141,30 @@ def _rows(table: pd.DataFrame, measure: Measure, series: str = "behavior") -> li
             **{unit: table[unit] for unit in measured_doses(table)},
         }
     )
-    return records(kept)
+    return records(drawn)
 
 
-def _data(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+def curve_data(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The numbers behind a curve, for its CSV file."""
     names = {
         **{name: name for name in present(table, OWNER)},
         "layers": "layer", "depth": "depth", "scale": "scale", "strength": "strength",
         **{unit: COLUMNS[unit] for unit in measured_doses(table)}, "positions": "positions",
-        measure: TITLES[measure], f"{measure}_low": "95% from", f"{measure}_high": "to", "n": "prompts",
-        "split": "split",
+        measure: effect_column(measure, table["scoring"]), f"{measure}_low": "ci95_low",
+        f"{measure}_high": "ci95_high", "n": "prompts", "split": "split",
     }  # fmt: skip
     return readable(records(table), names)
 
 
-def _tooltip(measure: Measure) -> list[alt.Tooltip]:
-    number = ".3~f"
+def effect_column(measure: Measure, scoring: Iterable[Any]) -> str:
+    """The name of an effect in CSV files, with its unit: standard deviations for Δ, those of the scores for delta."""
+    units = list(dict.fromkeys(UNITS.get(str(name), "score_units").replace(" ", "_") for name in scoring))
+    return "glass_delta_sd" if measure == "glass" else f"delta_{units[0] if len(units) == 1 else 'score_units'}"
+
+
+def curve_tooltip(measure: Measure) -> list[alt.Tooltip]:
+    """What a point of a curve tells when pointed at."""
+    number = NUMBER
     return [
         alt.Tooltip("series:N", title="series"),
         alt.Tooltip("layers:N", title="layer"),
@@ -198,37 +172,40 @@ def _tooltip(measure: Measure) -> list[alt.Tooltip]:
         alt.Tooltip("value:Q", title=TITLES[measure], format=number),
         alt.Tooltip("low:Q", title="95% from", format=number),
         alt.Tooltip("high:Q", title="to", format=number),
-        alt.Tooltip("alpha:Q", title="strength α"),
+        alt.Tooltip("alpha:Q", title="strength"),
         alt.Tooltip("n:Q", title="prompts"),
         alt.Tooltip("prompts:N", title="measured on"),
     ]
 
 
-def _axes(measure: Measure, domain: list[float] | None) -> tuple[alt.X, alt.Y]:
-    x = alt.X("depth:Q", title="depth (share of the layers passed)", scale=alt.Scale(domain=[0, 1]), axis=DEPTH_AXIS)
+def effect_axis(measure: Measure, domain: list[float] | None) -> alt.Y:
+    """The axis of an effect."""
     scale = alt.Scale(domain=domain, nice=False) if domain else alt.Undefined
-    return x, alt.Y("value:Q", title=TITLES[measure], scale=scale, axis=alt.Axis(tickCount=6, grid=True))
+    return alt.Y("value:Q", title=TITLES[measure], scale=scale, axis=alt.Axis(tickCount=6, grid=True))
 
 
-def _zero() -> alt.Chart:
+def zero_rule() -> alt.Chart:
     """The line of no effect; its name lets the page colour it."""
     base = alt.Chart(source(), name="zero").transform_aggregate(n="count()")
-    rule: alt.Chart = base.mark_rule(color="#7d878e", strokeWidth=1).encode(y=alt.datum(0))
+    rule: alt.Chart = base.mark_rule(color=UNSTEERED, strokeWidth=1).encode(y=alt.datum(0))
     return rule
 
 
 def _curve(
     rows: pd.DataFrame,
     measure: Measure,
-    names: list[str],
+    labels: dict[str, str],
     everything: list[str],
     domain: list[float] | None,
-    *,
-    named: bool,
+    depths: list[float],
 ) -> Layered:
-    """The curve; `named` writes the layer beside each diamond."""
-    x, y = _axes(measure, domain)
-    colour = alt.Color("series:N", scale=colours(names, everything), legend=legend(names))
+    """The curve; where there is one only, the layer is written beside its diamond."""
+    x, y = depth_axis(depths), effect_axis(measure, domain)
+    names = list(labels.values())
+    places = [labels.get(name, name) for name in everything]
+    shown = legend(names, symbol=None) if len(names) > 1 else None
+    colour = alt.Color("series:N", scale=colours(names, places), legend=shown)
+    shape = alt.Shape("series:N", scale=shapes(names, places), legend=shown)
     prompts = list(dict.fromkeys(sorted(rows["prompts"], key=(CHOSE).__eq__)))
     dash = alt.StrokeDash(
         "prompts:N",
@@ -237,44 +214,38 @@ def _curve(
     )
     base = alt.Chart(source())
     single = base.transform_filter("!datum.set")
-    reported = f"datum.prompts != '{CHOSE}'"
-    band = single.transform_filter(reported).mark_area(opacity=0.15, interpolate="linear")
+    reported = base.transform_filter(f"datum.prompts != '{CHOSE}'")
+    band = single.transform_filter(f"datum.prompts != '{CHOSE}'").mark_area(opacity=0.15, interpolate="linear")
     line = single.mark_line(strokeWidth=2)
-    dots = base.transform_filter(reported).mark_point(filled=True, size=22, opacity=1)
+    dots = reported.transform_filter("!datum.set").mark_point(filled=True, size=26, opacity=1)
+    sets = reported.transform_filter("datum.set").mark_point(filled=False, size=60, strokeWidth=1.6, opacity=1)
     hover = base.mark_point(filled=True, size=260, opacity=0)
     best = base.transform_filter("datum.best").mark_point(
         shape="diamond", size=130, filled=True, opacity=1, stroke="#ffffff", strokeWidth=1.2
     )
-    label = base.transform_filter("datum.best").transform_calculate(label="'layer ' + datum.layers")
+    label = base.transform_filter("datum.best").transform_calculate(
+        label="'layer ' + datum.layers", above="isValid(datum.high) ? datum.high : datum.value"
+    )
     words = alt.Text("label:N")
-    halo = label.mark_text(dy=-14, fontSize=11, fontWeight=600, stroke="#ffffff", strokeWidth=3)
-    name = label.mark_text(dy=-14, fontSize=11, fontWeight=600)
-    names_of_layers = [halo.encode(x=x, y=y, text=words), name.encode(x=x, y=y, color=colour, text=words)]
+    # Above the band: nothing is drawn there.
+    top = _y("above", y)
+    halo = label.mark_text(dy=-9, fontSize=11, fontWeight=600, stroke="#ffffff", strokeWidth=3)
+    name = label.mark_text(dy=-9, fontSize=11, fontWeight=600)
+    names_of_layers = [halo.encode(x=x, y=top, text=words), name.encode(x=x, y=top, color=colour, text=words)]
     return alt.layer(
-        _zero(),
+        zero_rule(),
         band.encode(x=x, y=y.copy(), color=colour).encode(y=_y("low", y), y2="high:Q"),
         line.encode(x=x, y=y, color=colour, strokeDash=dash),
-        dots.encode(x=x, y=y, color=colour, shape=_shape()),
+        dots.encode(x=x, y=y, color=colour, shape=shape),
+        sets.encode(x=x, y=y, color=colour, shape=shape),
         best.encode(x=x, y=y, color=colour),
-        *(names_of_layers if named else []),
-        hover.encode(x=x, y=y, tooltip=_tooltip(measure)),
+        *(names_of_layers if len(names) == 1 else []),
+        hover.encode(x=x, y=y, tooltip=curve_tooltip(measure)),
     )
 
 
-def _strengths(measure: Measure, scale: alt.Scale, names: list[str], domain: list[float] | None) -> Layered:
-    x, y = _axes(measure, domain)
-    colour = alt.Color("series:N", scale=scale, legend=legend(names))
-    base = alt.Chart(source())
-    return alt.layer(
-        _zero(),
-        base.transform_filter("!datum.set").mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        base.mark_point(filled=True, size=22, opacity=1).encode(x=x, y=y, color=colour, shape=_shape()),
-        base.mark_point(filled=True, size=260, opacity=0).encode(x=x, y=y, tooltip=_tooltip(measure)),
-    )
-
-
-def _shape() -> alt.Shape:
-    """Layer sets have no line through them: they are squares of their own."""
+def set_shape() -> alt.Shape:
+    """Layer sets have no line through them: they are squares."""
     return alt.Shape("set:N", scale=alt.Scale(domain=[False, True], range=["circle", "square"]), legend=None)
 
 
@@ -285,11 +256,11 @@ def _y(field: str, like: alt.Y) -> alt.Y:
 
 
 def _in_words(rows: pd.DataFrame, measure: Measure, title: str) -> str:
-    """The curve for people who do not see it: where each line has its best cell."""
-    said = []
+    """The curve for people who do not see it: where each line has its chosen cell."""
+    described = []
     for row in records(rows[rows["best"]]):
         low, high = row[f"{measure}_low"], row[f"{measure}_high"]
-        interval = f" (95% interval {low:.2f} to {high:.2f})" if math.isfinite(low) else ""
+        value = with_interval(row[measure], low, high, decimals_for([row[measure]]))
         where = f"layer {row['layers']}, depth {row['depth']:.2f}"
-        said.append(f"{row['behavior']}: best at {where}, {row[measure]:.2f}{interval}")
-    return f"Line chart for {title}: {TITLES[measure]} over depth. {'; '.join(said)}."
+        described.append(f"{row['behavior']}: chosen {where}, {value}")
+    return f"Line chart for {title}: {TITLES[measure]} over depth. {'; '.join(described)}."

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from trimtab.analysis.samples import present, records
+from trimtab.analysis.side_effects import signed_cells
 
-SUBJECT = ("run", "model", "behavior")
-"""Whose numbers a row has; `run` is there only where several runs are in one report."""
-GREY = "#7d878e"
-"""For what is there to compare with: stands out on a white page and on a dark one."""
+SUBJECT = ("run", "model", "chosen_by", "behavior")
+"""Whose numbers a row has; `run` is there only where several runs are in one report, `chosen_by` only where settings
+were checked: what chose them."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,15 @@ def at_best_cells(table: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: with `layers` and a `strength` that keeps its sign.
-        best: from `best_cells`, with a column `run`.
+        best: from `best_cells` or `chosen_cells`; what chose the cell comes along.
     """
     if table.empty or best.empty:
         nothing: pd.DataFrame = table.iloc[:0]
         return nothing
     keys = [*present(table, SUBJECT), "layers"]
+    if "chosen_by" in best.columns:
+        cells: pd.DataFrame = table.merge(signed_cells(best), on=[*keys, "scale", "strength"])
+        return cells
     chosen = best[[*keys, "strength"]].rename(columns={"strength": "size"}).drop_duplicates()
     sized = table.assign(size=table["strength"].abs())
     found: pd.DataFrame = sized.merge(chosen, on=[*keys, "size"]).drop(columns="size")
@@ -69,8 +72,9 @@ def at_best_cells(table: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
 
 def unmeasured(table: pd.DataFrame, best: pd.DataFrame) -> list[str]:
     """Titles of the panels of which no cell was the best of the sweep: a check may look at other layers."""
-    there = [panel.subject for panel in panels(at_best_cells(table, best))]
-    return [panel.title for panel in panels(table) if panel.subject not in there]
+    by = tuple(name for name in SUBJECT if name != "chosen_by")
+    there = [panel.subject for panel in panels(at_best_cells(table, best), by=by)]
+    return [panel.title for panel in panels(table, by=by) if panel.subject not in there]
 
 
 def best_of(panel: Panel, best: pd.DataFrame) -> dict[str, Any] | None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from trimtab._util.wording import plural
+from trimtab.analysis.formatting import fixed, percent, with_interval
 from trimtab.analysis.samples import records
-from trimtab.report.charts.base import FAINT, INK, Chart, chunks, colours, finished, legend, readable, slugged, source
+from trimtab.report.charts._palette import FAINT, INK, SERIES
+from trimtab.report.charts.base import (
+    NUMBER,
+    PERCENT,
+    Chart,
+    chunks,
+    colours,
+    finished,
+    legend,
+    readable,
+    shapes,
+    slugged,
+    source,
+)
 
 SIZES = {"mean_glass": "mean Δ", "mean_delta": "mean delta", "mean_depth": "mean depth"}
 NAMES = {
@@ -45,28 +59,31 @@ def answer_scatter(agreement: pd.DataFrame) -> list[Chart]:
     charts = []
     for part in chunks(everything):
         rows = records(known[known["model"].isin(part)][["model", "behavior", "glass", "change", "delta"]])
-        colour = alt.Color("model:N", scale=colours(part, everything), legend=legend(part, symbol="circle"))
+        shown = legend(part, symbol=None)
+        colour = alt.Color("model:N", scale=colours(part, everything), legend=shown)
         tooltip = [
             alt.Tooltip("model:N", title="model"),
             alt.Tooltip("behavior:N", title="behavior"),
-            alt.Tooltip("glass:Q", title="Glass’s Δ", format=".3~f"),
-            alt.Tooltip("change:Q", title="change in answers", format=".0%"),
+            alt.Tooltip("glass:Q", title="Glass’s Δ", format=NUMBER),
+            alt.Tooltip("change:Q", title="change in answers", format=PERCENT),
         ]
-        x = alt.X("glass:Q", title="Glass’s Δ at the best cell", axis=alt.Axis(tickCount=6, domain=False))
+        x = alt.X("glass:Q", title="Glass’s Δ at the chosen cell", axis=alt.Axis(tickCount=6))
         y = alt.Y("change:Q", title="change in answers", axis=alt.Axis(tickCount=5, grid=True, format="%"))
+        shape = alt.Shape("model:N", scale=shapes(part, everything), legend=shown)
         dots = alt.Chart(source()).mark_point(filled=True, size=70, opacity=0.9)
         largest = max(rows, key=lambda row: row["change"])
-        names = {"model": "model", "behavior": "behavior", "glass": "Glass’s Δ", "delta": "delta"}
+        names = {"model": "model", "behavior": "behavior", "glass": "glass_delta_sd", "delta": "delta_logits"}
         charts.append(
             finished(
-                alt.layer(dots.encode(x=x, y=y, color=colour, tooltip=tooltip)),
+                alt.layer(dots.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip)),
                 rows,
-                readable(rows, {**names, "change": "change in the share of matching answers"}),
+                readable(rows, {**names, "change": "change_in_answers_share"}),
                 slug=slugged("answers-effect", " ".join(part) if len(part) < len(everything) else ""),
                 title="",
                 alt_text=f"Scatter plot of {len(rows)} models and behaviors: Glass’s Δ against the change in answers. "
-                f"Answers change most for {largest['behavior']} in {largest['model']}, by {largest['change']:.0%} at "
-                f"Δ {largest['glass']:.2f}.",
+                f"Answers change most for {largest['behavior']} in {largest['model']}, by "
+                f"{percent(largest['change'])} at "
+                f"Δ {fixed(largest['glass'])}.",
                 height=260,
             )
         )
@@ -78,39 +95,37 @@ def _repeats(table: pd.DataFrame, attribute: str) -> bool:
     return attribute == "active_parameters" and bool(np.array_equal(table[attribute], table["parameters"]))
 
 
-def _scatter(table: pd.DataFrame, told: dict[str, Any], kind: str) -> Chart:
-    measure, attribute = str(told["measure"]), str(told["attribute"])
+def _scatter(table: pd.DataFrame, correlation: dict[str, Any], kind: str) -> Chart:
+    measure, attribute = str(correlation["measure"]), str(correlation["attribute"])
     known = table.dropna(subset=[measure, attribute])
     rows = [
         {"model": str(r["model"]), "number": str(r["number"]), "x": r[attribute], "y": r[measure]}
         for r in records(known)
     ]
     title = f"{SIZES[measure]} by {NAMES[attribute]}{f' ({kind})' if kind else ''}"
-    said = f"r = {told['r']:.2f}"
-    if math.isfinite(told["low"]):
-        said += f" [{told['low']:.2f}, {told['high']:.2f}]"
-    said = f"{said}, n = {int(told['n'])}".replace("-", "−")
+    r_in_words = (
+        f"r = {with_interval(correlation['r'], correlation['low'], correlation['high'])}, n = {int(correlation['n'])}"
+    )
     tooltip = [
         alt.Tooltip("model:N", title="model"),
         alt.Tooltip("x:Q", title=NAMES[attribute], format=".4~s"),
-        alt.Tooltip("y:Q", title=SIZES[measure], format=".3~f"),
+        alt.Tooltip("y:Q", title=SIZES[measure], format=NUMBER),
     ]
     around = alt.Scale(zero=False, nice=True, padding=14)
     billions = "replace(format(datum.value, '~s'), 'G', ' B')"
-    across = alt.Axis(tickCount=4, labelExpr=billions, domain=False)
+    across = alt.Axis(tickCount=4, labelExpr=billions)
     x = alt.X("x:Q", title=NAMES[attribute], scale=around, axis=across)
     y = alt.Y("y:Q", title=SIZES[measure], scale=around, axis=alt.Axis(tickCount=4, grid=True))
     base = alt.Chart(source()).encode(x=x, y=y, tooltip=tooltip)
     return finished(
         alt.layer(
-            base.mark_point(filled=True, size=60, opacity=1, color="#2f7fc1"),
+            base.mark_point(filled=True, size=60, opacity=1, color=SERIES[0]),
             base.properties(name="ink").mark_text(dx=9, dy=-6, fontSize=10.5, color=INK).encode(text="number:N"),
-        ).properties(title=alt.Title(said, anchor="start", fontSize=11, fontWeight="normal", color=FAINT)),
+        ).properties(title=alt.Title(r_in_words, anchor="start", fontSize=11, fontWeight="normal", color=FAINT)),
         rows,
-        readable(rows, {"number": "number", "model": "model", "x": NAMES[attribute], "y": SIZES[measure]}),
+        readable(rows, {"number": "number", "model": "model", "x": attribute, "y": measure}),
         slug=slugged("architecture", measure.removeprefix("mean_"), attribute, kind),
         title=title,
-        alt_text=f"Scatter plot of {title} of {len(rows)} models: {said}.",
+        alt_text=f"Scatter plot of {title} of {plural(len(rows), 'model')}: {r_in_words}.",
         height=150,
-        picture_width=340,
     )

@@ -7,21 +7,23 @@ from typing import Any
 
 import altair as alt
 
+from trimtab.analysis.formatting import plain
 from trimtab.report.charts.base import (
+    NUMBER,
     Chart,
     Layered,
     chunks,
     colours,
+    depth_axis,
     finished,
     legend,
     padded,
     readable,
+    shapes,
     slugged,
     source,
 )
-from trimtab.report.charts.curves import DEPTH_AXIS
 
-NAMES = {"series": "behavior", "kind": "what", "layer": "layer", "depth": "depth", "value": "value"}
 COSINE, SHARE = "|cosine| with the letter axis", "letter’s share of the variance"
 
 
@@ -62,7 +64,7 @@ def _curves(
                     data,
                     readable(
                         data,
-                        {"series": "behavior", "kind": "what", "layer": "layer", "depth": "depth", "value": "value"},
+                        {"series": "behavior", "kind": "measure", "layer": "layer", "depth": "depth", "value": "value"},
                     ),
                     slug=slugged(slug, panel, several),
                     title=panel,
@@ -79,8 +81,8 @@ def _peaks(rows: list[dict[str, Any]]) -> str:
         name = f"{row['series']}, {row['kind']}"
         if name not in tops or row["value"] > tops[name]["value"]:
             tops[name] = row
-    said = (f"{name}: largest {row['value']:.2g} at layer {row['layer']}" for name, row in tops.items())
-    return "; ".join(said) + "."
+    described = (f"{name}: largest {plain(row['value'], 2)} at layer {row['layer']}" for name, row in tops.items())
+    return "; ".join(described) + "."
 
 
 def _points(vector: dict[str, Any], kind: str, values: Sequence[float | None]) -> list[dict[str, Any]]:
@@ -104,19 +106,21 @@ def _norm_rows(vector: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _lines(names: list[str], everything: list[str], y: alt.Y, dash: alt.StrokeDash | None) -> Layered:
-    x = alt.X("depth:Q", title="depth", scale=alt.Scale(domain=[0, 1]), axis=DEPTH_AXIS)
-    colour = alt.Color("series:N", scale=colours(names, everything), legend=legend(names))
+    x = depth_axis([], "depth")
+    shown = legend(names, symbol=None)
+    colour = alt.Color("series:N", scale=colours(names, everything), legend=shown)
     tooltip = [
         alt.Tooltip("series:N", title="behavior"),
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("layer:Q", title="layer"),
-        alt.Tooltip("value:Q", title="value", format=".3~g"),
+        alt.Tooltip("value:Q", title="value", format=NUMBER),
     ]
     base = alt.Chart(source())
     line = base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour)
     if dash is not None:
         line = line.encode(strokeDash=dash)
-    dots = base.mark_point(filled=True, size=12, opacity=1).encode(x=x, y=y, color=colour)
+    shape = alt.Shape("series:N", scale=shapes(names, everything), legend=shown)
+    dots = base.mark_point(filled=True, size=22, opacity=1).encode(x=x, y=y, color=colour, shape=shape)
     hover = base.mark_point(filled=True, size=220, opacity=0).encode(x=x, y=y, tooltip=tooltip)
     return alt.layer(line, dots, hover)
 
@@ -124,7 +128,9 @@ def _lines(names: list[str], everything: list[str], y: alt.Y, dash: alt.StrokeDa
 def _letter_chart(names: list[str], everything: list[str], domain: list[float] | None) -> Layered:
     kinds = [COSINE, SHARE]
     dash = alt.StrokeDash("kind:N", scale=alt.Scale(domain=kinds, range=[[1, 0], [4, 3]]), legend=legend(kinds))
-    y = alt.Y("value:Q", title="leakage", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+    y = alt.Y(
+        "value:Q", title="leakage", scale=alt.Scale(domain=[0, _top(domain)], nice=False), axis=alt.Axis(tickCount=5)
+    )
     return _lines(names, everything, y, dash)
 
 
@@ -132,3 +138,8 @@ def _norm_chart(names: list[str], everything: list[str], domain: list[float] | N
     scale = alt.Scale(domain=[0, domain[1]] if domain else alt.Undefined, nice=False)
     y = alt.Y("value:Q", title="‖v‖ ÷ ‖h‖", scale=scale, axis=alt.Axis(tickCount=5))
     return _lines(names, everything, y, None)
+
+
+def _top(domain: list[float] | None) -> float:
+    """Where the axis of a leakage ends: little of it should look like little, and stay legible."""
+    return min(1.0, max(0.2, domain[1])) if domain else 1.0

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.findings import UNITS
-from trimtab.analysis.reply_cells import SPEAKER
+from trimtab.analysis.formatting import fixed, plain
+from trimtab.analysis.replies import SPEAKER
 from trimtab.analysis.samples import present, records, rows_at
-from trimtab.report.charts.base import INK, Chart, Layered, chunks, finished, ramp, readable, slugged, source
+from trimtab.analysis.scores import UNITS
+from trimtab.report._strength_units import AT, SIGNED, dosed, measured_doses
+from trimtab.report.charts._palette import INK, UNSTEERED, signed_tones
+from trimtab.report.charts.base import NUMBER, Chart, Layered, chunks, finished, readable, slugged, source
 from trimtab.report.charts.curves import panel_columns, panel_title
-from trimtab.report.charts.doses import COLUMNS, SHORT, drawing
-from trimtab.report.spoken import AT, dosed, measured_doses
+from trimtab.report.charts.measures.doses import COLUMNS, SHORT, drawing
 
 HALF_WIDTH = 0.42
 STEPS = 40
 POINTS, ALL_POINTS = 150, 3000
-"""Prompts drawn as points: at most so many in a violin and on the page. Shapes and quartiles are of all prompts."""
+"""Most prompts drawn as points in a violin, and on the page. Shapes and quartiles are of all prompts."""
 ROW, ROOMY = 21, 34
 """Height of a violin; the larger where there are few."""
 IN_ONE_CHART = 8
@@ -58,7 +60,7 @@ def score_violins(samples: pd.DataFrame, best: pd.DataFrame, dose: pd.DataFrame 
 
 def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, several: str, points: int) -> Chart:
     rows: list[dict[str, Any]] = []
-    said, tables = [], []
+    medians_in_words, tables = [], []
     labels: list[str] = []
     units = measured_doses(scores)
     others: dict[str, list[str]] = {unit: [] for unit in units}
@@ -75,17 +77,19 @@ def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, severa
             rows += _violin(len(labels), _named(float(str(alpha))), table, points)
             labels.append(_named(float(str(alpha))))
             for unit in units:
-                others[unit].append(_dose_named(float(table[unit].iloc[0])))
-            medians.append(f"{table['score'].median():.2f} at strength {alpha:g}")
-        said.append(f"{cell['behavior']} at {where}: median {', '.join(medians)}")
+                sign = 1.0 if unit in SIGNED else float(np.sign(float(str(alpha))))
+                others[unit].append(_dose_named(sign * float(table[unit].iloc[0])))
+            medians.append(f"{fixed(table['score'].median())} at strength {plain(float(str(alpha)))}")
+        medians_in_words.append(f"{cell['behavior']} at {where}: median {', '.join(medians)}")
         named = {name: str(cell[name]) for name in ("model", "behavior", "layers", "scale")}
         tables.append(mine.assign(**named))
     height = (ROOMY if len(labels) <= 8 else ROW) * len(labels) + 10
+    named_unit = f"score_{UNITS.get(str(cells[0]['scoring']), 'units').replace(' ', '_')}"
     unit = "logit difference" if cells[0]["scoring"] == "choice" else f"text score ({UNITS[str(cells[0]['scoring'])]})"
     scales = ", ".join(dict.fromkeys(str(cell["scale"]) for cell in cells))
     names = {name: name for name in ("model", "behavior", "scale", "strength", *units, "prompt_id", "score")}
     chart = finished(
-        _chart(labels, alphas, unit, f"strength α ({scales})"),
+        _chart(labels, alphas, unit, f"strength ({scales})"),
         rows,
         readable(
             records(pd.concat(tables)),
@@ -94,14 +98,13 @@ def _panel(cells: list[dict[str, Any]], scores: pd.DataFrame, title: str, severa
                 **{name: COLUMNS[name] for name in units},
                 "layers": "layer",
                 "prompt_id": "prompt",
-                "score": unit,
+                "score": named_unit,
             },
         ),
         slug=slugged("scores", title, several),
         title=title,
-        alt_text=f"Violins for {title}: {unit} of single prompts. {'; '.join(said)}.",
+        alt_text=f"Violins for {title}: {unit} of single prompts. {'; '.join(medians_in_words)}.",
         height=height,
-        picture_width=520,
     )
     variants = {
         name: drawing(_chart(texts, alphas, unit, SHORT[name]).to_dict(validate=False))
@@ -123,11 +126,11 @@ def _dosed(scores: pd.DataFrame, best: pd.DataFrame, dose: pd.DataFrame) -> pd.D
 
 
 def _dose_named(dose: float) -> str:
-    return f"{dose:.3g}".replace("-", "−") if np.isfinite(dose) else "?"
+    return plain(dose, 3) if np.isfinite(dose) else "?"
 
 
 def _named(alpha: float) -> str:
-    return f"{alpha:g}".replace("-", "−")
+    return plain(alpha)
 
 
 def _prompt_means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -188,17 +191,16 @@ def _chart(labels: list[str], alphas: list[float], score: str, title: str) -> La
         titleFontSize=11,
     )
     down = alt.Scale(domain=[len(labels) - 0.4, -0.6], nice=False)
-    across = alt.Axis(tickCount=6, grid=True, domain=False)
+    across = alt.Axis(tickCount=6, grid=True)
     x = alt.X("x:Q", title=score, scale=alt.Scale(zero=False), axis=across)
-    # The unsteered scores are grey: they are what the others are compared with.
-    tones = ["#7d878e" if alpha == 0 else tone for alpha, tone in zip(alphas, ramp(len(alphas)), strict=True)]
+    tones = signed_tones(alphas)
     names = [_named(alpha) for alpha in alphas]
     colour = alt.Color("alpha:N", scale=alt.Scale(domain=names, range=tones), legend=None)
     base = alt.Chart(source())
     box = base.transform_filter("datum.kind == 'box'")
-    number = ".3~f"
+    number = NUMBER
     tooltip = [
-        alt.Tooltip("alpha:N", title="strength α"),
+        alt.Tooltip("alpha:N", title="strength"),
         alt.Tooltip("mean:Q", title="mean", format=number),
         alt.Tooltip("middle:Q", title="median", format=number),
         alt.Tooltip("low:Q", title="quartile 1", format=number),
@@ -211,7 +213,7 @@ def _chart(labels: list[str], alphas: list[float], score: str, title: str) -> La
     heads = base.transform_filter("datum.kind == 'name'")
     head = heads.properties(name="ink").mark_text(align="left", fontSize=11.5, fontWeight=600, color=INK)
     return alt.layer(
-        zero.mark_rule(color="#7d878e", strokeWidth=1).encode(x=alt.datum(0)),
+        zero.mark_rule(color=UNSTEERED, strokeWidth=1).encode(x=alt.datum(0)),
         base.transform_filter("datum.kind == 'shape'")
         .mark_area(opacity=0.3)
         .encode(x=x, y=alt.Y("y:Q", scale=down, axis=axis, title=title), y2="end:Q", color=colour, detail="place:N"),

@@ -9,10 +9,12 @@
     const spec = specs.get(place);
     try {
       const made = await vegaEmbed(place, { ...spec, ...spec.usermeta?.variants?.[unit] }, options);
+      // The place has the figure's name; its marks have none that would help anybody who hears them.
+      place.querySelector("svg")?.setAttribute("aria-hidden", "true");
       drawn.get(place)?.finalize();
       drawn.set(place, made);
       place.style.minHeight = "";
-      // A cell of a figure leads to what was said there.
+      // A cell of a figure leads to its replies.
       const speaker = spec.usermeta?.speaker;
       if (speaker !== undefined) {
         made.view.addEventListener("click", (event, item) => {
@@ -26,10 +28,12 @@
     }
   };
   const draw = async () => {
-    for (const place of document.querySelectorAll(".chart")) {
-      specs.set(place, JSON.parse(place.nextElementSibling.textContent));
-      await figure(place, "");
-    }
+    const places = [...document.querySelectorAll(".chart")];
+    for (const place of places) specs.set(place, JSON.parse(place.nextElementSibling.textContent));
+    // What can be seen first; a chart in something folded has no box.
+    const hidden = (place) => (place.getClientRects().length ? 0 : 1);
+    places.sort((a, b) => hidden(a) - hidden(b));
+    for (const place of places) await figure(place, "");
     document.documentElement.dataset.drawn = "yes";
   };
   const first = draw();
@@ -46,6 +50,23 @@
       });
     });
   }
+
+  // The contents are open where there is room beside the page, closed where they would push it down.
+  const wide = window.matchMedia("(min-width: 68rem)");
+  const contents = document.querySelector(".contents");
+  const fit = () => { contents.open = wide.matches; };
+  wide.addEventListener("change", fit);
+  fit();
+
+  // A link into an appendix opens it.
+  const reveal = () => {
+    let place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!place) return;
+    for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    place.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+  reveal();
 
   // A chart takes the width of its place, which is none while it is folded away.
   for (const fold of document.querySelectorAll("details")) {
@@ -72,6 +93,21 @@
   };
   for (const button of document.querySelectorAll("button.data")) {
     button.addEventListener("click", () => save(button));
+  }
+
+  // A page from a file has no clipboard everywhere: the text is selected too, for people to copy it themselves.
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", async () => {
+      const code = button.parentElement.nextElementSibling.firstElementChild;
+      getSelection().selectAllChildren(code);
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "copied";
+      } catch {
+        button.textContent = "selected";
+      }
+      setTimeout(() => { button.textContent = "copy"; }, 2000);
+    });
   }
 
   // "1.20 [0.90, 1.52]", "−0.3" and "45%" sort by their first number; a dash comes last; the rest sorts as text.

@@ -1,4 +1,5 @@
   // Replies by cell. They are a model's words: they enter the page as text, never as markup.
+  const FEW = 3;
   const browse = async (place) => {
     const speakers = await unpacked(place.dataset.packed).json();
     const control = (name) => place.querySelector(`[name=${name}]`);
@@ -6,7 +7,6 @@
     const status = place.querySelector("[role=status]");
     const found = place.querySelector(".found");
     const signed = (number) => (number > 0 ? "+" : number < 0 ? "−" : "") + Math.abs(number);
-    const one = (number) => Math.abs(number).toFixed(1);
     const element = (name, text, kind) => {
       const made = document.createElement(name);
       made.textContent = text ?? "";
@@ -20,24 +20,19 @@
         return option;
       }));
     };
-    const said = (heading, text, note) => {
+    const quoted = (heading, text, note) => {
       const box = element("div");
       const words = text ? element("blockquote", text) : element("p", "an empty reply", "note");
       box.append(element("h4", heading), words, element("p", note, "note"));
       return box;
     };
-    const entry = (prompts, [at, reply, change, coherence, failure]) => {
-      const [prompt, unsteered, whole, held] = prompts[at];
-      const notes = [
-        failure ? `not judged: ${failure}` : "",
-        change === null ? "" : `change ${change < 0 ? "−" : change > 0 ? "+" : ""}${one(change)}`,
-        coherence === null ? "" : `coherence ${one(coherence)}`,
-      ];
+    const entry = (prompts, [at, reply, note]) => {
+      const [prompt, unsteered, unsteeredNote, held] = prompts[at];
       const box = element("article", "", "example");
       const beside = element("div", "", "beside two");
       beside.append(
-        said("steered", reply, notes.filter(Boolean).join(", ")),
-        said("unsteered", unsteered, whole === null ? "" : `coherence ${one(whole)}`),
+        quoted("steered", reply, note),
+        quoted("unsteered", unsteered, unsteeredNote),
       );
       box.append(element("h3", prompt), element("p", held ? "held-out prompt" : "", "hint"), beside);
       return box;
@@ -49,7 +44,14 @@
       const where = `layer ${layers.value} at ${signed(Number(strength.value))}`;
       const count = cell && cell[3] > rows.length ? `${rows.length} of ${cell[3]}` : String(rows.length);
       status.textContent = rows.length ? `${count} replies, ${where}` : `No replies of ${where} are on this page.`;
-      found.replaceChildren(...rows.map((row) => entry(prompts, row)));
+      const few = rows.slice(0, FEW).map((row) => entry(prompts, row));
+      const more = element("button", `Show ${rows.length - FEW} more`, "more");
+      more.type = "button";
+      more.addEventListener("click", () => {
+        const rest = rows.slice(FEW).map((row) => entry(prompts, row));
+        more.replaceWith(...rest);
+      });
+      found.replaceChildren(...few, ...(rows.length > FEW ? [more] : []));
       found.scrollTop = 0;
     };
     const nearest = (values, wanted) => values.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 transforms = ModuleType("torchvision.transforms.v2")
-transforms.functional = ModuleType("torchvision.transforms.v2.functional")
+functional = ModuleType("torchvision.transforms.v2.functional")
+transforms.functional = functional  # type: ignore[attr-defined]
 sys.modules[transforms.__name__] = transforms
-sys.modules[transforms.functional.__name__] = transforms.functional
+sys.modules[functional.__name__] = functional

@@ -1,0 +1,137 @@
+"""Options of verbs that load a model: the model itself, how vectors are made, and how they steer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from trimtab.cli.options import (
+    Decorator,
+    balance_option,
+    behavior_option,
+    choice,
+    pairs_options,
+    quiet_option,
+    seed_option,
+    several,
+)
+from trimtab.engines import ENGINES, Scoring
+from trimtab.errors import SettingError
+from trimtab.inputs.yaml_text import parse_yaml
+from trimtab.models import BUNDLED, DType, TokenPosition
+from trimtab.steering import SCALES, Positions
+from trimtab.vectors import AGGREGATIONS
+
+
+class NamesOption(click.Option):
+    """An option whose value is a name of a registry: its help shows the names as a list, packages' own among them."""
+
+    def __init__(self, *args: Any, names: Callable[[], Sequence[str]], **kwargs: Any):
+        """As `click.option` does, with the names of the registry."""
+        super().__init__(*args, **kwargs)
+        self._names = names
+
+    def make_metavar(self, ctx: click.Context | None = None) -> str:
+        """The names, as click shows choices. What is typed is checked by the settings, which know near misses."""
+        return f"[{'|'.join(self._names())}]"
+
+
+def model_option(default: str | None = BUNDLED, show_default: bool | str = True) -> Decorator:
+    """Which model."""
+    return click.option(
+        "--model", "-m", metavar="MODEL", default=default, show_default=show_default,
+        help="Bundled name, hub id, folder or .gguf file.",
+    )  # fmt: skip
+
+
+def layers_option(default: str) -> Decorator:
+    """Which layers."""
+    return click.option(
+        "--layers", metavar="LAYERS", default=default, show_default=True,
+        help="all, 9,13,17, 9:18, 0.33: (by depth), 9+10 (together).",
+    )  # fmt: skip
+
+
+def strengths_option(default: str) -> Decorator:
+    """Which strengths."""
+    return click.option(
+        "--strengths", metavar="α,α,…", default=default, show_default=True,
+        help="In units of the scale; write --strengths=-1,1 where the first is negative.",
+    )  # fmt: skip
+
+
+def scale_option(default: str, names: Callable[[], Sequence[str]] = SCALES.names) -> Decorator:
+    """What a strength means."""
+    return click.option(
+        "--scale", cls=NamesOption, names=names, default=default, show_default=True,
+        help="raw is h + α·v, relative h + α·‖h‖·v̂, kl a KL divergence in nats; docs/exactness.md has all.",
+    )  # fmt: skip
+
+
+dtype_option = choice(
+    "--dtype", choices=get_args(DType), default="auto", show_default=True, help="Number format of the weights."
+)
+device_option = click.option(
+    "--device", metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
+)
+method_option = click.option(
+    "--method", cls=NamesOption, names=AGGREGATIONS.names, default="mean", show_default=True,
+    help="How the differences of pairs become a direction.",
+)  # fmt: skip
+token_position_option = choice(
+    "--token-position", choices=("auto", *get_args(TokenPosition)), default="auto", show_default=True,
+    help="Tokens whose states are read: the answer, the last one, or all of the completion.",
+)  # fmt: skip
+scoring_option = choice(
+    "--scoring", choices=("auto", *get_args(Scoring)), default="auto", show_default=True,
+    help="What is compared: two answers to a choice, or two texts.",
+)  # fmt: skip
+vectors_option = click.option(
+    "--vectors", "-v", metavar="FILE", type=click.Path(path_type=Path), default=None,
+    help="Steer with the vectors in this file, written by `trimtab extract`.",
+)  # fmt: skip
+positions_option = choice(
+    "--positions", choices=get_args(Positions), default="all", show_default=True, help="Tokens that are pushed."
+)
+first_token_option = click.option("--first-token", is_flag=True, help="Push the first token, the attention sink, too.")
+
+
+def _as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE as a mapping; values as a study file would have them, so that 8 is a number."""
+    found: dict[str, Any] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not key or not sign:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE, such as tensor_parallel_size=8")
+        if key in found:
+            raise click.BadParameter(f"{key} is given twice; keep one")
+        try:
+            found[key], _ = parse_yaml(value, key)
+        except SettingError as error:
+            raise click.BadParameter(str(error)) from None
+    return found
+
+
+engine_options = several(
+    click.option(
+        "--engine", cls=NamesOption, names=ENGINES.names, default="transformers", show_default=True,
+        help="What runs the model.",
+    ),
+    click.option(
+        "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
+        help="Of vLLM, such as tensor_parallel_size=8. May be given again.",
+    ),
+)  # fmt: skip
+"""What runs the model."""
+
+placement_options = several(dtype_option, device_option)
+"""Where the model is and in which numbers."""
+
+model_options = several(behavior_option(), model_option(), pairs_options, placement_options, seed_option, quiet_option)
+"""Which model, which pairs."""
+
+extraction_options = several(method_option, token_position_option, balance_option, scoring_option)
+"""How the vector is made."""

@@ -1,0 +1,89 @@
+"""Running a study from the command line: how long it will take, its progress, its findings and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trimtab._util.wording import plural
+from trimtab.cli.costs import agreed
+from trimtab.cli.output import tell
+from trimtab.cli.progress import shown_progress, waiting
+from trimtab.cli.terminal import echo_text
+from trimtab.errors import IncompleteRun, TrimtabError
+from trimtab.study import Study, plan_study, reopened, report_runs, run_study
+from trimtab.study.step_names import REPORT, TimedStep
+from trimtab.vectors import SteeringVector
+
+
+def check_run(run: Path, check: str, settings: Mapping[str, Any], quiet: bool) -> None:
+    """Add a measure to a finished run, write its report, and show what it found."""
+    study, vectors = reopened(run, {check: settings})
+    run_and_report(study, run, quiet, vectors, check=check)
+
+
+def run_and_report(
+    study: Study,
+    out: Path | None,
+    quiet: bool,
+    vectors: SteeringVector | None = None,
+    *,
+    yes: bool = False,
+    ray: str | None = None,
+    check: str = "",
+) -> None:
+    """Run a study, write its report, show what it found and where the report is.
+
+    Args:
+        study: What to run.
+        out: The run folder.
+        quiet: Show no progress.
+        vectors: Steer with these instead of extracting any.
+        yes: Pay for judges without asking.
+        ray: Where models run side by side.
+        check: A measure that is added to a finished run: its findings alone are shown.
+
+    Raises:
+        IncompleteRun: When a model could not be finished; what there is has its report.
+    """
+    doubt, instead = "judging", "give --yes, or another judge"
+    if check:
+        doubt, instead = "judging, which this run has not finished,", "finish its study first"
+    expected = {} if quiet or ray else _expected(study, check)
+    incomplete: IncompleteRun | None = None
+    with shown_progress(quiet, study.name, expected, models=len(study.models), ordered=ray is None) as progress:
+        try:
+            folder = run_study(
+                study, out, vectors=vectors, progress=progress,
+                approve=lambda cost: yes or agreed(doubt, cost, instead), ray=ray,
+            )  # fmt: skip
+        except IncompleteRun as error:  # what there is gets its report
+            folder, incomplete = error.folder, error
+        progress(REPORT, 0, 1)
+        page = report_runs([folder], folder / "report.html")
+        progress(REPORT, 1, 1)
+    tell(page, check)
+    if incomplete is not None:
+        raise incomplete
+
+
+def show_plan(study: Study, accelerator: str | None = None) -> None:
+    """Print the plan of a study, for this machine or an accelerator."""
+    with waiting(f"{study.name}: timing a few passes", quiet=accelerator is not None):
+        plan = plan_study(study, accelerator)
+    echo_text(plan.text())
+
+
+def _expected(study: Study, check: str) -> Mapping[str, TimedStep]:
+    """Say how long a study will take, or a check that is added to it; returns what is expected of each step."""
+    size = f"{plural(len(study.behaviors), 'behavior')} in {plural(len(study.models), 'model')}"
+    try:
+        with waiting(f"{study.name}: timing a few passes"):
+            plan = plan_study(study)
+    except TrimtabError as error:  # what stops the run as well is reported by the run
+        echo_text(f"{study.name}: {size}; how long it takes is not known: {error}", err=True)
+        return {}
+    steps, time = plan.steps_of(check)
+    echo_text(f"{study.name}: {size}, {time}", err=True)
+    return steps

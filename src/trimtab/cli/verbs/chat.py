@@ -1,0 +1,128 @@
+"""`trimtab chat`: chat with a model and change the steering as you go."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab.cli.help_examples import example
+from trimtab.cli.model_options import engine_options, model_option, placement_options, scale_option, vectors_option
+from trimtab.cli.options import refuse_unused, was_given
+from trimtab.cli.progress import shown_progress
+from trimtab.cli.terminal import echo
+from trimtab.engines import load
+from trimtab.serve import Chat
+from trimtab.steering import SteeringSetting, push_scales
+from trimtab.study.setting_to_use import setting_to_use
+from trimtab.study.step_names import loading
+from trimtab.vectors import SteeringVector
+
+
+@click.command(
+    "chat",
+    epilog=example(
+        "trimtab chat --run runs/quickstart",
+        "trimtab chat --vectors vectors.safetensors --layer 20 --strength 0.3 --compare",
+    ),
+)
+@click.option(
+    "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
+    help="Finished run: its model and vector, at the setting that its report recommends.",
+)  # fmt: skip
+@click.option(
+    "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
+)
+@model_option()
+@vectors_option
+@click.option(
+    "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
+)
+@click.option("--strength", "-s", metavar="α", type=float, default=0.0, show_default=True, help="How far to push.")
+@scale_option("relative", push_scales)
+@click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
+@placement_options
+@engine_options
+def command(
+    run: Path | None,
+    behavior: str | None,
+    model: str,
+    vectors: Path | None,
+    layers: tuple[int, ...],
+    strength: float,
+    scale: str,
+    compare: bool,
+    dtype: str,
+    device: str,
+    engine: str,
+    engine_options: dict[str, Any],
+) -> None:
+    """Chat in the terminal; /help lists what can be changed between two messages."""
+    if run is not None:
+        _talk_with(run, behavior or "", compare)
+        return
+    refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
+    if vectors is None:
+        unused = {"--layer": bool(layers), "--strength": strength != 0, "--compare": compare}
+        refuse_unused(unused, "there is no vector to push along; give --vectors")
+    taken = SteeringVector.load(vectors) if vectors else None
+    with shown_progress() as progress:
+        progress(loading(model), 0, 1)
+        loaded = load(
+            model,
+            dtype=dtype,  # type: ignore[arg-type]  # click has checked it
+            device=device,
+            engine=engine,
+            engine_options=engine_options,
+        )
+        progress(loading(model), 1, 1)
+    with closing(loaded):
+        _talk(Chat(loaded, taken, list(layers), strength, SteeringSetting(scale), compare=compare))
+
+
+def _talk_with(run: Path, behavior: str, compare: bool) -> None:
+    """Chat at the setting that a run recommends."""
+    given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
+             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "engine")}  # fmt: skip
+    refuse_unused(given, "--run says it")
+    model = click.get_current_context().params["model"] if was_given("model") else ""
+    use = setting_to_use(run, model, behavior)
+    with shown_progress() as progress:
+        progress(loading(use.model.label), 0, 1)
+        loaded = load(
+            use.model_id,
+            dtype=use.model.dtype,
+            device=use.model.device,
+            engine=use.model.engine,
+            engine_options=use.model.engine_options,
+        )
+        progress(loading(use.model.label), 1, 1)
+    with closing(loaded):
+        vectors = SteeringVector.load(use.vectors)
+        _talk(Chat(loaded, vectors, use.layers, use.strength, use.steering, compare=compare))
+
+
+def _talk(chat: Chat) -> None:
+    echo(f"{chat.settings}\n/help lists the commands, /quit leaves", err=True)
+    while not chat.over and (line := _line()) is not None:
+        try:
+            for piece in chat.say(line):
+                echo(piece, nl=False)
+        except KeyboardInterrupt:
+            echo("\n(stopped)", err=True)  # the answer, not the conversation
+
+
+def _line() -> str | None:
+    """What the person types next; None at the end of the input."""
+    if sys.stdin.isatty():
+        echo("> ", nl=False, err=True)
+    try:
+        line = sys.stdin.readline()
+    except UnicodeDecodeError:
+        return ""
+    except KeyboardInterrupt:
+        return None
+    return line if line else None

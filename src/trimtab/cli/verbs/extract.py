@@ -1,0 +1,81 @@
+"""`trimtab extract`: the vectors of one behavior in one model."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab.cli.help_examples import example
+from trimtab.cli.model_options import engine_options, extraction_options, model_options
+from trimtab.cli.options import out_option
+from trimtab.cli.progress import shown_progress
+from trimtab.cli.terminal import echo, echo_path
+from trimtab.data import dataset
+from trimtab.engines import load
+from trimtab.evaluation import form_of, resolve_scoring
+from trimtab.study import make_study
+from trimtab.study.step_names import extracting, loading
+from trimtab.vectors import extract
+
+
+@click.command("extract", epilog=example("trimtab extract --behavior cheerful -o vectors.safetensors"))
+@model_options
+@engine_options
+@extraction_options
+@out_option(path="vectors.safetensors")
+@click.option(
+    "--all-pairs", is_flag=True, help="Use every pair, not only the training part: no prompt is held out then."
+)
+def command(
+    model: str,
+    behavior: str,
+    limit: int | None,
+    skip_bad: bool,
+    dtype: str,
+    device: str,
+    seed: int,
+    quiet: bool,
+    engine: str,
+    engine_options: dict[str, Any],
+    method: str,
+    token_position: str,
+    balance: str,
+    scoring: str,
+    out: Path,
+    all_pairs: bool,
+) -> None:
+    """Extract a vector at every layer and write them to a safetensors file.
+
+    Uses the training part of the pairs, the same that `sweep` leaves out when given the same seed.
+    """
+    study = make_study(
+        {
+            "models": [
+                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+            ],
+            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "method": method, "token_position": token_position, "balance": balance, "seed": seed,
+        },
+        "options",
+    )  # fmt: skip
+    pairs = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad)
+    form = form_of(resolve_scoring(pairs, study.behaviors[0].scoring))
+    train = pairs if all_pairs else pairs.split(seed=seed)[0]
+    (setting,) = study.models
+    with shown_progress(quiet) as progress:
+        progress(loading(model), 0, 1)
+        loaded = load(
+            model, dtype=setting.dtype, device=device, engine=setting.engine, engine_options=setting.engine_options
+        )
+        progress(loading(model), 1, 1)
+        with closing(loaded):
+            vectors = extract(
+                loaded, train, method=study.method, token_position=study.token_position, form=form,
+                balance=study.balance, seed=seed,
+                progress=lambda done, total: progress(extracting(pairs.name, model), done, total),
+            )  # fmt: skip
+    echo(repr(vectors))
+    echo_path("vectors", vectors.save(out))

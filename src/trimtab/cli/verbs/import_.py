@@ -1,0 +1,73 @@
+"""`trimtab import`: results that another program measured become a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab._util.wording import plural
+from trimtab.cli.help_examples import example
+from trimtab.cli.options import out_option, refuse_unused, was_given
+from trimtab.cli.terminal import echo, echo_text
+from trimtab.study import ExternalResults, import_results
+
+_CONSTANTS = ("model", "behavior", "engine", "scale", "positions", "scoring", "split")
+
+
+@click.command(
+    "import", epilog=example("trimtab import results.parquet --map behavior=concept,layer=block -o runs/theirs")
+)
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--map", "mapping", multiple=True, metavar="TARGET=COLUMN,…",
+    help="Which column is what: model, behavior, layer, strength, prompt_id, and score, or positive and negative, or "
+    "label and A and B. Columns of the same name need no entry.",
+)  # fmt: skip
+@out_option(required=True)
+@click.option(
+    "--models", type=click.Path(path_type=Path), default=None, help="Facts and groups of the models, in YAML."
+)
+@click.option("--labels", multiple=True, metavar="LABEL=LETTER,…", help="Letters of labels that have no column.")
+@click.option("--model", help="The model, if no column says it.")
+@click.option("--behavior", help="The behavior, if no column says it.")
+@click.option("--engine", help="What ran the models.  [default: imported]")
+@click.option("--scale", help="raw or relative.  [default: raw]")
+@click.option("--positions", help="all, after_prompt, prompt or generated.  [default: all]")
+@click.option("--scoring", help="choice or text.  [default: choice]")
+@click.option("--split", help="select or test.  [default: test]")
+@click.option("--rates", type=click.Path(path_type=Path), default=None, help="Answers in generated text, by cell.")
+@click.option(
+    "--rates-map", multiple=True, metavar="TARGET=COLUMN,…",
+    help="The same for --rates: model, behavior, layer, validity, n, and strength and rate, or rate_minus, rate_zero "
+    "and rate_plus.",
+)  # fmt: skip
+@click.option("--rates-strength", type=float, default=1.0, show_default=True, help="α of rate_minus and rate_plus.")
+def command(
+    results: Path,
+    mapping: tuple[str, ...],
+    out: Path,
+    models: Path | None,
+    labels: tuple[str, ...],
+    rates: Path | None,
+    rates_map: tuple[str, ...],
+    rates_strength: float,
+    **constants: Any,
+) -> None:
+    """Bring RESULTS, a .csv or .parquet table with a row for each prompt and cell, into a run folder.
+
+    PATH is a new run folder. Report everything that is wrong at once, as file:row; then nothing is written.
+    """
+    if rates is None:
+        unused = {"--rates-map": bool(rates_map), "--rates-strength": was_given("rates_strength")}
+        refuse_unused(unused, "there are no rates; give --rates")
+    given = {name: constants[name] for name in _CONSTANTS if constants[name] is not None}
+    external = ExternalResults(results, mapping, labels, given, models, rates, rates_map, rates_strength)
+    imported = import_results(external, out)
+    samples = imported.samples
+    counts = [plural(samples[name].nunique(), name) for name in ("model", "behavior")]
+    prompts = plural(int(samples.groupby("behavior")["prompt_id"].nunique().sum()), "prompt")
+    extra = "" if imported.rates is None else f"; {plural(len(imported.rates), 'rate')}"
+    echo_text(f"{plural(len(samples), 'score')} of {', '.join(counts)} and {prompts}{extra}")
+    echo(f"run: {imported.path}\nnext: trimtab report {imported.path}")

@@ -1,0 +1,49 @@
+"""`trimtab study`: run a study file, then write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from trimtab.cli.help_examples import example
+from trimtab.cli.options import dry_run_option, out_option, quiet_option, yes_option
+from trimtab.cli.runs import run_and_report, show_plan
+from trimtab.study import read_study
+from trimtab.study.plan.accelerators import ACCELERATORS
+from trimtab.study.ray.cluster import LOCAL
+
+
+@click.command("study", epilog=example("trimtab study examples/quickstart.yaml"))
+@click.argument("file", type=click.Path(path_type=Path))
+@out_option("runs/<name>")
+@dry_run_option
+@click.option(
+    "--accelerator", type=click.Choice(list(ACCELERATORS), case_sensitive=False), default=None,
+    help="Plan for this GPU instead of this machine, with --dry-run.",
+)  # fmt: skip
+@yes_option
+@quiet_option
+@click.option("--ray", is_flag=True, help="Run the models side by side on Ray, on this machine.")
+@click.option("--ray-address", metavar="HOST:PORT", default=None, help="The same on the Ray cluster there.")
+def command(
+    file: Path,
+    out: Path | None,
+    dry_run: bool,
+    accelerator: str | None,
+    yes: bool,
+    quiet: bool,
+    ray: bool,
+    ray_address: str | None,
+) -> None:
+    """Run FILE, a study in YAML: models × behaviors × layers × strengths.
+
+    The same command resumes a study that was stopped. `trimtab init` writes a file to begin with.
+    """
+    if accelerator and not dry_run:
+        raise click.UsageError("--accelerator is for planning: give --dry-run too")
+    study = read_study(file)
+    if dry_run:
+        show_plan(study, accelerator)
+    else:
+        run_and_report(study, out, quiet, yes=yes, ray=ray_address or (LOCAL if ray else None))

@@ -1,0 +1,85 @@
+"""`trimtab sweep`: one model and one behavior over layers and strengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab.cli.help_examples import example
+from trimtab.cli.model_options import (
+    engine_options,
+    extraction_options,
+    first_token_option,
+    layers_option,
+    model_options,
+    positions_option,
+    scale_option,
+    strengths_option,
+    vectors_option,
+)
+from trimtab.cli.options import dry_run_option, out_option, refuse_unused, was_given
+from trimtab.cli.runs import run_and_report, show_plan
+from trimtab.study import make_study
+from trimtab.vectors import SteeringVector
+
+
+@click.command("sweep", epilog=example("trimtab sweep --behavior corrigible --layers 0.33: -o runs/corrigible"))
+@model_options
+@engine_options
+@extraction_options
+@vectors_option
+@layers_option("all")
+@strengths_option("-1,1")
+@scale_option("raw")
+@positions_option
+@first_token_option
+@out_option("runs/sweep")
+@dry_run_option
+def command(
+    model: str,
+    behavior: str,
+    limit: int | None,
+    skip_bad: bool,
+    dtype: str,
+    device: str,
+    seed: int,
+    quiet: bool,
+    engine: str,
+    engine_options: dict[str, Any],
+    method: str,
+    token_position: str,
+    balance: str,
+    scoring: str,
+    vectors: Path | None,
+    layers: str,
+    strengths: str,
+    scale: str,
+    positions: str,
+    first_token: bool,
+    out: Path | None,
+    dry_run: bool,
+) -> None:
+    """Steer at every layer and strength, score every held-out prompt in one pass, and report."""
+    if vectors is not None:
+        unused = {"--method": was_given("method"), "--token-position": was_given("token_position")}
+        refuse_unused(unused, "the vectors come from a file")
+    study = make_study(
+        {
+            "name": "sweep",
+            "models": [
+                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+            ],
+            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,
+            "first_token": first_token, "method": method, "token_position": token_position, "balance": balance,
+            "seed": seed,
+        },
+        "options",
+    )  # fmt: skip
+    given = SteeringVector.load(vectors) if vectors else None
+    if dry_run:
+        show_plan(study)
+    else:
+        run_and_report(study, out, quiet, given)

@@ -1,0 +1,240 @@
+"""One forward pass over a batch of queries, read at the end or at every layer, with or without a staircase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trimtab.engines.transformers._layer_arguments import LayerArguments
+from trimtab.engines.transformers._staircase import Staircase
+from trimtab.engines.transformers.packing.batches import Batch
+from trimtab.engines.transformers.packing.masks import attention_mask
+from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
+from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
+from trimtab.models.eager import eager
+from trimtab.steering import Intervention, PushCheck, engine_hooks_only, one_pass, push_each
+
+
+def run(
+    backbone: Backbone,
+    batch: Batch,
+    beginning: Beginning | None,
+    *,
+    record: bool = False,
+    cache: Any = None,
+    use_cache: bool = False,
+) -> Beginning | None:
+    """Run the decoder over a batch; hooks see what they came for. Returns what was recorded, if asked.
+
+    Args:
+        backbone: the model.
+        batch: the rows.
+        beginning: what has been run before, for all rows or cells.
+        record: whether to keep keys and values.
+        cache: a cache of the caller's own instead.
+        use_cache: whether the model is to make a cache, where none is given.
+    """
+    config = backbone.model.config.get_text_config()
+    device = backbone.device
+    inputs: dict[str, Any] = {"input_ids": batch.ids.to(device), "position_ids": batch.positions.to(device)}
+    if batch.visibility is not None:
+        inputs["attention_mask"] = attention_mask(config, batch.visibility, backbone.dtype, device)
+    elif batch.padding is not None and not bool(batch.padding.all()):
+        inputs["attention_mask"] = batch.padding.to(device)
+    shared = None
+    if cache is None and (record or (beginning is not None and beginning.length)):
+        cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
+    decoder = backbone.anatomy.decoder
+    with eager(), engine_hooks_only():
+        decoder(**inputs, **{cache_name(decoder): cache}, use_cache=use_cache or cache is not None)
+    return shared.recorded if shared is not None else None
+
+
+def run_with_own_cache(backbone: Backbone, batch: Batch, steering: Any = None) -> tuple[Tensor, Any]:
+    """Run plain rows and let the model make a cache of its kind.
+
+    Returns:
+        States of the wanted tokens behind the last layer, [reads, d_model], and the cache; None where it has none.
+    """
+    decoder = backbone.anatomy.decoder
+    made: list[Any] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        made.append(getattr(output, cache_name(decoder), None))
+
+    with one_pass(backbone.model) as hooks:
+        hooks.after(decoder, keep)
+        states = read_last_layer(backbone, batch, steering, use_cache=True)
+    return states, made[0]
+
+
+def next_tokens(batch: Batch, tokens: Tensor) -> Batch:
+    """The pass over one more token of each of some plain rows, read at that token."""
+    assert batch.padding is not None
+    count = len(tokens)
+    return Batch(
+        ids=tokens[:, None],
+        positions=batch.positions[:, -1:] + 1,
+        steered=torch.zeros(count, 1, dtype=torch.bool),
+        visibility=None,
+        padding=torch.cat([batch.padding, torch.ones_like(batch.padding[:, :1])], dim=1),
+        read_rows=torch.arange(count),
+        read_columns=torch.zeros(count, dtype=torch.long),
+    )
+
+
+def run_layers(
+    backbone: Backbone,
+    batch: Batch,
+    cells: Sequence[Intervention],
+    beginning: Beginning | None,
+    arguments: LayerArguments,
+    *,
+    record: bool = False,
+    check: PushCheck | None = None,
+) -> tuple[Tensor, Beginning | None]:
+    """Run the staircase over a batch.
+
+    Args:
+        backbone: the model.
+        batch: the rows.
+        cells: what will be pushed.
+        beginning: what has been run before.
+        arguments: what is known of what the layers are given, for a batch that grows.
+        record: whether to keep keys and values.
+        check: watches that pushes change states, over several passes if it is given.
+
+    Returns:
+        States of the wanted tokens behind the last layer, [1 + cells, reads, d_model], unsteered first, then the cells
+        in the order given; and the recorded keys and values.
+    """
+    device = backbone.device
+    stairs = Staircase(
+        cells,
+        n_layers=backbone.facts.layers,
+        rows=batch.rows,
+        steered=batch.steered.to(device),
+        reads=(batch.read_rows.to(device), batch.read_columns.to(device)),
+        arguments=arguments,
+        check=check or PushCheck(),
+    )
+    with stairs.on(backbone.model, backbone.anatomy.layers):
+        recorded = run(backbone, batch, beginning, record=record)
+    if recorded is not None:
+        recorded.per_cell = True
+    back = torch.empty(1 + len(cells), dtype=torch.long)
+    back[[0, *(1 + cell for cell in stairs.joined)]] = torch.arange(1 + len(cells))
+    return stairs.states[back.to(device)], recorded
+
+
+def run_cells(
+    backbone: Backbone,
+    batch: Batch,
+    cells: Sequence[Intervention],
+    beginning: Beginning | None = None,
+    check: PushCheck | None = None,
+) -> Tensor:
+    """The states that `run_layers` gives, by one pass for each cell: slower, but assumes nothing of the layers."""
+    states = [read_last_layer(backbone, batch, beginning=beginning)]
+    for cell in cells:
+        steering = pushed(backbone, [cell], batch.steered, check)
+        states.append(read_last_layer(backbone, batch, steering, beginning=beginning))
+    return torch.stack(states)
+
+
+@contextmanager
+def pushed(
+    backbone: Backbone, cells: Sequence[Intervention | None], steered: Tensor, check: PushCheck | None = None
+) -> Iterator[None]:
+    """Push tokens in the one pass of a context.
+
+    Args:
+        backbone: the model.
+        cells: one for each row, or a single one for all rows.
+        steered: the tokens that are pushed [rows, width].
+        check: watches that pushes change states, over several passes if it is given.
+    """
+    watch = check or PushCheck()
+    watch.begin()
+
+    def push_at(layer: int) -> Any:
+        rows = [
+            (slice(row, row + 1) if len(cells) > 1 else slice(None), cell)
+            for row, cell in enumerate(cells)
+            if cell is not None and layer in cell.layers
+        ]
+
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            hidden = hidden_of(output).clone()
+            marks = steered.to(hidden.device)
+            for some, cell in rows:
+                look = watch.look(cell, layer)
+                hidden[some] = push_each(hidden[some], cell.aims(layer), marks[some], look=look)
+            return with_hidden(output, hidden)
+
+        return hook
+
+    layers = {layer for cell in cells if cell is not None for layer in cell.layers}
+    with one_pass(backbone.model) as hooks:
+        for layer in sorted(layers):
+            hooks.after(backbone.anatomy.layers[layer], push_at(layer))
+        yield
+    watch.settle(backbone.dtype)
+
+
+def read_layers(
+    backbone: Backbone, batch: Batch, beginning: Beginning | None, layers: Sequence[int] | None = None
+) -> Tensor:
+    """States of the wanted tokens behind some layers, lowest first, [reads, layers, d_model] float32 on the CPU.
+
+    Args:
+        backbone: the model.
+        batch: the rows.
+        beginning: what has been run before.
+        layers: which; None: all.
+    """
+    every = backbone.anatomy.layers
+    with _tapped(backbone, every if layers is None else [every[layer] for layer in sorted(layers)], batch) as states:
+        run(backbone, batch, beginning)
+    return torch.stack(states, dim=1)
+
+
+def read_last_layer(
+    backbone: Backbone,
+    batch: Batch,
+    steering: Any = None,
+    cache: Any = None,
+    *,
+    beginning: Beginning | None = None,
+    use_cache: bool = False,
+) -> Tensor:
+    """States of the wanted tokens behind the last layer, [reads, d_model], under an optional steering context."""
+    captured: list[Tensor] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        hidden = hidden_of(output)
+        captured.append(hidden[batch.read_rows.to(hidden.device), batch.read_columns.to(hidden.device)])
+
+    # Registered inside the steering context, so that it sees what steering at the last layer did.
+    with steering or nullcontext(), one_pass(backbone.model) as hooks:
+        hooks.after(backbone.anatomy.layers[-1], keep)
+        run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
+    return captured[0]
+
+
+@contextmanager
+def _tapped(backbone: Backbone, layers: Sequence[nn.Module], batch: Batch) -> Iterator[list[Tensor]]:
+    states: list[Tensor] = []
+
+    def tap(module: nn.Module, args: Any, output: Any) -> None:
+        hidden = hidden_of(output)
+        states.append(hidden[batch.read_rows.to(hidden.device), batch.read_columns.to(hidden.device)].float().cpu())
+
+    with one_pass(backbone.model) as hooks:
+        for layer in layers:
+            hooks.after(layer, tap)
+        yield states

@@ -1,0 +1,243 @@
+"""Runs queries through a model: in packed trees, in padded rows or one by one, as is exact for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trimtab.engines.transformers._forward import read_last_layer, read_layers, run, run_cells, run_layers
+from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
+from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
+from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
+from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
+from trimtab.engines.transformers.sharing.shared_cache import Beginning
+from trimtab.models import Backbone
+from trimtab.steering import Intervention, PushCheck, steered
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What all sequences begin with, already run."""
+
+    tokens: tuple[int, ...] = ()
+    beginning: Beginning | None = None
+
+
+class QueryRunner:
+    """Lays queries out, runs them, and reads the states that they ask for.
+
+    Args:
+        backbone: the model.
+        memory_bytes: what activations may take; see `budget_for`.
+        fastest: how texts run together where the model allows it. Tests compare this with slower ways.
+    """
+
+    def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
+        self.backbone = backbone
+        self.fastest: Mode = fastest
+        self.budget: Budget = budget_for(backbone.facts, backbone.device, backbone.dtype, memory_bytes)
+        self.exactness = exactness_of(backbone)
+
+    @property
+    def pad_token(self) -> int:
+        """What fills rows up; it is never seen by a real token."""
+        tokenizer = self.backbone.tokenizer
+        candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        return int(next(token for token in candidates if token is not None))
+
+    @property
+    def plain(self) -> Mode:
+        """How texts run together where they are not packed."""
+        return "alone" if self.fastest == "alone" else "padded"
+
+    def mode(self, queries: Sequence[Query], *, cells: bool = False) -> Mode:
+        """How these queries run together, in a staircase or not; see `Exactness.mode`."""
+        longest = max(query.longest for query in queries)
+        columns = most_columns(queries, self.budget)
+        return self.exactness.mode(columns, longest, fastest=self.fastest, cells=cells)
+
+    def parts(self, queries: Sequence[Query], *, cells: bool) -> Iterator[tuple[Mode, list[int]]]:
+        """Queries that run in the same way: those that can share a batch, and those too long for that."""
+        self.exactness.forget()
+        together, apart = self.split_batchable([query.longest for query in queries], most_columns(queries, self.budget))
+        if together:
+            yield self.mode([queries[i] for i in together], cells=cells), together
+        if apart:
+            self.exactness.require_alone()
+            yield "alone", apart
+
+    def split_batchable(self, lengths: Sequence[int], columns: int = 0) -> tuple[list[int], list[int]]:
+        """Indices of the texts that leave others in their batch as they are, and of those that do not.
+
+        `columns` are those of the widest row that packing could make of them.
+        """
+        limit = self.exactness.longest_in_batch(max(lengths), columns if self.fastest == "packed" else 0)
+        apart = [i for i, length in enumerate(lengths) if length > limit]
+        return [i for i, length in enumerate(lengths) if length <= limit], apart
+
+    def every_state(
+        self, queries: Sequence[Query], layers: Sequence[int] | None
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Run queries unsteered; stream (indices, states [reads, layers, d_model]) batch by batch."""
+
+        def read(batch: Batch, beginning: Beginning | None = None) -> Tensor:
+            return read_layers(self.backbone, batch, beginning, layers)
+
+        for mode, part in self.parts(queries, cells=False):
+            mine = [queries[i] for i in part]
+            plan = schedule(mine, 0, unmarked, self.budget, share=mode == "packed")
+            head = self.run_head(plan.head, mine, unmarked, ())
+            for chosen in plan.batches:
+                some = [mine[i] for i in chosen]
+                if mode == "alone":
+                    states = self._alone(some, unmarked, read, axis=0)
+                else:
+                    states = read(self._lay_out(some, head, unmarked, mode, share=False).present, head.beginning)
+                yield tuple(part[i] for i in chosen), states
+
+    def every_cell(
+        self, queries: Sequence[Query], cells: Sequence[Intervention], marks: Marks, done: Collection[int]
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Run queries in every cell; stream (indices, states [1 + cells, reads, d_model]) batch by batch."""
+        check = PushCheck()
+        for mode, part in self.parts(queries, cells=bool(cells)):
+            mine = [queries[i] for i in part]
+            plan = schedule(mine, len(cells), marks, self.budget, share=mode == "packed")
+            groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
+            heads = [self.run_head(plan.head, mine, marks, group, check) for group in groups]
+            for chosen in plan.batches:
+                indices = tuple(part[i] for i in chosen)
+                if all(index in done for index in indices):
+                    continue
+                some = [mine[i] for i in chosen]
+                states = [self._in_cells(some, marks, g, h, mode, check) for g, h in zip(groups, heads, strict=True)]
+                yield indices, torch.cat([states[0], *(block[1:] for block in states[1:])])
+        check.warn_of_rest()
+
+    def plain_states(self, queries: Sequence[Query], interventions: Sequence[Intervention | None]) -> Tensor:
+        """States of the wanted tokens behind the last layer, each query under its own intervention, by hooks."""
+
+        def read(rows: Sequence[tuple[Query, Intervention | None]]) -> Tensor:
+            every = [(cell, query.prompt_length) for query, cell in rows for _ in query.sequences]
+            cells, lengths = [cell for cell, _ in every], [length for _, length in every]
+            steering = steered(self.backbone, cells, lengths, engine=True)
+            return read_last_layer(self.backbone, pad([query for query, _ in rows], unmarked, self.pad_token), steering)
+
+        longest = max(query.longest for query in queries)
+        if self.split_batchable([longest])[0] and self.exactness.mode(0, longest, fastest=self.plain) == "padded":
+            return read(list(zip(queries, interventions, strict=True)))
+        states = []
+        for query, cell in zip(queries, interventions, strict=True):
+            parts = []
+            for one, places in one_by_one([query]):
+                with self.isolated(one.longest):
+                    parts.append((places, read([(one, cell)])))
+            states.append(_in_order(parts, axis=0))
+        return torch.cat(states)
+
+    def run_prompt_layers(
+        self, queries: Sequence[Query], marks: Marks, cells: Sequence[Intervention], head: Head, check: PushCheck
+    ) -> tuple[Tensor, Beginning, Packed]:
+        """Run prompts packed, in a staircase: last states, keys and values, and where they stand."""
+        beginning, packed = self._run_beginning(queries, marks, head, "packed")
+        arguments = self.exactness.arguments
+        states, recorded = run_layers(
+            self.backbone, packed.present, cells, beginning, arguments, record=True, check=check
+        )
+        assert recorded is not None
+        return states, recorded, packed
+
+    def run_head(
+        self,
+        tokens: tuple[int, ...],
+        queries: Sequence[Query],
+        marks: Marks,
+        cells: Sequence[Intervention],
+        check: PushCheck | None = None,
+    ) -> Head:
+        """Run the head: one row for each cell where its tokens are steered, a single row where none is."""
+        if not tokens:
+            return Head()
+        batch = pad([Query((tokens,), (), queries[0].prompt_length)], marks, self.pad_token)
+        if bool(batch.steered.any()):
+            arguments = self.exactness.arguments
+            return Head(tokens, run_layers(self.backbone, batch, cells, None, arguments, record=True, check=check)[1])
+        return Head(tokens, run(self.backbone, batch, None, record=True))
+
+    @contextmanager
+    def isolated(self, length: int) -> Iterator[None]:
+        """A pass of texts of `length` tokens: what the longest ones leave behind in a model ends with it."""
+        apart = bool(self.split_batchable([length])[1])
+        if apart:
+            self.exactness.forget()
+        try:
+            yield
+        finally:
+            if apart:
+                self.exactness.forget()
+
+    def _in_cells(
+        self,
+        queries: Sequence[Query],
+        marks: Marks,
+        cells: Sequence[Intervention],
+        head: Head,
+        mode: Mode,
+        check: PushCheck,
+    ) -> Tensor:
+        """States of the wanted tokens, [1 + cells, reads, d_model]."""
+        stairs = not cells or self.exactness.stairs(mode)
+
+        def plain(batch: Batch) -> Tensor:
+            return run_cells(self.backbone, batch, cells, None, check)
+
+        def read(batch: Batch, beginning: Beginning | None = None) -> Tensor:
+            if stairs:
+                try:
+                    return run_layers(self.backbone, batch, cells, beginning, self.exactness.arguments, check=check)[0]
+                except UnknownArgumentError:  # longer texts may bring what short ones do not
+                    self.exactness.tell_of_passes()
+                    if beginning is not None and beginning.per_cell:  # it has a row for each cell
+                        return self._alone(queries, marks, plain, axis=1)
+            return run_cells(self.backbone, batch, cells, beginning, check)
+
+        if mode == "alone":
+            return self._alone(queries, marks, read, axis=1)
+        beginning, packed = self._run_beginning(queries, marks, head, mode)
+        return read(packed.present, beginning)
+
+    def _alone(self, queries: Sequence[Query], marks: Marks, read: Callable[[Batch], Tensor], axis: int) -> Tensor:
+        """Read every sequence in a pass of its own; `axis` is that of the reads."""
+        parts = []
+        for query, places in one_by_one(queries):
+            with self.isolated(query.longest):
+                parts.append((places, read(pad([query], marks, self.pad_token))))
+        return _in_order(parts, axis)
+
+    def _run_beginning(
+        self, queries: Sequence[Query], marks: Marks, head: Head, mode: Mode
+    ) -> tuple[Beginning | None, Packed]:
+        beginning = head.beginning
+        # Behind a steered head nothing is the same in every cell.
+        packed = self._lay_out(queries, head, marks, mode, share=beginning is None or not beginning.per_cell)
+        if packed.beginning is not None:
+            beginning = run(self.backbone, packed.beginning, beginning, record=True)
+        return beginning, packed
+
+    def _lay_out(self, queries: Sequence[Query], head: Head, marks: Marks, mode: Mode, *, share: bool) -> Packed:
+        if mode != "packed":
+            return Packed(None, pad(queries, marks, self.pad_token))
+        budget = self.budget
+        return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
+
+
+def _in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
+    """States of single sequences in the order in which all queries ask for them."""
+    places = torch.tensor([place for some, _ in parts for place in some])
+    states = torch.cat([states for _, states in parts], dim=axis)
+    return states.index_select(axis, places.argsort().to(states.device))

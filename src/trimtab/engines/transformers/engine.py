@@ -1,0 +1,205 @@
+"""The default engine: transformers on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from trimtab.engines._row_memory import too_long
+from trimtab.engines.base import Captured, Scored, TextScores, Watched
+from trimtab.engines.queries import (
+    Scoring,
+    Text,
+    capture_query,
+    read_scores,
+    read_text_scores,
+    score_query,
+    state_query,
+    text_query,
+)
+from trimtab.engines.requests import Reply, Request, Writing
+from trimtab.engines.transformers._forward import read_layers
+from trimtab.engines.transformers._query_runner import Head, QueryRunner
+from trimtab.engines.transformers.packing.batches import Packed, Query, pad
+from trimtab.engines.transformers.packing.schedule import marks_of, most_columns, require_reach, unmarked
+from trimtab.engines.transformers.sharing.shared_cache import Beginning
+from trimtab.engines.transformers.sharing.shared_prefixes import Opening
+from trimtab.engines.transformers.writing import padded_writing, writing
+from trimtab.models import EncodedPair, TokenPosition
+from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
+
+
+class TransformersEngine(QueryRunner):
+    """Runs a transformers model with hooks on its decoder layers; the model itself is never changed."""
+
+    name = "transformers"
+
+    def steered(
+        self, intervention: Intervention, prompt_lengths: Sequence[int] | None = None
+    ) -> AbstractContextManager[Watched]:
+        """Hooks on the model, for every caller of this thread or task."""
+        return steered(self.backbone, [intervention], prompt_lengths)
+
+    def close(self) -> None:
+        """Nothing is held outside of this process."""
+
+    def too_long(self, tokens: int) -> str:
+        """Packed rows grow with the square of their tokens."""
+        return too_long(tokens) if self.exactness.only_attention else ""
+
+    @torch.no_grad()
+    def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
+        """Stream the pairs' states behind every layer, batch by batch; the unembedding is never computed."""
+        if not pairs:
+            return
+        queries = [capture_query(pair, token_position) for pair in pairs]
+        for chosen, states in self.every_state(queries, None):
+            some = [queries[i] for i in chosen]
+            yield Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+
+    @torch.no_grad()
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model] float32), token by token.
+
+        Read are the tokens behind each text's prompt; layers come lowest first.
+
+        Raises:
+            SettingError: for a layer the model does not have.
+        """
+        require_layers(layers, self.backbone.facts.layers)
+        if not texts:
+            return
+        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        for index, text in enumerate(texts):
+            by_prompt.setdefault(text.tokens[: text.prompt_length], []).append(index)
+        groups = list(by_prompt.values())
+        queries = [state_query([texts[i] for i in group]) for group in groups]
+        for chosen, states in self.every_state(queries, layers):
+            indices = [i for group in chosen for i in groups[group]]
+            lengths = [len(texts[i].tokens) - texts[i].prompt_length for i in indices]
+            yield from zip(indices, torch.split(states, lengths), strict=True)
+
+    @torch.no_grad()
+    def sweep(
+        self,
+        pairs: Sequence[EncodedPair],
+        cells: Sequence[Intervention],
+        scoring: Scoring,
+        *,
+        done: Collection[int] = (),
+    ) -> Iterator[Scored]:
+        """Stream the scores of every pair in every cell, batch by batch, by the one-pass sweep.
+
+        The batches do not depend on `done`: those whose pairs are all in it are left out, the others stay the same.
+
+        Raises:
+            SettingError: for a layer the model does not have, when the cells differ in positions, or when their
+                positions cannot change what is scored.
+        """
+        check_layers(cells, self.backbone.facts.layers)
+        if not pairs:
+            return
+        marks = marks_of(cells)
+        queries = [score_query(pair, scoring) for pair in pairs]
+        require_reach(queries, marks)
+        for chosen, states in self.every_cell(queries, cells, marks, done):
+            yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+    @torch.no_grad()
+    def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:
+        """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered ones.
+
+        Without cells, only the unsteered model scores the texts.
+
+        Raises:
+            SettingError: for a layer the model does not have, when the cells differ in positions, or when their
+                positions cannot change what is read.
+        """
+        check_layers(cells, self.backbone.facts.layers)
+        if not texts:
+            return
+        marks = marks_of(cells) if cells else unmarked
+        queries = [text_query(text) for text in texts]
+        if cells:
+            require_reach(queries, marks)
+        for chosen, states in self.every_cell(queries, cells, marks, ()):
+            yield TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+    def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.
+
+        Closing the iterator stops the work.
+        """
+        check_layers([r.intervention for r in requests], self.backbone.facts.layers)
+        if not requests:
+            return iter(())
+        return self._write(requests)
+
+    def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        self.exactness.forget()
+        prompts = [Query((r.prompt,), (), len(r.prompt)) for r in requests]
+        together, apart = self.split_batchable([r.most_tokens for r in requests], most_columns(prompts, self.budget))
+        for part, write in ((together, self._write_together), (apart, self._write_apart)):
+            if part:
+                for index, text in write([requests[i] for i in part]):
+                    yield part[index], text
+
+    def _write_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        steers = any(r.intervention is not None for r in requests)
+        places = writing.places(max(r.most_tokens for r in requests))
+        mode = self.mode([Query((r.prompt,), (), len(r.prompt)) for r in requests], cells=steers)
+        if mode == "packed" and self.exactness.slots(places):
+            return writing.write(self, requests)
+        together, cached = self.exactness.plain_writing(places, self.plain)
+        return padded_writing.write(self, requests, together=together, cached=cached)
+
+    def _write_apart(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
+        return padded_writing.write(self, requests, together=False, cached=False)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Continue texts and yield (request, reply) as they are finished."""
+        for index, text in self.write(requests):
+            if text.finish is not None:
+                yield index, text.reply()
+
+    def writing(self, request: Request) -> Writing:
+        """The empty text of a request."""
+        return Writing(request, self.backbone.ends, self._decode)
+
+    def run_prefix_layers(
+        self, opening: Opening, heads: dict[object, object], check: PushCheck
+    ) -> tuple[Tensor, Beginning, Packed]:
+        """Run the prompts of an opening in all of its cells: last states, keys and values, and where they stand.
+
+        `heads` is the caller's, and remembers the last head between openings of the same kind.
+        """
+        key = (opening.head, opening.marks, opening.cells)
+        if key not in heads:
+            heads.clear()
+            heads[key] = self.run_head(opening.head, opening.queries, opening.marks, opening.cells, check)
+        head = heads[key]
+        assert isinstance(head, Head)
+        return self.run_prompt_layers(opening.queries, opening.marks, opening.cells, head, check)
+
+    @torch.no_grad()
+    def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
+        """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
+        tokens = sorted({pair.positive[0] for pair in pairs})
+        batch = pad([Query(((token,),), ((0, 0),), 1) for token in tokens], unmarked, self.pad_token)
+        norms: Tensor = read_layers(self.backbone, batch, None).norm(dim=-1)
+        return norms.mean(0)
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+
+def _mean_reads(queries: Sequence[Query], states: Tensor, sequence: int) -> Tensor:
+    """Mean over the tokens read of one sequence of each query: [reads, …] → [queries, …]."""
+    owners = torch.tensor([q if s == sequence else -1 for q, query in enumerate(queries) for s, _ in query.reads])
+    mine = owners >= 0
+    total = torch.zeros(len(queries), *states.shape[1:]).index_add_(0, owners[mine], states[mine])
+    return total / torch.bincount(owners[mine], minlength=len(queries))[:, None, None]

@@ -1,0 +1,1 @@
+"""Dividing texts into batches: token trees, schedules, masks, and memory budgets."""

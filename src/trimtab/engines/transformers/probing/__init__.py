@@ -1,0 +1,1 @@
+"""Small trial passes that show which batching is exact for a model."""

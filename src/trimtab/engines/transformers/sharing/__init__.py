@@ -1,0 +1,1 @@
+"""Keys and values shared between rows: prefixes, caches, slots."""

@@ -1,0 +1,36 @@
+"""The default engine before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trimtab.engines.base import Engine
+from trimtab.engines.registry import EngineType, LoadOptions
+from trimtab.errors import SettingError
+from trimtab.models import Identity, load_backbone
+
+
+class TransformersType(EngineType):
+    """transformers in this process."""
+
+    name = "transformers"
+
+    def check_options(self, engine_options: Mapping[str, Any]) -> None:
+        """Refuse every option: there are none."""
+        if engine_options:
+            names = ", ".join(map(str, engine_options))
+            raise SettingError(f"the default engine has no engine_options, so not {names}; write `engine: vllm` too")
+
+    def start(self, name: str, options: LoadOptions) -> tuple[Identity, Engine]:
+        """Load the weights into this process."""
+        from trimtab.engines.transformers.engine import TransformersEngine
+
+        self.check_options(options.engine_options)
+        backbone = load_backbone(
+            name, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
+        )
+        return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
+
+
+TRANSFORMERS = TransformersType()

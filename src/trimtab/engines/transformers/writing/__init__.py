@@ -1,0 +1,1 @@
+"""Generating text row by row."""

@@ -1,0 +1,1 @@
+"""What client and vLLM workers exchange: request specs, calls, cache keys."""

@@ -1,0 +1,1 @@
+"""Checks of generated pairs: each pair alone, and all of them together."""

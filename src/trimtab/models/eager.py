@@ -1,0 +1,76 @@
+"""Eager passes: compiled code runs no hooks, or keeps running those that were there when it was compiled.
+
+Hooks are how trimtab reads and steers, so nothing is compiled, and nothing compiled is run, while any are in place.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import nn
+
+from trimtab.errors import SettingError, TrimtabWarning
+
+_lock = threading.Lock()
+_depth = 0
+_stance: Any = None
+_warned: WeakSet[nn.Module] = WeakSet()
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Make `torch.compile` step aside while the context lasts, in the whole process: torch has one stance for all.
+
+    Contexts of several threads may overlap in any order; the stance from before returns with the end of the last one.
+
+    Raises:
+        SettingError: inside of a function that is being compiled.
+    """
+    global _depth, _stance
+    with _lock:
+        if _depth == 0:
+            try:
+                _stance = torch.compiler.set_stance("force_eager")
+            except RuntimeError as error:
+                raise SettingError(
+                    "a model cannot be steered or read from inside a compiled function; do it outside of torch.compile"
+                ) from error
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                _stance.__exit__(None, None, None)
+                _stance = None
+
+
+def warn_if_compiled(model: nn.Module) -> None:
+    """Say once for each model that a call of its compiled form runs eagerly; to be asked from inside a pass."""
+    if model not in _warned and _in_compiled_call():
+        _warned.add(model)
+        warnings.warn(
+            "this model is compiled (torch.compile), and compiled code runs no hooks: it runs eagerly, and slower, "
+            "while it is steered or read",
+            TrimtabWarning,
+            stacklevel=2,
+        )
+
+
+def _in_compiled_call() -> bool:
+    """Whether any caller is the entrance of a compiled function, seen by the code of dynamo that holds its callback."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if "callback" in code.co_freevars and code.co_filename.endswith("eval_frame.py"):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -1,0 +1,128 @@
+"""The check that pushes change states: one that rounds to nothing would pass for a finding that steering does nothing.
+
+Whether a push moved any token is worked out on the device and looked at once for each pass; a push that has moved a
+token once is not looked at again.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.steering.interventions import Intervention
+
+Look = Callable[[int, Tensor, Tensor, Tensor], None]
+"""(number of the push at this layer, marks of the tokens it may push, states before it, states behind it)"""
+
+Key = tuple[int, int, int]
+"""(intervention, layer, number of the push at this layer)"""
+
+
+class PushCheck:
+    """Watches the pushes of one job or context."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, Intervention] = {}  # held, so that no other object gets the same id
+        self._moved: set[Key] = set()
+        self._met: set[Key] = set()
+        """Pushes that came upon a token to push."""
+        self._local = threading.local()
+
+    def look(self, cell: Intervention, layer: int) -> Look | None:
+        """What `push_each` shows its pushes to; None when all of them have moved something already."""
+        keys = self.keys(cell, layer)
+        if all(key is None or key in self._moved for key in keys):
+            return None
+
+        def look(order: int, marks: Tensor, before: Tensor, after: Tensor) -> None:
+            self.look_at_rows([keys[order]], marks.flatten()[None], before[None], after[None])
+
+        return look
+
+    def keys(self, cell: Intervention, layer: int) -> list[Key | None]:
+        """Names of the pushes of an intervention at a layer, in order; None where the strength is 0."""
+        self._cells[id(cell)] = cell
+        strengths = [part.strength for part in cell.parts() if layer in part.directions]
+        return [(id(cell), layer, order) if strength else None for order, strength in enumerate(strengths)]
+
+    def look_at_rows(self, keys: Sequence[Key | None], marks: Tensor, before: Tensor, after: Tensor) -> None:
+        """Note which rows moved, each of them a push of its own: marks [rows, …], states [rows, …, d_model]."""
+        if all(key is None or key in self._moved for key in keys):
+            return
+        met = marks.flatten(1).any(1)
+        moved = (before != after).flatten(1).any(1)
+        self._pending.append((list(keys), torch.stack([met, moved])))
+
+    @property
+    def _pending(self) -> list[tuple[list[Key | None], Tensor]]:
+        """What the pass of this thread has noted; on the device."""
+        if not hasattr(self._local, "pending"):
+            self._local.pending = []
+        pending: list[tuple[list[Key | None], Tensor]] = self._local.pending
+        return pending
+
+    def begin(self) -> None:
+        """Forget a pass that was left in the middle."""
+        self._pending.clear()
+
+    def settle(self, dtype: torch.dtype) -> None:
+        """After a pass: see that what should have moved has.
+
+        Raises:
+            SettingError: for a push that left every token it came upon as it was, bit for bit.
+        """
+        pending = list(self._pending)
+        self._pending.clear()
+        if not pending:
+            return
+        flags: dict[torch.device, list[Tensor]] = {}
+        for _, both in pending:
+            flags.setdefault(both.device, []).append(both)
+        found = {device: iter(torch.cat(some, dim=1).T.tolist()) for device, some in flags.items()}
+        still: list[Key] = []
+        for keys, both in pending:
+            for key in keys:
+                met, moved = next(found[both.device])
+                if key is None or not met:
+                    continue
+                self._met.add(key)
+                if moved:
+                    self._moved.add(key)
+                else:
+                    still.append(key)
+        for key in still:
+            if key not in self._moved and not self._part(key).scaling.may_rest:
+                raise SettingError(self._explained(key, dtype))
+
+    def _part(self, key: Key) -> Intervention:
+        cell, layer, order = key
+        return [part for part in self._cells[cell].parts() if layer in part.directions][order]
+
+    def _explained(self, key: Key, dtype: torch.dtype) -> str:
+        part, layer = self._part(key), key[1]
+        return (
+            f"the push at layer {layer} with strength {part.strength:g} ({part.scale}, direction of norm "
+            f"{float(part.directions[layer].float().norm()):.3g}) changes no state: it is too small for "
+            f"{str(dtype)[6:]}, where it is rounded away. Use a larger strength, or load the model in float32"
+        )
+
+    @property
+    def has_met_tokens(self) -> bool:
+        """Whether any push came upon a token at its positions that its gate lets through."""
+        return bool(self._met)
+
+    def warn_of_rest(self) -> None:
+        """At the end: say which projections were set or removed without any effect."""
+        if still := sorted({(k[1], self._part(k).scale) for k in self._met - self._moved}):
+            layer, scale = still[0]
+            more = f", and {len(still) - 1} more" if len(still) > 1 else ""
+            warnings.warn(
+                f"{scale} at layer {layer}{more} changed no state: all projections had their value already",
+                TrimtabWarning,
+                stacklevel=3,
+            )

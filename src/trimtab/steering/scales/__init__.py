@@ -1,0 +1,34 @@
+"""Scales: what a strength α means, one file each.
+
+v is the vector of a layer, v̂ = v/‖v‖, h the residual stream of one token. A scale from outside this package is a
+subclass of `Scale`, registered with `SCALES.register` or by an entry point in the group `trimtab.scales`.
+"""
+
+from __future__ import annotations
+
+from trimtab._util.registry import Entry, Registry
+from trimtab.steering.scales.base import Scale, add, unit
+
+_HERE = "trimtab.steering.scales"
+
+SCALES: Registry[Scale] = Registry(
+    "scale",
+    "trimtab.scales",
+    {
+        "raw": Entry(f"{_HERE}.raw:RAW", "h + α·v: the vector as it is."),
+        "relative": Entry(f"{_HERE}.relative:RELATIVE", "h + α·‖h‖·v̂: a share of each token's norm."),
+        "rotate": Entry(f"{_HERE}.rotate:ROTATE", "A turn toward v that keeps the norm of h."),
+        "project_out": Entry(f"{_HERE}.project_out:PROJECT_OUT", "Removes the share α of the projection on v̂."),
+        "clamp": Entry(f"{_HERE}.clamp:CLAMP", "Sets the projection on v̂ to α·‖v‖."),
+        "kl": Entry(f"{_HERE}.kl:KL", "Strengths in nats of KL divergence, calibrated for each model; sweeps only."),
+    },
+)
+"""Every scale by name."""
+
+
+def push_scales() -> tuple[str, ...]:
+    """Names of the scales that push directly; the others need a sweep that calibrates them."""
+    return tuple(name for name, scale in SCALES.loadable() if not scale.calibrated)
+
+
+__all__ = ["SCALES", "Scale", "add", "push_scales", "unit"]

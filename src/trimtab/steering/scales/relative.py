@@ -1,0 +1,25 @@
+"""`relative`: h + α·‖h‖·v̂."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trimtab.steering.scales.base import Scale, add
+
+
+class Relative(Scale):
+    """Adds α times the norm of each token's own state, so that α carries over between layers and models."""
+
+    name = "relative"
+    formula = "h + α·‖h‖·v̂"
+    source = "as `raw`, with α in units of each token's norm"
+    length = "residual"
+
+    def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
+        """H + α·‖h‖·v̂ at the marked tokens."""
+        amount = steered.float() * strength
+        return add(hidden, amount * torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32), direction)
+
+
+RELATIVE = Relative()

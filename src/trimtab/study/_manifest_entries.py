@@ -1,0 +1,66 @@
+"""Manifest entries of models, behaviors and vectors, made from the objects that a study works with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from trimtab.data import Behavior
+from trimtab.engines import Model, Scoring
+from trimtab.store.manifest import BehaviorEntry, Facts, LetterEntry, ModelEntry, VectorEntry
+from trimtab.study.settings.model_setting import ModelSetting
+from trimtab.study.settings.study_file import Study
+from trimtab.vectors import SteeringVector
+
+
+def model_entry(model: Model, setting: ModelSetting) -> ModelEntry:
+    """Make the entry of a loaded model."""
+    backbone = model.backbone
+    return ModelEntry(
+        name=model.name,
+        id=backbone.source,
+        dtype=str(backbone.dtype).removeprefix("torch."),
+        device=str(backbone.device),
+        engine=model.engine.name,
+        fingerprint=model.fingerprint,
+        template_hash=model.template_hash,
+        facts=Facts(**asdict(model.facts)),
+        groups=setting.groups,
+    )
+
+
+def behavior_entry(
+    behavior: Behavior, parts: tuple[Behavior, Behavior, Behavior], scoring: Scoring, study: Study
+) -> BehaviorEntry:
+    """Make the entry of a behavior that was split into pairs for the vector, for choosing and for reporting."""
+    train, select, test = parts
+    return BehaviorEntry(
+        name=behavior.name,
+        description=behavior.description,
+        pairs_hash=behavior.hash,
+        left_out=len(behavior.left_out),
+        is_choice=behavior.is_choice,
+        n_train=len(train),
+        n_select=len(select),
+        n_test=len(test),
+        scoring=scoring,
+        balance=study.balance,
+    )
+
+
+def vector_entry(model: Model, behavior: Behavior, vector: SteeringVector) -> VectorEntry:
+    """Make the entry of the vectors of a model and behavior."""
+    made = vector.provenance
+    letter = made.letter
+    return VectorEntry(
+        model=model.name,
+        behavior=behavior.name,
+        taken_from=made.behavior,
+        method=made.method,
+        token_position=made.token_position,
+        form=made.form,
+        pairs=made.pairs,
+        letter=LetterEntry(cosine=tuple(letter.cosine), share=tuple(letter.share)) if letter else None,
+        norm=tuple(vector.norm.tolist()),
+        residual_norm=tuple(vector.residual_norm.tolist()),
+        sink_ratio=tuple(made.first_token_ratio),
+    )

@@ -1,0 +1,186 @@
+"""A study's work in one model: vectors, sweep, answers, replies and checks, into the run folder."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from trimtab.data import Behavior
+from trimtab.engines import Model, Scoring, load
+from trimtab.errors import TrimtabWarning
+from trimtab.evaluation import form_of, resolve_scoring
+from trimtab.models import PromptError
+from trimtab.store.cached_tables import CachedTables
+from trimtab.store.manifest import AskedEntry
+from trimtab.store.run_folder import RunFolder
+from trimtab.study._file_locations import located
+from trimtab.study._manifest_entries import behavior_entry, model_entry, vector_entry
+from trimtab.study._recorder import Recorder
+from trimtab.study.given import Given
+from trimtab.study.measures.answers.measure import ANSWERS
+from trimtab.study.measures.context import Context, Progress, RunSubject
+from trimtab.study.measures.dose.run import Doses
+from trimtab.study.measures.grids import reply_grid, swept_grid
+from trimtab.study.measures.replies.judging import Panel
+from trimtab.study.measures.replies.measure import REPLIES
+from trimtab.study.measures.running import run_measures, tables_of
+from trimtab.study.measures.scores.measure import SCORES
+from trimtab.study.settings.model_setting import ModelSetting
+from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.step_names import extracting, loading
+from trimtab.vectors import SteeringVector, extract
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A study with everything that it needs besides models."""
+
+    study: Study
+    behaviors: Sequence[tuple[BehaviorSetting, Behavior]]
+    panels: Mapping[str, Panel]
+    """The judges of every behavior that is replied to, by its label."""
+    vectors: SteeringVector | None = None
+    """Steer with these instead of extracting any."""
+    given: Given = field(default_factory=Given)
+    """Models and parts that are there already."""
+
+
+class Work:
+    """A job in progress: one model after the other."""
+
+    def __init__(self, job: Job, folder: RunFolder, recorder: Recorder[Any], progress: Progress):
+        self.job, self.study, self.folder, self.recorder = job, job.study, folder, recorder
+        self.progress = progress
+        self.tables = CachedTables(recorder)
+
+    def one_model(self, setting: ModelSetting) -> None:
+        """Do everything that the study wants of one model and that its run folder lacks."""
+        if (loaded := self.job.given.models.get(setting.label)) is not None:
+            self._in(loaded, setting)  # it stays loaded: whoever gave it goes on using it
+            return
+        self.progress(loading(setting.label), 0, 1)
+        started = time.monotonic()
+        model = load(
+            located(setting.id, self.study.folder),
+            dtype=setting.dtype,
+            device=setting.device,
+            engine=setting.engine,
+            engine_options=setting.engine_options,
+        )
+        try:
+            self.recorder.add_seconds("load", time.monotonic() - started, setting.label)
+            self.progress(loading(setting.label), 1, 1)
+            model.name = setting.label
+            self._in(model, setting)
+        finally:
+            model.close()  # the next one finds the memory free
+
+    def _in(self, model: Model, setting: ModelSetting) -> None:
+        self.recorder.require_same_model(model.name, model.fingerprint, model.template_hash)
+        self.recorder.enter(model_entry(model, setting))
+        # Before anything is computed: layers that this model does not have are an error, not a surprise at the end.
+        swept_grid(self.study, model.facts.layers)
+        if self.study.replies is not None:
+            reply_grid(self.study, self.study.replies, model.facts.layers)
+        # So is a pair that is too long for it. One that its chat template refuses leaves out its behavior only.
+        for behavior_setting, behavior in self.job.behaviors:
+            with suppress(PromptError):
+                model.encode(behavior.pairs, form_of(resolve_scoring(behavior, behavior_setting.scoring)))
+        doses = Doses(self.folder, model, self.study, self.progress)
+        contexts, refused = self._every_behavior(model, doses)
+        others = [(context.subject.parts[2], context.subject.scoring) for context in contexts]
+        left_out = {behavior.name for _, behavior in self.job.behaviors} - {c.subject.name for c in contexts}
+        run_measures([replace(c, subject=replace(c.subject, others=others, refused=left_out)) for c in contexts])
+        self.tables.drop_unused(tables_of(self.study))
+        self.recorder.write()
+        if refused:
+            raise PromptError(refused)
+
+    def _every_behavior(self, model: Model, doses: Doses) -> tuple[list[Context], list[str]]:
+        """Work on each behavior; also returns why the model cannot be asked others."""
+        contexts: list[Context] = []
+        refused: list[str] = []
+        for setting, behavior in self.job.behaviors:
+            try:
+                contexts.append(self._one_behavior(model, setting, behavior, doses))
+            except PromptError as error:
+                refused += error.problems
+                warnings.warn(
+                    f"{behavior.name} is left out in {model.name}, which cannot be asked it: {error.problems[0]}",
+                    TrimtabWarning,
+                    stacklevel=2,
+                )
+        return contexts, refused
+
+    def _one_behavior(self, model: Model, setting: BehaviorSetting, behavior: Behavior, doses: Doses) -> Context:
+        study, vectors, scoring = self.study, self.job.vectors, resolve_scoring(behavior, setting.scoring)
+        shares = (study.split.train, study.split.select, study.split.test)
+        parts = self.job.given.parts.get(setting.label) or behavior.split(shares, study.seed)
+        train, select, test = parts
+        self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
+        if vectors is not None and len(train) and vectors.provenance.pairs_hash != train.hash:
+            warnings.warn(
+                f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
+                "called held out may have gone into them; extract with the same --seed and --limit",
+                TrimtabWarning,
+                stacklevel=2,
+            )
+        vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, train, scoring)
+        self.recorder.enter(vector_entry(model, behavior, vector))
+        subject = RunSubject(
+            study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
+            loaded=model, folder=self.folder,
+        )  # fmt: skip
+        context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
+        return self._swept(context, doses) if study.sweep else context
+
+    def _swept(self, context: Context, doses: Doses) -> Context:
+        """Scores, answers and replies in the cells of the study."""
+        study, vector, subject = self.study, context.vector, context.subject
+        grid = doses.calibrated(swept_grid(study, subject.n_layers), vector, subject.name)
+        context = replace(context, subject=replace(subject, swept=grid))
+        SCORES.run(context)
+        covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
+        if study.answers and study.answers.covers(*covered):
+            ANSWERS.run(study.answers, context)
+        if study.replies is None or not study.replies.covers(*covered):
+            return context
+        panel = self.job.panels[subject.setting.label]
+        select, test = (tuple(pair.id for pair in part.pairs[: study.replies.prompts]) for part in subject.parts[1:])
+        self.recorder.judged_by(subject.model, subject.name, panel.entries)
+        self.recorder.enter(AskedEntry(model=subject.model, behavior=subject.name, select=select, test=test))
+        cells = reply_grid(study, study.replies, subject.n_layers)
+        own = doses.calibrated(cells, vector, subject.name, "for replies")
+        recommended = REPLIES.run(study.replies, context, own, panel)
+        return replace(context, subject=replace(context.subject, recommended=recommended))
+
+    def _given(self, model: Model, behavior: Behavior, vectors: SteeringVector) -> SteeringVector:
+        """Vectors from elsewhere, copied into the run folder so that a resumed run does not need them."""
+        file = self.folder.vector_file(model.name, behavior.name)
+        if not file.is_file():
+            vectors.save(file)
+        self.recorder.update(self.recorder.manifest.replace(vectors_given=True))
+        return vectors
+
+    def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
+        file = self.folder.vector_file(model.name, train.name)
+        if file.is_file():
+            return SteeringVector.load(file)
+        started = time.monotonic()
+        vector = extract(
+            model,
+            train,
+            method=self.study.method,
+            token_position=self.study.token_position,
+            form=form_of(scoring),
+            balance=self.study.balance,
+            seed=self.study.seed,
+            progress=lambda done, total: self.progress(extracting(train.name, model.name), done, total),
+        )
+        vector.save(file)
+        self.recorder.add_seconds("extract", time.monotonic() - started, model.name, train.name)
+        return vector

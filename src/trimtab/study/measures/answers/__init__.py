@@ -1,0 +1,1 @@
+"""Answers to choice questions, read option by option."""

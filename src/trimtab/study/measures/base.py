@@ -1,0 +1,147 @@
+"""The contract of a measure: one thing that a study can measure, as units that planning counts and running computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from trimtab.data import Behavior
+from trimtab.engines import Scoring
+from trimtab.evaluation import Grid
+from trimtab.store.table_schemas import Table
+from trimtab.study.measures.settings import MeasureSettings
+from trimtab.study.measures.work import Work
+from trimtab.study.settings.study_file import BehaviorSetting, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trimtab.study.measures.context import Context
+
+ScoredPairs = tuple[Behavior, Scoring]
+"""Pairs, and how they are scored."""
+
+
+@dataclass(frozen=True)
+class ChosenSetting:
+    """A setting that a measure looks at, and what chose it."""
+
+    chosen_by: str
+    """`scores`, `replies`, or `scores and replies`, as tables have it."""
+    grid: Grid
+    """Its cell only, at both signs as far as both were tried."""
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What sets its tables apart: those of the setting that scores chose have their plain names."""
+        return ("recommended",) if self.chosen_by == "replies" else ()
+
+
+@dataclass(frozen=True, eq=False)
+class Subject(ABC):
+    """One behavior of a study in one model, as measures see it.
+
+    The run has one with the real model behind it, the plan one with stand-ins for what only a run can know.
+    """
+
+    study: Study
+    model: str
+    """Label of the model."""
+    n_layers: int
+    setting: BehaviorSetting
+    behavior: Behavior
+    parts: tuple[Behavior, Behavior, Behavior]
+    """For the vector, for choosing the layer, for reporting."""
+    scoring: Scoring
+    others: Sequence[ScoredPairs] = ()
+    """The test parts of all behaviors of the study that this model can be asked, this one included."""
+    refused: Collection[str] = ()
+    """Names of the study's behaviors that this model cannot be asked."""
+
+    @property
+    def name(self) -> str:
+        """The behavior's name in tables."""
+        return self.behavior.name
+
+    @property
+    @abstractmethod
+    def grid(self) -> Grid:
+        """The cells of the sweep.
+
+        Raises:
+            RunError: When nothing was swept.
+        """
+
+    @abstractmethod
+    def chosen(self) -> list[ChosenSetting]:
+        """The settings to look at: the best cell by scores, and the one that judged replies recommend, if another."""
+
+    @abstractmethod
+    def obstacle(self, behavior: Behavior, scoring: Scoring) -> str:
+        """Why the model cannot be asked these pairs; empty where it can, or where that is not known."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A part of a measure that is computed at once and stored as one table."""
+
+    table: str
+    """Which of the measure's tables."""
+    work: tuple[Work, ...]
+    """What computing it takes, for planning."""
+    compute: Callable[[Context], pd.DataFrame] | None = None
+    """Computes the table; None where the measure's own `run` adds row by row."""
+    about: tuple[str, ...] = ()
+    """What sets its file apart from others of the table, beside model and behavior."""
+    grid: Grid | None = None
+    """The cells that it steers; None where it steers nothing."""
+    shaped_by: tuple[Any, ...] = ()
+    """Everything else its numbers depend on, as JSON could hold it: hashes of pairs, settings. The model, how pairs are
+    presented and, with a grid, the vector and the cells are added when it is run."""
+    key: Callable[[Context], list[Any]] | None = None
+    """Makes everything that its numbers depend on, in place of `shaped_by` and what is added to that."""
+
+
+Settings = TypeVar("Settings", bound=MeasureSettings)
+
+
+class Measure(ABC, Generic[Settings]):
+    """One thing that a study can measure.
+
+    A measure yields its work unit by unit: planning counts the units' `work`, running computes their tables, each of
+    which is stored and computed again only if what shapes it has changed.
+    """
+
+    name: ClassVar[str]
+    """The key in the study file, the folder of its tables."""
+    settings: type[Settings] | None = None
+    """What stands under the key; None where the study's own keys say all."""
+    tables: ClassVar[Mapping[str, Table]] = {}
+    """Its tables; each is stored as `<name>/<table>`, one file for each unit."""
+    grows: ClassVar[bool] = False
+    """Whether its tables grow row by row while a behavior is worked on, so that its `run` is its own."""
+
+    @property
+    def label(self) -> str:
+        """The name in messages and plans."""
+        return self.name.replace("_", " ")
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether it may pay for something: it says itself what."""
+        return type(self).costs is not Measure.costs
+
+    @abstractmethod
+    def units(self, settings: Settings, subject: Subject) -> Iterable[Unit]:
+        """The work for one behavior in one model."""
+
+    def work(self, settings: Settings, subject: Subject) -> Iterator[Work]:
+        """All pieces of work of all units."""
+        for unit in self.units(settings, subject):
+            yield from unit.work
+
+    def costs(self, settings: Settings, subject: Subject) -> list[str]:
+        """What services would charge at most, a line each; for a measure that pays for something."""
+        return []

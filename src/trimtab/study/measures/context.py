@@ -1,0 +1,113 @@
+"""What measures work with in a run: one model, one behavior, its vectors, and the settings that were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from trimtab.analysis import best_cells, effects
+from trimtab.data import Behavior
+from trimtab.engines import Model, Scoring
+from trimtab.errors import RunError
+from trimtab.evaluation import Grid, form_of
+from trimtab.models import PromptError
+from trimtab.steering import layers_label
+from trimtab.store.cached_tables import CachedTables
+from trimtab.store.run_folder import RunFolder
+from trimtab.study.measures.base import ChosenSetting, Subject
+from trimtab.study.measures.grids import grid_key, narrowed
+from trimtab.vectors import StateDifferences, SteeringVector, read_differences
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, done, total)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunSubject(Subject):
+    """A behavior as its vectors were extracted and swept in a model."""
+
+    loaded: Model | None = None
+    folder: RunFolder | None = None
+    swept: Grid | None = None
+    """None where nothing was swept."""
+    recommended: Grid | None = None
+    """The setting that judged replies recommend, at both signs as far as both were tried; None where there is none."""
+
+    @property
+    def grid(self) -> Grid:
+        """The cells of the sweep."""
+        if self.swept is None:
+            raise RunError(f"{self.name}: nothing was swept, so there is no cell to measure")
+        return self.swept
+
+    def chosen(self) -> list[ChosenSetting]:
+        """The best cell by scores, and where the run recommends another one by replies that one too.
+
+        A vector is used at the recommended setting, so numbers from elsewhere do not describe its use.
+        """
+        best, recommended = self._best, self.recommended
+        if recommended is None:
+            return [ChosenSetting("scores", best)]
+        if recommended.scale == best.scale and set(recommended.steered) == set(best.steered):
+            return [ChosenSetting("scores and replies", best)]
+        return [ChosenSetting("scores", best), ChosenSetting("replies", recommended)]
+
+    def obstacle(self, behavior: Behavior, scoring: Scoring) -> str:
+        """Why the model cannot be asked these pairs."""
+        assert self.loaded is not None
+        try:
+            self.loaded.encode(behavior.pairs, form_of(scoring))
+        except PromptError as error:
+            return error.problems[0]
+        return ""
+
+    @cached_property
+    def _best(self) -> Grid:
+        """The grid with its best cell only, at both signs as far as both were swept."""
+        assert self.folder is not None
+        grid = self.grid
+        samples = self.folder.samples()
+        mine = samples[(samples["model"] == self.model) & (samples["behavior"] == self.name)]
+        # No intervals: only the choice is needed. It is of these samples alone, whatever else comes into the run later.
+        cells = best_cells(effects(mine, draws=0))
+        if cells.empty:
+            raise RunError(f"{self.folder.path}: {self.name} has no cell that could be measured, so none to check")
+        best = cells.iloc[0]
+        layers = next(layers for layers in grid.layers if layers_label(layers) == str(best["layers"]))
+        return narrowed(grid, layers, float(best["strength"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """The model, vector and run folder of one subject."""
+
+    model: Model
+    vector: SteeringVector
+    subject: RunSubject
+    folder: RunFolder
+    tables: CachedTables
+    progress: Progress
+    add_seconds: Callable[[str, float, str, str], None]
+    """Called with (step, seconds, model, behavior) after each step."""
+
+    def differences(self, behavior: Behavior, what: str) -> StateDifferences:
+        """The differences of some pairs, read as the study reads those that vectors are made of."""
+        study = self.subject.study
+        return read_differences(
+            self.model, behavior, token_position=study.token_position, form=form_of(self.subject.scoring),
+            balance=study.balance, seed=study.seed, progress=lambda done, total: self.progress(what, done, total),
+        )  # fmt: skip
+
+    def shaping(self, grid: Grid | None) -> list[Any]:
+        """What every table depends on: the model and how pairs are read; with a grid the vector and the cells too."""
+        study = self.subject.study
+        read = [self.model.fingerprint, self.model.template_hash, study.token_position, study.balance, study.seed]
+        read.append(self.subject.scoring)
+        if grid is None:
+            return read
+        made = self.vector.provenance
+        # Rounded: on another machine the same vector may differ in its last digit.
+        vector = [made.pairs_hash, made.method, f"{float(self.vector.direction.double().sum()):.6e}"]
+        return [*read, *vector, grid_key(grid)]

@@ -1,0 +1,1 @@
+"""Whether pairs and vectors are good."""

@@ -1,0 +1,114 @@
+"""Diagnosis: the pairs, the stability of their vector and the choice of layer, from one pass over all pairs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from trimtab._util.callbacks import StepName
+from trimtab.errors import TrimtabWarning
+from trimtab.evaluation import Grid, shown_rows
+from trimtab.evaluation.diagnosing import Diagnosed, diagnose
+from trimtab.evaluation.methods import STRENGTHS, compare_methods, count_vectors
+from trimtab.steering import SteeringSetting
+from trimtab.study.measures._stored_tables import stored_tables
+from trimtab.study.measures.base import Measure, Subject, Unit
+from trimtab.study.measures.context import Context
+from trimtab.study.measures.diagnosis.settings import Diagnosis
+from trimtab.study.measures.work import ReadPairs, ScoreRows
+from trimtab.vectors import StateDifferences
+
+METHOD_SAMPLES = "method_samples"
+
+
+class DiagnosisMeasure(Measure[Diagnosis]):
+    """Whether pairs and vectors are good, and which layer heuristics pick."""
+
+    name = "diagnosis"
+    settings = Diagnosis
+    tables = stored_tables("diagnosis")
+
+    def units(self, settings: Diagnosis, subject: Subject) -> Iterator[Unit]:
+        """One unit for each table; the first counts the pass over the pairs that all are made from."""
+        study, behavior = subject.study, subject.behavior
+
+        def key(context: Context) -> list[Any]:
+            # In this order: run folders hold digests of it.
+            return [behavior.hash, *(part.hash for part in subject.parts), *context.shaping(None), study.sweep]
+
+        @cache
+        def differences(context: Context) -> StateDifferences:
+            return context.differences(
+                behavior, StepName(f"read all pairs of {subject.name}", "rows", model=subject.model)
+            )
+
+        @cache
+        def diagnosed(context: Context) -> Diagnosed:
+            # Where prompts are held out, the layer is guessed without them.
+            train = [pair.id for pair in subject.parts[0]] if study.sweep else None
+            return diagnose(differences(context), context.model, train=train, seed=study.seed)
+
+        def owned(context: Context, name: str) -> pd.DataFrame:
+            table: pd.DataFrame = diagnosed(context).table(name).copy()
+            table.insert(0, "behavior", subject.name)
+            table.insert(0, "model", subject.model)
+            return table
+
+        for number, name in enumerate(Diagnosed.TABLES):
+            yield Unit(
+                table=name,
+                work=() if number else (ReadPairs(behavior, subject.scoring),),
+                compute=lambda context, name=name: owned(context, name),  # type: ignore[misc]
+                key=key,
+            )
+        if not settings.methods:
+            return
+        singles = tuple(layers for layers in subject.grid.layers if len(layers) == 1)
+        if singles:
+            yield Unit(
+                table=METHOD_SAMPLES,
+                work=(_method_work(subject, singles),),
+                compute=lambda context: _by_method(context, subject, singles, differences(context)),
+                grid=subject.grid,
+                key=lambda context: [*key(context), *context.shaping(subject.grid)],
+            )
+        else:
+            warnings.warn(
+                f"{subject.name}: methods are compared at single layers, and the sweep has none",
+                TrimtabWarning,
+                stacklevel=2,
+            )
+
+
+DIAGNOSIS = DiagnosisMeasure()
+
+
+def _method_work(subject: Subject, singles: tuple[tuple[int, ...], ...]) -> ScoreRows:
+    study, (_, select, test) = subject.study, subject.parts
+    rows = shown_rows([("select", select), ("test", test)], subject.scoring, study.balance, study.seed)
+    grid = Grid(singles, STRENGTHS, SteeringSetting("relative", subject.grid.positions))
+    return ScoreRows(rows, subject.scoring, grid, count_vectors())
+
+
+def _by_method(
+    context: Context, subject: Subject, singles: tuple[tuple[int, ...], ...], kept: StateDifferences
+) -> pd.DataFrame:
+    train, select, test = subject.parts
+    study = subject.study
+    what = StepName(f"compare methods for {subject.name}", "rows", model=subject.model)
+    return compare_methods(
+        context.model,
+        kept.subset([pair.id for pair in train]),
+        select,
+        test,
+        layers=[layers[0] for layers in singles],
+        positions=subject.grid.positions,
+        scoring=subject.scoring,
+        balance=study.balance,
+        seed=study.seed,
+        progress=lambda done, total: context.progress(what, done, total),
+    )

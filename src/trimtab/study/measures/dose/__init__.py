@@ -1,0 +1,1 @@
+"""How far each cell moves the model on neutral prompts."""

@@ -1,0 +1,50 @@
+"""The cells that a study means in a model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trimtab.evaluation import Grid, parse_layers
+from trimtab.study.measures.replies.settings import Replies
+from trimtab.study.settings.study_file import Study
+
+
+def swept_grid(study: Study, n_layers: int) -> Grid:
+    """The cells of the sweep; with the scale `kl` before their strengths are calibrated.
+
+    Raises:
+        SettingError: For layers that the model does not have.
+    """
+    if study.vector_layer is not None:
+        parse_layers([study.vector_layer], n_layers)
+    return Grid(parse_layers(study.layers, n_layers), study.strengths, study.steering())
+
+
+def reply_grid(study: Study, replies: Replies, n_layers: int) -> Grid:
+    """The cells that reply: those of the sweep where the settings of replies name no others.
+
+    Raises:
+        SettingError: For layers that the model does not have.
+    """
+    return replace(
+        swept_grid(study, n_layers),
+        layers=parse_layers(replies.layers or study.layers, n_layers),
+        strengths=replies.strengths or study.strengths,
+        setting=study.steering(replies.scale),
+    )
+
+
+def narrowed(grid: Grid, layers: tuple[int, ...], strength: float) -> Grid:
+    """A grid with only one of its cells, at both signs as far as it has both."""
+    return replace(grid, layers=(layers,), strengths=tuple(s for s in grid.strengths if abs(s) == abs(strength)))
+
+
+def grid_key(grid: Grid) -> str:
+    """Text that identifies the cells of a grid and how they are pushed, the same in every version of trimtab."""
+    setting = grid.setting
+    alphas = None if grid.alphas is None else {tuple(cell): alpha for cell, alpha in grid.alphas.items()}
+    return (
+        f"Grid(layers={grid.layers!r}, strengths={grid.strengths!r}, scale={setting.scale!r}, "
+        f"positions={setting.positions!r}, first_token={setting.first_token!r}, "
+        f"share_strength={setting.share_strength!r}, vector_layer={setting.vector_layer!r}, alphas={alphas!r})"
+    )

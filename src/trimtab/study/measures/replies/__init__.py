@@ -1,0 +1,1 @@
+"""Replies to open prompts, judged."""

@@ -1,0 +1,1 @@
+"""Whether the effect holds under other ways of asking."""

@@ -1,0 +1,1 @@
+"""The scores of held-out pairs at every layer and strength."""

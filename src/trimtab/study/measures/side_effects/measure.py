@@ -1,0 +1,192 @@
+"""Side effects: other behaviors, plain text, easy questions, neutral replies, and random directions to compare with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+
+import pandas as pd
+from torch import Tensor
+
+from trimtab._util.callbacks import StepName
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, easy_questions, sample
+from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.evaluation import Grid, parse_layers, shown_rows
+from trimtab.evaluation.replies import prompt_pairs
+from trimtab.evaluation.side_effects import (
+    easy_samples,
+    neutral_replies,
+    neutral_surprise,
+    random_samples,
+    random_vectors,
+    shifted_samples,
+)
+from trimtab.steering import layers_label
+from trimtab.study.measures._stored_tables import stored_tables
+from trimtab.study.measures.base import ChosenSetting, Measure, ScoredPairs, Subject, Unit
+from trimtab.study.measures.context import Context
+from trimtab.study.measures.side_effects._measured import measured_behaviors
+from trimtab.study.measures.side_effects.settings import SideEffects
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, WriteReplies
+
+
+class SideEffectsMeasure(Measure[SideEffects]):
+    """What else the vectors of a behavior change."""
+
+    name = "side_effects"
+    settings = SideEffects
+    tables = stored_tables("side_effects")
+
+    def units(self, settings: SideEffects, subject: Subject) -> Iterator[Unit]:
+        """Scores and plain text in every cell of the sweep, then replies and random directions where chosen."""
+        chosen = subject.chosen()
+        grid = subject.grid
+        if settings.layers is not None:
+            grid = _at_layers(grid, settings.layers, subject.n_layers)
+        measured = measured_behaviors(settings, subject)
+        for cells, about in [(grid, ()), *_missing_cells(grid, chosen)]:
+            for other in measured:
+                yield _shifts(subject, cells, about, other)
+            yield _easy(subject, cells, about)
+            if cells.positions != "prompt" and not _confusable(cells, grid):
+                yield _neutral_texts(subject, cells, about)
+        if grid.positions == "prompt":
+            warnings.warn(
+                f"{subject.name}: pushes of the prompt only move no plain text, so its perplexity is left out",
+                TrimtabWarning,
+                stacklevel=2,
+            )
+
+        @cache
+        def differences(context: Context) -> Tensor:
+            kept = context.differences(
+                subject.parts[0], StepName(f"read pairs of {subject.name}", "rows", model=subject.model)
+            )
+            return kept.balanced()
+
+        for number, setting in enumerate(chosen):
+            yield _neutral_replies(settings, subject, setting)
+            if settings.random:
+                read = () if number else (ReadPairs(subject.parts[0], subject.scoring),)
+                yield _random_directions(settings, subject, setting, read, differences)
+
+
+SIDE_EFFECTS = SideEffectsMeasure()
+
+
+def _shifts(subject: Subject, grid: Grid, about: tuple[str, ...], measured: ScoredPairs) -> Unit:
+    other, scoring = measured
+    study = subject.study
+    return Unit(
+        table="shifts",
+        work=(ScoreRows(shown_rows([("test", other)], scoring, study.balance, study.seed), scoring, grid),),
+        compute=lambda context: shifted_samples(
+            context.model, context.vector, grid, subject.name, other,
+            scoring=scoring, balance=study.balance, seed=study.seed,
+        ),
+        about=(other.name, *about),
+        grid=grid,
+        shaped_by=(other.hash, scoring),
+    )  # fmt: skip
+
+
+def _easy(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit:
+    questions = easy_questions()
+    rows = shown_rows([("test", questions)], "text", "both_orders", 0)
+    return Unit(
+        table="easy",
+        work=(ScoreRows(rows, "text", grid),),
+        compute=lambda context: easy_samples(context.model, context.vector, grid, subject.name),
+        about=about,
+        grid=grid,
+        shaped_by=(questions.hash,),
+    )
+
+
+def _neutral_texts(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit:
+    return Unit(
+        table="neutral",
+        work=(ReadTexts(NEUTRAL_TEXTS, grid),),
+        compute=lambda context: neutral_surprise(context.model, context.vector, grid, subject.name),
+        about=about,
+        grid=grid,
+        shaped_by=(list(NEUTRAL_TEXTS),),
+    )
+
+
+def _neutral_replies(settings: SideEffects, subject: Subject, setting: ChosenSetting) -> Unit:
+    grid, length = setting.grid, settings.max_new_tokens
+
+    def compute(context: Context) -> pd.DataFrame:
+        replies = neutral_replies(
+            context.model, context.vector, grid, grid.steered, subject.name, max_new_tokens=length
+        )
+        table: pd.DataFrame = replies.assign(chosen_by=setting.chosen_by)
+        return table
+
+    return Unit(
+        table="replies",
+        work=(WriteReplies(prompt_pairs(NEUTRAL_PROMPTS), "text", grid, length, read_behind=1),),
+        compute=compute,
+        about=setting.about,
+        grid=grid,
+        shaped_by=(setting.chosen_by, length, list(NEUTRAL_PROMPTS)),
+    )
+
+
+def _random_directions(
+    settings: SideEffects,
+    subject: Subject,
+    setting: ChosenSetting,
+    read: tuple[ReadPairs, ...],
+    differences: Callable[[Context], Tensor],
+) -> Unit:
+    study, scoring = subject.study, subject.scoring
+    test = sample(subject.parts[2], settings.prompts, study.seed)
+
+    def compute(context: Context) -> pd.DataFrame:
+        others = random_vectors(context.vector, differences(context), settings.random, study.seed)
+        frames = random_samples(
+            context.model, context.vector, others, setting.grid, test, scoring,
+            balance=study.balance, seed=study.seed,
+        )  # fmt: skip
+        table: pd.DataFrame = pd.concat(list(frames), ignore_index=True).assign(chosen_by=setting.chosen_by)
+        return table
+
+    rows = shown_rows([("test", test)], scoring, study.balance, study.seed)
+    return Unit(
+        table="random",
+        work=(*read, ScoreRows(rows, scoring, setting.grid, vectors=1 + 2 * settings.random)),
+        compute=compute,
+        about=setting.about,
+        grid=setting.grid,
+        shaped_by=(setting.chosen_by, test.hash, settings.random),
+    )
+
+
+def _confusable(cells: Grid, grid: Grid) -> bool:
+    """Whether cells of another scale have layer and strength of a swept one, which the table of plain text lacks."""
+    return cells.scale != grid.scale and bool(set(cells.steered) & set(grid.steered))
+
+
+def _missing_cells(grid: Grid, chosen: Sequence[ChosenSetting]) -> list[tuple[Grid, tuple[str, ...]]]:
+    """The cells of the recommended setting that the grid lacks."""
+    found = []
+    for setting in (s for s in chosen if s.about):
+        same = setting.grid.scale == grid.scale
+        missing = tuple(cell.strength for cell in setting.grid.steered if not (same and cell in grid.steered))
+        if missing:
+            found.append((replace(setting.grid, strengths=missing), setting.about))
+    return found
+
+
+def _at_layers(grid: Grid, layers: str, n_layers: int) -> Grid:
+    """The cells at some layers; with strengths that were found for each cell, only at layers that were swept."""
+    sets = parse_layers(layers, n_layers)
+    missing = [s for s in sets if s not in grid.layers] if grid.alphas is not None else []
+    if missing:
+        swept = ", ".join(map(layers_label, grid.layers))
+        raise SettingError(f"side_effects: layers {layers!r} were not swept; strengths in nats are known at {swept}")
+    return replace(grid, layers=sets)

@@ -1,0 +1,1 @@
+"""Counting what a study would do, without loading weights."""

@@ -1,0 +1,128 @@
+"""Counting pieces of work, from the engine's own way of dividing them: rows, passes, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab.data import Presentation, present
+from trimtab.engines import Scoring, Text
+from trimtab.engines.queries import capture_query, score_query, text_query
+from trimtab.engines.transformers.packing.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
+from trimtab.evaluation import form_of
+from trimtab.models import EncodedPair, encode, encode_pairs, render_prompt
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
+from trimtab.study.plan._counted_writing import CountedWriting, count_writing
+from trimtab.study.plan._targets import Target
+from trimtab.study.settings.study_file import Study
+from trimtab.vectors import default_position
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A piece of work, counted."""
+
+    rows: int = 0
+    cells: int = 0
+    """Steered ones, of rows that are scored."""
+    passes: int = 0
+    """Forward passes; or requests, where each cell of each row is one."""
+    tokens: int = 0
+    """Tokens through the whole model: a step of the staircase counts its own layers only."""
+    naive_tokens: int = 0
+    """The same for a loop that runs every cell of every row on its own."""
+    kept_tokens: int = 0
+    """Tokens whose keys and values are held at once."""
+    scores: int = 0
+    """Rows times cells, the unsteered one among them."""
+    writing: CountedWriting | None = None
+    """Replies that are generated."""
+
+
+def count(work: Work, study: Study, target: Target) -> Counted:
+    """Count a piece of work.
+
+    Args:
+        work: The piece.
+        study: For how pairs are presented.
+        target: The model and what it runs on.
+    """
+    if isinstance(work, ScoreRows):
+        return _scores(work, target)
+    if isinstance(work, ReadPairs):
+        return _pairs(work, study, target)
+    if isinstance(work, ReadTexts):
+        return Counted(rows=len(work.texts), tokens=_texts(work, target))
+    return _writing(work, target)
+
+
+def _scores(work: ScoreRows, target: Target) -> Counted:
+    grid = work.grid
+    cells = work.vectors * len(grid.steered)
+    if not work.rows:
+        return Counted()
+    queries = [
+        score_query(pair, work.scoring) for pair in _encoded(target, [row.shown for row in work.rows], work.scoring)
+    ]
+    scores = len(queries) * (1 + cells)
+    naive = sum(q.tokens for q in queries) * (1 + cells)
+    if target.by_requests:
+        requests = sum(len(q.sequences) for q in queries) * (1 + cells)
+        return Counted(len(queries), cells, requests, naive, naive, scores=scores)
+    marks = marks_for(grid.positions, grid.setting.first_token)
+    planned = schedule(queries, cells, marks, target.budget, share=True)
+    climbed = work.vectors * target.passes_of(layers for layers, _ in grid.steered)
+    head = len(planned.head)
+    swept = head * (1 + climbed)
+    swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in queries)
+    return Counted(
+        rows=len(queries),
+        cells=cells,
+        passes=len(planned.batches) * len(planned.groups),
+        tokens=int(swept),
+        naive_tokens=naive,
+        kept_tokens=int(head * (1 + climbed)),
+        scores=scores,
+    )
+
+
+def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
+    form = form_of(work.scoring)
+    pairs = _encoded(target, present(work.behavior, form, study.balance, study.seed), work.scoring)
+    position = study.token_position if study.token_position != "auto" else default_position(form)
+    queries = [capture_query(pair, position) for pair in pairs]
+    naive = sum(q.tokens for q in queries)
+    if target.by_requests:
+        return Counted(rows=len(pairs), passes=2 * len(pairs), tokens=naive, naive_tokens=naive)
+    first = schedule(queries, 0, unmarked, target.budget, share=True)
+    head = len(first.head)
+    tokens = head + sum(own_tokens(q, head) for q in queries)
+    return Counted(rows=len(pairs), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
+
+
+def _texts(work: ReadTexts, target: Target) -> int:
+    tokenizer, grid = target.reached.tokenizer, work.grid
+    marks = marks_for(grid.positions, grid.setting.first_token)
+    begun = [encode(tokenizer, render_prompt(tokenizer, text) if work.chat else text) for text in work.texts]
+    # Of a plain text the first token is the prompt.
+    queries = [
+        text_query(Text((*tokens, *[0] * work.reply_tokens), len(tokens) if work.reply_tokens else 1))
+        for tokens in begun
+    ]
+    climbed = target.passes_of(layers for layers, _ in grid.steered)
+    if target.by_requests:
+        return round(work.passes * sum(q.tokens for q in queries) * (1 + climbed))
+    return round(work.passes * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
+
+
+def _writing(work: WriteReplies, target: Target) -> Counted:
+    writing = count_writing(work, target)
+    return Counted(
+        rows=writing.rows, passes=writing.passes, tokens=writing.tokens, kept_tokens=writing.kept_tokens,
+        writing=writing,
+    )  # fmt: skip
+
+
+def _encoded(target: Target, shown: Sequence[Presentation], scoring: Scoring) -> list[EncodedPair]:
+    """Rows as tokens."""
+    return encode_pairs(target.reached.tokenizer, [s.pair for s in shown], form_of(scoring))

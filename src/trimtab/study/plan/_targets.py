@@ -1,0 +1,70 @@
+"""What a plan is made for: a model, its numbers, and the machine or GPU that would run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.errors import SettingError
+from trimtab.models import Facts, choose_device, choose_dtype
+from trimtab.study.plan._estimates import Reached, reach_model
+from trimtab.study.plan.accelerators import Accelerator
+from trimtab.study.settings.model_setting import ModelSetting
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model on what it would run on."""
+
+    reached: Reached
+    dtype: torch.dtype
+    device: torch.device
+    budget: Budget
+    by_requests: bool = False
+    """Whether every cell of every text is a request of its own that runs all of its tokens, as with vLLM. What it finds
+    again of texts that begin alike is not known beforehand."""
+
+    def passes_of(self, steered: Iterable[tuple[int, ...]]) -> float:
+        """Passes through the whole model that cells in these layers are worth, beside the unsteered one.
+
+        On the staircase a cell that joins behind layer ℓ goes through the layers above ℓ only.
+        """
+        cells = list(steered)
+        n_layers = self.facts.layers
+        return len(cells) if self.by_requests else sum(n_layers - 1 - layers[0] for layers in cells) / n_layers
+
+    @property
+    def facts(self) -> Facts:
+        """Of the model."""
+        return self.reached.facts
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of its weights."""
+        return self.facts.parameters * self.dtype.itemsize
+
+
+def target_for(model: ModelSetting, gpu: Accelerator | None, folder: Path) -> Target:
+    """A model, in a folder if it is a relative path, on a GPU from a data sheet, or on this machine.
+
+    Raises:
+        SettingError: When the GPU's speed is not known for the model's dtype.
+        ModelError: when the model cannot be reached and the study gives too few facts to plan without.
+    """
+    reached = reach_model(model, folder)
+    if gpu is None:
+        device = choose_device(model.device)
+        dtype = choose_dtype(model.dtype, device)
+        budget = budget_for(reached.facts, device, dtype)
+        return Target(reached, dtype, device, budget, model.by_requests)
+    if model.dtype == "float32":
+        raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
+    dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
+    # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
+    device = torch.device("cuda")
+    budget = budget_for(reached.facts, device, dtype, gpu.memory_bytes // 2)
+    return Target(reached, dtype, device, budget, model.by_requests)

@@ -1,0 +1,167 @@
+"""What a study would do, worked out from configurations and tokenizers alone: no weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trimtab._util.callbacks import StepName
+from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
+from trimtab.errors import SettingError
+from trimtab.models import PromptError
+from trimtab.study.measures.running import measures_of
+from trimtab.study.measures.work import ReadPairs, Work
+from trimtab.study.plan._calibration import pace_of
+from trimtab.study.plan._counting import Counted, count
+from trimtab.study.plan._estimates import reach_pairs
+from trimtab.study.plan._pace import FIXED_SECONDS, Pace
+from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
+from trimtab.study.plan._targets import Target, target_for
+from trimtab.study.plan.accelerators import ACCELERATORS
+from trimtab.study.plan.text import ModelPlan, Plan, PlannedMeasure, Step
+from trimtab.study.settings.model_setting import ModelSetting
+from trimtab.study.settings.study_file import Study, require_names_of_their_own
+from trimtab.study.step_names import (
+    EXTRACTION,
+    TimedStep,
+    answering,
+    dosing,
+    extracting,
+    loading,
+    measuring,
+    replying,
+    sweeping,
+)
+
+
+def plan_study(study: Study, accelerator: str | None = None) -> Plan:
+    """Count what a study would do, here or on an accelerator of `ACCELERATORS`.
+
+    Where a model's configuration or a behavior's pairs cannot be reached, the facts and sizes in the study file take
+    their place, and the plan says so.
+
+    Raises:
+        DataError, SettingError, ModelError: what running it would raise before the first forward pass.
+    """
+    if accelerator is not None and accelerator not in ACCELERATORS:
+        raise SettingError(f"accelerator {accelerator!r} is unknown; they are {', '.join(ACCELERATORS)}")
+    gpu = ACCELERATORS[accelerator] if accelerator else None
+    for model in study.models:
+        model.require_engine(here=False)  # a plan may be for another machine
+    pairs = [reach_pairs(setting, study.seed, study.folder) for setting in study.behaviors]
+    require_names_of_their_own(
+        [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
+    )
+    behaviors = [
+        (setting, replace(behavior, name=setting.name or behavior.name))
+        for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)
+    ]
+    models = []
+    for model in study.models:
+        target = target_for(model, gpu, study.folder)
+        try:
+            subjects = planned_subjects(study, model, target.facts.layers, behaviors)
+            counted = [_counted(subject, note, target) for subject, (_, note) in zip(subjects, pairs, strict=True)]
+        except PromptError as error:
+            raise PromptError([f"{model.label}: {problem}" for problem in error.problems]) from error
+        models.append(_model_plan(model, target, counted, pace_of(model, target, gpu, study.folder)))
+    return Plan(study.name, tuple(models), gpu)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A step of a run with its pieces of work, counted."""
+
+    name: StepName
+    measure: str
+    works: tuple[tuple[Work, Counted], ...]
+    count: int = 0
+
+    def timed(self, pace: Pace) -> TimedStep:
+        """How long it takes."""
+        whole = sum(pace.seconds(work, counted) for work, counted in self.works)
+        early = sum(pace.early(work, counted) for work, counted in self.works)
+        return TimedStep(whole + FIXED_SECONDS.get(self.measure, 0.0) * pace.fixed, self.count, self.measure, early)
+
+
+def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, list[_Part]]:
+    """One behavior in one model: the extraction, the sweep with its doses, and what is measured beside them."""
+    study = subject.study
+    reading = ReadPairs(subject.parts[0], subject.scoring)
+    read = count(reading, study, target)
+    swept: list[Counted] = []
+    beside: list[PlannedMeasure] = []
+    prices: list[str] = []
+    parts = [_Part(extracting(subject.name, subject.model), EXTRACTION, ((reading, read),))]
+    for measure, settings in measures_of(subject):
+        works = list(measure.work(settings, subject))
+        counted = [count(piece, study, target) for piece in works]
+        parts.append(_part(measure.name, measure.label, subject, tuple(zip(works, counted, strict=True))))
+        if settings is None:
+            swept += counted
+        else:
+            beside.append(PlannedMeasure(measure.label, tuple(counted)))
+            prices += measure.costs(settings, subject)
+    every = [read, *swept]
+    step = Step(
+        behavior=subject.name,
+        scoring=subject.scoring,
+        note=note,
+        pairs=read.rows,
+        prompts=sum(part.rows for part in swept if part.scores),
+        cells=sum(part.cells for part in swept),
+        passes=sum(part.passes for part in every),
+        tokens=sum(part.tokens for part in every),
+        naive_tokens=sum(part.naive_tokens for part in every),
+        kept_tokens=max([part.kept_tokens for part in swept], default=0),
+        samples=sum(part.scores for part in swept),
+        measures=tuple(beside),
+        judging=tuple(prices),
+        by_requests=target.by_requests,
+    )
+    return step, parts
+
+
+def _part(measure: str, label: str, subject: PlannedSubject, works: tuple[tuple[Work, Counted], ...]) -> _Part:
+    """A measure as the step by which its run reports its progress."""
+    behavior, model = subject.name, subject.model
+    named = {"scores": sweeping, "dose": dosing, "answers": answering, "replies": replying}
+    name = named[measure](behavior, model) if measure in named else measuring(label, behavior, model)
+    # Steps that are reported in parts say beforehand what they count in all.
+    replies = sum(counted.writing.replies for _, counted in works if counted.writing) if measure == "replies" else 0
+    texts = sum(counted.rows for _, counted in works) if measure == "dose" else 0
+    return _Part(name, measure, works, replies or texts)
+
+
+def _in_order(counted: Sequence[tuple[Step, list[_Part]]]) -> list[_Part]:
+    """The steps as a run takes them: each behavior until its replies, then what is added to each."""
+    first = (EXTRACTION, "dose", "scores", "answers", "replies")
+    every = [parts for _, parts in counted]
+    main = [part for parts in every for measure in first for part in parts if part.measure == measure]
+    return main + [part for parts in every for part in parts if part.measure not in first]
+
+
+def _model_plan(
+    model: ModelSetting, target: Target, counted: Sequence[tuple[Step, list[_Part]]], pace: Pace
+) -> ModelPlan:
+    facts, size = target.facts, target.dtype.itemsize
+    steps = [step for step, _ in counted]
+    timed: dict[str, TimedStep] = {loading(model.label): TimedStep(pace.load)}
+    timed |= {part.name: part.timed(pace) for part in _in_order(counted) if part.works}
+    activations = min(target.budget.tokens, target.budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
+    cached = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.held_tokens for step in steps)
+    return ModelPlan(
+        model=model.label,
+        note=target.reached.note,
+        reason=target.reached.reason,
+        layers=facts.layers,
+        parameters=facts.parameters,
+        active_parameters=facts.active_parameters,
+        weight_bytes=target.weight_bytes,
+        activation_bytes=activations * size,
+        cache_bytes=cached * size,
+        timed=timed,
+        assumed=pace.assumed,
+        steps=tuple(steps),
+        by_requests=target.by_requests,
+    )

@@ -1,0 +1,1 @@
+"""Models of a study side by side on Ray."""

@@ -1,0 +1,74 @@
+"""The setting that a finished run says to use, with the model and the vector that it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.errors import RunError
+from trimtab.report.results import analysed
+from trimtab.report.verdict import Case, cases
+from trimtab.steering import SteeringSetting
+from trimtab.store.run_folder import RunFolder
+from trimtab.study._file_locations import located
+from trimtab.study.reporting import read_run
+from trimtab.study.resume import reopened
+from trimtab.study.settings.model_setting import ModelSetting
+
+
+@dataclass(frozen=True)
+class SettingToUse:
+    """A setting, and what it needs."""
+
+    behavior: str
+    model: ModelSetting
+    model_id: str
+    """What to load: the study's id, resolved against the folder of the study."""
+    vectors: Path
+    """The file of the vector."""
+    layers: list[int]
+    strength: float
+    steering: SteeringSetting
+    """Scale, positions and the other options of the study."""
+    chosen_by: str
+    """`replies` or `scores`."""
+
+
+def setting_to_use(run: Path, model: str = "", behavior: str = "") -> SettingToUse:
+    """The setting that the report of a run recommends.
+
+    Args:
+        run: The run folder.
+        model: Its label; may be left out where the run has one.
+        behavior: Its name; may be left out where the run has one.
+
+    Raises:
+        RunError: When it is no run folder, has no such model or behavior, or nothing in it is shown to work.
+    """
+    study, _ = reopened(run, {})
+    found = list(cases(analysed([read_run(run)])))
+    case = _only(run, [c for c in found if model in ("", c.model) and behavior in ("", c.behavior)], found)
+    use = case.setting
+    if use is None:
+        raise RunError(f"{run}: no setting is shown to work for {case.behavior} in {case.model}; see its report")
+    setting = next(one for one in study.models if one.label == case.model)
+    row = use.row
+    return SettingToUse(
+        behavior=case.behavior,
+        model=setting,
+        model_id=located(setting.id, study.folder),
+        vectors=RunFolder(run).vector_file(case.model, case.behavior),
+        layers=[int(layer) for layer in str(row["layers"]).split("+")],
+        strength=float(row["strength"]),
+        steering=study.steering(str(row["scale"])),
+        chosen_by="replies" if case.judged else "scores",
+    )
+
+
+def _only(run: Path, wanted: list[Case], every: list[Case]) -> Case:
+    """The one case that was asked for."""
+    if len(wanted) == 1:
+        return wanted[0]
+    known = ", ".join(f"{case.behavior} in {case.model}" for case in every)
+    which = "several settings" if wanted else "no such setting"
+    raise RunError(f"{run}: has {which}; choose with --behavior and --model among {known}")

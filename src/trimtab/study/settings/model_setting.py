@@ -1,0 +1,120 @@
+"""One model of a study file: which one, what runs it, and how much of a cluster it takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from trimtab.engines import DEFAULT_ENGINE, ENGINES, EngineType
+from trimtab.errors import SettingError, TrimtabError
+from trimtab.models import DType
+from trimtab.store.model_facts import Groups, ModelFacts
+from trimtab.store.yaml_file import Strict
+from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked
+from trimtab.study.settings.names import EngineName
+
+
+class Resources(Strict):
+    """What a model takes of a cluster while models run in parallel; without Ray it takes what there is."""
+
+    gpus: float | None = Field(default=None, ge=0)
+    """By default as many as the model is divided over, or one; none where there are none."""
+    cpus: float = Field(default=1, gt=0)
+
+    @field_validator("gpus", "cpus")
+    @classmethod
+    def _whole(cls, value: float | None) -> float | None:
+        if value is not None and value > 1 and value != int(value):
+            raise ValueError("a part of one or a whole number of them")
+        return value
+
+
+class ModelSetting(Marked):
+    """One model of a study."""
+
+    id: Annotated[str, SHAPES]
+    """The bundled name, a hub id, a folder or a `.gguf` file."""
+    name: Annotated[str, SHAPES] = ""
+    """The name in tables and charts; the id by default."""
+    dtype: Annotated[DType, SHAPES] = "auto"
+    device: Annotated[str, SHAPES] = "auto"
+    engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
+    """The engine that runs it."""
+    engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
+    """Options of the engine, such as {tensor_parallel_size: 8}; `shaping` are those that numbers depend on."""
+    resources: Annotated[Resources, NO_NUMBERS] = Resources()
+    groups: Annotated[Groups, NO_NUMBERS] = Field(default={})
+    """For comparing models, such as {training: distilled}."""
+    facts: Annotated[ModelFacts, NO_NUMBERS] = ModelFacts()
+    """For planning where the model's configuration cannot be reached."""
+
+    @property
+    def label(self) -> str:
+        """The name in tables and file names."""
+        return self.name or self.id
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """Engine options that numbers depend on, such as a quantization, with the model they are of."""
+        given = {
+            name: value for name, value in self.engine_options.items() if name not in self._engine.placement_options
+        }
+        return {"model": self.label, **given} if given else {}
+
+    @property
+    def divided(self) -> int:
+        """Over how many GPUs."""
+        return math.prod(int(self.engine_options.get(name, 1)) for name in self._engine.split_options)
+
+    @property
+    def by_requests(self) -> bool:
+        """Whether every cell of every text is a request that runs all of its tokens."""
+        return self._engine.by_requests
+
+    @property
+    def _engine(self) -> EngineType:
+        return ENGINES.get(self.engine)
+
+    def require_engine(self, *, here: bool) -> None:
+        """Refuse options that this model's engine cannot be started with, before anything is computed.
+
+        Args:
+            here: whether it runs in this environment; for another one the engine need not be installed here.
+
+        Raises:
+            SettingError: for options that it does not have.
+            ModelError: when it is not installed.
+        """
+        try:
+            if here:
+                self._engine.require_installed()
+            self._engine.check_options(self.engine_options)
+        except TrimtabError as error:
+            raise type(error)(f"{self.label}: {error}") from None
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelSetting:
+        try:
+            if self.engine == DEFAULT_ENGINE:
+                self._engine.check_options(self.engine_options)
+            self._engine.check_placement(self.device)
+        except SettingError as error:
+            raise ValueError(str(error)) from None
+        for name in self._engine.split_options:
+            count = self.engine_options.get(name, 1)
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"engine_options: {name} is a number from 1 on, not {count!r}")
+        return self
+
+
+def with_distinct_names(models: tuple[ModelSetting, ...]) -> tuple[ModelSetting, ...]:
+    """The models of a study; one in another engine gets a name of its own where the default engine runs it too."""
+    engines = {(model.label, model.engine) for model in models}
+    return tuple(
+        model.model_copy(update={"name": f"{model.id} ({model.engine})"})
+        if model.engine != DEFAULT_ENGINE and not model.name and (model.id, DEFAULT_ENGINE) in engines
+        else model
+        for model in models
+    )

@@ -1,0 +1,104 @@
+"""Help: every command has an example that it accepts, and an option is the same thing wherever it is taken."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from trimtab.cli.help_examples import TITLE
+from trimtab.cli.main import VERBS, LazyGroup, cli, main
+
+OWN_MEANING = {
+    ("pairs generate", "--model"): "it may be a service's",
+    ("chat", "--layer"): "it is pushed there, not read",
+    ("import", "*"): "its options describe a table",
+    ("chat", "--scale"): "a chat knows no doses",
+    ("chat", "--behavior"): "it is one of a run, not pairs to read",
+}
+"""Options that mean another thing than elsewhere, and why."""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with the words it is called by."""
+    group = LazyGroup()
+    for verb in VERBS:
+        command = group.get_command(click.Context(cli), verb)
+        assert command is not None
+        yield verb, command
+        if isinstance(command, click.Group):
+            yield from ((f"{verb} {name}", inner) for name, inner in command.commands.items())
+
+
+COMMANDS = dict(commands())
+MEASURES = ("side-effects", "robustness")
+"""Their options are the settings of the measure, which have their own words."""
+
+
+def examples_of(command: click.Command) -> list[str]:
+    text = command.get_help(click.Context(command, info_name="x"))
+    assert f"  {TITLE}\n" in text
+    return [line.strip() for line in text.partition(f"  {TITLE}\n")[2].splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_help_of_every_command_has_an_example_that_it_accepts(words: str) -> None:
+    typed = [shlex.split(example.partition(" > ")[0]) for example in examples_of(COMMANDS[words])]
+    assert typed
+    called = []
+    for program, *rest in typed:
+        assert program == "trimtab"
+        name = max((n for n in COMMANDS if rest[: n.count(" ") + 1] == n.split()), key=len)
+        assert not isinstance(COMMANDS[name], click.Group)
+        COMMANDS[name].make_context(name, rest[name.count(" ") + 1 :])  # refuses what it does not know
+        called.append(name)
+    assert called[0].startswith(words)
+
+
+def test_the_list_of_commands_has_an_example_too() -> None:
+    assert all(line.split()[1] in VERBS for line in examples_of(cli))
+
+
+def described(option: click.Option) -> tuple[object, ...]:
+    """What a person sees of an option, beside its default."""
+    text = (option.help or "").removesuffix(" May be given again.")
+    return tuple(sorted(option.opts)), option.make_metavar(click.Context(click.Command("x"))), text
+
+
+def test_an_option_has_one_name_one_metavar_and_one_help_in_all_commands() -> None:
+    seen: dict[str, dict[tuple[object, ...], list[str]]] = {}
+    for words, command in COMMANDS.items():
+        for option in command.params:
+            if not isinstance(option, click.Option) or option.name == "help":
+                continue
+            for name in (name for name in option.opts if name.startswith("--")):
+                exempt = {(words, name), (words, "*")} & OWN_MEANING.keys()
+                if exempt or (words in MEASURES and name != "--quiet"):
+                    continue
+                seen.setdefault(name, {}).setdefault(described(option), []).append(words)
+    assert len(seen) > 30
+    assert {name: found for name, found in seen.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_option_says_what_it_does_and_shows_its_choices_as_a_list(words: str) -> None:
+    for option in COMMANDS[words].params:
+        if isinstance(option, click.Option):
+            assert option.help
+            shown = option.make_metavar(click.Context(COMMANDS[words]))
+            if isinstance(option.type, click.Choice):
+                assert shown == f"[{'|'.join(option.type.choices)}]"
+            if option.name in ("method", "scale", "engine") and words != "import":
+                assert shown.startswith("[")
+                assert str(option.default) in shown
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["pairs"], ["monitor"]])
+def test_without_a_command_there_is_help_and_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: ")
+    assert "Commands:" in out
+    assert err == ""

@@ -1,0 +1,70 @@
+"""What `make test-fast` runs: the essentials of every package, in under a minute on two cores.
+
+`pytest --fast` collects the files below only, so that the others are not even imported. Of these it leaves out tests
+that run the bundled model (fixture `smol`, marker `bundled`) and all but one architecture of the fixture `backbone`. A
+file belongs here if it shows what its package is for and takes no more than about two seconds of processor time;
+`pytest --fast --durations=20` shows what takes longest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ONE_FAMILY = "llama"
+BUNDLED_FIXTURES = {"smol"}
+LEFT_OUT_MARKERS = {"bundled", "slow", "vllm"}
+FILES = {
+    ".": ("test_fast", "test_imports", "test_structure", "test_writers"),
+    "analysis": ("test_choice", "test_coherence", "test_formatting", "test_letters", "test_steerability"),
+    "analysis/diagnosis": ("test_flags", "test_split_halves"),
+    "cli": ("test_progress", "test_terminal"),
+    "data": (
+        "test_balance", "test_builtin", "test_evals_format", "test_jsonl_lines", "test_pairs_format", "test_records",
+        "test_splits",
+    ),
+    "docs": ("test_pages", "test_words"),
+    "engines": ("test_layer_arguments", "test_same_site", "test_sweep_exact", "test_token_tree"),
+    "engines/vllm": ("test_cache_keys", "test_spec"),
+    "evaluation": ("test_answers", "test_grid", "test_variations"),
+    "generation": ("test_checks", "test_duplicates", "test_reading"),
+    "importing": ("test_importing",),
+    "inputs": ("test_files", "test_secrets", "test_yaml_text"),
+    "judges": ("test_cost", "test_pattern", "test_verdicts"),
+    "models": ("test_facts", "test_prompts"),
+    "monitors": ("test_conversations", "test_probes"),
+    "notebook": ("test_figures",),
+    "report": ("test_charts", "test_files", "test_markdown"),
+    "serve": ("test_chat",),
+    "steering": ("test_hooks", "test_interventions"),
+    "store": ("test_manifest", "test_table_schemas"),
+    "study": ("test_hints", "test_settings", "test_strict_settings"),
+    "util": ("test_registry", "test_spreadsheet"),
+    "vectors": ("test_aggregations", "test_differences", "test_steering_vector", "test_steering_vector_file"),
+}  # fmt: skip
+"""Folder and files."""
+
+
+def paths() -> list[Path]:
+    """Every file that the fast tests collect."""
+    return [TESTS / folder / f"{name}.py" for folder, names in FILES.items() for name in names]
+
+
+def reason_left_out(item: pytest.Item) -> str:
+    """Why the fast tests leave out a test of these files; empty where they run it."""
+    if any(item.get_closest_marker(marker) for marker in LEFT_OUT_MARKERS):
+        return "marked"
+    if BUNDLED_FIXTURES & set(getattr(item, "fixturenames", ())):
+        return "runs the bundled model"
+    call = getattr(item, "callspec", None)
+    family = call.params.get("backbone") if call else None
+    if family is not None and family != ONE_FAMILY:
+        return "another architecture"
+    return ""
+
+
+def left_out(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests that the fast tests leave out."""
+    return [item for item in items if reason_left_out(item)]

@@ -1,0 +1,164 @@
+"""What results say, show and refuse."""
+
+from __future__ import annotations
+
+import html
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+import trimtab as tt
+from trimtab.data import Behavior
+from trimtab.errors import RunError, SettingError
+
+from .conftest import SETTING, TUNED, Parts
+
+
+def test_a_tuned_setting_steers_and_is_passed_on(
+    model: tt.Model, vectors: tt.SteeringVector, parts: Parts, tuned: tt.Tuning
+) -> None:
+    settings = {"toward": tuned.toward, "away": tuned.away}
+    there = {way: setting for way, setting in settings.items() if setting is not None}
+    assert there
+    assert set(tuned.why_not) == set(settings) - set(there)
+    table = tuned.settings.set_index("direction")
+    for way, setting in there.items():
+        row = table.loc[1 if way == "toward" else -1]
+        assert (setting.layers, setting.strength) == ((int(row["layers"]),), row["strength"])
+        assert setting.change == row["change"]
+        assert setting.held_out
+        with model.steer(vectors, **setting.options):
+            steered = model.chat("Hello", max_new_tokens=4)
+        assert isinstance(steered, str)
+        checked = tt.robustness(
+            model, vectors, parts[2], train=parts[0], translations=False, prompts=4, **setting.options
+        )
+        assert set(checked.variants["layers"].astype(str)) == {str(row["layers"])}
+
+
+def test_the_best_cell_of_a_sweep_is_passed_on_with_everything_it_was_pushed_with(
+    model: tt.Model, vectors: tt.SteeringVector, parts: Parts
+) -> None:
+    swept = tt.sweep(
+        model,
+        vectors,
+        parts[1],
+        test=parts[2],
+        layers=["1+2"],
+        strengths=[-0.2, 0.2],
+        scale="relative",
+        first_token=True,
+    )
+    best = swept.best()
+    assert best.options == {
+        "layer": (1, 2), "strength": 0.2, "scale": "relative", "positions": "all", "first_token": True,
+    }  # fmt: skip
+    with model.steer(vectors, **best.options):
+        assert isinstance(model.chat("Hello", max_new_tokens=4), str)
+
+
+def test_functions_with_the_name_of_a_package_are_called_through_it(vectors: tt.SteeringVector) -> None:
+    assert isinstance(sys.modules["trimtab.steering"], ModuleType)
+    push = tt.steering(vectors, 1, 0.3, scale="relative")
+    assert isinstance(push, tt.Intervention)
+    assert (push.strength, push.scale, list(push.directions)) == (0.3, "relative", [1])
+
+
+def test_nothing_is_printed_where_nobody_watches(
+    model: tt.Model, parts: Parts, capfd: pytest.CaptureFixture[str]
+) -> None:
+    vectors = tt.extract(model, parts[0])
+    tt.sweep(model, vectors, parts[1], layers=[1], strengths=[0.2])
+    tt.diagnose(model, parts[0])
+    tt.diagnose(model, parts[0], progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_told_to_who_asks(model: tt.Model, parts: Parts) -> None:
+    told: list[tuple[str, int, int]] = []
+    tt.diagnose(model, parts[0], progress=lambda what, done, total: told.append((what, done, total)))
+    stages = list(dict.fromkeys(what for what, _, _ in told))
+    assert "extract permissive in tiny-llama" in stages
+    for stage in stages:
+        done, total = [(done, total) for what, done, total in told if what == stage][-1]
+        assert done == total, f"{stage} ends"
+
+
+def test_the_model_stays_loaded_under_its_name(model: tt.Model, tuned: tt.Tuning) -> None:
+    assert (model.name, tuned.model) == ("tiny-llama", "tiny-llama")
+    assert isinstance(model.chat("Hello", max_new_tokens=2), str)
+
+
+def test_a_run_that_is_kept_is_resumed_and_refuses_other_parts(
+    model: tt.Model, vectors: tt.SteeringVector, parts: Parts, tuned: tt.Tuning, tmp_path: Path
+) -> None:
+    train, select, test = parts
+    kept = tmp_path / "kept"
+    tt.tune(model, vectors, select, test=test, train=train, **TUNED, out=kept)
+    before = {file: file.stat().st_mtime_ns for file in kept.rglob("*.parquet")}
+    again = tt.tune(model, vectors, select, test=test, train=train, **TUNED, out=kept)
+    assert {file: file.stat().st_mtime_ns for file in kept.rglob("*.parquet")} == before
+    pd.testing.assert_frame_equal(again.settings, tuned.settings)
+    with pytest.raises(RunError, match="kept"):
+        tt.tune(model, vectors, test, test=select, train=train, **TUNED, out=kept)
+
+
+def test_parts_that_share_prompts_are_refused(model: tt.Model, vectors: tt.SteeringVector, parts: Parts) -> None:
+    train, select, test = parts
+    both = replace(test, pairs=(*test.pairs, select.pairs[0]))
+    with pytest.raises(SettingError, match="of test has a prompt that is in select too; prompts that report must"):
+        tt.tune(model, vectors, select, test=both, train=train, **{**TUNED, "judges": [{"pattern": "e"}]})
+    with pytest.raises(SettingError, match="of test has a prompt that is in train too"):
+        tt.robustness(model, vectors, train, train=train, **SETTING)
+
+
+def test_what_cannot_be_measured_is_refused_in_words(model: tt.Model, vectors: tt.SteeringVector, parts: Parts) -> None:
+    train, select, test = parts
+    with pytest.raises(SettingError, match="train="):
+        tt.side_effects(model, vectors, test, **SETTING)
+    with pytest.raises(SettingError, match="strength 0 steers nothing"):
+        tt.robustness(model, vectors, test, train=train, **{**SETTING, "strength": 0})
+    with pytest.raises(SettingError, match="layer 9"):
+        tt.robustness(model, vectors, test, train=train, **{**SETTING, "layer": 9})
+    with pytest.raises(SettingError, match="no judge is called 'clasifier'; did you mean 'classifier'"):
+        tt.tune(model, vectors, select, judges=["clasifier"])
+
+
+def test_one_line_says_what_each_thing_is(
+    model: tt.Model, vectors: tt.SteeringVector, parts: Parts, tuned: tt.Tuning
+) -> None:
+    things = {
+        "Model('tiny-llama', ": model, "Behavior('permissive', 8 open pairs, the train part)": parts[0],
+        "Pair('permissive-": parts[0][0], "SteeringVector('permissive', mean, 4 layers × 48": vectors,
+        "Tuning('permissive', in tiny-llama, 4 settings, 21 replies)": tuned,
+    }  # fmt: skip
+    for beginning, thing in things.items():
+        assert repr(thing).startswith(beginning)
+        assert len(repr(thing).splitlines()) <= 2
+        table = thing._repr_html_()
+        assert type(thing).__name__ in table
+        assert "background:#" not in table
+
+
+def test_notebooks_show_names_as_text() -> None:
+    made = Behavior.from_pairs([("<img src=x onerror=alert(1)>", "<b>yes</b>", "no & no")], name="<script>x</script>")
+    for thing in (made, made[0]):
+        shown = thing._repr_html_()
+        assert not {"<script", "<img", "<b>"} & {shown[i : i + n] for n in (3, 4, 7) for i in range(len(shown))}
+    assert html.escape("no & no") in made[0]._repr_html_()
+
+
+def test_reports_of_several_results_name_each(model: tt.Model, parts: Parts, tuned: tt.Tuning, tmp_path: Path) -> None:
+    found = tt.diagnose(model, parts[0])
+    written = tt.report([tuned, found, found, tuned.sweep], tmp_path / "all" / "page.html")
+    page = written.path.read_text(encoding="utf-8")
+    assert "tuning + diagnosis + diagnosis-2 + sweep" in page
+    assert repr(written).startswith(f"Written({written.path}, {len(written.findings)} finding")
+    with pytest.raises(SettingError, match="a Behavior has no report"):
+        tt.report(parts[0], tmp_path / "page.html")  # type: ignore[arg-type]
+    with pytest.raises(RunError, match=r"ends in \.html"):
+        tt.report(tuned, tmp_path / "page.pdf")
