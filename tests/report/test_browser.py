@@ -143,3 +143,14 @@ def test_names_cannot_take_the_page_over(browser, tmp_path):
         assert tab.title() == "browser – trimtab report"
         assert tab.locator(".chart > svg").count() == tab.locator(".chart").count() > 5
         assert said == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_shuts_people_out(browser, demo_page, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with opened(browser, demo_page, 1300, scheme) as (tab, _, _):
+        unfolded(tab)
+        found = axe.Axe().run(tab)
+        assert found.violations_count == 0, found.generate_report()
+        tab.evaluate("document.documentElement.lang = ''")
+        assert axe.Axe().run(tab).violations_count > 0  # it does look

@@ -16,6 +16,8 @@ from trimtab.inputs.characters import character_not_for_names
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trimtab.data.contrasts import SetContrast
+
 Part = Literal["all", "train", "select", "test"]
 
 LETTERS = "AB"
@@ -185,6 +187,24 @@ class Behavior(Summarized, Sequence[Pair]):
 
         return cls(name, pairs_from_frame(frame, columns), description)
 
+    @classmethod
+    def from_texts(
+        cls,
+        positive: Iterable[str | Sequence[Message]],
+        negative: Iterable[str | Sequence[Message]],
+        *,
+        raw: bool = False,
+        name: str = "sets",
+        description: str = "",
+    ) -> SetContrast:
+        """The contrast of two lists without pairs; see `trimtab.data.SetContrast.from_texts`.
+
+        It has no completions that could be scored, so it gives a vector, and its sweep is by projection and replies.
+        """
+        from trimtab.data.contrasts import SetContrast
+
+        return SetContrast.from_texts(positive, negative, raw=raw, name=name, description=description)
+
     def __len__(self) -> int:
         return len(self.pairs)
 
@@ -209,6 +229,11 @@ class Behavior(Summarized, Sequence[Pair]):
         if self.description:
             more = {"description": self.description, **more}
         return Summary({"name": repr(self.name), "pairs": f"{plural(len(self), f'{kind} pair')}{part}"}, more=more)
+
+    @property
+    def shape(self) -> Literal["completions"]:
+        """What the contrast is between: two completions of one prompt. See `trimtab.data.contrasts` for the others."""
+        return "completions"
 
     @property
     def is_choice(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import get_args
 
 from trimtab.data.hash_order import content_key, prompt_key, rank
-from trimtab.data.pairs import Behavior, Pair, Part
+from trimtab.data.pairs import Behavior, Part
 from trimtab.errors import DataError, SettingError
 
 MIN_PAIRS = 4
@@ -30,20 +30,49 @@ def split(
         DataError: when a part would hold fewer than four pairs, or the behavior is itself a part.
         SettingError: when the shares are not three positive numbers that add up to 1.
     """
-    _check_shares(shares)
-    if behavior.part != "all":
-        raise DataError(f"{behavior.name}: this is the {behavior.part} part already; split the whole")
-    groups = _groups_by_prompt(behavior.pairs)
-    part_of = _allot(groups, shares, seed)
-    parts: list[list[Pair]] = [[], [], []]
-    for pair in behavior:
-        parts[part_of[prompt_key(pair)]].append(pair)
-    if min(map(len, parts)) < MIN_PAIRS:
-        raise DataError(_too_few(behavior, parts, len(groups), shares))
-    train, select, test = (
-        replace(behavior, pairs=tuple(pairs), part=part) for pairs, part in zip(parts, _PARTS, strict=True)
-    )
+    labels = [pair.label for pair in behavior]
+    found = allotted(behavior.name, behavior.part, list(map(prompt_key, behavior)), "pair", shares, seed, labels)
+    train, select, test = (replace(behavior, pairs=tuple(behavior[i] for i in rows), part=part) for part, rows in found)
     return train, select, test
+
+
+def allotted(
+    name: str,
+    part: Part,
+    keys: Sequence[str],
+    unit: str,
+    shares: Sequence[float],
+    seed: int,
+    labels: Sequence[str] = (),
+) -> list[tuple[Part, list[int]]]:
+    """Three disjoint parts of some items, as their indices in order.
+
+    Args:
+        name: of what is split, for messages.
+        part: which part it is already; only a whole can be split.
+        keys: of the items: those with the same key go into the same part.
+        unit: what messages call an item.
+        shares: of the parts.
+        seed: which items go where.
+        labels: of the items; each part holds them in about the same proportion.
+
+    Raises:
+        DataError: when a part would hold fewer than four items, or this is itself a part.
+        SettingError: when the shares are not three positive numbers that add up to 1.
+    """
+    _check_shares(shares)
+    if part != "all":
+        raise DataError(f"{name}: this is the {part} part already; split the whole")
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        groups[key].append(index)
+    part_of = _allot(groups, labels or [""] * len(keys), shares, seed)
+    parts: list[list[int]] = [[], [], []]
+    for index, key in enumerate(keys):
+        parts[part_of[key]].append(index)
+    if min(map(len, parts)) < MIN_PAIRS:
+        raise DataError(_too_few(name, unit, parts, len(groups), shares))
+    return list(zip(_PARTS, parts, strict=True))
 
 
 def sample(behavior: Behavior, limit: int, seed: int = 0) -> Behavior:
@@ -73,14 +102,7 @@ def _check_shares(shares: Sequence[float]) -> None:
         raise SettingError(f"shares {tuple(shares)}: give three positive numbers that add up to 1")
 
 
-def _groups_by_prompt(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
-    groups: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        groups[prompt_key(pair)].append(pair)
-    return groups
-
-
-def _allot(groups: dict[str, list[Pair]], shares: Sequence[float], seed: int) -> dict[str, int]:
+def _allot(groups: dict[str, list[int]], labels: Sequence[str], shares: Sequence[float], seed: int) -> dict[str, int]:
     """The part of every prompt: stratum after stratum, each goes to the part that is most behind its share.
 
     As the strata follow one another, the parts' totals stay within one prompt of their shares and every
@@ -88,8 +110,8 @@ def _allot(groups: dict[str, list[Pair]], shares: Sequence[float], seed: int) ->
     """
 
     def order(key: str) -> tuple[tuple[str, ...], int, str]:
-        labels = tuple(sorted({pair.label for pair in groups[key]}))
-        return labels, -len(groups[key]), rank(seed, "split", key)
+        of_group = tuple(sorted({labels[index] for index in groups[key]}))
+        return of_group, -len(groups[key]), rank(seed, "split", key)
 
     part_of: dict[str, int] = {}
     sizes = [0] * len(shares)
@@ -102,15 +124,15 @@ def _allot(groups: dict[str, list[Pair]], shares: Sequence[float], seed: int) ->
     return part_of
 
 
-def _too_few(behavior: Behavior, parts: list[list[Pair]], n_prompts: int, shares: Sequence[float]) -> str:
-    sizes = ", ".join(str(len(pairs)) for pairs in parts)
+def _too_few(name: str, unit: str, parts: Sequence[Sequence[int]], n_prompts: int, shares: Sequence[float]) -> str:
+    sizes = ", ".join(str(len(rows)) for rows in parts)
     # One more than its share, as rounding may take one away.
     needed = math.ceil(MIN_PAIRS / min(shares) - 1e-9)
     if n_prompts >= needed:
         needed = n_prompts + len(parts)
     return (
-        f"{behavior.name}: {len(behavior)} pairs with {n_prompts} different prompts are too few to split: "
-        f"the parts would hold {sizes} pairs and each needs {MIN_PAIRS}; give at least {needed} prompts"
+        f"{name}: {sum(map(len, parts))} {unit}s with {n_prompts} different prompts are too few to split: "
+        f"the parts would hold {sizes} {unit}s and each needs {MIN_PAIRS}; give at least {needed} prompts"
     )
 
 

@@ -76,6 +76,8 @@ def _chosen(scores: ScoreResults) -> Table:
 
 def _recommended(replies: ReplyResults) -> Table:
     settings = first_judged(replies.settings)
+    rated = settings["rated"].gt(0)  # coherence as the judge gave it; elsewhere it is the worse of the next two columns
+    coherence = Column("coherence", lambda row: with_interval(row, "coherence", 1, (row["floor"],)))
     columns = [
         word("model"),
         word("behavior"),
@@ -85,7 +87,9 @@ def _recommended(replies: ReplyResults) -> Table:
         Column("strength", lambda row: "–" if row["reason"] else signed_strength(row["strength"])),
         Column("prompts", lambda row: "–" if row["reason"] else str(int(row["n"]))),
         Column("change", lambda row: with_interval(row, "change", 1)),
-        Column("coherence", lambda row: with_interval(row, "coherence", 1, (row["floor"],))),
+        *([coherence] if rated.any() else []),
+        number("fluency", "fluency", 1),
+        number("on_topic", "on-topic", 1),
         word("judge"),
         word("reason", "why none"),
     ]
