@@ -79,7 +79,7 @@ def bare_rates(requests: int, tokens: int, rounds: int) -> dict[str, list[float]
 
     from trimtab.models import identify
     from trimtab.models.bundled import BUNDLED, resolve
-    from trimtab.models.prompts import encode, render_prompt
+    from trimtab.models.prompting.encoding import encode, render_prompt
 
     tokenizer = identify(BUNDLED, dtype=torch.float32, device=torch.device("cpu")).tokenizer
     llm = LLM(resolve(BUNDLED), dtype="float32", max_model_len=512, max_num_seqs=64, block_size=32, **_sharing())

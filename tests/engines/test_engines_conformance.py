@@ -15,10 +15,10 @@ from sweeps import TOLERANCE, make_cells
 from tiny import random_pairs, tiny, vector_for
 from trimtab.cli.main import cli
 from trimtab.data import Pair
-from trimtab.engines import ENGINES, Engine, EngineType, Model, Request, Text, TransformersEngine, load
+from trimtab.engines import ENGINES, Engine, EngineType, Model, Request, TransformersEngine, load
 from trimtab.engines.registry import LoadOptions
 from trimtab.errors import ModelError, SettingError
-from trimtab.models import Backbone, Identity
+from trimtab.models import Backbone, Identity, Text
 from trimtab.steering import Intervention, steering
 from trimtab.study import make_study
 from trimtab.vectors import SteeringVector

@@ -14,9 +14,8 @@ from tiny import random_pairs, tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab import extract
 from trimtab.data import Behavior, Pair
 from trimtab.engines import Model
-from trimtab.engines.queries import Text
 from trimtab.errors import DataError, TrimtabWarning
-from trimtab.models import ContextLimit, EncodedPair, wrap
+from trimtab.models import ContextLimit, EncodedPair, Text, wrap
 from trimtab.models.context import context_of
 from trimtab.steering import steering
 

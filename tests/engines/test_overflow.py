@@ -11,11 +11,10 @@ import torch
 
 from tiny import random_pairs, tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
-from trimtab.engines.queries import Text
 from trimtab.engines.requests import Request, Sampling
 from trimtab.errors import ModelError, SettingError, VectorError
 from trimtab.evaluation import Sweep
-from trimtab.models import EncodedPair, wrap
+from trimtab.models import EncodedPair, Text, wrap
 from trimtab.steering import Intervention, steering
 from trimtab.vectors import SteeringVector
 

@@ -15,11 +15,11 @@ import oracle
 from peculiar import CONFIGS, ROPE_LIMIT, new, peculiar
 from sweeps import TOLERANCE, mode_of, score_rows, swept, with_budget
 from tiny import random_directions, random_pairs
-from trimtab.engines import Request, Scoring, Text, TransformersEngine
+from trimtab.engines import Request, Scoring, TransformersEngine
 from trimtab.engines.transformers.probing import _trial_passes
 from trimtab.engines.transformers.probing.exactness import Exactness, Mode, exactness_of
 from trimtab.errors import ModelError, TrimtabWarning
-from trimtab.models import Backbone, EncodedPair
+from trimtab.models import Backbone, EncodedPair, Text
 from trimtab.steering import Intervention, Positions
 
 pytestmark = pytest.mark.filterwarnings("ignore::trimtab.errors.TrimtabWarning")

@@ -9,9 +9,9 @@ from torch import Tensor
 import oracle
 from sweeps import TOLERANCE, make_cells
 from tiny import random_pairs
-from trimtab.engines import Text, TransformersEngine
+from trimtab.engines import TransformersEngine
 from trimtab.errors import DataError
-from trimtab.models import Backbone
+from trimtab.models import Backbone, Text
 from trimtab.steering import Intervention, Positions
 
 

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from tiny import CHAT_TEMPLATE, HYBRID, random_directions, random_pairs, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
-from trimtab.engines.queries import Text
 from trimtab.errors import TrimtabWarning
-from trimtab.models import Backbone, wrap
+from trimtab.models import Backbone, Text, wrap
 from trimtab.serve.chat import Chat
 from trimtab.steering import Intervention, steering
 

@@ -12,10 +12,10 @@ import oracle
 from tiny import tiny, vector_for
 from trimtab.analysis import DOSE
 from trimtab.data import BUILT_INS, NEUTRAL_PROMPTS
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, calibrated, dose, neutral_texts
-from trimtab.models import Backbone
+from trimtab.models import Backbone, Text
 from trimtab.steering import Positions, SteeringSetting
 from trimtab.vectors import extract
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from families.cases import Subject, sample
 from families.reference import Positions, Push
 from families.sizes import HEADS
-from trimtab.engines import Request, Scoring, Text, TransformersEngine
+from trimtab.engines import Request, Scoring, TransformersEngine
 from trimtab.engines.requests import Sampling, Writing
-from trimtab.models import EncodedPair
+from trimtab.models import EncodedPair, Text
 
 TOLERANCE = 1e-4
 """Absolute on logits up to 10, a hundred-thousandth of the largest above; on states relative to their norm."""

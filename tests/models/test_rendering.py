@@ -10,7 +10,7 @@ from tiny import CHAT_TEMPLATE, tiny_tokenizer
 from trimtab.data import Message, Pair
 from trimtab.errors import DataError
 from trimtab.models import PromptError, encode_pairs, encode_prompt, render_prompt
-from trimtab.models.prompts import PairError
+from trimtab.models.prompting.encoding import PairError
 
 EACH = "{% for m in messages %}<|{{ m['role'] }}|>BODY<|end|>{% endfor %}<|assistant|>"
 TALK = [Message(role="system", content="Be kind."), Message(role="user", content="Hi")]

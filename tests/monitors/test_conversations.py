@@ -8,9 +8,9 @@ import torch
 
 from tiny import tiny_model, tiny_tokenizer
 from trimtab.data import Message
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
 from trimtab.errors import DataError, ModelError
-from trimtab.models import encode, render_prompt, wrap
+from trimtab.models import Text, encode, render_prompt, wrap
 from trimtab.monitors import Monitor, TokenScores
 from trimtab.monitors.conversations import TEMPLATE, conversation
 

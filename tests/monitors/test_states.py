@@ -7,9 +7,9 @@ import pytest
 import oracle
 from sweeps import padded, with_budget
 from tiny import random_pairs, vector_for
-from trimtab.engines import Model, Text, TransformersEngine
+from trimtab.engines import Model, TransformersEngine
 from trimtab.errors import SettingError
-from trimtab.models import Backbone
+from trimtab.models import Backbone, Text
 
 PAIRS = random_pairs(4)
 TEXTS = [Text(text, pair.prompt_length) for pair in PAIRS for text in (pair.positive, pair.negative)]

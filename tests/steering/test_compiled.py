@@ -14,9 +14,8 @@ from torch import Tensor
 from sweeps import score_rows
 from tiny import random_directions, random_pairs, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model, Request, TransformersEngine
-from trimtab.engines.queries import Text
 from trimtab.errors import ModelError, SettingError, TrimtabWarning
-from trimtab.models import Backbone, wrap
+from trimtab.models import Backbone, Text, wrap
 from trimtab.steering import Intervention, steered
 
 IDS = torch.tensor([random_pairs(1)[0].positive[:8]])

@@ -13,9 +13,8 @@ import torch
 from sweeps import make_cells, score_rows
 from tiny import CHAT_TEMPLATE, HYBRID, random_directions, random_pairs, tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model, Request
-from trimtab.engines.queries import Text
 from trimtab.errors import SettingError, TrimtabWarning
-from trimtab.models import Backbone, wrap
+from trimtab.models import Backbone, Text, wrap
 from trimtab.steering import Gate, Intervention, Positions, steered
 
 IDS = torch.tensor([random_pairs(1)[0].positive[:9]])

@@ -9,7 +9,7 @@ from trimtab.data import Behavior, dataset
 from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.models import Backbone, render_prompt
-from trimtab.models.prompts import answers, user_text
+from trimtab.models.prompting.encoding import answers, user_text
 from trimtab.vectors import SteeringVector, extract
 
 

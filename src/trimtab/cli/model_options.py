@@ -21,7 +21,7 @@ from trimtab.cli.options import (
 from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
-from trimtab.models import BUNDLED, DType, TokenPosition
+from trimtab.models import BUNDLED, DType, SystemRole, Template, Thinking, TokenPosition
 from trimtab.steering import SCALES, Positions
 from trimtab.vectors import AGGREGATIONS
 
@@ -126,6 +126,31 @@ engine_options = several(
     ),
 )  # fmt: skip
 """What runs the model."""
+
+_ASKING = {name: get_args(choices) for name, choices in (
+    ("template", Template), ("thinking", Thinking), ("system_role", SystemRole)
+)}  # fmt: skip
+
+
+def _as_asking(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE as arguments of `trimtab.load`."""
+    found: dict[str, Any] = {}
+    for text in given:
+        key, _, value = text.partition("=")
+        key = key.replace("-", "_")
+        if value not in _ASKING.get(key, ()):
+            known = ", ".join(f"{name}={'|'.join(values)}" for name, values in _ASKING.items())
+            raise click.BadParameter(f"{text!r} is none of {known}")
+        if key in found:
+            raise click.BadParameter(f"{key} is given twice; keep one")
+        found[key] = value
+    return found
+
+
+ask_option = click.option(
+    "--ask", multiple=True, metavar="KEY=VALUE", callback=_as_asking,
+    help="How the model is asked: template=none (text as it is), thinking=on, system_role=user. May be given again.",
+)  # fmt: skip
 
 placement_options = several(dtype_option, device_option)
 """Where the model is and in which numbers."""

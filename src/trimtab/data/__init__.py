@@ -1,7 +1,7 @@
 """Pairs in: files, built-in behaviors and the hub, split into parts and balanced by answer label."""
 
 from trimtab.data.builtin import BUILT_INS, TRANSLATIONS
-from trimtab.data.contrasts import AnyContrast, Contrast, Example, PromptContrast, PromptPair, SetContrast, Shape
+from trimtab.data.contrasts import AnyContrast, Example, PromptContrast, PromptPair, SetContrast
 from trimtab.data.easy import easy_questions
 from trimtab.data.formats import PAIR_FORMATS, PairFormat
 from trimtab.data.formats.files import read_pairs, write_pairs
@@ -21,7 +21,6 @@ __all__ = [
     "AnyContrast",
     "Balance",
     "Behavior",
-    "Contrast",
     "Example",
     "Form",
     "Message",
@@ -31,7 +30,6 @@ __all__ = [
     "PromptContrast",
     "PromptPair",
     "SetContrast",
-    "Shape",
     "check",
     "dataset",
     "easy_questions",

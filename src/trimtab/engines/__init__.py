@@ -3,7 +3,7 @@
 from trimtab.engines.base import Engine, Scored
 from trimtab.engines.loading import load
 from trimtab.engines.model import Model
-from trimtab.engines.queries import Scoring, Text
+from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.engines.requests import Reply, Request, Sampling
 from trimtab.engines.transformers.engine import TransformersEngine
@@ -19,7 +19,6 @@ __all__ = [
     "Sampling",
     "Scored",
     "Scoring",
-    "Text",
     "TransformersEngine",
     "load",
 ]

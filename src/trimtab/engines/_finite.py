@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
-from trimtab.engines.queries import Text
 from trimtab.errors import ModelError, SettingError
-from trimtab.models import EncodedPair, Identity
+from trimtab.models import EncodedPair, Identity, Text
 from trimtab.models.overflow import is_finite, not_finite
 from trimtab.steering import Intervention
 

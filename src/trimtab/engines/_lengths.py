@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trimtab.engines.queries import Text
 from trimtab.engines.requests import Request
 from trimtab.errors import DataError, TrimtabWarning, shortened
-from trimtab.models import EncodedPair, Identity
+from trimtab.models import EncodedPair, Identity, Text
 
 MAX_NAMED = 5
 """Texts that a warning names."""

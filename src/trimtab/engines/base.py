@@ -9,9 +9,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from trimtab.engines.queries import Scoring, Text
+from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Reply, Request, Writing
-from trimtab.models import EncodedPair, TokenPosition
+from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention
 
 

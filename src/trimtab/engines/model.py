@@ -11,27 +11,25 @@ import torch
 
 from trimtab._util.callbacks import Progress
 from trimtab._util.summaries import Summarized, Summary
-from trimtab.data import Form, Message, Pair
 from trimtab.engines._finite import FiniteResults
 from trimtab.engines._lengths import Lengths
+from trimtab.engines._prompt_encoder import PromptEncoder
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
 from trimtab.engines._turns import Item, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
-from trimtab.engines.queries import Scoring, Text
-from trimtab.engines.requests import Reply, Request, Sampling, Writing
+from trimtab.engines.queries import Scoring
+from trimtab.engines.requests import Prompt, Reply, Request, Sampling, Writing
 from trimtab.engines.transformers.engine import TransformersEngine
-from trimtab.errors import DataError, SettingError
+from trimtab.errors import SettingError
 from trimtab.models import (
+    USUAL,
+    Asking,
     Backbone,
     EncodedPair,
     Facts,
     Identity,
-    PromptError,
+    Text,
     TokenPosition,
-    encode,
-    encode_pairs,
-    encode_prompt,
-    render_prompt,
     template_hash,
 )
 from trimtab.steering import Gate, Intervention, SteeringOptions, require_fit, steering
@@ -40,26 +38,31 @@ from trimtab.vectors import SteeringVector
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Prompt = str | Sequence[Message]
-"""A message, or a conversation."""
 
-
-class Model(Summarized):
+class Model(PromptEncoder, Summarized):
     """A loaded model. Steering never changes it: everything is undone when its context ends.
 
     Any number of threads and tasks may use it at once: they take turns, step by step, and each is steered by its own
     `steer` contexts only.
     """
 
-    def __init__(self, backbone: Identity, *, memory_bytes: int | None = None, engine: Engine | None = None):
+    def __init__(
+        self,
+        backbone: Identity,
+        *,
+        memory_bytes: int | None = None,
+        engine: Engine | None = None,
+        asking: Asking = USUAL,
+    ):
         self.backbone = backbone
+        self.asking = asking
         if engine is None:
             assert isinstance(backbone, Backbone)
             engine = TransformersEngine(backbone, memory_bytes=memory_bytes)
         self.engine = engine
         self.name = backbone.name
         self.fingerprint = backbone.fingerprint
-        self.template_hash = template_hash(backbone.tokenizer)
+        self.template_hash = template_hash(backbone.tokenizer, asking)
         self._lengths = Lengths(backbone)
         self._finite = FiniteResults(engine, backbone)
         self._lock = threading.RLock()
@@ -71,7 +74,7 @@ class Model(Summarized):
         place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.device}"
         return Summary(
             {"name": repr(self.name), "size": size, "place": place},
-            more={"architecture": facts.architecture, "engine": self.engine.name},
+            more={"architecture": facts.architecture, "engine": self.engine.name, **self.asking.changes},
         )
 
     def close(self) -> None:
@@ -200,28 +203,6 @@ class Model(Summarized):
         requests = self._lengths.fitted([Request(self.tokens(message), intervention, max_new_tokens, sampling)])
         return _pieces(self._with_steering(requests, self.engine.write))
 
-    def tokens(self, prompt: Prompt) -> tuple[int, ...]:
-        """The tokens of a message or a conversation under the chat template, thinking off.
-
-        Raises:
-            PromptError: when the model's chat template refuses the conversation or leaves a message out.
-        """
-        with self._naming_model():
-            return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, prompt)))
-
-    def prompt_tokens(self, pair: Pair, form: Form) -> tuple[int, ...]:
-        """The tokens of a pair's prompt, up to where the reply begins; errors as of `tokens`, with the pair."""
-        with self._naming_model():
-            return encode_prompt(self.backbone.tokenizer, pair, form)
-
-    @contextmanager
-    def _naming_model(self) -> Iterator[None]:
-        """Put the model's name before what is wrong with data: other models may take it."""
-        try:
-            yield
-        except DataError as error:
-            raise PromptError([f"{self.name}: {problem}" for problem in error.problems]) from error
-
     def _with_steering(
         self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
     ) -> Iterator[Item]:
@@ -231,21 +212,6 @@ class Model(Summarized):
 
     def _in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
         return take_turns(self._lock, work)
-
-    def encode(self, pairs: Sequence[Pair], form: Form) -> list[EncodedPair]:
-        """Tokenize pairs under the chat template.
-
-        Raises:
-            PromptError: with every pair that cannot be asked and why.
-            DataError: for pairs that are longer than the model takes.
-        """
-        with self._naming_model():
-            encoded = encode_pairs(self.backbone.tokenizer, pairs, form)
-            long = {p.reference: self.engine.too_long(e.longest) for p, e in zip(pairs, encoded, strict=True)}
-            if refused := [f"{pair}: {reason}" for pair, reason in long.items() if reason]:
-                raise PromptError(refused)
-        self._lengths.check_pairs(encoded)  # a DataError, not a PromptError: then nothing is to be computed
-        return encoded
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
         """Stream the pairs' states behind every layer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,24 +10,11 @@ from torch import Tensor
 
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.errors import DataError
-from trimtab.models import Backbone, EncodedPair, TokenPosition
+from trimtab.models import Backbone, EncodedPair, Text, TokenPosition
 
 Scoring = Literal["choice", "text", "text_sum"]
 
 _LOGIT_BYTES = 1 << 26
-
-
-@dataclass(frozen=True)
-class Text:
-    """A prompt and what follows it, as tokens."""
-
-    tokens: tuple[int, ...]
-    prompt_length: int
-
-    def __post_init__(self) -> None:
-        """Refuse what has nothing to follow."""
-        if not 0 < self.prompt_length < len(self.tokens):
-            raise DataError("a text to follow needs a prompt and at least one token behind it")
 
 
 def read_texts(pair: EncodedPair, token_position: TokenPosition) -> tuple[Text, Text]:

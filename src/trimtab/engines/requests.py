@@ -10,12 +10,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from trimtab.data import Message
 from trimtab.errors import ModelError, SettingError
 from trimtab.models.overflow import not_finite
 from trimtab.steering import Intervention
 
 Finish = Literal["end", "stop", "length"]
 """Why a text ended: the model ended it, the caller's `stop` did, or it reached its number of tokens."""
+
+Prompt = str | Sequence[Message]
+"""A message, or a conversation."""
 
 
 @dataclass(frozen=True)

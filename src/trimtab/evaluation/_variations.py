@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from trimtab.data import Behavior, Form, Message, Pair
 from trimtab.data.hash_order import prompt_key, rank
-from trimtab.models.prompts import answers, user_text
+from trimtab.models.prompting.encoding import answers, user_text
 
 _PLACES = (0, 1, 1, 0)
 """Which of two answer labels the positive answer has, demonstration by demonstration: neither comes more often, nor

@@ -17,9 +17,10 @@ import torch
 from trimtab._util.callbacks import Progress
 from trimtab.analysis import DOSE
 from trimtab.data import NEUTRAL_PROMPTS
-from trimtab.engines import Model, Request, Text
+from trimtab.engines import Model, Request
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid
+from trimtab.models import Text
 from trimtab.steering import Cell, Intervention, require_fit
 from trimtab.vectors import SteeringVector
 

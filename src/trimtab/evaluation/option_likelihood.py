@@ -23,10 +23,11 @@ import numpy as np
 import pandas as pd
 
 from trimtab.data import Pair
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
 from trimtab.errors import DataError
 from trimtab.inputs.bounded_files import MIB, FileKind, read_text
 from trimtab.inputs.json_text import parse_json
+from trimtab.models import Text
 
 MIN_PRECISION = 0.99
 MIN_READINGS = 20

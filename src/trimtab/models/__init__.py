@@ -5,7 +5,9 @@ from trimtab.models.bundled import BUNDLED
 from trimtab.models.context import ContextLimit
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
-from trimtab.models.prompts import (
+from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
+from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples
+from trimtab.models.prompting.encoding import (
     EncodedPair,
     PromptError,
     TokenPosition,
@@ -16,25 +18,35 @@ from trimtab.models.prompts import (
     template_hash,
     user_text,
 )
-from trimtab.models.rendering import render_prompt
+from trimtab.models.prompting.rendering import gap_after, render_prompt
 
 __all__ = [
     "BUNDLED",
+    "USUAL",
+    "Asking",
     "Backbone",
     "ContextLimit",
     "DType",
+    "EncodedExample",
     "EncodedPair",
+    "ExamplePosition",
     "Facts",
     "Identity",
     "PromptError",
+    "SystemRole",
+    "Template",
+    "Text",
+    "Thinking",
     "TokenPosition",
     "cache_name",
     "choose_device",
     "choose_dtype",
     "encode",
+    "encode_examples",
     "encode_pair",
     "encode_pairs",
     "encode_prompt",
+    "gap_after",
     "hidden_of",
     "identify",
     "load_backbone",

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from trimtab.data import Balance, Behavior, Form
 from trimtab.data.hash_order import prompt_key
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
 from trimtab.engines.queries import read_texts
-from trimtab.models import TokenPosition
+from trimtab.models import Text, TokenPosition
 from trimtab.monitors._probes import Array
 from trimtab.vectors.state_reading import prepare
 

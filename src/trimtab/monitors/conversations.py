@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from trimtab.data import Message
-from trimtab.engines import Text
 from trimtab.errors import DataError, ModelError
-from trimtab.models import encode, render_prompt
+from trimtab.models import USUAL, Asking, Text, encode, gap_after, render_prompt
 from trimtab.monitors._probes import Array, Scaling, probability
 
 TEMPLATE = -1
@@ -65,7 +64,7 @@ class TokenScores:
         return probability(self.logit)
 
 
-def conversation(tokenizer: Any, messages: str | Sequence[Message]) -> Conversation:
+def conversation(tokenizer: Any, messages: str | Sequence[Message], asking: Asking = USUAL) -> Conversation:
     """Render and tokenize a conversation; a bare text is taken as the reply to an empty message.
 
     The reply at the end of a conversation stands where the model's own would, as completions of pairs do.
@@ -83,8 +82,8 @@ def conversation(tokenizer: Any, messages: str | Sequence[Message]) -> Conversat
         raise DataError("the conversation begins with a reply; give the message that it answers before it")
     if not tokenizer.is_fast:
         raise ModelError("this model's tokenizer does not tell which characters a token is made of")
-    rendered = _rendered(tokenizer, messages)
-    spans = [_span(tokenizer, messages, number, rendered) for number in range(len(messages))]
+    rendered = _rendered(tokenizer, messages, asking)
+    spans = [_span(tokenizer, messages, number, rendered, asking) for number in range(len(messages))]
     tokens = encode(tokenizer, rendered)
     places = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     places = [(0, 0)] * (len(tokens) - len(places)) + list(places)  # a base model's first token has no characters
@@ -115,21 +114,21 @@ def scores(read: Conversation, logit: Array, scaling: Scaling) -> TokenScores:
     return TokenScores(read.pieces, read.owner, every, tuple(found))
 
 
-def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
+def _rendered(tokenizer: Any, messages: Sequence[Message], asking: Asking) -> str:
     if messages[-1]["role"] != "assistant":
-        return render_prompt(tokenizer, messages)
-    gap = "" if tokenizer.chat_template else " "
-    return render_prompt(tokenizer, messages[:-1]) + gap + messages[-1]["content"]
+        return render_prompt(tokenizer, messages, asking)
+    before = messages[:-1]
+    return render_prompt(tokenizer, before, asking) + gap_after(tokenizer, before, asking) + messages[-1]["content"]
 
 
-def _span(tokenizer: Any, messages: Sequence[Message], number: int, rendered: str) -> tuple[int, int]:
+def _span(tokenizer: Any, messages: Sequence[Message], number: int, rendered: str, asking: Asking) -> tuple[int, int]:
     """Where the content of a message stands in the rendered conversation.
 
     Searching for the content would find it in another message, or in a template's own words.
     """
     content = messages[number]["content"].strip()
     marked = [*messages[:number], Message(role=messages[number]["role"], content=_PLACE), *messages[number + 1 :]]
-    place = _rendered(tokenizer, marked).find(_PLACE)
+    place = _rendered(tokenizer, marked, asking).find(_PLACE)
     behind = rendered[place:] if place >= 0 else ""
     # Templates drop white space around a message; the reply at the end keeps its own.
     start = place + (len(behind) - len(behind.lstrip()) if content else 0)

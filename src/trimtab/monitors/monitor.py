@@ -144,7 +144,7 @@ class Monitor:
             SettingError: when the model is being steered.
         """
         self.require_fit(model)
-        read = conversation(model.backbone.tokenizer, messages)
+        read = conversation(model.backbone.tokenizer, messages, model.asking)
         _, logits = next(token_logits(model, [read.text], [self.layer], self.weight, self.bias))
         return scores(read, logits[:, 0], self.scaling)
 

@@ -64,13 +64,7 @@ class Work:
             return
         self.progress(loading(setting.label), 0, 1)
         started = time.monotonic()
-        model = load(
-            located(setting.id, self.study.folder),
-            dtype=setting.dtype,
-            device=setting.device,
-            engine=setting.engine,
-            engine_options=setting.engine_options,
-        )
+        model = load(located(setting.id, self.study.folder), **setting.load_options)
         try:
             self.recorder.add_seconds("load", time.monotonic() - started, setting.label)
             self.progress(loading(setting.label), 1, 1)

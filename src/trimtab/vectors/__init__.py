@@ -1,6 +1,7 @@
 """Vectors: extraction, aggregation, and the file."""
 
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
+from trimtab.vectors.contrast_states import ContrastStates, read_contrast
 from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
 from trimtab.vectors.state_reading import default_position, resolve_form, versions
@@ -9,12 +10,14 @@ from trimtab.vectors.steering_vector import LetterLeakage, Provenance, SteeringV
 __all__ = [
     "AGGREGATIONS",
     "Aggregation",
+    "ContrastStates",
     "LetterLeakage",
     "Provenance",
     "StateDifferences",
     "SteeringVector",
     "default_position",
     "extract",
+    "read_contrast",
     "read_differences",
     "resolve_form",
     "versions",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from trimtab._util.callbacks import Progress
 from trimtab._util.progress_bars import progress_of
-from trimtab.data import Balance, Behavior, Form
-from trimtab.models import TokenPosition
+from trimtab.data import AnyContrast, Balance, Behavior, Form
+from trimtab.errors import SettingError
+from trimtab.models import ExamplePosition, TokenPosition
 from trimtab.vectors._difference_sums import DifferenceSums, require_direction
 from trimtab.vectors.aggregations import AGGREGATIONS, StreamedAggregation
+from trimtab.vectors.contrast_states import read_contrast
 from trimtab.vectors.pair_differences import read_differences
 from trimtab.vectors.state_reading import Source, prepare
 from trimtab.vectors.steering_vector import SteeringVector
@@ -18,10 +20,10 @@ from trimtab.vectors.steering_vector import SteeringVector
 
 def extract(
     model: Source,
-    behavior: Behavior,
+    behavior: AnyContrast,
     *,
     method: str = "mean",
-    token_position: TokenPosition | Literal["auto"] = "auto",
+    token_position: TokenPosition | ExamplePosition | Literal["auto"] = "auto",
     form: Form | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
     seed: int = 0,
@@ -33,31 +35,43 @@ def extract(
 
     Args:
         model: from `trimtab.load`.
-        behavior: the pairs, best the `train` part of a split.
+        behavior: the pairs, best the `train` part of a split; or a contrast between prompts or lists.
         method: a name of `trimtab.vectors.AGGREGATIONS`, such as `mean`, `pca`, `probe`, `lda`, `median`.
         token_position: `answer` (the first differing token), `last`, `mean_completion`. `auto`: `answer` for choices,
-            `mean_completion` for texts.
+            `mean_completion` for texts. For contrasts between prompts or lists see `read_contrast`.
         form: ask choice pairs with their options and answer by letter (`choice`), or answer by text (`text`).
             `auto`: `choice` for choice pairs.
-        balance: how the answer letter is balanced out of the vector; see `trimtab.data.present`.
+        balance: how the answer letter is balanced out of the vector; see `trimtab.data.present`. Only pairs of
+            completions have one.
         seed: for `balance="subsample"` and the methods that draw, such as `single` and `random`.
         progress: True: a bar where somebody watches, in a terminal or a notebook; False: none; or what is called with
             (rows done, rows in all).
 
     Raises:
-        SettingError: for an unknown method, or form `choice` for open pairs.
+        SettingError: for an unknown method, form `choice` for open pairs, or what a contrast does not have: a form, a
+            token position, and pairs for a method that needs them.
         DataError: when a pair's completions become the same tokens.
         VectorError: when positive and negative states are the same everywhere.
     """
     aggregation = AGGREGATIONS.get(method)
     what = f"extracting {behavior.name} from {model.name}"
+    if not isinstance(behavior, Behavior):
+        if form != "auto":
+            raise SettingError(
+                f"{behavior.name}: form {form!r} is for pairs of completions, not a contrast of {behavior.shape}"
+            )
+        where = cast(ExamplePosition, token_position)  # `answer` is refused by name
+        with progress_of(progress, what) as advance:
+            states = read_contrast(model, behavior, token_position=where, progress=advance)
+        return states.vector(method, seed)
+    pairs_position = require_pairs_position(behavior, token_position)
     if not isinstance(aggregation, StreamedAggregation):
         with progress_of(progress, what) as advance:
             differences = read_differences(
-                model, behavior, token_position=token_position, form=form, balance=balance, seed=seed, progress=advance
+                model, behavior, token_position=pairs_position, form=form, balance=balance, seed=seed, progress=advance
             )
         return differences.vector(method, seed)
-    reading = prepare(model, behavior, token_position, form, balance, seed)
+    reading = prepare(model, behavior, pairs_position, form, balance, seed)
     sums = DifferenceSums(reading.weights, reading.signs)
     with progress_of(progress, what) as advance:
         for batch in reading.batches(advance):
@@ -70,3 +84,17 @@ def extract(
         seed=seed if aggregation.draws else None,
     )
     return SteeringVector(require_direction(found), sums.residual_norm, made)
+
+
+def require_pairs_position(behavior: Behavior, token_position: str) -> TokenPosition | Literal["auto"]:
+    """A token position of pairs of completions.
+
+    Raises:
+        SettingError: for another one.
+    """
+    if token_position not in ("auto", *get_args(TokenPosition)):
+        raise SettingError(
+            f"{behavior.name}: there is no token_position {token_position!r} in pairs of completions; choose one of "
+            f"{', '.join(get_args(TokenPosition))}"
+        )
+    return cast(TokenPosition, token_position)

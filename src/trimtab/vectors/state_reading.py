@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 from torch import Tensor
 
 from trimtab._util.callbacks import Progress
-from trimtab.data import Balance, Behavior, Form, Presentation, letter_sign, present
+from trimtab.data import Balance, Behavior, Example, Form, Presentation, letter_sign, present
 from trimtab.errors import SettingError
-from trimtab.models import EncodedPair, TokenPosition
+from trimtab.models import EncodedExample, EncodedPair, Facts, Text, TokenPosition
 from trimtab.vectors.steering_vector import Provenance
 
 
@@ -29,6 +29,19 @@ class Source(Protocol):
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Any]:
         """Stream states behind every layer."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """What the model is made of."""
+        ...
+
+    def encode_examples(self, examples: Sequence[Example]) -> list[EncodedExample]:
+        """Tokenize examples of contrasts."""
+        ...
+
+    def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, its states behind some layers [tokens, layers, d_model]) behind its prompt."""
         ...
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:

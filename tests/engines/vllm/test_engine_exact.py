@@ -13,7 +13,8 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 from running import Both, both, every_kind, nothing_is_held
 
 from sweeps import score_rows
-from trimtab.engines import Request, Text
+from trimtab.engines import Request
+from trimtab.models import Text
 from trimtab.steering import Intervention, Positions
 
 pytestmark = pytest.mark.vllm

@@ -16,7 +16,8 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 
 from running import Both, both, every_kind
 
-from trimtab.engines import Request, Text
+from trimtab.engines import Request
+from trimtab.models import Text
 from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm

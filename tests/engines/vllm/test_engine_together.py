@@ -13,8 +13,9 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 
 from running import Both, both, nothing_is_held
 
-from trimtab.engines import Model, Request, Text
+from trimtab.engines import Model, Request
 from trimtab.errors import DataError, SettingError
+from trimtab.models import Text
 from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm

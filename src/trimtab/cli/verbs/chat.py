@@ -10,7 +10,14 @@ from typing import Any
 import click
 
 from trimtab.cli.help_examples import example
-from trimtab.cli.model_options import engine_options, model_option, placement_options, scale_option, vectors_option
+from trimtab.cli.model_options import (
+    ask_option,
+    engine_options,
+    model_option,
+    placement_options,
+    scale_option,
+    vectors_option,
+)
 from trimtab.cli.options import refuse_unused, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo
@@ -46,6 +53,7 @@ from trimtab.vectors import SteeringVector
 @click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
 @placement_options
 @engine_options
+@ask_option
 def command(
     run: Path | None,
     behavior: str | None,
@@ -59,6 +67,7 @@ def command(
     device: str,
     engine: str,
     engine_options: dict[str, Any],
+    ask: dict[str, Any],
 ) -> None:
     """Chat in the terminal; /help lists what can be changed between two messages."""
     if run is not None:
@@ -77,6 +86,7 @@ def command(
             device=device,
             engine=engine,
             engine_options=engine_options,
+            **ask,
         )
         progress(loading(model), 1, 1)
     with closing(loaded):
@@ -86,19 +96,13 @@ def command(
 def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
-             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "engine")}  # fmt: skip
+             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "engine", "ask")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_to_use(run, model, behavior)
     with shown_progress() as progress:
         progress(loading(use.model.label), 0, 1)
-        loaded = load(
-            use.model_id,
-            dtype=use.model.dtype,
-            device=use.model.device,
-            engine=use.model.engine,
-            engine_options=use.model.engine_options,
-        )
+        loaded = load(use.model_id, **use.model.load_options)
         progress(loading(use.model.label), 1, 1)
     with closing(loaded):
         vectors = SteeringVector.load(use.vectors)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from trimtab.cli.help_examples import example
-from trimtab.cli.model_options import extraction_options, model_option, placement_options
+from trimtab.cli.model_options import ask_option, extraction_options, model_option, placement_options
 from trimtab.cli.options import behavior_option, out_option, pairs_options, quiet_option, seed_option
 from trimtab.cli.runs import check_run, run_and_report
 from trimtab.study import make_study
@@ -24,6 +25,7 @@ from trimtab.study import make_study
 @placement_options
 @seed_option
 @quiet_option
+@ask_option
 @extraction_options
 @click.option("--methods", is_flag=True, help="With RUN: sweep the vectors of every other method as well.")
 @out_option("runs/diagnosis")
@@ -37,6 +39,7 @@ def command(
     device: str,
     seed: int,
     quiet: bool,
+    ask: dict[str, Any],
     method: str,
     token_position: str,
     balance: str,
@@ -60,7 +63,7 @@ def command(
     study = make_study(
         {
             "name": "diagnosis",
-            "models": [{"id": model, "dtype": dtype, "device": device}],
+            "models": [{"id": model, "dtype": dtype, "device": device, **ask}],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,

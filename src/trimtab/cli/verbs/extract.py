@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from trimtab.cli.help_examples import example
-from trimtab.cli.model_options import engine_options, extraction_options, model_options
+from trimtab.cli.model_options import ask_option, engine_options, extraction_options, model_options
 from trimtab.cli.options import out_option
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
@@ -24,6 +24,7 @@ from trimtab.vectors import extract
 @click.command("extract", epilog=example("trimtab extract --behavior cheerful -o vectors.safetensors"))
 @model_options
 @engine_options
+@ask_option
 @extraction_options
 @out_option(path="vectors.safetensors")
 @click.option(
@@ -40,6 +41,7 @@ def command(
     quiet: bool,
     engine: str,
     engine_options: dict[str, Any],
+    ask: dict[str, Any],
     method: str,
     token_position: str,
     balance: str,
@@ -54,7 +56,10 @@ def command(
     study = make_study(
         {
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
+                    **ask,
+                }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
@@ -67,9 +72,7 @@ def command(
     (setting,) = study.models
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
-        loaded = load(
-            model, dtype=setting.dtype, device=device, engine=setting.engine, engine_options=setting.engine_options
-        )
+        loaded = load(model, **setting.load_options)
         progress(loading(model), 1, 1)
         with closing(loaded):
             vectors = extract(

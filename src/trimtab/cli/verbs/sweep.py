@@ -9,6 +9,7 @@ import click
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
+    ask_option,
     engine_options,
     extraction_options,
     first_token_option,
@@ -28,6 +29,7 @@ from trimtab.vectors import SteeringVector
 @click.command("sweep", epilog=example("trimtab sweep --behavior corrigible --layers 0.33: -o runs/corrigible"))
 @model_options
 @engine_options
+@ask_option
 @extraction_options
 @vectors_option
 @layers_option("all")
@@ -48,6 +50,7 @@ def command(
     quiet: bool,
     engine: str,
     engine_options: dict[str, Any],
+    ask: dict[str, Any],
     method: str,
     token_position: str,
     balance: str,
@@ -69,7 +72,10 @@ def command(
         {
             "name": "sweep",
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
+                    **ask,
+                }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,

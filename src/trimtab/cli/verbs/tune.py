@@ -10,6 +10,7 @@ import click
 from trimtab.cli.costs import prices
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
+    ask_option,
     engine_options,
     layers_option,
     model_options,
@@ -43,6 +44,7 @@ _JUDGES = "; ".join(f"{name}: {summary.rstrip('.')}" for name, summary in JUDGES
 )
 @model_options
 @engine_options
+@ask_option
 @vectors_option
 @layers_option("0.3:0.95")
 @strengths_option("-0.3,-0.2,-0.1,0.1,0.2,0.3")
@@ -88,6 +90,7 @@ def command(
     quiet: bool,
     engine: str,
     engine_options: dict[str, Any],
+    ask: dict[str, Any],
     vectors: Path | None,
     layers: str,
     strengths: str,
@@ -110,7 +113,10 @@ def command(
         {
             "name": "tune",
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
+                    **ask,
+                }
             ],
             "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,

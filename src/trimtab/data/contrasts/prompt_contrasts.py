@@ -41,6 +41,8 @@ class PromptPair(Summarized):
             shared.insert(0, one)
         while shared and shared[0]["role"] != "user":
             shared.pop(0)
+        if not shared:
+            return ""
         return shared[0]["content"] if len(shared) == 1 else tuple(shared)
 
     @property

@@ -12,7 +12,6 @@ from trimtab.engines._row_memory import too_long
 from trimtab.engines.base import Captured, Scored, TextScores, Watched
 from trimtab.engines.queries import (
     Scoring,
-    Text,
     capture_query,
     read_scores,
     read_text_scores,
@@ -28,7 +27,7 @@ from trimtab.engines.transformers.packing.schedule import marks_of, most_columns
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening
 from trimtab.engines.transformers.writing import padded_writing, writing
-from trimtab.models import EncodedPair, TokenPosition
+from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from trimtab.engines.base import TextScores
-from trimtab.engines.queries import Scoring, Text
+from trimtab.engines.queries import Scoring
 from trimtab.engines.vllm._vector_registry import VectorRegistry
 from trimtab.engines.vllm.guard.request_pool import Ask, News, RequestPool, one_token
 from trimtab.engines.vllm.wire.spec import Read
-from trimtab.models import EncodedPair
+from trimtab.models import EncodedPair, Text
 from trimtab.steering import Intervention
 
 _UNREAD_TOKENS = 1 << 13

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.base import Captured, Scored, TextScores, Watched
-from trimtab.engines.queries import Scoring, Text, read_texts, score_query, text_query
+from trimtab.engines.queries import Scoring, read_texts, score_query, text_query
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers.packing.schedule import marks_of, require_reach
 from trimtab.engines.vllm._scores import Job, Scorer
@@ -23,7 +23,7 @@ from trimtab.engines.vllm.guard.self_test import require_steering
 from trimtab.engines.vllm.wire.rpc import call_workers
 from trimtab.engines.vllm.wire.spec import Read
 from trimtab.errors import ModelError, SettingError, TrimtabWarning
-from trimtab.models import EncodedPair, Identity, TokenPosition
+from trimtab.models import EncodedPair, Identity, Text, TokenPosition
 from trimtab.steering import Intervention, check_layers, require_layers
 
 _BATCH = 8

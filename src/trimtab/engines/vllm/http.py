@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trimtab.engines.model import Prompt
+from trimtab.engines.requests import Prompt
 from trimtab.engines.vllm.guard.http_errors import START, no_openai_server, openai_library, readable_errors
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, is_name
 from trimtab.errors import ModelError, SettingError

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from trimtab.data import NEUTRAL_TEXTS, Pair
 from trimtab.data.hash_order import prompt_key, rank
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
+from trimtab.models import Text
 
 OTHER_PROMPTS = 3
 """Other prompts behind which each reply is read once more."""

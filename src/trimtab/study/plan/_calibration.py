@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from trimtab.engines import Model, Request, Text
+from trimtab.engines import Model, Request
 from trimtab.engines.queries import capture_query, score_query, text_query
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.engines.transformers.packing.schedule import (
@@ -20,7 +20,7 @@ from trimtab.engines.transformers.packing.schedule import (
     shared_head,
     unmarked,
 )
-from trimtab.models import EncodedPair, Facts
+from trimtab.models import EncodedPair, Facts, Text
 from trimtab.steering import Intervention
 from trimtab.study._file_locations import located
 from trimtab.study.plan._pace import UNKNOWN, Pace, data_sheet_pace

@@ -87,7 +87,7 @@ def count_writing(work: WriteReplies, target: Target) -> CountedWriting:
         target: The model and what it runs on.
     """
     tokenizer = target.reached.tokenizer
-    prompts = [encode_prompt(tokenizer, pair, work.form) for pair in work.prompts]
+    prompts = [encode_prompt(tokenizer, pair, work.form, target.asking) for pair in work.prompts]
     whole = replace(_every_reply(prompts, work.grid, work.max_new_tokens, target), judged=work.judged, note=work.note)
     if work.replies is not None:
         share = work.replies / whole.replies

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.data import Presentation, present
-from trimtab.engines import Scoring, Text
+from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query, score_query, text_query
 from trimtab.engines.transformers.packing.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
 from trimtab.evaluation import form_of
-from trimtab.models import EncodedPair, encode, encode_pairs, render_prompt
+from trimtab.models import EncodedPair, Text, encode, encode_pairs, render_prompt
 from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
 from trimtab.study.plan._targets import Target
@@ -103,7 +103,9 @@ def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
 def _texts(work: ReadTexts, target: Target) -> int:
     tokenizer, grid = target.reached.tokenizer, work.grid
     marks = marks_for(grid.positions, grid.setting.first_token)
-    begun = [encode(tokenizer, render_prompt(tokenizer, text) if work.chat else text) for text in work.texts]
+    begun = [
+        encode(tokenizer, render_prompt(tokenizer, text, target.asking) if work.chat else text) for text in work.texts
+    ]
     # Of a plain text the first token is the prompt.
     queries = [
         text_query(Text((*tokens, *[0] * work.reply_tokens), len(tokens) if work.reply_tokens else 1))
@@ -125,4 +127,4 @@ def _writing(work: WriteReplies, target: Target) -> Counted:
 
 def _encoded(target: Target, shown: Sequence[Presentation], scoring: Scoring) -> list[EncodedPair]:
     """Rows as tokens."""
-    return encode_pairs(target.reached.tokenizer, [s.pair for s in shown], form_of(scoring))
+    return encode_pairs(target.reached.tokenizer, [s.pair for s in shown], form_of(scoring), target.asking)

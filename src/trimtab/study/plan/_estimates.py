@@ -13,7 +13,7 @@ from trimtab.data import Behavior, Pair, dataset
 from trimtab.data.sources import HUB
 from trimtab.errors import ModelError, UnreachableError
 from trimtab.llm import CHARACTERS_PER_TOKEN
-from trimtab.models import Facts, peek
+from trimtab.models import USUAL, Asking, Facts, peek
 from trimtab.models.bundled import resolve
 from trimtab.store.model_facts import ModelFacts
 from trimtab.study._file_locations import located
@@ -66,6 +66,7 @@ class Reached:
 
     facts: Facts
     tokenizer: Any
+    asking: Asking = USUAL
     note: str = ""
     """What to say where they are estimates."""
     reason: str = ""
@@ -81,7 +82,7 @@ def reach_model(setting: ModelSetting, folder: Path) -> Reached:
     name = located(setting.id, folder)
     is_local = Path(resolve(name)).is_dir()
     try:
-        return Reached(*peek(name, offline=not is_local and not hub_answers()))
+        return Reached(*peek(name, offline=not is_local and not hub_answers()), setting.asking)
     except ModelError as error:
         given = setting.facts
         if given.layers is None or given.width is None or given.parameters is None:
@@ -90,7 +91,7 @@ def reach_model(setting: ModelSetting, folder: Path) -> Reached:
             ) from error
         reason = str(error.__cause__ or error).strip().partition("\n")[0]
         facts = _facts(given, given.layers, given.width, given.parameters)
-        return Reached(facts, CountingTokenizer(), FROM_FACTS, reason)
+        return Reached(facts, CountingTokenizer(), USUAL, FROM_FACTS, reason)
 
 
 def _facts(given: ModelFacts, layers: int, width: int, parameters: int) -> Facts:

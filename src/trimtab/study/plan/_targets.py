@@ -10,7 +10,7 @@ import torch
 
 from trimtab.engines.transformers.packing.budget import Budget, budget_for
 from trimtab.errors import SettingError
-from trimtab.models import Facts, choose_device, choose_dtype
+from trimtab.models import Asking, Facts, choose_device, choose_dtype
 from trimtab.study.plan._estimates import Reached, reach_model
 from trimtab.study.plan.accelerators import Accelerator
 from trimtab.study.settings.model_setting import ModelSetting
@@ -36,6 +36,11 @@ class Target:
         cells = list(steered)
         n_layers = self.facts.layers
         return len(cells) if self.by_requests else sum(n_layers - 1 - layers[0] for layers in cells) / n_layers
+
+    @property
+    def asking(self) -> Asking:
+        """How the model is asked."""
+        return self.reached.asking
 
     @property
     def facts(self) -> Facts:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
 from trimtab.engines import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.errors import SettingError, TrimtabError
-from trimtab.models import DType
+from trimtab.models import Asking, DType, SystemRole, Template, Thinking
 from trimtab.store.model_facts import Groups, ModelFacts
 from trimtab.store.yaml_file import Strict
-from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked
+from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked, Shapes
 from trimtab.study.settings.names import EngineName
 
 
@@ -44,6 +45,12 @@ class ModelSetting(Marked):
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
     """Options of the engine, such as {tensor_parallel_size: 8}; `shaping` are those that numbers depend on."""
+    template: Annotated[Template, Shapes(unless="chat")] = "chat"
+    """`chat`: prompts are put into the chat template; `none`: they are text as they are."""
+    thinking: Annotated[Thinking, Shapes(unless="off")] = "off"
+    """Whether a model that can think before it replies does."""
+    system_role: Annotated[SystemRole, Shapes(unless="system")] = "system"
+    """`user`: system prompts stand at the beginning of the first user message."""
     resources: Annotated[Resources, NO_NUMBERS] = Resources()
     groups: Annotated[Groups, NO_NUMBERS] = Field(default={})
     """For comparing models, such as {training: distilled}."""
@@ -54,6 +61,22 @@ class ModelSetting(Marked):
     def label(self) -> str:
         """The name in tables and file names."""
         return self.name or self.id
+
+    @property
+    def asking(self) -> Asking:
+        """How it is asked."""
+        return Asking(self.template, self.thinking, self.system_role)
+
+    @property
+    def load_options(self) -> dict[str, Any]:
+        """Arguments of `trimtab.load`, beside which model."""
+        return {
+            "dtype": self.dtype,
+            "device": self.device,
+            "engine": self.engine,
+            "engine_options": self.engine_options,
+            **asdict(self.asking),
+        }
 
     @property
     def shaping(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ only) or `Aggregation`, registered with `AGGREGATIONS.register` or by an entry p
 from __future__ import annotations
 
 from trimtab._util.registry import Entry, Registry
-from trimtab.vectors.aggregations.base import Aggregation, Differences, LayerAggregation, StreamedAggregation
+from trimtab.vectors.aggregations.base import Aggregation, Differences, LayerAggregation, Sets, StreamedAggregation
 
 _HERE = "trimtab.vectors.aggregations"
 
@@ -28,4 +28,4 @@ AGGREGATIONS: Registry[Aggregation] = Registry(
 )
 """Every aggregation by name."""
 
-__all__ = ["AGGREGATIONS", "Aggregation", "Differences", "LayerAggregation", "StreamedAggregation"]
+__all__ = ["AGGREGATIONS", "Aggregation", "Differences", "LayerAggregation", "Sets", "StreamedAggregation"]

@@ -9,7 +9,11 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from trimtab.data import Pair
+from trimtab.data import Pair, PromptPair
+from trimtab.errors import SettingError
+
+Item = Pair | PromptPair
+"""What a difference is of."""
 
 
 class Differences(Protocol):
@@ -21,12 +25,25 @@ class Differences(Protocol):
         ...
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> Sequence[Item]:
         """The pairs."""
         ...
 
     def at(self, layer: int) -> Tensor:
         """One letter-balanced difference for each pair at a layer, [pairs, d_model] float64."""
+        ...
+
+
+class Sets(Protocol):
+    """States of two lists of examples without pairs."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Difference of the lists' means, [n_layers, d_model] float64."""
+        ...
+
+    def at(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Positive and negative states at a layer, [examples, d_model] float64 each."""
         ...
 
 
@@ -46,7 +63,18 @@ class Aggregation(ABC):
     def directions(self, differences: Differences, seed: int) -> Tensor:
         """One direction at each layer, [n_layers, d_model]; zeros where the differences are zero, or cancel."""
 
-    def drawn_pair(self, pairs: Sequence[Pair], seed: int) -> Pair | None:
+    def of_sets(self, sets: Sets, seed: int) -> Tensor:
+        """One direction at each layer between two lists without pairs, [n_layers, d_model].
+
+        Raises:
+            SettingError: where the aggregation is made of the differences of pairs.
+        """
+        raise SettingError(
+            f"method {self.name}: it is made of the differences of pairs, and these two lists have none; use mean, "
+            "probe or lda"
+        )
+
+    def drawn_pair(self, pairs: Sequence[Item], seed: int) -> Item | None:
         """The pair that the vector is made of, where it is made of one."""
         return None
 
@@ -61,6 +89,10 @@ class StreamedAggregation(Aggregation):
     def directions(self, differences: Differences, seed: int) -> Tensor:
         """From the mean of the differences."""
         return self.from_mean(differences.mean, seed)
+
+    def of_sets(self, sets: Sets, seed: int) -> Tensor:
+        """From the difference of the means."""
+        return self.from_mean(sets.mean, seed)
 
 
 class LayerAggregation(Aggregation):
@@ -101,6 +133,36 @@ class SpanAggregation(LayerAggregation):
         basis, places = torch.linalg.qr(rows.T)  # rows = places.T @ basis.T
         vector: Tensor = basis @ self.in_span(places.T, basis.T @ mean, rows.shape[1])
         return vector
+
+
+class SetAggregation(SpanAggregation):
+    """A `SpanAggregation` that tells two lists apart as well as the two sides of pairs."""
+
+    @abstractmethod
+    def in_span_of_sets(self, positive: Tensor, negative: Tensor, width: int) -> Tensor:
+        """A unit vector in an orthonormal basis of the states' span, [rank], towards the positive side.
+
+        Args:
+            positive: Coordinates of the positive states about the middle of both means, [n, rank] float64.
+            negative: Likewise, [m, rank].
+            width: Dimensions of the whole space.
+        """
+
+    def of_sets(self, sets: Sets, seed: int) -> Tensor:
+        """Layer by layer, as long as the difference of the means along the direction."""
+        found = [self._between(*sets.at(layer), mean) for layer, mean in enumerate(sets.mean)]
+        return torch.stack(found)
+
+    def _between(self, positive: Tensor, negative: Tensor, mean: Tensor) -> Tensor:
+        middle = (positive.mean(0) + negative.mean(0)) / 2
+        centred = torch.cat([positive, negative]) - middle
+        if not bool(centred.any()):
+            return torch.zeros_like(mean)
+        basis, places = torch.linalg.qr(centred.T)
+        ours, theirs = places.T[: len(positive)], places.T[len(positive) :]
+        axis = basis @ self.in_span_of_sets(ours, theirs, centred.shape[1])
+        along: Tensor = axis * (axis @ mean).abs()
+        return along
 
 
 def unit(axis: Tensor) -> Tensor:

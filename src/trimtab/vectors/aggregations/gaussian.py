@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trimtab.vectors.aggregations.base import Aggregation, Differences
+from trimtab.vectors.aggregations.base import Aggregation, Differences, Sets
 
 
 class Random(Aggregation):
@@ -18,7 +18,13 @@ class Random(Aggregation):
 
     def directions(self, differences: Differences, seed: int) -> Tensor:
         """Independent directions at each layer."""
-        mean = differences.mean
+        return self._as_long_as(differences.mean, seed)
+
+    def of_sets(self, sets: Sets, seed: int) -> Tensor:
+        """The same."""
+        return self._as_long_as(sets.mean, seed)
+
+    def _as_long_as(self, mean: Tensor, seed: int) -> Tensor:
         drawn = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         scaled: Tensor = drawn * (mean.norm(dim=1) / drawn.norm(dim=1))[:, None]
         return scaled

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trimtab.vectors.aggregations.base import SpanAggregation, unit
+from trimtab.vectors.aggregations.base import SetAggregation, unit
 
 
-class Lda(SpanAggregation):
+class Lda(SetAggregation):
     """The mean difference whitened by the differences' covariance, as long as the mean along it."""
 
     name = "lda"
@@ -18,6 +18,12 @@ class Lda(SpanAggregation):
         """The discriminant, turned to the side of the mean."""
         axis = discriminant(coordinates, center, width)
         return axis * (axis @ center)
+
+    def in_span_of_sets(self, positive: Tensor, negative: Tensor, width: int) -> Tensor:
+        """The difference of the means, whitened by what varies within the lists."""
+        means = positive.mean(0), negative.mean(0)
+        within = torch.cat([positive - means[0], negative - means[1]])
+        return discriminant(within, means[0] - means[1], width)
 
 
 def discriminant(rows: Tensor, mean: Tensor, width: int) -> Tensor:

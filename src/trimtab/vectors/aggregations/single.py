@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trimtab.data import Pair
 from trimtab.data.hash_order import prompt_key, rank
-from trimtab.vectors.aggregations.base import Aggregation, Differences
+from trimtab.vectors.aggregations.base import Aggregation, Differences, Item
 
 
 class Single(Aggregation):
@@ -26,12 +26,15 @@ class Single(Aggregation):
         number = [pair.id for pair in differences.pairs].index(self.drawn_pair(differences.pairs, seed).id)
         return torch.stack([differences.at(layer)[number] for layer in range(len(differences.mean))])
 
-    def drawn_pair(self, pairs: Sequence[Pair], seed: int) -> Pair:
+    def drawn_pair(self, pairs: Sequence[Item], seed: int) -> Item:
         """Drawn by its content, so that neither its place nor its letter matters."""
-        return min(
-            pairs,
-            key=lambda pair: rank(seed, "single", json.dumps([prompt_key(pair), pair.positive, pair.negative])),
-        )
+        return min(pairs, key=lambda pair: rank(seed, "single", _content(pair)))
+
+
+def _content(pair: Item) -> str:
+    if isinstance(pair, Pair):
+        return json.dumps([prompt_key(pair), pair.positive, pair.negative])
+    return json.dumps([pair.positive.key, pair.negative.key])
 
 
 SINGLE = Single()

@@ -9,10 +9,11 @@ import pandas as pd
 
 from trimtab._util.callbacks import NamedProgress
 from trimtab.analysis import DOSE
-from trimtab.engines import Model, Text
+from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.evaluation import Grid, dose, neutral_texts
 from trimtab.evaluation.dose import find_strengths, warn_of_missing
+from trimtab.models import Text
 from trimtab.steering import Cell
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.dose.measure import is_measured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,8 @@ from typing import Any, Literal
 from trimtab.data import Form, Message, Pair
 from trimtab.data.pairs import LETTERS
 from trimtab.errors import DataError
-from trimtab.models.rendering import render_prompt
+from trimtab.models.prompting.asking import USUAL, Asking
+from trimtab.models.prompting.rendering import gap_after, render_prompt
 
 TokenPosition = Literal["answer", "last", "mean_completion"]
 """Where a vector is taken: the first differing token, the last token, or the mean over the completion's tokens."""
@@ -70,18 +72,21 @@ class PairError(PromptError):
         return PairError, (self.pair, self.reason)
 
 
-def encode_prompt(tokenizer: Any, pair: Pair, form: Form) -> tuple[int, ...]:
+def encode_prompt(tokenizer: Any, pair: Pair, form: Form, asking: Asking = USUAL) -> tuple[int, ...]:
     """Token ids of what a pair asks, up to where the answer begins.
 
     Raises:
         PairError: when the model's template refuses the conversation or leaves a message out.
     """
-    return tuple(encode(tokenizer, _rendered(tokenizer, pair, form)))
+    return tuple(encode(tokenizer, _rendered(tokenizer, pair, form, asking)))
 
 
-def _rendered(tokenizer: Any, pair: Pair, form: Form) -> str:
+def _rendered(tokenizer: Any, pair: Pair, form: Form, asking: Asking) -> str:
+    lists_options = form == "choice" and pair.is_choice and pair.listed
+    if lists_options and not isinstance(pair.prompt, str) and pair.prompt[-1]["role"] != "user":
+        raise PairError(pair, "its prompt begins the answer, so there is no place for its options; ask it as text")
     try:
-        return render_prompt(tokenizer, user_text(pair, form))
+        return render_prompt(tokenizer, user_text(pair, form), asking)
     except DataError as error:
         raise PairError(pair, str(error)) from error
 
@@ -94,7 +99,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return start + list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def encode_pair(tokenizer: Any, pair: Pair, form: Form) -> EncodedPair:
+def encode_pair(tokenizer: Any, pair: Pair, form: Form, asking: Asking = USUAL) -> EncodedPair:
     """Tokenize both texts whole and find where they part.
 
     Prompt and completion are tokenized together, since a tokenizer may merge across their border.
@@ -103,23 +108,22 @@ def encode_pair(tokenizer: Any, pair: Pair, form: Form) -> EncodedPair:
         PairError: when the two texts become the same tokens, an answer by choice has no differing token, a completion
             or the prompt has no tokens of its own, or the template refuses the prompt or leaves a part of it out.
     """
-    prompt = _rendered(tokenizer, pair, form)
-    # A template ends in a line break or a marker; a plain dialogue ends in "Assistant:" and wants a space.
-    gap = "" if tokenizer.chat_template else " "
+    prompt = _rendered(tokenizer, pair, form, asking)
+    gap = gap_after(tokenizer, pair.prompt, asking)
     positive, negative = (encode(tokenizer, prompt + gap + answer) for answer in answers(pair, form))
-    shared = _common_length(positive, negative)
+    shared = common_length(positive, negative)
     if positive == negative:
         raise PairError(pair, "both completions become the same tokens")
     if form == "choice" and shared == min(len(positive), len(negative)):
         raise PairError(pair, "one answer is the beginning of the other, so no token tells them apart")
     alone = encode(tokenizer, prompt)
-    kept = min(_common_length(alone, positive), _common_length(alone, negative), shared)
+    kept = min(common_length(alone, positive), common_length(alone, negative), shared)
     if not 0 < kept < min(len(positive), len(negative)):
         raise PairError(pair, "the prompt or one of its completions has no tokens of its own")
     return EncodedPair(pair.id, tuple(positive), tuple(negative), kept, shared)
 
 
-def encode_pairs(tokenizer: Any, pairs: Sequence[Pair], form: Form) -> list[EncodedPair]:
+def encode_pairs(tokenizer: Any, pairs: Sequence[Pair], form: Form, asking: Asking = USUAL) -> list[EncodedPair]:
     """Tokenize pairs.
 
     Raises:
@@ -129,26 +133,29 @@ def encode_pairs(tokenizer: Any, pairs: Sequence[Pair], form: Form) -> list[Enco
     refused: dict[str, list[str]] = {}
     for pair in pairs:
         try:
-            encoded.append(encode_pair(tokenizer, pair, form))
+            encoded.append(encode_pair(tokenizer, pair, form, asking))
         except PairError as error:
             refused.setdefault(error.reason, []).append(pair.reference)
     if refused:
-        raise PromptError([f"{_first_of(list(dict.fromkeys(of)))}: {reason}" for reason, of in refused.items()])
+        raise PromptError([f"{first_of(list(dict.fromkeys(of)))}: {reason}" for reason, of in refused.items()])
     return encoded
 
 
-def _first_of(references: Sequence[str]) -> str:
+def first_of(references: Sequence[str]) -> str:
+    """The first of some references, and how many more there are."""
     more = len(references) - 1
     return references[0] if not more else f"{references[0]} and {more} more"
 
 
-def template_hash(tokenizer: Any) -> str:
-    """Hash of the chat template, "" for a base model."""
-    template = tokenizer.chat_template
-    return hashlib.sha256(str(template).encode()).hexdigest()[:16] if template else ""
+def template_hash(tokenizer: Any, asking: Asking = USUAL) -> str:
+    """Hash of the chat template and of how the model is asked, "" for a base model that is asked as usual."""
+    template = str(tokenizer.chat_template or "")
+    parts = json.dumps([template, asking.changes], sort_keys=True) if asking.changes else template
+    return hashlib.sha256(parts.encode()).hexdigest()[:16] if parts else ""
 
 
-def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
+def common_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
     for index, (x, y) in enumerate(zip(a, b, strict=False)):
         if x != y:
             return index

@@ -10,34 +10,96 @@ from jinja2 import TemplateError
 
 from trimtab.data import Message
 from trimtab.errors import DataError
+from trimtab.models.prompting.asking import USUAL, Asking
 
 _REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
 """What a template raises for a conversation that it was not written for, be it on purpose or not."""
 
 
-def render_prompt(tokenizer: Any, prompt: str | Sequence[Message]) -> str:
+def render_prompt(tokenizer: Any, prompt: str | Sequence[Message], asking: Asking = USUAL) -> str:
     """The text up to where the model's answer begins.
 
-    Chat models: their template, thinking off. Base models: a plain dialogue.
+    Chat models: their template. Base models: a plain dialogue. Where the last message is the assistant's, the answer
+    has begun already, and the model continues it.
+
+    Args:
+        tokenizer: of the model, with its chat template.
+        prompt: the user's text, or a conversation.
+        asking: how the model is asked.
 
     Raises:
         DataError: when the model's template refuses the conversation, for its order of roles for example, or leaves a
-            message out.
+            message out; when text without a template is wanted of a conversation; and when a model that does not think
+            is to think.
     """
     messages = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
+    if asking.template == "none":
+        return _only_text(messages)
+    if asking.system_role == "user":
+        messages = _with_system_in_user(messages)
+    if len(messages) > 1 and messages[-1]["role"] == "assistant":
+        before = messages[:-1]
+        return _opened(tokenizer, before, asking) + gap_after(tokenizer, before, asking) + messages[-1]["content"]
+    return _opened(tokenizer, messages, asking)
+
+
+def gap_after(tokenizer: Any, prompt: str | Sequence[Message], asking: Asking = USUAL) -> str:
+    """What stands between a prompt and what follows it.
+
+    A template ends in a line break or a marker; a plain dialogue ends in "Assistant:" and wants a space. A begun
+    answer and text without a template are continued as they are: only their author knows where a space belongs.
+    """
+    begun = not isinstance(prompt, str) and prompt[-1]["role"] == "assistant"
+    return "" if tokenizer.chat_template or begun or asking.template == "none" else " "
+
+
+def _only_text(messages: Sequence[Message]) -> str:
+    if len(messages) != 1 or messages[0]["role"] != "user":
+        raise DataError(
+            f"a conversation of {len(messages)} messages cannot be put without a template; use template: chat, or "
+            "write it as one text"
+        )
+    return messages[0]["content"]
+
+
+def _with_system_in_user(messages: Sequence[Message]) -> list[Message]:
+    """The conversation with its system messages at the beginning of the user message that follows them."""
+    found: list[Message] = []
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "system":
+            waiting += [message["content"]] if message["content"].strip() else []
+        elif message["role"] == "user" and waiting:
+            found.append(Message(role="user", content="\n\n".join([*waiting, message["content"]])))
+            waiting = []
+        else:
+            found.append(message)
+    if waiting:
+        raise DataError(
+            "a system message is followed by no user message that could hold it, as system_role: user wants"
+        )
+    return found
+
+
+def _opened(tokenizer: Any, messages: Sequence[Message], asking: Asking) -> str:
+    """The conversation up to where the model's turn begins."""
     if not tokenizer.chat_template:
+        if asking.thinking == "on":
+            raise DataError("this model has no chat template and so no way to be told to think; use thinking: off")
         return _plain_dialogue(messages)
+    if asking.thinking == "on" and not _can_think(tokenizer):
+        raise DataError("the model's chat template does not know thinking; use thinking: off")
     reasons = []
     # Some templates read text, others a list of parts; given the wrong one they lose it, or fail.
     for form in (_as_text, _as_parts):
         try:
-            text = _rendered(tokenizer, messages, form)
+            text = _rendered(tokenizer, messages, form, thinking=asking.thinking == "on")
             lost = _lost(tokenizer, messages, form, text)
         except _REFUSALS as error:
             reasons.append(f"the model's chat template refuses this conversation: {error}")
             continue
         if not lost:
-            return text + _skip_thinking(text)
+            return text if asking.thinking == "on" else text + _skip_thinking(text)
         reasons.append(_left_out(lost, messages))
     raise DataError(reasons[0])
 
@@ -53,11 +115,17 @@ def _as_parts(message: Message) -> dict[str, Any]:
 Form = Callable[[Message], dict[str, Any]]
 
 
-def _rendered(tokenizer: Any, messages: Sequence[Message], form: Form) -> str:
+def _rendered(tokenizer: Any, messages: Sequence[Message], form: Form, thinking: bool = False) -> str:
     text: str = tokenizer.apply_chat_template(
-        [form(message) for message in messages], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        [form(message) for message in messages], tokenize=False, add_generation_prompt=True, enable_thinking=thinking
     )
     return text
+
+
+def _can_think(tokenizer: Any) -> bool:
+    """Whether a template says another thing when thinking is on, or opens a thinking block whatever is asked."""
+    template = str(tokenizer.chat_template)
+    return "enable_thinking" in template or "<think>" in template or "<|channel|>" in template
 
 
 def _lost(tokenizer: Any, messages: Sequence[Message], form: Form, text: str) -> list[int]:
@@ -110,7 +178,7 @@ def _left_out(lost: Sequence[int], messages: Sequence[Message]) -> str:
     named = ", ".join(f"message {number + 1} of {len(messages)} (the {messages[number]['role']}'s)" for number in lost)
     system = any(messages[number]["role"] == "system" for number in lost)
     remedy = (
-        "put what the system message says into the user's message"
+        "use system_role: user, which puts the system message into the user's"
         if system
         else "take another model, or give this one a template that keeps it"
     )
