@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trimtab.data import Behavior, Pair, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
-    from trimtab.evaluation import Best, Sweep, sweep
+    from trimtab.evaluation import Best, Sweep, own_replies, sweep
     from trimtab.notebook import (
         Diagnosis,
         Robustness,
@@ -57,6 +57,7 @@ _HOMES = {
     "diagnose": "notebook",
     "extract": "vectors",
     "load": "engines",
+    "own_replies": "evaluation",
     "read_study": "study",
     "report": "notebook",
     "robustness": "notebook",
@@ -87,6 +88,7 @@ __all__ = [
     "diagnose",
     "extract",
     "load",
+    "own_replies",
     "read_study",
     "report",
     "robustness",

@@ -12,6 +12,7 @@ from trimtab._util.callbacks import Progress
 from trimtab.analysis import REPLIES, WRITTEN_REPLIES
 from trimtab.data import Pair
 from trimtab.engines import Model, Reply, Request
+from trimtab.engines.requests import Prompt
 from trimtab.evaluation.grid import Grid
 from trimtab.evaluation.reply_measures import ReplyReferences, measure, nats_of_replies
 from trimtab.steering import UNSTEERED, Cell, require_fit
@@ -105,9 +106,14 @@ def prompt_pairs(prompts: Sequence[str]) -> list[Pair]:
 
 def prompt_text(pair: Pair) -> str:
     """The prompt of a pair; a conversation as text."""
-    if isinstance(pair.prompt, str):
-        return pair.prompt
-    return "\n\n".join(f"{message['role']}: {message['content']}" for message in pair.prompt)
+    return conversation_text(pair.prompt)
+
+
+def conversation_text(prompt: Prompt) -> str:
+    """A conversation as text, for judges; a single message as it is."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in prompt)
 
 
 def _frame(

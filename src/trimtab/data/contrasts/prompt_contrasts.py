@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from trimtab._util.summaries import Summarized, Summary, clipped
 from trimtab._util.wording import plural
 from trimtab.data.contrasts.base import Example, Shape, content_hash, name_faults, prompt_example, repeated_ids
-from trimtab.data.pairs import SHOWN, LeftOut, Message, Part
+from trimtab.data.pairs import SHOWN, Behavior, LeftOut, Message, Pair, Part
 from trimtab.errors import DataError
 
 
@@ -132,6 +132,46 @@ class PromptContrast(Summarized):
     def has_completions(self) -> bool:
         """Whether something follows the prompts."""
         return bool(self.pairs[0].positive.completion)
+
+    def with_replies(self, replies: Sequence[tuple[str, str]]) -> PromptContrast:
+        """The same prompts, each with what was replied to it.
+
+        Args:
+            replies: the positive and the negative reply of each item, in order; "" where there is none, and then the
+                item is left out.
+
+        Raises:
+            DataError: when no item is left.
+        """
+        pairs = [
+            replace(
+                pair, positive=replace(pair.positive, completion=one), negative=replace(pair.negative, completion=other)
+            )
+            for pair, (one, other) in zip(self.pairs, replies, strict=True)
+            if one and other
+        ]
+        return replace(self, pairs=tuple(pairs))
+
+    def as_pairs(self) -> Behavior:
+        """The completions as pairs behind the bare question, without the prompts that brought them out.
+
+        Such pairs can be scored and swept. Where both completions are the same, there is no pair.
+
+        Raises:
+            DataError: where items have no completions, or ask nothing alike.
+        """
+        if not self.has_completions:
+            raise DataError(f"{self.name}: there are no completions; write them first, see trimtab.own_replies")
+        if silent := [pair.reference for pair in self.pairs if not pair.question]:
+            raise DataError(f"{self.name}: {silent[0]}: both sides ask nothing alike, so there is no question to keep")
+        pairs = [
+            Pair(
+                pair.id, pair.question, pair.positive.completion, pair.negative.completion, origin=pair.positive.origin
+            )
+            for pair in self.pairs
+            if pair.positive.completion.split() != pair.negative.completion.split()
+        ]
+        return Behavior(self.name, tuple(pairs), self.description, self.part, self.left_out)
 
     @property
     def hash(self) -> str:
