@@ -93,7 +93,10 @@ class Inputs:
             "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}], "behaviors": [{"source": "cheerful"}],
             "strengths": [-1.0, 1.0], "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
         }  # fmt: skip
-        folder.write_manifest(folder.manifest().model_copy(update={"settings": settings}))
+        plain = folder.manifest().replace(cached_tables=(), settings=settings)
+        folder.write_manifest(plain)  # without the measures that say nothing about the setting, but take long to analyse
+        for name in ("answers", "diagnosis", "robustness", "side_effects"):
+            shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
 
     def _put_models(self, path: Path, given: Mapping[str, Any]) -> None:
