@@ -60,7 +60,9 @@ class Inputs:
         path.write_text(STUDY.format(file=path, name="study"), encoding="utf-8")
 
     def _put_messages(self, path: Path, given: Mapping[str, Any]) -> None:
-        path.write_text('[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes!"}]', encoding="utf-8")
+        path.write_text(
+            '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes!"}]', encoding="utf-8"
+        )
 
     def _put_vectors(self, path: Path, given: Mapping[str, Any]) -> None:
         vector_for(self.model.backbone, layers=LAYERS).save(path)
@@ -94,7 +96,9 @@ class Inputs:
             "strengths": [-1.0, 1.0], "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
         }  # fmt: skip
         plain = folder.manifest().replace(cached_tables=(), settings=settings)
-        folder.write_manifest(plain)  # without the measures that say nothing about the setting, but take long to analyse
+        folder.write_manifest(
+            plain
+        )  # without the measures that say nothing about the setting, but take long to analyse
         for name in ("answers", "diagnosis", "robustness", "side_effects"):
             shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))

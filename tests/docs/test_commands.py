@@ -93,7 +93,9 @@ def parsed(typed: tuple[str, ...]) -> click.Context:
 def shape(one: Shown) -> tuple[str, ...]:
     """What a command is but for the names of its folders and files, so that it is run once."""
     files = list(dict.fromkeys(re.findall(r"runs/[\w/.-]+|[\w-]+\.(?:safetensors|jsonl|html)", " ".join(one.words))))
-    return tuple(f"{Path(word).suffix or 'folder'} {files.index(word)}" if word in files else word for word in one.words)
+    return tuple(
+        f"{Path(word).suffix or 'folder'} {files.index(word)}" if word in files else word for word in one.words
+    )
 
 
 EVERY = shown("trimtab")
@@ -196,7 +198,7 @@ def test_extras_that_are_installed_are_offered() -> None:
 def test_commands_are_found_in_blocks_with_their_variants() -> None:
     page = (
         "Use `trimtab tune`.\n\n```\n$ trimtab report runs/x [--figures all] ; make demo   # the page\n"
-        'A=1 trimtab data show cheerful \\\n    -n 3 > x.jsonl\n```\n\n```text\ntrimtab no\n```\n- a\n\n    ```bash\n'
+        "A=1 trimtab data show cheerful \\\n    -n 3 > x.jsonl\n```\n\n```text\ntrimtab no\n```\n- a\n\n    ```bash\n"
         "    trimtab init\n    ```\n"
     )
     assert [" ".join(words) for words in commands_in(page)] == [
