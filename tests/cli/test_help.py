@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
+from command_reference import commands, examples
 
-from trimtab.cli.help_examples import TITLE
-from trimtab.cli.main import VERBS, LazyGroup, cli, main
+from trimtab.cli.main import VERBS, cli, main
 
 OWN_MEANING = {
     ("pairs generate", "--model"): "it may be a service's",
@@ -21,26 +20,15 @@ OWN_MEANING = {
 """Options that mean another thing than elsewhere, and why."""
 
 
-def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command with the words it is called by."""
-    group = LazyGroup()
-    for verb in VERBS:
-        command = group.get_command(click.Context(cli), verb)
-        assert command is not None
-        yield verb, command
-        if isinstance(command, click.Group):
-            yield from ((f"{verb} {name}", inner) for name, inner in command.commands.items())
-
-
 COMMANDS = dict(commands())
 MEASURES = ("side-effects", "robustness")
 """Their options are the settings of the measure, which have their own words."""
 
 
 def examples_of(command: click.Command) -> list[str]:
-    text = command.get_help(click.Context(command, info_name="x"))
-    assert f"  {TITLE}\n" in text
-    return [line.strip() for line in text.partition(f"  {TITLE}\n")[2].splitlines() if line.strip()]
+    found = examples(command)
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("words", COMMANDS)
