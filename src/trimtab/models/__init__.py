@@ -3,6 +3,7 @@
 from trimtab.models.architecture import Facts, cache_name, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
 from trimtab.models.context import ContextLimit
+from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.prompts import (
@@ -20,6 +21,7 @@ from trimtab.models.rendering import render_prompt
 
 __all__ = [
     "BUNDLED",
+    "QUANTIZATIONS",
     "Backbone",
     "ContextLimit",
     "DType",
@@ -27,8 +29,10 @@ __all__ = [
     "Facts",
     "Identity",
     "PromptError",
+    "Quantization",
     "TokenPosition",
     "cache_name",
+    "check_quantization",
     "choose_device",
     "choose_dtype",
     "encode",

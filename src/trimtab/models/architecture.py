@@ -6,7 +6,6 @@ final norm is what runs after them, and both are checked against the model's own
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -17,7 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
-from trimtab.models.eager import eager
+from trimtab.models.eager import inference
+from trimtab.models.kinds.adapters import adapter_parameters, has_adapters
+from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.quantization import is_quantized, unpacked
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
@@ -56,7 +58,12 @@ class ModelParts:
 
     layers: tuple[nn.Module, ...]
     final_norm: Callable[[Tensor], Tensor]
-    head: nn.Linear
+    head: nn.Module
+    head_weight: Tensor | None
+    """The unembedding as numbers, [vocabulary, d_model]; None where it is packed, offloaded or behind an adapter, and
+    `head` alone can apply it."""
+    vocabulary: int
+    """How many logits there are."""
     after_head: Callable[[Tensor], Tensor]
     """What the model does to logits behind the unembedding: soft-capping or scaling in some families."""
     decoder: nn.Module
@@ -90,7 +97,6 @@ def find_layers(model: nn.Module, count: int) -> tuple[nn.Module, ...]:
     return tuple(outermost[0][1])
 
 
-@torch.no_grad()
 def locate_modules(model: Any) -> ModelParts:
     """Find the parts of a causal language model and check them on one small forward pass.
 
@@ -102,16 +108,41 @@ def locate_modules(model: Any) -> ModelParts:
     count = _first(config, *_LAYER_COUNTS)
     if not count:
         raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    layers, head = find_layers(model, count), model.get_output_embeddings()
+    decoder = model.get_decoder() or model.base_model
+    # A vision tower may be as deep as the text decoder.
+    layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
-    seen = _watch(model, layers, head)
-    _require_finite(model, layers, seen)
-    if seen.order != list(range(count)):
-        raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
-    norm = _find_norm(seen)
-    after = _find_after_head(config, head(norm(seen.last_hidden)), seen.logits)
-    return ModelParts(layers, norm, head, after, model.get_decoder() or model.base_model)
+    with inference(model):
+        seen = _watch(model, layers, head)
+        _require_finite(model, layers, seen)
+        if seen.order != list(range(count)):
+            raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
+        norm = _find_norm(seen)
+        normed = norm(seen.last_hidden)
+        logits = head(normed)
+        after = _find_after_head(config, logits, seen.logits)
+        weight = _weight_of(head, normed, logits)
+    return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder)
+
+
+def holds_layers(module: nn.Module, count: int) -> bool:
+    """Whether any list of a module is as long as a model has decoder layers."""
+    return any(isinstance(m, nn.ModuleList) and len(m) == count for m in module.modules())
+
+
+def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
+    """The unembedding's matrix, if that is all there is to it."""
+    weight: Any = getattr(head, "weight", None)
+    if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
+        return None
+    if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
+        return None
+    if weight.shape != (logits.shape[-1], normed.shape[-1]):
+        return None
+    found = nn.functional.linear(normed.to(weight.device, weight.dtype), weight, getattr(head, "bias", None))
+    plain: Tensor = weight
+    return plain if _close(found, logits.to(found.device)) else None
 
 
 @dataclass
@@ -151,9 +182,8 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
     handles += [m.register_forward_hook(saw_other) for m in others]
     handles.append(head.register_forward_pre_hook(saw_head))
     try:
-        ids = torch.arange(1, _PROBE_TOKENS + 1, device=model.device)[None]
-        with eager():
-            seen.logits = model(ids, use_cache=False).logits
+        ids = torch.arange(1, _PROBE_TOKENS + 1, device=input_device(model))[None]
+        seen.logits = model(ids, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
@@ -207,6 +237,7 @@ def _capped(cap: float, logits: Tensor) -> Tensor:
 
 def _close(a: Tensor, b: Tensor) -> bool:
     tolerance = 1e-4 if a.dtype == torch.float32 else 5e-2
+    a = a.to(b.device)  # layers on several devices
     return a.shape == b.shape and bool(torch.allclose(a.float(), b.float(), rtol=tolerance, atol=tolerance))
 
 
@@ -216,8 +247,11 @@ def facts_of(model: Any) -> Facts:
     heads = _first(config, "decoder_attention_heads", "num_attention_heads")
     kv_heads = _first(config, "num_key_value_heads") or heads
     experts = _first(config, "num_experts", "num_local_experts", "n_routed_experts")
-    plain = _unpacked(model)
-    total = sum(p.numel() for p in plain.parameters())
+    adapted = has_adapters(model)
+    # Quantized weights are packed, several to a number, and adapters keep the originals of what they replace.
+    plain = unpacked(model) if is_quantized(model) or adapted else model
+    added = adapter_parameters(model) if adapted else 0
+    total = sum(p.numel() for p in plain.parameters()) + added
     return Facts(
         architecture=type(model).__name__,
         layers=_first(config, *_LAYER_COUNTS),
@@ -232,17 +266,6 @@ def facts_of(model: Any) -> Facts:
         context=_first(config, "max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions"),
         moe=experts > 1,
     )
-
-
-def _unpacked(model: Any) -> Any:
-    """A model whose parameters can be counted: quantized weights are packed, several to a number."""
-    if getattr(model, "hf_quantizer", None) is None:
-        return model
-    config = copy.deepcopy(model.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with torch.device("meta"):
-        return type(model)(config)
 
 
 def _idle_parameters(model: Any, config: Any, experts: int) -> int:
