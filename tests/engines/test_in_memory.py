@@ -100,7 +100,7 @@ def broken_off(model: tt.Model, vectors: tt.SteeringVector, parts: Parts) -> Non
     """Iterators that are left in the middle, and errors."""
     stream = model.stream("hello", max_new_tokens=5)
     next(stream)
-    stream.close()
+    del stream
     with pytest.raises(SettingError), model.steer(vectors, layer=1, strength=1e-30):
         model.chat("hello", max_new_tokens=2)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,13 +172,13 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
 
     def saw_other(module: nn.Module, args: Any, output: Any) -> None:
         if torch.is_tensor(output):
-            seen.after_layers.append(module)
+            parts = set(module.modules())  # what it has called itself is no step of its own
+            seen.after_layers[:] = [m for m in seen.after_layers if m not in parts] + [module]
 
     def saw_head(module: nn.Module, args: Any) -> None:
         seen.head_input = args[0]
 
-    inside = {m for layer in layers for m in layer.modules()}
-    others = [m for m in model.modules() if m not in inside and m is not head and not isinstance(m, nn.ModuleList)]
+    others = _beside(model, layers, head)
     handles = [layer.register_forward_hook(saw_layer(i)) for i, layer in enumerate(layers)]
     handles += [m.register_forward_hook(saw_other) for m in others]
     handles.append(head.register_forward_pre_hook(saw_head))
@@ -188,6 +189,15 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> list[nn.Module]:
+    """Modules that are no layers or unembedding, stand in none, and hold none."""
+    inside = {m for part in (*layers, head) for m in part.modules()}
+    named = dict(model.named_modules())
+    paths = [name.split(".") for name, module in named.items() if module in inside]
+    around = {".".join(path[:end]) for path in paths for end in range(len(path))} | {""}
+    return [m for name, m in named.items() if m not in inside and name not in around]
 
 
 def _require_finite(model: Any, layers: Sequence[nn.Module], seen: _Seen) -> None:
@@ -211,9 +221,14 @@ def _find_norm(seen: _Seen) -> Callable[[Tensor], Tensor]:
             hidden = module(hidden)
         return hidden
 
-    if not _close(chain(seen.last_hidden), seen.head_input):
-        raise ModelError("the modules behind the last layer do not turn its output into the unembedding's input")
-    return chain
+    found, wanted = chain(seen.last_hidden), seen.head_input
+    if _close(found, wanted):
+        return chain
+    if found.shape == wanted.shape:  # some multiply what they unembed, as MiniCPM 3
+        factor = float((found.float() * wanted.float()).sum() / found.float().square().sum())
+        if math.isfinite(factor) and _close(found * factor, wanted):
+            return lambda hidden: chain(hidden) * factor
+    raise ModelError("the modules behind the last layer do not turn its output into the unembedding's input")
 
 
 def _find_after_head(config: Any, logits: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor]:
