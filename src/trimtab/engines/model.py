@@ -35,6 +35,7 @@ from trimtab.models import (
     template_hash,
     wrap,
 )
+from trimtab.models.kinds.multimodal import text_of
 from trimtab.steering import Gate, Intervention, SteeringOptions, require_fit, steering
 from trimtab.vectors import SteeringVector
 
@@ -232,10 +233,11 @@ class Model(Summarized):
         """The tokens of a message or a conversation under the chat template, thinking off.
 
         Raises:
-            PromptError: when the model's chat template refuses the conversation or leaves a message out.
+            PromptError: when the model's chat template refuses the conversation or leaves a message out, or a message
+                holds an image.
         """
         with self._naming_model():
-            return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, prompt)))
+            return tuple(encode(self.backbone.tokenizer, render_prompt(self.backbone.tokenizer, text_of(prompt))))
 
     def prompt_tokens(self, pair: Pair, form: Form) -> tuple[int, ...]:
         """The tokens of a pair's prompt, up to where the reply begins; errors as of `tokens`, with the pair."""

@@ -69,6 +69,8 @@ class ModelParts:
     """What the model does to logits behind the unembedding: soft-capping or scaling in some families."""
     decoder: nn.Module
     """The model without its unembedding."""
+    first_position: int = 0
+    """What the model calls the position of a text's first token: PaliGemma counts from 1."""
 
 
 def hidden_of(output: Any) -> Tensor:
@@ -115,7 +117,7 @@ def locate_modules(model: Any) -> ModelParts:
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
     with inference(model):
-        seen = _watch(model, layers, head)
+        seen = _watch(model, layers, head, decoder)
         _require_finite(model, layers, seen)
         if seen.order != list(range(count)):
             raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
@@ -124,7 +126,7 @@ def locate_modules(model: Any) -> ModelParts:
         logits = head(normed)
         after = _find_after_head(config, logits, seen.logits)
         weight = _weight_of(head, normed, logits)
-    return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder)
+    return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder, seen.first_position)
 
 
 def holds_layers(module: nn.Module, count: int) -> bool:
@@ -155,9 +157,10 @@ class _Seen:
     logits: Tensor
     overflow: int | None = None
     """The first layer whose states are not finite."""
+    first_position: int = 0
 
 
-def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
+def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module, decoder: nn.Module) -> _Seen:
     seen = _Seen([], [], *(torch.empty(0),) * 3)
 
     def saw_layer(index: int) -> Callable[..., None]:
@@ -178,10 +181,16 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
     def saw_head(module: nn.Module, args: Any) -> None:
         seen.head_input = args[0]
 
+    def saw_decoder(module: nn.Module, args: Any, kwargs: Any) -> None:
+        positions = kwargs.get("position_ids")
+        if torch.is_tensor(positions) and positions.dim() == 2:
+            seen.first_position = int(positions[0, 0])
+
     others = _beside(model, layers, head)
     handles = [layer.register_forward_hook(saw_layer(i)) for i, layer in enumerate(layers)]
     handles += [m.register_forward_hook(saw_other) for m in others]
     handles.append(head.register_forward_pre_hook(saw_head))
+    handles.append(decoder.register_forward_pre_hook(saw_decoder, with_kwargs=True))
     try:
         ids = torch.arange(1, _PROBE_TOKENS + 1, device=input_device(model))[None]
         seen.logits = model(ids, use_cache=False).logits

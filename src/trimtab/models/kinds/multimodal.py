@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.errors import ModelError
+from trimtab.errors import DataError, ModelError, SettingError
 from trimtab.inputs.bounded_files import MIB, FileKind
 from trimtab.inputs.json_text import read_json
 
@@ -18,6 +18,51 @@ NOT_TEXT = (
     "input_features", "input_audio", "audio_values", "input_values", "audio_features",
 )  # fmt: skip
 """What models call images, videos and sounds among the arguments of a pass."""
+
+
+def require_text(arguments: Mapping[str, Any]) -> None:
+    """Refuse a pass that brings more than text.
+
+    Raises:
+        SettingError: naming the argument.
+    """
+    for name in NOT_TEXT:
+        if arguments.get(name) is not None:
+            raise SettingError(
+                f"a pass with {name} cannot be steered: trimtab steers text, and images, videos and sounds are not "
+                "supported yet; leave them out, or run the pass outside of the steer context"
+            )
+
+
+def text_of(prompt: Any) -> Any:
+    """A prompt whose messages are plain text: those that come as parts, as processors take them, are joined.
+
+    Raises:
+        DataError: naming a part that is no text.
+    """
+    if isinstance(prompt, str):
+        return prompt
+    return [
+        {**message, "content": _joined(message["content"], f"message {number}")}
+        if isinstance(message, Mapping) and isinstance(message.get("content"), list | tuple)
+        else message
+        for number, message in enumerate(prompt, start=1)
+    ]
+
+
+def _joined(parts: Sequence[Any], where: str) -> str:
+    texts = []
+    for part in parts:
+        kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
+        text = part.get("text") if isinstance(part, Mapping) else part
+        if kind != "text" or not isinstance(text, str):
+            named = f"an {kind}" if str(kind)[:1] in "aeiou" else f"a {kind}"
+            raise DataError(
+                f"{where} holds {named if kind != 'text' else 'a part without text'}: trimtab steers text only, and "
+                "images, videos and sounds are not supported yet; leave them out"
+            )
+        texts.append(text)
+    return "\n".join(texts)
 
 
 def class_for(config: Any) -> Any:
