@@ -123,7 +123,7 @@ def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
             parameter.copy_(1.5 * noise / _WIDTH**0.5)
         else:
             parameter.add_(0.1 * noise)
-    return model
+    return model.eval()
 
 
 @functools.cache

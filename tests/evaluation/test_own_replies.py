@@ -60,16 +60,13 @@ def test_replies_become_completions_under_their_own_prompts() -> None:
     pairs = found.as_pairs()
     different = [p for p in found.pairs if p.positive.completion != p.negative.completion]
     assert [pair.prompt for pair in pairs] == [p.question for p in different]
-        p.question for p in found.pairs if p.positive.completion != p.negative.completion
-    ]
 
 
 def test_each_side_of_each_item_is_asked_once_with_its_own_seed() -> None:
     model = Script([f"reply {i}" for i in range(6)])
     trimtab.own_replies(model, JOYFUL, temperature=1.0, seed=7, progress=False)
     assert [request.prompt for request in model.asked] == [
-        model.tokens(one.prompt)
-        for one in (*JOYFUL.positive, *JOYFUL.negative)
+        model.tokens(one.prompt) for one in (*JOYFUL.positive, *JOYFUL.negative)
     ]
     assert [request.sampling.seed for request in model.asked if request.sampling] == list(range(7, 13))
 

@@ -96,11 +96,27 @@ def test_something_unseen_between_norm_and_unembedding_is_refused() -> None:
 
     def shifted(*args: Any, **kwargs: Any) -> Any:
         output = decoder(*args, **kwargs)
-        output.last_hidden_state = output.last_hidden_state * 1.5
+        output.last_hidden_state = output.last_hidden_state + 0.5
         return output
 
     model.model.forward = shifted
     refused(model, "behind the last layer")
+
+
+def test_a_factor_between_norm_and_unembedding_is_found() -> None:
+    """As MiniCPM 3 has it."""
+    model = tiny_model("llama")
+    decoder = model.model.forward
+
+    def scaled(*args: Any, **kwargs: Any) -> Any:
+        output = decoder(*args, **kwargs)
+        output.last_hidden_state = output.last_hidden_state * 1.5
+        return output
+
+    model.model.forward = scaled
+    backbone = wrap(model, tiny_tokenizer(), name="scaled")
+    logits, states = oracle.forward(backbone, TOKENS)
+    torch.testing.assert_close(backbone.logits(states[-1]), logits, atol=1e-4, rtol=1e-5)
 
 
 def test_something_unseen_behind_the_unembedding_is_refused() -> None:

@@ -113,12 +113,6 @@ def test_parts_that_a_text_model_does_not_have_are_left_out_and_told(tmp_path: P
         load_backbone(str(saved(tmp_path, "llama", added)), dtype="float32", device="cpu")
 
 
-def test_an_adapter_is_refused_whether_or_not_peft_is_there(tmp_path: Path) -> None:
-    (saved(tmp_path, "llama") / "adapter_config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ModelError, match="is an adapter"):
-        load_backbone(str(tmp_path))
-
-
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRIMTAB_CACHE", str(tmp_path / "cache"))

@@ -22,6 +22,7 @@ from trimtab.models import (
     encode_prompt,
     render_prompt,
 )
+from trimtab.models.kinds.multimodal import text_of
 
 
 class PromptEncoder:
@@ -37,10 +38,11 @@ class PromptEncoder:
         """The tokens of a message or a conversation, as the model is asked.
 
         Raises:
-            PromptError: when the model's chat template refuses the conversation or leaves a message out.
+            PromptError: when the model's chat template refuses the conversation or leaves a message out, or a message
+                holds an image.
         """
         with self._naming_model():
-            rendered = render_prompt(self.backbone.tokenizer, prompt, self.asking)
+            rendered = render_prompt(self.backbone.tokenizer, text_of(prompt), self.asking)
             return tuple(encode(self.backbone.tokenizer, rendered))
 
     def prompt_tokens(self, pair: Pair, form: Form) -> tuple[int, ...]:

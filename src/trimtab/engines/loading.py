@@ -1,20 +1,26 @@
-"""Loading a model into an engine."""
+"""Loading a model into an engine, or taking one that is in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from trimtab.engines.model import Model
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, LoadOptions
-from trimtab.models import BUNDLED, Asking, DType, SystemRole, Template, Thinking
+from trimtab.errors import SettingError
+from trimtab.models import BUNDLED, Asking, DType, Quantization, SystemRole, Template, Thinking
 
 
 def load(
-    name: str = BUNDLED,
+    model: str | nn.Module = BUNDLED,
+    tokenizer: Any = None,
     *,
+    name: str = "",
     dtype: DType = "auto",
-    device: str = "auto",
+    device: str | Mapping[str, Any] = "auto",
+    quantization: Quantization = "",
     memory_bytes: int | None = None,
     trust_remote_code: bool = False,
     engine: str = DEFAULT_ENGINE,
@@ -23,12 +29,19 @@ def load(
     thinking: Thinking = "off",
     system_role: SystemRole = "system",
 ) -> Model:
-    """Load a model: the bundled one by default, or a hub id, a folder, a `.gguf` file.
+    """Load a model, the bundled one by default: a hub id, a folder, a `.gguf` file, an adapter. Or take one in memory.
+
+    A model in memory stays the caller's: it is not moved, not put into another mode, and left without hooks.
 
     Args:
-        name: what to load.
+        model: what to load, or a transformers model in memory (PEFT-wrapped, quantized, on several devices or not).
+        tokenizer: of a model in memory, or its processor.
+        name: what to call a model in memory; where it is from by default.
         dtype: `auto` takes bfloat16 where the processor multiplies it natively, else float32.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as
+            {"model.layers.0": 0, …} is transformers' `device_map`.
+        quantization: put the weights into a format of fewer bits, a name of `trimtab.models.QUANTIZATIONS`, or the
+            settings of one of transformers' own, such as {"quant_method": "hqq", "nbits": 3}.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
         trust_remote_code: whether the model's repository may run its own Python code here.
         engine: a name of `trimtab.engines.ENGINES`: `transformers`, or `vllm` for models and amounts of work beyond
@@ -47,12 +60,34 @@ def load(
             of asking that are none.
     """
     asking = Asking(template, thinking, system_role)
+    options = LoadOptions(dtype, device, memory_bytes, trust_remote_code, engine_options or {}, quantization)
+    if isinstance(model, nn.Module):
+        _require_as_it_is(options, engine)
+        return Model.wrap(model, tokenizer, name=name, memory_bytes=memory_bytes, asking=asking)
+    if tokenizer is not None or name:
+        raise SettingError("tokenizer and name are for a model in memory; a model that is loaded has its own")
     kind = ENGINES.get(engine)
-    kind.check_placement(device, memory_bytes)
-    options = LoadOptions(dtype, device, memory_bytes, trust_remote_code, engine_options or {})
-    identity, running = kind.start(name, options)
+    kind.check_placement(device, memory_bytes, quantization)
+    identity, running = kind.start(str(model), options)
     try:
         return Model(identity, engine=running, asking=asking)
     except BaseException:  # whatever it is, the engine's processes must not outlive it
         running.close()
         raise
+
+
+def _require_as_it_is(options: LoadOptions, engine: str) -> None:
+    """Refuse options that would change a model in memory, or do nothing.
+
+    Raises:
+        SettingError: naming them.
+    """
+    default = LoadOptions()
+    names = ("dtype", "device", "quantization", "trust_remote_code", "engine_options")
+    given = [option for option in names if getattr(options, option) != getattr(default, option)]
+    given += ["engine"] if engine != DEFAULT_ENGINE else []
+    if given:
+        raise SettingError(
+            f"a model in memory is taken as it is, so leave out {', '.join(given)}: load it with transformers in the "
+            "dtype, on the devices and in the format that you want"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -31,6 +31,7 @@ from trimtab.models import (
     Text,
     TokenPosition,
     template_hash,
+    wrap,
 )
 from trimtab.steering import Gate, Intervention, SteeringOptions, require_fit, steering
 from trimtab.vectors import SteeringVector
@@ -66,6 +67,36 @@ class Model(PromptEncoder, Summarized):
         self._lengths = Lengths(backbone)
         self._finite = FiniteResults(engine, backbone)
         self._lock = threading.RLock()
+
+    @classmethod
+    def wrap(
+        cls, model: Any, tokenizer: Any, *, name: str = "", memory_bytes: int | None = None, asking: Asking = USUAL
+    ) -> Model:
+        """Take a transformers model that is in memory; it stays as it is, and the caller's.
+
+        After it has been trained on, or its adapter has been exchanged, wrap it anew: vectors name the weights that
+        they were made from.
+
+        Args:
+            model: a causal language model; of a compiled, PEFT-wrapped or data-parallel one, the model inside is used.
+            tokenizer: its own, or a processor that has it.
+            name: what to call it; where it is from by default.
+            memory_bytes: what activations may take in a sweep.
+            asking: how it is asked.
+
+        Raises:
+            ModelError: when the architecture is not understood.
+            SettingError: without a tokenizer.
+        """
+        known = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
+        if tokenizer is None:
+            source = known or "the model's name or folder"
+            raise SettingError(
+                f"a model in memory needs its tokenizer: tt.load(model, tokenizer), with "
+                f"transformers.AutoTokenizer.from_pretrained({source!r})"
+            )
+        backbone = wrap(model, tokenizer, name=name or known or type(model).__name__)
+        return cls(backbone, memory_bytes=memory_bytes, asking=asking)
 
     def _summary(self) -> Summary:
         """Name, size, place."""

@@ -131,12 +131,12 @@ def read_text_scores(backbone: Backbone, texts: Sequence[Text], states: Tensor) 
         float32, on the CPU.
     """
     tokens = torch.tensor([t for text in texts for t in text.tokens[text.prompt_length :]], device=states.device)
-    step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.head.weight.shape[0]))
+    step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.vocabulary))
     log_probs, divergences = torch.empty(states.shape[:2]), torch.empty(len(states) - 1, states.shape[1])
     for start in range(0, states.shape[1], step):
         here = slice(start, start + step)
-        behind = tokens[here, None]
         plain = backbone.logits(states[0, here]).float().log_softmax(-1)
+        behind = tokens[here, None].to(plain.device)
         log_probs[0, here] = plain.gather(1, behind)[:, 0].cpu()
         for cell, moved in enumerate(states[1:, here]):
             log_p = backbone.logits(moved).float().log_softmax(-1)
@@ -154,10 +154,10 @@ def _means(texts: Sequence[Text], values: Tensor) -> Tensor:
 
 def _log_probs(backbone: Backbone, states: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of one token at each state, [reads], without ever holding many whole distributions."""
-    step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.head.weight.shape[0]))
+    step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.vocabulary))
     parts = []
     for start in range(0, len(states), step):
         part, wanted = states[start : start + step], tokens[start : start + step]
         total = torch.logsumexp(backbone.logits(part).float(), dim=-1)
-        parts.append(backbone.token_logits(part, wanted[:, None])[:, 0] - total)
+        parts.append(backbone.token_logits(part, wanted[:, None])[:, 0].to(total.device) - total)
     return torch.cat(parts)

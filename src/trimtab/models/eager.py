@@ -1,6 +1,7 @@
-"""Eager passes: compiled code runs no hooks, or keeps running those that were there when it was compiled.
+"""How trimtab runs a model of the user's: eagerly, in evaluation mode, without gradients, and as it was afterwards.
 
-Hooks are how trimtab reads and steers, so nothing is compiled, and nothing compiled is run, while any are in place.
+Compiled code runs no hooks, or keeps running those that were there when it was compiled. Hooks are how trimtab reads
+and steers, so nothing is compiled, and nothing compiled is run, while any are in place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import nn
@@ -22,6 +23,8 @@ _lock = threading.Lock()
 _depth = 0
 _stance: Any = None
 _warned: WeakSet[nn.Module] = WeakSet()
+_evaluated: WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]] = WeakKeyDictionary()
+"""Models in evaluation mode: in how many contexts, and the modules that were in training mode before the first."""
 
 
 @contextmanager
@@ -51,6 +54,32 @@ def eager() -> Iterator[None]:
             if _depth == 0:
                 _stance.__exit__(None, None, None)
                 _stance = None
+
+
+@contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """Run a model eagerly, in evaluation mode and without gradients, and leave every module in the mode it was in.
+
+    Modes are set module by module: `train()` of some classes does more, and some models train in parts.
+    """
+    with _lock:
+        depth, training = _evaluated.get(model, (0, []))
+        if depth == 0:
+            training = [module for module in model.modules() if module.training]
+            for module in training:
+                module.training = False
+        _evaluated[model] = depth + 1, training
+    try:
+        with eager(), torch.no_grad():
+            yield
+    finally:
+        with _lock:
+            depth, training = _evaluated.pop(model)
+            if depth > 1:
+                _evaluated[model] = depth - 1, training
+            else:
+                for module in training:
+                    module.training = True
 
 
 def warn_if_compiled(model: nn.Module) -> None:

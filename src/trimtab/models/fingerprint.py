@@ -17,6 +17,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from trimtab.models.kinds.placement import held
+from trimtab.models.kinds.quantization import is_quantized, plain_values
+
 _VERSION = "2"
 """Fingerprints of version 1, signs only, had no number in front."""
 _VALUES_PER_TENSOR = 4096
@@ -50,13 +53,19 @@ def difference(one: str, other: str) -> Difference:
     return "configuration" if parts[0][2] != parts[1][2] else ""
 
 
-def fingerprint_of(config: Any, samples: Iterable[Tensor]) -> str:
-    """The fingerprint of a configuration and sampled weights, in the order of `weights_of`."""
+def fingerprint_of(config: Any, samples: Iterable[Tensor], adapters: str = "") -> str:
+    """The fingerprint of a configuration and sampled weights, in the order of `weights_of`.
+
+    Args:
+        config: of the model.
+        samples: of its weights.
+        adapters: which adapters act in which strength, as text.
+    """
     weights = hashlib.sha256()
     for sample in samples:
         weights.update(f"{len(sample)}:".encode())
         weights.update(_rounded(sample).numpy().tobytes())
-    numbers = hashlib.sha256(json.dumps(shaping(config), sort_keys=True, default=str).encode())
+    numbers = hashlib.sha256(json.dumps(shaping(config), sort_keys=True, default=str).encode() + adapters.encode())
     return f"{_VERSION}-{weights.hexdigest()[:16]}-{numbers.hexdigest()[:8]}"
 
 
@@ -68,14 +77,15 @@ def weights_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     named: dict[str, Tensor] = dict(model.named_parameters())
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     stored = {k: v for k, v in model.state_dict(keep_vars=True).items() if k not in every and torch.is_tensor(v)}
-    packed = getattr(model, "hf_quantizer", None) is not None  # its weights may be integers, and buffers
+    packed = is_quantized(model)  # its weights may be integers, and buffers
     named |= {name: buffer for name, buffer in stored.items() if packed or buffer.is_floating_point()}
-    yield from sorted(named.items())
+    for name, weight in sorted(named.items()):
+        yield name, held(model, name, weight)
 
 
 def sampled(weight: Tensor) -> Tensor:
     """The elements of a weight that count, about 4,096 of them, evenly over it."""
-    return weight.detach().flatten()[:: step_of(weight)]
+    return plain_values(weight).flatten()[:: step_of(weight)]
 
 
 def step_of(weight: Tensor) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.errors import ModelError, TrimtabError
+from trimtab.errors import ModelError, SettingError, TrimtabError
 from trimtab.inputs.bounded_files import exists, expand_user
 from trimtab.models._checkpoint import checkpoint_fingerprint
-from trimtab.models._completeness import load_whole, refuse_adapter
+from trimtab.models._completeness import load_whole
 from trimtab.models.architecture import Facts, ModelParts, facts_of, locate_modules
 from trimtab.models.bundled import BUNDLED, describe_source, resolve
 from trimtab.models.context import NO_LIMIT, ContextLimit, context_of
+from trimtab.models.eager import inference
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
+from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
+from trimtab.models.kinds.placement import SPREAD, input_device
+from trimtab.models.kinds.quantization import Quantization, is_quantized, quantization_config
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.quiet import quiet_loading
 
@@ -53,60 +58,81 @@ class Backbone(Identity):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
-        logits: Tensor = self.anatomy.after_head(self.anatomy.head(self.anatomy.final_norm(hidden)))
+        with inference(self.model):
+            logits: Tensor = self.anatomy.after_head(self.anatomy.head(self.anatomy.final_norm(hidden)))
         return logits
 
     def token_logits(self, hidden: Tensor, tokens: Tensor) -> Tensor:
         """Logits of single tokens in float32, whatever the model's dtype: [n, d_model], [n, k] → [n, k].
 
-        A bfloat16 product would round logits to an eighth, far too coarse for their differences.
+        A bfloat16 product would round logits to an eighth, far too coarse for their differences. An unembedding that is
+        packed, offloaded or behind an adapter gives whole logits only, rounded as its format rounds them.
         """
-        head = self.anatomy.head
-        normed = self.anatomy.final_norm(hidden).float()
-        logits = torch.einsum("nd,nkd->nk", normed, head.weight[tokens].float())
-        if getattr(head, "bias", None) is not None:
-            logits = logits + head.bias[tokens].float()
-        return self.anatomy.after_head(logits)
+        parts = self.anatomy
+        if parts.head_weight is None:
+            whole = self.logits(hidden).float()
+            return whole.gather(1, tokens.to(whole.device))
+        weight, bias = parts.head_weight, getattr(parts.head, "bias", None)
+        with inference(self.model):
+            normed, tokens = parts.final_norm(hidden).to(weight.device).float(), tokens.to(weight.device)
+            logits = torch.einsum("nd,nkd->nk", normed, weight[tokens].float())
+            if bias is not None:
+                logits = logits + bias[tokens].float()
+            return parts.after_head(logits)
 
 
 def load_backbone(
     name: str = BUNDLED,
     *,
     dtype: DType | torch.dtype = "auto",
-    device: str = "auto",
+    device: str | Mapping[str, Any] = "auto",
     trust_remote_code: bool = False,
+    quantization: Quantization = "",
 ) -> Backbone:
-    """Load a model by the bundled name, hub id, folder or GGUF file.
+    """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype or a device that is not there.
+        SettingError: for an unknown dtype, a device that is not there, or an unknown quantization.
     """
-    place = choose_device(device)
+    place = choose_device(device if isinstance(device, str) else "auto")
     number_format = choose_dtype(dtype, place)
+    packing = quantization_config(quantization, number_format) if quantization else None
     with quiet_loading(), _explained(name):
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import find_adapter_config_file
+        from transformers import AutoConfig
 
         path = resolve(name)
-        if find_adapter_config_file(path) is not None:  # on the hub; of a folder `resolve` has found it out
-            raise refuse_adapter(name)
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
-        load = functools.partial(AutoModelForCausalLM.from_pretrained, path)
-        model = load_whole(load, name, dtype=number_format, trust_remote_code=trust_remote_code)
-        if model.device != torch.empty(0, device=place).device:  # quantized models refuse to be moved
+        adapter = find_adapter(path)
+        base = path if adapter is None else _base_of(name, adapter.base)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        tokenizer = _tokenizer(path, base, trust_remote_code)
+        load = functools.partial(class_for(config).from_pretrained, base)
+        options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
+        if packing is not None:
+            _require_plain(name, config)
+            options["quantization_config"] = packing
+        spread = device if not isinstance(device, str) or device in SPREAD else {"": str(place)} if packing else None
+        if spread is not None:
+            options["device_map"] = spread if isinstance(spread, str) else dict(spread)
+        model = load_whole(load, name if adapter is None else adapter.base, **options)
+        # Quantized models refuse to be moved.
+        if spread is None and model.device != torch.empty(0, device=place).device:
             model.to(place)
+        if adapter is not None:
+            model = with_adapter(model, adapter, name)
+        model.eval().requires_grad_(False)
         # Numbers stored in float32 are others in float16, but the model is the same.
-        fingerprint = checkpoint_fingerprint(_files_of(path), model) if number_format == torch.float16 else ""
+        plain = number_format == torch.float16 and adapter is None and not is_quantized(model)
+        fingerprint = checkpoint_fingerprint(_files_of(path), model) if plain else ""
     return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
 
 
 def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint: str = "") -> Backbone:
-    """Take apart a transformers model that is already in memory; of a compiled one, the model that it runs.
+    """Take apart a transformers model that is already in memory, and leave it as it is.
 
     Args:
-        model: a causal language model of any class.
-        tokenizer: its own.
+        model: a causal language model of any class; of a compiled, PEFT-wrapped or data-parallel one, the model inside.
+        tokenizer: its own, or a processor that has it.
         name: what to call it.
         source: where it is from; the name by default.
         fingerprint: where it is known already.
@@ -114,10 +140,8 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
     Raises:
         ModelError: when trimtab does not understand its architecture, naming model and class.
     """
-    model = getattr(model, "_orig_mod", model)
     with quiet_loading(), _understood(name, model):
-        model.eval().requires_grad_(False)
-        embeddings = model.get_input_embeddings().weight
+        model, tokenizer = unwrapped(model), text_tokenizer(tokenizer)
         samples = (sampled(weight) for _, weight in weights_of(model))
         return Backbone(
             name=name,
@@ -126,9 +150,9 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
             tokenizer=tokenizer,
             facts=facts_of(model),
             anatomy=locate_modules(model),
-            fingerprint=fingerprint or fingerprint_of(model.config, samples),
-            device=embeddings.device,
-            dtype=embeddings.dtype,
+            fingerprint=fingerprint or fingerprint_of(model.config, samples, adapter_state(model)),
+            device=input_device(model),
+            dtype=model.get_input_embeddings().weight.dtype,
             ends=_ends(tokenizer, getattr(model, "generation_config", None)),
             context=context_of(model),
         )
@@ -137,7 +161,10 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
 def peek(name: str, *, trust_remote_code: bool = False, offline: bool = False) -> tuple[Facts, Any]:
     """Architecture facts and tokenizer of a model, without loading its weights; `offline` asks the hub's cache only."""
     with quiet_loading(), _explained(name):
-        model, tokenizer = _without_weights(resolve(name), trust_remote_code, offline)
+        path = resolve(name)
+        adapter = find_adapter(path)
+        base = path if adapter is None else _base_of(name, adapter.base)
+        model, tokenizer = _without_weights(path, base, trust_remote_code, offline)
         with _understood(name, model):
             return facts_of(model), tokenizer
 
@@ -152,7 +179,7 @@ def identify(name: str, *, dtype: torch.dtype, device: torch.device, trust_remot
         from transformers import GenerationConfig
 
         path = resolve(name)
-        model, tokenizer = _without_weights(path, trust_remote_code, offline=False)
+        model, tokenizer = _without_weights(path, path, trust_remote_code, offline=False)
         folder = _files_of(path)
         generation = None
         if (folder / "generation_config.json").is_file():
@@ -179,15 +206,44 @@ def _files_of(path: str) -> Path:
     return Path(snapshot_download(path, local_files_only=True, allow_patterns=["*.safetensors", "*.json"]))
 
 
-def _without_weights(path: str, trust_remote_code: bool, offline: bool) -> tuple[Any, Any]:
-    """A transformers model on the meta device, and its tokenizer."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+def _without_weights(path: str, base: str, trust_remote_code: bool, offline: bool) -> tuple[Any, Any]:
+    """A transformers model on the meta device, and its tokenizer; of an adapter, those of its base model."""
+    from transformers import AutoConfig
 
     options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
-    config = AutoConfig.from_pretrained(path, **options)
+    config = AutoConfig.from_pretrained(base, **options)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    return model, AutoTokenizer.from_pretrained(path, **options)
+        model = class_for(config).from_config(config, trust_remote_code=trust_remote_code)
+    return model, _tokenizer(path, base, trust_remote_code, local_files_only=offline)
+
+
+def _tokenizer(path: str, base: str, trust_remote_code: bool, **options: Any) -> Any:
+    """The tokenizer of a model; an adapter may bring its own."""
+    from transformers import AutoTokenizer
+
+    own = path != base and Path(path).is_dir() and not (Path(path) / "tokenizer_config.json").is_file()
+    source = base if own else path
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code, **options)
+    return with_processor_template(tokenizer, Path(source))
+
+
+def _base_of(name: str, base: str) -> str:
+    try:
+        return resolve(base)
+    except ModelError as error:
+        raise ModelError(
+            f"model {name!r} is an adapter for {base!r}, which its adapter_config.json names: {error}"
+        ) from error
+
+
+def _require_plain(name: str, config: Any) -> None:
+    """Refuse to quantize what is quantized."""
+    given = getattr(config, "quantization_config", None)
+    if given:
+        method = given.get("quant_method", "") if isinstance(given, dict) else getattr(given, "quant_method", "")
+        raise SettingError(
+            f"model {name!r} is quantized already ({getattr(method, 'value', method)}); leave out quantization"
+        )
 
 
 def _ends(tokenizer: Any, generation_config: Any) -> frozenset[int]:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from trimtab.errors import SettingError
+from trimtab.models.kinds.placement import SPREAD
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -16,10 +17,12 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 def choose_device(device: str = "auto") -> torch.device:
     """The device asked for, or the best one present: CUDA, then Apple's MPS, then the CPU.
 
+    Of a model that is spread over several (`balanced`), the kind that they are of.
+
     Raises:
         SettingError: when the device is not there.
     """
-    if device == "auto":
+    if device == "auto" or device in SPREAD:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

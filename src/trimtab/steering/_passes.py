@@ -58,13 +58,21 @@ class _Seen:
 class Passes:
     """Places the tokens of each pass that runs in one steering context."""
 
-    def __init__(self, model: nn.Module, interventions: Iterable[Intervention | None], given: Sequence[int] | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        interventions: Iterable[Intervention | None],
+        given: Sequence[int] | None,
+        *,
+        first_position: int = 0,
+    ):
         """Expect passes.
 
         Args:
             model: whose passes they are.
             interventions: whose positions count.
             given: tokens of each row's prompt, where the caller knows.
+            first_position: what the model calls the position of a text's first token.
 
         Raises:
             SettingError: for lengths that no prompt has.
@@ -73,7 +81,7 @@ class Passes:
             not len(given) or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in given)
         ):
             raise SettingError(f"prompt_lengths {given!r} are no lengths of prompts; give whole numbers from 1 on")
-        self.model, self.given = model, given
+        self.model, self.given, self.first_position = model, given, first_position
         policies = {c.positions for c in interventions if c is not None}
         self._needs_prompt = policies - {"all"}
         self._by_cache: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
@@ -106,7 +114,7 @@ class Passes:
             columns = slice(past, past + width)
             positions, real = (mask.long().cumsum(1) - 1)[:, columns], mask[:, columns].bool()
         else:
-            positions = _unmasked_positions(inputs.get("position_ids"), mask, past, tokens)
+            positions = _unmasked_positions(inputs.get("position_ids"), mask, past, tokens, self.first_position)
         now = Pass(positions, positions, real)
         if self.given is not None:
             now.prompt_lengths = self._given_lengths(rows, tokens.device)
@@ -206,10 +214,10 @@ def _require_next_token(seen: _Seen | None, past: int, width: int) -> int:
     return seen.prompt
 
 
-def _unmasked_positions(position_ids: Any, mask: Any, past: int, tokens: Tensor) -> Tensor:
+def _unmasked_positions(position_ids: Any, mask: Any, past: int, tokens: Tensor, first: int) -> Tensor:
     rows, width = tokens.shape[:2]
     if torch.is_tensor(position_ids) and position_ids.dim() == 2 and position_ids.shape[1] == width:
-        return position_ids.expand(rows, width)
+        return position_ids.expand(rows, width) - first
     if mask is not None and rows > 1:
         raise SettingError(
             "steering reads padding from an attention mask [rows, tokens], or positions from position_ids [rows, "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from trimtab.errors import ModelError, SettingError, TrimtabWarning
 from trimtab.models import Backbone, hidden_of, with_hidden
 from trimtab.models.eager import eager
+from trimtab.models.kinds.multimodal import require_text
 from trimtab.steering._generate_arguments import generation_watched
 from trimtab.steering._passes import Pass, Passes
 from trimtab.steering.arming import HookSet
@@ -73,7 +74,9 @@ class Steering:
         self._must_push = any(part.strength and part.gate is None for part in parts)
         self.hooks = HookSet(backbone.model, engine=engine)
         self.layers = sorted({layer for i in interventions if i is not None for layer in i.layers})
-        self._places = Passes(backbone.model, interventions, prompt_lengths)
+        self._places = Passes(
+            backbone.model, interventions, prompt_lengths, first_position=backbone.anatomy.first_position
+        )
         self._local = threading.local()  # the pass that a thread is in: tasks may hand a context to several
 
     def warn_of_nothing(self, used: bool) -> None:
@@ -123,6 +126,7 @@ class Steering:
         return now
 
     def _enter_model(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        require_text(kwargs)
         self._local.seen = False
 
     def _leave_model(self, model: nn.Module, args: Any, output: Any) -> None:

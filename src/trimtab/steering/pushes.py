@@ -45,7 +45,8 @@ def push_each(
     state = hidden if before is None else before
     for order, (direction, strength, scale, condition) in enumerate(aims):
         marks = steered if condition is None else steered & condition.holds(state)
-        pushed = scale.push(hidden, direction.to(hidden.device), strength, marks)
+        amount = strength.to(hidden.device) if isinstance(strength, Tensor) else strength
+        pushed = scale.push(hidden, direction.to(hidden.device), amount, marks)
         if look is not None:
             look(order, marks, hidden, pushed)
         hidden = pushed

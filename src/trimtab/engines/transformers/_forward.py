@@ -15,7 +15,7 @@ from trimtab.engines.transformers.packing.batches import Batch
 from trimtab.engines.transformers.packing.masks import attention_mask
 from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
 from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
-from trimtab.models.eager import eager
+from trimtab.models.eager import inference
 from trimtab.steering import Intervention, PushCheck, engine_hooks_only, one_pass, push_each
 
 
@@ -49,7 +49,7 @@ def run(
     if cache is None and (record or (beginning is not None and beginning.length)):
         cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
     decoder = backbone.anatomy.decoder
-    with eager(), engine_hooks_only():
+    with inference(backbone.model), engine_hooks_only():
         decoder(**inputs, **{cache_name(decoder): cache}, use_cache=use_cache or cache is not None)
     return shared.recorded if shared is not None else None
 
@@ -128,7 +128,7 @@ def run_layers(
         recorded.per_cell = True
     back = torch.empty(1 + len(cells), dtype=torch.long)
     back[[0, *(1 + cell for cell in stairs.joined)]] = torch.arange(1 + len(cells))
-    return stairs.states[back.to(device)], recorded
+    return stairs.states[back.to(stairs.states.device)], recorded
 
 
 def run_cells(

@@ -78,12 +78,13 @@ class Staircase:
             if layer == self.last:
                 read_rows, columns = self.reads
                 cells = hidden.reshape(-1, self.rows, *hidden.shape[1:])
-                wanted = cells[:, read_rows, columns]
-                marks = self.steered[read_rows, columns][None]
+                wanted = cells[:, read_rows.to(hidden.device), columns.to(hidden.device)]
+                marks = self.steered[read_rows, columns][None].to(hidden.device)
                 self.states = self._grow(wanted, layer, rows=1, steered=marks)
                 self.check.settle(hidden.dtype)
                 return with_hidden(output, hidden[: self.rows])
-            return with_hidden(output, self._grow(hidden, layer, rows=self.rows, steered=self.steered))
+            marks = self.steered.to(hidden.device)  # layers may be on several devices
+            return with_hidden(output, self._grow(hidden, layer, rows=self.rows, steered=marks))
 
         return hook
 

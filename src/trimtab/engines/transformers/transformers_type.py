@@ -8,7 +8,7 @@ from typing import Any
 from trimtab.engines.base import Engine
 from trimtab.engines.registry import EngineType, LoadOptions
 from trimtab.errors import SettingError
-from trimtab.models import Identity, load_backbone
+from trimtab.models import Identity, Quantization, check_quantization, load_backbone
 
 
 class TransformersType(EngineType):
@@ -22,13 +22,23 @@ class TransformersType(EngineType):
             names = ", ".join(map(str, engine_options))
             raise SettingError(f"the default engine has no engine_options, so not {names}; write `engine: vllm` too")
 
+    def check_placement(
+        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
+    ) -> None:
+        """Refuse a quantization that is unknown; the device is tried when a model is loaded."""
+        check_quantization(quantization)
+
     def start(self, name: str, options: LoadOptions) -> tuple[Identity, Engine]:
         """Load the weights into this process."""
         from trimtab.engines.transformers.engine import TransformersEngine
 
         self.check_options(options.engine_options)
         backbone = load_backbone(
-            name, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
+            name,
+            dtype=options.dtype,
+            device=options.device,
+            trust_remote_code=options.trust_remote_code,
+            quantization=options.quantization,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 

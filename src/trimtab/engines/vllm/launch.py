@@ -16,6 +16,7 @@ from trimtab.engines.vllm.plugin.register import register
 from trimtab.errors import ModelError
 from trimtab.models import ContextLimit, DType, Identity, identify, peek
 from trimtab.models.bundled import resolve
+from trimtab.models.kinds.adapters import find_adapter
 
 
 def start(
@@ -42,10 +43,17 @@ def start(
     register()
     require_supported()
     check_options(options)
+    path = resolve(name)
+    if find_adapter(path) is not None:
+        raise ModelError(
+            f"model {name!r} is an adapter, which trimtab does not run in vLLM yet. Merge it into its base, in peft "
+            "`PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(folder)`, and load the "
+            "folder; or leave out engine: transformers runs it as it is"
+        )
     peek(name, trust_remote_code=trust_remote_code)  # says in two seconds, and better, what vLLM would say in thirty
     try:
         with owned():
-            engine = _engine(resolve(name), dtype, trust_remote_code, options)
+            engine = _engine(path, dtype, trust_remote_code, options)
     except Exception as error:  # vLLM, torch and the hub raise whatever they like
         raise ModelError(f"vLLM cannot start with {name!r}: {reason(error)}") from error
     device = torch.device(str(_platform().device_type))

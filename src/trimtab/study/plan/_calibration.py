@@ -151,5 +151,5 @@ def _pair(model: Model, drawn: random.Random, place: int) -> EncodedPair:
 
 def _ids(model: Model, drawn: random.Random, count: int) -> list[int]:
     """Token ids, of which no two samples share more than they must."""
-    vocabulary = model.backbone.anatomy.head.weight.shape[0]  # type: ignore[attr-defined]  # planning loads weights here
+    vocabulary = model.backbone.anatomy.vocabulary  # type: ignore[attr-defined]  # planning loads weights here
     return [drawn.randrange(vocabulary // 2, vocabulary - 64) for _ in range(count)]

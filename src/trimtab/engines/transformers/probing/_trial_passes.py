@@ -23,7 +23,7 @@ from trimtab.engines.transformers.sharing.kv_slots import SlotCache
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.errors import ModelError
 from trimtab.models import Backbone, cache_name, hidden_of
-from trimtab.models.eager import eager
+from trimtab.models.eager import inference
 from trimtab.steering import HookSet, engine_hooks_only, one_pass
 
 # Four texts with a common head; the first two begin alike behind it, and so do the others.
@@ -90,7 +90,7 @@ def plain_call_is_alone(backbone: Backbone) -> bool:
 def plain_calls(backbone: Backbone, texts: Sequence[Sequence[int]]) -> Tensor:
     """States of the last tokens of texts of one length behind the last layer, as a call of the whole model has them."""
     states: list[Tensor] = []
-    with one_pass(backbone.model) as hooks, eager(), engine_hooks_only():
+    with one_pass(backbone.model) as hooks, inference(backbone.model), engine_hooks_only():
         hooks.after(backbone.anatomy.layers[-1], lambda m, a, o: states.append(hidden_of(o)[:, -1]))
         backbone.model(torch.tensor(texts, device=backbone.device), use_cache=False)
     return states[0]
@@ -135,7 +135,7 @@ def _continued_far(backbone: Backbone, head: Beginning, tails: Sequence[Sequence
     mask[:, head.length : start] = 0
     states: list[Tensor] = []
     decoder: Any = backbone.anatomy.decoder
-    with one_pass(backbone.model) as hooks, eager(), engine_hooks_only():
+    with one_pass(backbone.model) as hooks, inference(backbone.model), engine_hooks_only():
         hooks.after(backbone.anatomy.layers[-1], lambda m, a, o: states.append(hidden_of(o)[:, -1]))
         decoder(
             input_ids=torch.tensor(tails, device=device),

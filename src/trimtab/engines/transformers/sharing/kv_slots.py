@@ -164,7 +164,8 @@ class RowPushes:
             if not groups:
                 return None
             before = hidden = hidden_of(output)
-            for rows, aim, keys in groups:
+            for group, aim, keys in groups:
+                rows = group.to(hidden.device)  # layers may be on several devices
                 some = hidden[rows]
                 marks = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)
                 hidden = hidden.index_copy(0, rows, push_each(some, [aim], marks, before[rows], self._look(keys)))

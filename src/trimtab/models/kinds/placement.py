@@ -1,0 +1,43 @@
+"""Where the weights of a model are: on one device, or layer by layer on several, on the CPU and on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SPREAD = ("balanced", "balanced_low_0", "sequential")
+"""Devices that are several: how transformers spreads layers over all GPUs, and what they do not hold over the CPU."""
+
+
+def input_device(model: Any) -> torch.device:
+    """Where token ids go: the device that the embeddings are on when they run."""
+    embeddings = model.get_input_embeddings()
+    device: torch.device = embeddings.weight.device
+    if device.type != "meta":
+        return device
+    for hook in _hooks_of(embeddings):  # offloaded: brought to this device for each pass
+        if (execution := getattr(hook, "execution_device", None)) is not None:
+            return torch.device(execution)
+    return device
+
+
+def held(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
+    """The values of a weight: the tensor itself, or where accelerate keeps those that are brought in for each pass."""
+    if tensor.device.type != "meta":
+        return tensor
+    owner, _, own = name.rpartition(".")
+    for hook in _hooks_of(model.get_submodule(owner)):
+        if (weights := getattr(hook, "weights_map", None)) is not None:
+            found: Tensor = weights[own]
+            return found
+    return tensor
+
+
+def _hooks_of(module: nn.Module) -> Iterator[Any]:
+    """The hooks of accelerate on a module, each of a sequence of them."""
+    hook = getattr(module, "_hf_hook", None)
+    if hook is not None:
+        yield from getattr(hook, "hooks", (hook,))
