@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trimtab.data import Behavior, Pair, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
-    from trimtab.evaluation import Best, Sweep, own_replies, sweep
+    from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, sweep
     from trimtab.notebook import (
         Diagnosis,
         Robustness,
@@ -44,6 +44,7 @@ _HOMES = {
     "Intervention": "steering",
     "Model": "engines",
     "Pair": "data",
+    "Projection": "evaluation",
     "Robustness": "notebook",
     "SideEffects": "notebook",
     "SteeringVector": "vectors",
@@ -58,6 +59,7 @@ _HOMES = {
     "extract": "vectors",
     "load": "engines",
     "own_replies": "evaluation",
+    "project": "evaluation",
     "read_study": "study",
     "report": "notebook",
     "robustness": "notebook",
@@ -75,6 +77,7 @@ __all__ = [
     "Intervention",
     "Model",
     "Pair",
+    "Projection",
     "Robustness",
     "SideEffects",
     "SteeringVector",
@@ -89,6 +92,7 @@ __all__ = [
     "extract",
     "load",
     "own_replies",
+    "project",
     "read_study",
     "report",
     "robustness",

@@ -1,0 +1,73 @@
+"""How well projections on a vector tell the two sides of a contrast apart, layer by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from trimtab.stats.bootstrap import Array
+from trimtab.stats.detection import auroc_with_interval
+
+PROJECTION_COLUMNS = ("split", "example", "group", "side", "layer", "depth", "projection")
+"""Of `trimtab.evaluation.projections`: one row for each example and layer. `side`: 1 positive, −1 negative; `group`:
+what is resampled as a whole; `projection`: of the example's state on the unit direction, divided by the mean norm of
+the residual stream."""
+
+
+def separation(projections: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """How well each layer's direction tells positive from negative examples.
+
+    Args:
+        projections: columns in `PROJECTION_COLUMNS`.
+        draws: resamples for the intervals.
+        seed: of the resamples.
+
+    Returns:
+        One row for each split and layer: split, layer, depth, n_positive, n_negative, auroc (the probability that a
+        positive example projects further than a negative one; 0.5 is chance) with auroc_low and auroc_high, and gap,
+        the difference of the means in standard deviations within the sides (Cohen's d).
+    """
+    rows = []
+    for (split, layer), part in projections.groupby(["split", "layer"], sort=False, observed=True):
+        values = part["projection"].to_numpy(dtype=float)
+        positive = part["side"].to_numpy() > 0
+        found, low, high = auroc_with_interval(values, positive, part["group"].tolist(), draws=draws, seed=seed)
+        rows.append(
+            {
+                "split": split, "layer": layer, "depth": part["depth"].iloc[0],
+                "n_positive": int(positive.sum()), "n_negative": int((~positive).sum()),
+                "auroc": found, "auroc_low": low, "auroc_high": high,
+                "gap": _gap(values[positive], values[~positive]),
+            }
+        )  # fmt: skip
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
+
+
+def best_layer(separated: pd.DataFrame) -> pd.Series:
+    """The layer that tells the sides of `select` apart best, as measured on `test` where there is one.
+
+    Args:
+        separated: from `separation`.
+
+    Returns:
+        The row of the reporting split, with `held_out`: whether other examples chose the layer.
+    """
+    chosen_by = separated[separated["split"] == "select"]
+    # Where several layers make no mistake, the one with the widest gap.
+    layer = chosen_by.sort_values(["auroc", "gap"], ascending=False, kind="stable").iloc[0]["layer"]
+    test = separated[(separated["split"] == "test") & (separated["layer"] == layer)]
+    held_out = len(test) > 0
+    row = (test if held_out else chosen_by[chosen_by["layer"] == layer]).iloc[0]
+    found: pd.Series = pd.concat([row, pd.Series({"held_out": held_out})])
+    return found
+
+
+def _gap(positive: Array, negative: Array) -> float:
+    freedom = len(positive) + len(negative) - 2
+    if min(len(positive), len(negative)) < 2:
+        return float("nan")
+    within = ((positive - positive.mean()) ** 2).sum() + ((negative - negative.mean()) ** 2).sum()
+    apart = float(positive.mean() - negative.mean())
+    spread = float(np.sqrt(within / freedom))
+    return apart / spread if spread > 0 else float("nan")

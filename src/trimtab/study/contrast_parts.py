@@ -1,0 +1,59 @@
+"""What each part of a behavior is for: the vector, the choice of the setting, the report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from trimtab.data import AnyContrast, Behavior
+from trimtab.data.hash_order import prompt_key
+from trimtab.data.sources import SIDES, contrast
+from trimtab.errors import DataError
+from trimtab.study._file_locations import located
+from trimtab.study.given import Parts
+from trimtab.study.settings.study_file import BehaviorSetting, Study
+
+
+def parts_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> Parts:
+    """The parts of a behavior's pairs; with a contrast of its own the vector needs none, and all are held out.
+
+    Raises:
+        DataError: when a part would hold too few pairs.
+    """
+    split = study.split
+    if not setting.contrast:
+        return behavior.split((split.train, split.select, split.test), study.seed)
+    select, test = behavior.split_held_out((split.select, split.test), study.seed)
+    return replace(behavior, pairs=(), part="train"), select, test
+
+
+def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> AnyContrast | None:
+    """What the vector is made of, where that is not a part of the pairs that are scored.
+
+    Raises:
+        DataError: when it cannot be read, or asks what the scored pairs ask: they would not be held out.
+    """
+    if not setting.contrast:
+        return None
+    names = [located(name.strip(), study.folder) for name in setting.contrast.split(SIDES)]
+    found = contrast(SIDES.join(names), seed=study.seed, skip_bad=setting.skip_bad)
+    asked = {_spaced(one) for one in _questions(found)}
+    if both := [pair.reference for pair in behavior if prompt_key(pair) in asked or _spaced(pair.prompt) in asked]:
+        raise DataError(
+            f"{setting.label}: {len(both)} of the scored prompts are in its contrast {setting.contrast!r} too, first "
+            f"that of {both[0]}; prompts that report must not make the vector: leave them out of one of the two"
+        )
+    return replace(found, name=behavior.name, description=found.description or behavior.description)
+
+
+def _questions(found: AnyContrast) -> list[Any]:
+    if isinstance(found, Behavior):
+        return [pair.prompt for pair in found]
+    return list(found.questions)
+
+
+def _spaced(prompt: Any) -> str:
+    """Equal for prompts that ask the same; runs of white space count as one space."""
+    if isinstance(prompt, str):
+        return " ".join(prompt.split())
+    return repr([(message["role"], " ".join(message["content"].split())) for message in prompt])

@@ -1,0 +1,104 @@
+"""Held-out examples on a vector: the planted layer is found, chance is called chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import trimtab
+from tiny import tiny, vector_for
+from trimtab.analysis.projections import separation
+from trimtab.data import PromptContrast, SetContrast
+from trimtab.engines import Model
+from trimtab.errors import SettingError
+from trimtab.evaluation.projection import projections
+from trimtab.stats.detection import auroc_with_interval
+from trimtab.vectors import extract, read_contrast
+
+QUESTIONS = [f"What do you think of number {i}?" for i in range(24)]
+PERSONAS = PromptContrast.from_system_prompts(
+    [("You are full of joy and sunshine.", "You are full of despair.")], QUESTIONS, name="joyful"
+)
+LISTS = SetContrast.from_texts(
+    [f"{i} ways to bake a bright cake" for i in range(20)], [f"A dark dull day, number {i}" for i in range(16)],
+    name="cakes",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model(tiny("llama"))
+
+
+@pytest.mark.parametrize("contrast", [PERSONAS, LISTS], ids=["prompts", "lists"])
+def test_a_vector_tells_held_out_examples_apart(model: Model, contrast: PromptContrast | SetContrast) -> None:
+    train, select, test = contrast.split(seed=0)
+    found = trimtab.project(model, extract(model, train), select, test=test, progress=False)
+    best = found.best()
+    assert best.held_out
+    assert best.examples == (len(test.positive), len(test.negative))
+    assert best.auroc > 0.9
+    assert best.interval[0] > 0.5
+    assert "held-out examples" in str(best)
+    assert set(found.samples["split"]) == {"select", "test"}
+    assert f"{len(select.positive) + len(select.negative)} select" in repr(found)
+
+
+def test_projections_are_along_the_unit_direction_in_units_of_the_stream(model: Model) -> None:
+    vectors = extract(model, LISTS)
+    states = read_contrast(model, LISTS)
+    table = projections(states, vectors)
+    layer, number = 2, 5
+    state = states.negative.states[number, layer]
+    expected = float(state @ vectors.direction[layer] / vectors.norm[layer] / vectors.residual_norm[layer])
+    row = table[(table["side"] == -1) & (table["layer"] == layer)].iloc[number]
+    assert row["projection"] == pytest.approx(expected, rel=1e-5)
+    # The difference of the means along the mean difference is its norm.
+    means = table[table["layer"] == layer].groupby("side")["projection"].mean()
+    apart = float(vectors.norm[layer] / vectors.residual_norm[layer])
+    assert means[1] - means[-1] == pytest.approx(apart, rel=1e-4)
+
+
+def test_a_random_vector_is_not_shown_to_tell_them_apart() -> None:
+    """Over many random directions the interval misses 0.5 about as seldom as it says."""
+    random = np.random.default_rng(0)
+    positive = np.repeat([True, False], [20, 16])
+    misses = 0
+    for trial in range(200):
+        _, low, high = auroc_with_interval(random.normal(size=36), positive, list(range(36)), draws=400, seed=trial)
+        misses += not low <= 0.5 <= high
+    assert misses <= 25  # 10 are expected; a percentile interval of 36 examples is a little narrow
+
+
+def test_pairs_are_resampled_as_wholes() -> None:
+    """A question that lifts both of its sides moves no pair apart from itself; taken apart it would be noise."""
+    random = np.random.default_rng(1)
+    lift = random.normal(size=40) * 3
+    score = np.concatenate([lift + 1, lift - 1])
+    positive = np.repeat([True, False], 40)
+    together = auroc_with_interval(score, positive, [*range(40), *range(40)], seed=0)
+    apart = auroc_with_interval(score, positive, list(range(80)), seed=0)
+    assert together[0] == apart[0]
+    assert together[2] - together[1] < 0.6 * (apart[2] - apart[1])
+
+
+def test_without_a_test_part_the_numbers_are_called_optimistic(model: Model) -> None:
+    train, select, _ = PERSONAS.split(seed=0)
+    found = trimtab.project(model, extract(model, train), select, progress=False)
+    assert not found.best().held_out
+    assert "optimistic" in str(found.best())
+
+
+def test_the_same_examples_hold_nothing_out(model: Model) -> None:
+    with pytest.raises(SettingError, match="none would be held out"):
+        trimtab.project(model, vector_for(model.backbone), LISTS, test=LISTS)
+
+
+def test_one_example_a_side_has_no_interval(model: Model) -> None:
+    states = read_contrast(model, SetContrast.from_texts(["a cake"], ["a day"]))
+    row = separation(projections(states, vector_for(model.backbone))).iloc[0]
+    assert np.isnan(row["gap"])
+    assert row["auroc"] in (0.0, 1.0)
+    assert row["auroc_high"] - row["auroc_low"] > 0.5
+    assert torch.isfinite(states.mean).all()
