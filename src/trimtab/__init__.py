@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trimtab.data import Behavior, Pair, dataset
+    from trimtab.data import Behavior, Pair, PromptContrast, SetContrast, contrast, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
     from trimtab.evaluation import Best, Sweep, own_replies, sweep
@@ -44,7 +44,9 @@ _HOMES = {
     "Intervention": "steering",
     "Model": "engines",
     "Pair": "data",
+    "PromptContrast": "data",
     "Robustness": "notebook",
+    "SetContrast": "data",
     "SideEffects": "notebook",
     "SteeringVector": "vectors",
     "Study": "study",
@@ -53,6 +55,7 @@ _HOMES = {
     "TrimtabWarning": "errors",
     "TunedSetting": "notebook",
     "Tuning": "notebook",
+    "contrast": "data",
     "dataset": "data",
     "diagnose": "notebook",
     "extract": "vectors",
@@ -75,7 +78,9 @@ __all__ = [
     "Intervention",
     "Model",
     "Pair",
+    "PromptContrast",
     "Robustness",
+    "SetContrast",
     "SideEffects",
     "SteeringVector",
     "Study",
@@ -84,6 +89,7 @@ __all__ = [
     "TrimtabWarning",
     "TunedSetting",
     "Tuning",
+    "contrast",
     "dataset",
     "diagnose",
     "extract",
