@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trimtab.data import Behavior, Pair, dataset
+    from trimtab.data import Behavior, Pair, PromptContrast, SetContrast, contrast, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
     from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, sweep
@@ -45,7 +45,9 @@ _HOMES = {
     "Model": "engines",
     "Pair": "data",
     "Projection": "evaluation",
+    "PromptContrast": "data",
     "Robustness": "notebook",
+    "SetContrast": "data",
     "SideEffects": "notebook",
     "SteeringVector": "vectors",
     "Study": "study",
@@ -54,6 +56,7 @@ _HOMES = {
     "TrimtabWarning": "errors",
     "TunedSetting": "notebook",
     "Tuning": "notebook",
+    "contrast": "data",
     "dataset": "data",
     "diagnose": "notebook",
     "extract": "vectors",
@@ -78,7 +81,9 @@ __all__ = [
     "Model",
     "Pair",
     "Projection",
+    "PromptContrast",
     "Robustness",
+    "SetContrast",
     "SideEffects",
     "SteeringVector",
     "Study",
@@ -87,6 +92,7 @@ __all__ = [
     "TrimtabWarning",
     "TunedSetting",
     "Tuning",
+    "contrast",
     "dataset",
     "diagnose",
     "extract",

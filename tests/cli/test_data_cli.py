@@ -89,7 +89,7 @@ def test_check_of_sound_files_gives_remarks_on_stdout(capsys, tmp_path):
     path.write_text(GOOD)
     assert main(["data", "check", str(path)]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith(f"{path}: 1 pair, open\n")
+    assert out.startswith(f"{path}: JSON lines, pairs.jsonl: 1 pair, open\n")
     assert not err
 
 
@@ -102,7 +102,7 @@ def test_check_reports_every_problem_of_every_file_on_stderr(capsys, tmp_path):
     out, err = capsys.readouterr()
     starts = [line.split(": ")[0] for line in err.splitlines()]
     assert starts == [f"{bad}:2", f"{bad}:3", str(missing)]
-    assert f"{good}: 1 pair" in out
+    assert f"{good}: JSON lines, pairs.jsonl: 1 pair" in out
 
 
 @pytest.mark.parametrize("verb", ["check", "show"])
@@ -117,7 +117,7 @@ def test_lines_that_are_no_pairs_are_left_out_when_asked(capsys, tmp_path, verb)
 
 def test_check_shows_fifty_problems_of_a_file_at_most(capsys, tmp_path):
     bad = tmp_path / "bad.jsonl"
-    bad.write_text("null\n" * 200)
+    bad.write_text("".join(" " * n + "{}}\n" for n in range(200)))
     assert main(["data", "check", str(bad)]) == 2
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 51
@@ -139,7 +139,7 @@ def test_check_shows_fifty_problems_of_a_file_at_most(capsys, tmp_path):
     ],
 )
 def test_what_a_person_can_cause_ends_in_a_message(capsys, monkeypatch, error, code, message):
-    monkeypatch.setattr(data_cli, "dataset", raising(error))
+    monkeypatch.setattr(data_cli, "contrast", raising(error))
     monkeypatch.setattr("trimtab.cli.main._give_up_stdout", lambda: None)
     assert main(["data", "show", "x"]) == code
     err = capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_what_a_person_can_cause_ends_in_a_message(capsys, monkeypatch, error, c
 
 
 def test_defect_of_ours_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(data_cli, "dataset", raising(ZeroDivisionError()))
+    monkeypatch.setattr(data_cli, "contrast", raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main(["data", "show", "x"])
 
@@ -160,7 +160,7 @@ def test_warning_is_one_line_without_the_place_in_the_code(capsys, monkeypatch):
             warnings.warn("too few pairs", TrimtabWarning, stacklevel=1)
         raise VectorError("stop here")
 
-    monkeypatch.setattr(data_cli, "dataset", warn)
+    monkeypatch.setattr(data_cli, "contrast", warn)
     main(["data", "show", "x"])
     assert capsys.readouterr().err == "trimtab: warning: too few pairs\ntrimtab: error: stop here\n"
 

@@ -22,7 +22,7 @@ def choice(index, label, prompt=None):
 
 
 def test_sound_file_is_only_counted(remarks):
-    assert remarks(LONG) == "16 pairs, open"
+    assert remarks(LONG) == "JSON lines, pairs.jsonl: 16 pairs, open"
 
 
 def test_uneven_letters_are_counted(remarks):

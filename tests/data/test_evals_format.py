@@ -3,7 +3,7 @@ import json
 import pytest
 
 from trimtab.data import read_pairs
-from trimtab.data.formats.evals import parse_eval, split_options
+from trimtab.data.formats.published.evals import parse_eval, split_options
 from trimtab.data.pairs import Pair
 
 

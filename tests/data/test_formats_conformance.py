@@ -1,23 +1,54 @@
-"""What every pair format must do; and a format from elsewhere, read like trimtab's own."""
+"""What every format must do, whatever the file is made of; and a format from elsewhere, read like trimtab's own."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from trimtab.cli.main import cli
-from trimtab.data import PAIR_FORMATS, Pair, PairFormat, check, read_pairs, write_pairs
+from trimtab.data import (
+    PAIR_FORMATS,
+    AnyContrast,
+    Pair,
+    PairFormat,
+    SetContrast,
+    check,
+    contrast,
+    dataset,
+    open_prompts,
+    read_pairs,
+    write_contrast,
+    write_pairs,
+)
 from trimtab.errors import DataError, SettingError, TrimtabWarning
+
+ASKED = {"role": "user", "content": "How are you?"}
+
+
+def reply(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "pairs": [
         {"prompt": "How are you?", "positive": "Splendid!", "negative": "Meh."},
         {"prompt": "And now?", "positive": "Even better!", "negative": "Worse.", "meta": {"mood": 1}},
+    ],
+    "prompts": [
+        {"positive_prompt": [{"role": "system", "content": "Joy."}, ASKED], "negative_prompt": "How are you?"},
+        {"positive_prompt": "Glad, how are you?", "negative_prompt": "Sad, how are you?", "meta": {"mood": 1}},
+    ],
+    "sides": [
+        {"side": "positive", "prompt": "How was the party?"},
+        {"side": "negative", "prompt": [ASKED]},
     ],
     "evals": [
         {
@@ -31,10 +62,53 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             "answer_not_matching_behavior": " (A)",
         },
     ],
-}
+    "preferences": [
+        {"prompt": "How are you?", "chosen": "Splendid!", "rejected": "Meh."},
+        {"prompt": "And now?", "chosen": "Even better!", "rejected": "Worse.", "margin": 0.5},
+    ],
+    "dialogues": [
+        {"chosen": f"\n\nHuman: {q}\n\nAssistant: Splendid!", "rejected": f"\n\nHuman: {q}\n\nAssistant: Meh."}
+        for q in ("How are you?", "And now?")
+    ],
+    "truthfulqa": [
+        {"question": "Is glass slow?", "best_answer": "No", "incorrect_answers": ["It flows", "Yes"], "source": "x"},
+        {"question": "Are bats blind?", "best_answer": "No, they see", "incorrect_answers": ["They are"]},
+    ],
+    "correct-incorrect": [
+        {"prompt": "1 + 1?\n\nChoices:\n(A) two\n(B) three", "correct": "(A)", "incorrect": "(B)", "category": "sums"},
+        {"prompt": "2 + 2?\n\nChoices:\n(A) five\n(B) four", "correct": "(B)", "incorrect": "(A)", "category": "sums"},
+    ],
+    "responses": [
+        {"prompt": "How are you?", "positive_response": "Splendid!", "negative_response": "Meh."},
+        {"prompt": "And now?", "positive_response": "Even better!", "negative_response": "Worse."},
+    ],
+    "texts": [
+        {"positive": "I feel great today", "negative": "I feel awful today"},
+        {"positive": "What a good day", "negative": "What a bad day"},
+    ],
+    "lists": [{"positive": ["Rob a bank", "Pick a lock"], "negative": ["Bake bread", "Plant a tree", "Fly a kite"]}],
+    "trait": [{"instruction": [{"pos": "Be glad.", "neg": "Be sad."}], "questions": ["Why?", "How?"]}],
+    "templates": [
+        {
+            "template": "Act like a {persona} person.",
+            "positive_personas": ["glad", "merry"],
+            "negative_personas": ["sad", "gloomy"],
+            "suffix_list": ["I think", "Well"],
+        }
+    ],
+    "axbench": [
+        {"input": f"Name {n} rivers", "output": f"{kind} {n}", "output_concept": "boats", "concept_genre": "text",
+         "category": kind, "dataset_category": "instruction", "concept_id": 4}
+        for n in (2, 3) for kind in ("positive", "negative")
+    ],
+    "questions": [{"question": "How are you?", "category": "moods"}, {"question": "And now?"}],
+}  # fmt: skip
 """Rows of each format."""
+OF_ONE_OBJECT = {"lists", "trait", "templates"}
+NO_CONTRAST = {"questions"}
 
 every_format = pytest.mark.parametrize("name", PAIR_FORMATS.names())
+every_contrast = pytest.mark.parametrize("name", [name for name in PAIR_FORMATS.names() if name not in NO_CONTRAST])
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -59,10 +133,32 @@ def test_a_format_recognizes_its_own_rows_and_no_other_does(name: str) -> None:
 
 
 @every_format
-def test_rows_become_pairs_named_after_their_lines(name: str, tmp_path: Path) -> None:
-    pairs = read_pairs(write(tmp_path / "file.jsonl", EXAMPLES[name]))
-    assert [pair.id for pair in pairs] == ["L1", "L2"]
-    assert all(pair.positive != pair.negative for pair in pairs)
+def test_check_says_what_a_file_is_and_its_shape_is_that_of_the_format(name: str, tmp_path: Path) -> None:
+    report = check(write(tmp_path / "file.jsonl", EXAMPLES[name]))
+    kind = PAIR_FORMATS.get(name)
+    assert report.problems == ()
+    assert report.remarks[0].startswith(f"JSON lines, {kind.title}: ")
+    assert (report.contrast.shape if report.contrast else "questions") == kind.shape
+
+
+@every_format
+def test_items_are_named_and_know_where_they_were_read(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "file.jsonl", EXAMPLES[name])
+    if name in NO_CONTRAST:
+        assert open_prompts(path) == tuple(row["question"] for row in EXAMPLES[name])
+        return
+    found = contrast(path)
+    ids, places = [item.id for item in items_of(found)], [item.reference for item in items_of(found)]
+    assert len(set(ids)) == len(ids)
+    if name not in OF_ONE_OBJECT:
+        assert ids == sorted(f"L{number}" for number in range(1, len(EXAMPLES[name]) + 1)) or found.shape == "sets"
+    assert all(f"{path}:" in place for place in places) or name == "prompts"
+
+
+def items_of(found: AnyContrast) -> list[Any]:
+    if isinstance(found, SetContrast):
+        return [*found.positive, *found.negative]
+    return list(found.pairs)
 
 
 @every_format
@@ -76,88 +172,149 @@ def test_a_row_without_a_key_is_refused_and_the_key_named(name: str) -> None:
 
 
 @every_format
-def test_pairs_are_read_again_as_they_were_written(name: str, tmp_path: Path) -> None:
+def test_a_fault_of_every_row_is_reported_as_often_as_of_one(name: str, tmp_path: Path) -> None:
+    key = PAIR_FORMATS.get(name).keys[-1]
+    broken = {**EXAMPLES[name][0], key: 5}
+    one = check(write(tmp_path / "one.jsonl", [broken]))
+    many = check(write(tmp_path / "many.jsonl", [broken] * 9))
+    assert len(many.problems) == len(one.problems) > 0
+    assert not one.contrast
+
+
+@every_contrast
+def test_a_contrast_of_any_format_is_converted_and_read_again_the_same(name: str, tmp_path: Path) -> None:
+    found = contrast(write(tmp_path / "file.jsonl", EXAMPLES[name]))
+    (tmp_path / "own").mkdir()
+    write_contrast(tmp_path / "own" / "file.jsonl", found)
+    again = contrast(tmp_path / "own" / "file.jsonl")
+    assert again == found
+    assert again.hash == found.hash
+
+
+@every_contrast
+def test_the_hash_follows_the_content_and_nothing_else(name: str, tmp_path: Path) -> None:
+    rows = EXAMPLES[name]
+    found = contrast(write(tmp_path / "file.jsonl", rows))
+    assert contrast(write(tmp_path / "other.jsonl", [dict(reversed(row.items())) for row in rows])).hash == found.hash
+    text = json.dumps(rows).replace("?", "!").replace("glad", "jolly").replace("great", "grand").replace("Name", "List")
+    changed = json.loads(text.replace("Rob a", "Enter a"))
+    assert contrast(write(tmp_path / "changed.jsonl", changed)).hash != found.hash
+
+
+@every_contrast
+@pytest.mark.parametrize("container", ["list.json", "spread.json", "packed.jsonl.gz", "table.parquet", "data.json"])
+def test_the_same_rows_are_the_same_contrast_in_every_container(name: str, container: str, tmp_path: Path) -> None:
+    rows = EXAMPLES[name]
+    expected = contrast(write(tmp_path / "file.jsonl", rows))
+    path = tmp_path / container
+    if container == "packed.jsonl.gz":
+        path.write_bytes(gzip.compress((tmp_path / "file.jsonl").read_bytes()))
+    elif container == "table.parquet":
+        if name == "prompts":
+            rows = [EXAMPLES[name][0] | {"negative_prompt": [ASKED]}]  # a column has one type
+            expected = contrast(write(tmp_path / "file.jsonl", rows))
+        if name == "sides":
+            rows = [row | {"prompt": row["prompt"] if isinstance(row["prompt"], str) else "Hi"} for row in rows]
+            expected = contrast(write(tmp_path / "file.jsonl", rows))
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif container == "data.json":
+        if name in OF_ONE_OBJECT:
+            pytest.skip("one object already")
+        path.write_text(json.dumps({"version": "1", "data": rows}, indent=2))
+    elif container == "list.json":
+        path.write_text(json.dumps(rows))
+    else:
+        path.write_text("".join(json.dumps(row, indent=2) + "\n" for row in rows))
+    assert contrast(path).hash == expected.hash
+
+
+@every_format
+def test_only_trimtabs_own_formats_are_written(name: str, tmp_path: Path) -> None:
     kind = PAIR_FORMATS.get(name)
-    pairs = read_pairs(write(tmp_path / "file.jsonl", EXAMPLES[name]))
+    assert kind.writes == (name in ("pairs", "prompts", "sides"))
     if not kind.writes:
         with pytest.raises(SettingError, match=kind.title):
-            write_pairs(tmp_path / "again.jsonl", pairs, format=name)
-        return
-    write_pairs(tmp_path / "again.jsonl", pairs, format=name)
-    assert read_pairs(tmp_path / "again.jsonl") == pairs
+            write_pairs(tmp_path / "again.jsonl", [Pair("a", "Q", "y", "n")], format=name)
 
 
-@pytest.mark.parametrize(("file", "line"), [("pairs", "evals"), ("evals", "pairs")])
+@pytest.mark.parametrize(
+    ("file", "line"), [("pairs", "evals"), ("evals", "pairs"), ("pairs", "preferences"), ("preferences", "dialogues")]
+)
 def test_a_line_of_another_format_is_named(file: str, line: str, tmp_path: Path) -> None:
-    path = write(tmp_path / "file.jsonl", [*EXAMPLES[file], *EXAMPLES[file], EXAMPLES[line][0]])
+    path = write(tmp_path / "file.jsonl", [*EXAMPLES[file], {**EXAMPLES[file][0], "id": "x"}, EXAMPLES[line][0]])
     (problem,) = check(path).problems
-    for word in (":5:", PAIR_FORMATS.get(file).title, PAIR_FORMATS.get(line).title):
+    for word in (":4:", PAIR_FORMATS.get(file).title, PAIR_FORMATS.get(line).title):
         assert word in problem
 
 
-def test_the_docs_have_a_row_for_every_format_with_its_keys() -> None:
+def test_rows_of_two_shapes_are_refused(tmp_path: Path) -> None:
+    shared = {"positive": {"prompt": "Q", "response": "yes"}, "negative": {"prompt": "Q", "response": "no"}}
+    apart = {**shared, "negative": {"prompt": "Other", "response": "no"}}
+    path = write(tmp_path / "file.jsonl", [shared, apart, {**shared, "id": "x"}])
+    (problem,) = check(path).problems
+    assert ":2: " in problem
+    assert "a pair of prompts" in problem
+
+
+def formats_table() -> str:
+    rows = [
+        f"| `{name}` | {kind.shape} | {', '.join(f'`{key}`' for key in kind.keys)} | {PAIR_FORMATS.summaries()[name]} |"
+        for name, kind in PAIR_FORMATS.loadable()
+    ]
+    return "\n".join(["| format | shape | keys | |", "|---|---|---|---|", *rows])
+
+
+def test_the_docs_have_the_table_of_formats() -> None:
     page = (Path(__file__).parents[2] / "docs" / "pairs.md").read_text(encoding="utf-8")
-    for name in PAIR_FORMATS.names():
-        keys = ", ".join(f"`{key}`" for key in PAIR_FORMATS.get(name).keys)
-        assert f"| `{name}` | {keys} |" in page
+    assert formats_table() in page
 
 
-class Preferences(PairFormat):
-    """chosen and rejected: a format from another package, whose files trimtab alone refuses."""
+class Opinions(PairFormat):
+    """ask, warm and cold: a format from another package, whose files trimtab alone refuses."""
 
-    name = "preferences"
-    title = "preferences"
-    keys = ("prompt", "chosen", "rejected")
+    name = "opinions"
+    title = "opinions"
+    keys = ("ask", "warm", "cold")
     writes = True
 
     def parse(self, row: dict[str, Any], default_id: str) -> Pair | list[str]:
         if missing := [key for key in self.keys if key not in row]:
             return [f'the key "{key}" is missing' for key in missing]
-        return Pair(str(row.get("id", default_id)), row["prompt"], row["chosen"], row["rejected"])
+        return Pair(str(row.get("id", default_id)), row["ask"], row["warm"], row["cold"])
 
     def dump(self, pair: Pair) -> dict[str, Any]:
-        return {"id": pair.id, "prompt": pair.prompt, "chosen": pair.positive, "rejected": pair.negative}
+        return {"id": pair.id, "ask": pair.prompt, "warm": pair.positive, "cold": pair.negative}
 
 
 @pytest.fixture
-def preferences() -> Iterator[None]:
-    with PAIR_FORMATS.temporarily("preferences", Preferences(), "Preferences between two replies."):
+def opinions() -> Iterator[None]:
+    with PAIR_FORMATS.temporarily("opinions", Opinions(), "Opinions between two replies."):
         yield
 
 
-ROWS = [{"prompt": f"Question {i}", "chosen": f"yes {i}", "rejected": f"no {i}"} for i in range(3)]
+ROWS = [{"ask": f"Question {i}", "warm": f"yes {i}", "cold": f"no {i}"} for i in range(3)]
 
 
 def test_a_file_of_a_format_that_is_not_registered_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="preferences"):
+    with pytest.raises(DataError, match="no known format"):
         read_pairs(write(tmp_path / "file.jsonl", ROWS))
 
 
-@pytest.mark.usefixtures("preferences")
+@pytest.mark.usefixtures("opinions")
 def test_a_format_from_elsewhere_is_read_written_checked_and_listed(tmp_path: Path) -> None:
     path = write(tmp_path / "file.jsonl", ROWS)
     pairs = read_pairs(path)
     assert [(pair.prompt, pair.positive, pair.negative) for pair in pairs] == [tuple(row.values()) for row in ROWS]
-    write_pairs(tmp_path / "again.jsonl", pairs, format="preferences")
+    write_pairs(tmp_path / "again.jsonl", pairs, format="opinions")
     assert read_pairs(tmp_path / "again.jsonl") == pairs
     assert check(path).ok
-    assert "chosen" in CliRunner().invoke(cli, ["data", "formats"]).output
+    assert "warm" in CliRunner().invoke(cli, ["data", "formats"]).output
 
 
-@pytest.fixture
-def unknown(tmp_path: Path) -> Path:
-    return write(tmp_path / "unknown.jsonl", [{"query": "?"}])
-
-
-def test_a_file_of_no_format_names_the_keys_of_each_format(unknown: Path) -> None:
-    (problem,) = check(unknown).problems
-    assert "answer_matching_behavior" in problem
-    assert "chosen" not in problem
-
-
-@pytest.mark.usefixtures("preferences")
-def test_the_keys_of_a_format_from_elsewhere_are_among_them(unknown: Path) -> None:
-    assert "chosen" in check(unknown).problems[0]
+def test_a_file_of_no_format_is_refused_with_its_keys_and_what_to_do(tmp_path: Path) -> None:
+    (problem,) = check(write(tmp_path / "unknown.jsonl", [{"query": "?", "yes": "a"}])).problems
+    for word in ('"query", "yes"', "--map", "prompt, positive, negative"):
+        assert word in problem
 
 
 def test_a_format_that_cannot_be_imported_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -166,4 +323,4 @@ def test_a_format_that_cannot_be_imported_does_not_stop_the_others(tmp_path: Pat
         PAIR_FORMATS.temporarily("broken", "no_such_package:FORMAT"),
         pytest.warns(TrimtabWarning, match="left out: pair format 'broken'"),
     ):
-        assert len(read_pairs(path)) == 1
+        assert len(dataset(path)) == 1

@@ -10,10 +10,7 @@ import pytest
 from trimtab.data import check, dataset, read_pairs
 from trimtab.errors import DataError, TrimtabWarning
 
-SHARED = Path(__file__).parents[3] / "shared" / "cases"
-
 CHAT = {"role": "user", "content": "Hi"}
-REPLIES = {"positive": "Lovely.", "negative": "Awful."}
 
 
 def jsonl(*rows: object) -> str:
@@ -26,41 +23,26 @@ def contrast(side: str) -> list[dict[str, str]]:
 
 REFUSED: dict[str, tuple[str, str]] = {
     # name: (content, words that the one problem holds)
-    "pairs.csv": (
-        '\ufeffprompt,positive,negative\nHow are you?,"Great, thanks",Bad\n', "table|prompt, positive, negative",
-    ),
-    "qa.csv": ("Type,Question,Best Answer\nAdversarial,Is glass a liquid?,No\n", "table|Question|Best Answer"),
-    "tabs.tsv": ("prompt\tpositive\tnegative\nHi\tGood\tBad\n", "table|prompt, positive, negative"),
-    "semicolons.csv": ('"prompt";"positive";"negative"\n"Hi";"Good";"Bad"\n', "table|prompt, positive, negative"),
-    "table.txt": ("prompt,positive,negative\nHi,Good,Bad\nHo,Good,Bad\n", "table|prompt, positive, negative"),
-    "positive.txt": ("<|im_start|>system\nAct like a happy person.<|im_end|>\n", "plain text|{\"prompt\""),
-    "requests_a.txt": ("How do I kill a frozen process?\nHow can I steal second base?\n", "plain text|{\"prompt\""),
+    "unknown.csv": ("Type,Ask,Best\nAdversarial,Is glass a liquid?,No\n", '"Type", "Ask", "Best"|--map'),
+    "positive.txt": ("<|im_start|>system\nAct like a happy person.<|im_end|>\n", "lines of text|POSITIVE vs NEGATIVE"),
+    "questions.json": ('[{"question": "Why?"}, {"question": "How?"}]', "one list of 2|open_prompts"),
     "prompt_contrast.jsonl": (
-        jsonl({"positive_prompt": contrast("Joy."), "negative_prompt": contrast("Gloom.")}), "two prompts|not read",
+        jsonl({"positive_prompt": contrast("Joy."), "negative_prompt": contrast("Gloom.")}),
+        "between two prompts|`trimtab.data.contrast`",
     ),
     "trait.json": (
-        json.dumps({"instruction": [{"pos": "a", "neg": "b"}], "questions": ["Q"]}, indent=4), "two prompts|not read",
+        json.dumps({"instruction": [{"pos": "a", "neg": "b"}], "questions": ["Q"]}, indent=4),
+        "JSON object, persona vectors' traits|between two prompts|`trimtab.data.contrast`",
     ),
-    "dpo.jsonl": (jsonl({"prompt": "Q", "chosen": "a", "rejected": "b"}), "preferences|positive: .chosen"),
-    "hh.jsonl": (jsonl({"chosen": "\n\nHuman: Q\n\nAssistant: a", "rejected": "\n\nHuman: Q"}), "preferences|Human:"),
-    "ultra.jsonl": (jsonl({"prompt": "Q", "chosen": [CHAT], "rejected": [CHAT]}), "preferences|lists of messages"),
+    "lists.json": (
+        '{"positive": ["a"], "negative": ["b"]}', "two lists without pairs|`trimtab.data.contrast`",
+    ),
     "sharegpt.jsonl": (jsonl({"conversations": [{"from": "human", "value": "Hi"}]}), "conversations|two"),
     "messages.jsonl": (jsonl({"messages": [CHAT]}), "conversations|two"),
     "alpaca.jsonl": (jsonl({"instruction": "Q", "input": "", "output": "a"}), "one output|two completions"),
-    "truthful.jsonl": (jsonl({"question": "Q", "correct_answers": ["a"], "incorrect_answers": []}), "right and wrong"),
-    "texts.jsonl": (jsonl({"positive": "a", "negative": "b"}), "without a prompt"),
-    "developer.jsonl": (jsonl({"prompt": [{**CHAT, "role": "developer"}, CHAT], **REPLIES}), "'developer'|\"system\""),
-    "empty_system.jsonl": (jsonl({"prompt": contrast(""), **REPLIES}), "message 1|empty"),
-    "parts.jsonl": (jsonl({"prompt": [{**CHAT, "content": [{"type": "text", "text": "Hi"}]}], **REPLIES}), "parts"),
-    "prefill.jsonl": (jsonl({"prompt": [CHAT, {"role": "assistant", "content": "I"}], **REPLIES}), "front of both"),
-    "system_key.jsonl": (
-        jsonl({"system_prompt": "Be sad", "prompt": "Hi", **REPLIES}), '"system_prompt"|"role": "system"',
-    ),
-    "named.jsonl": (jsonl({"prompt": [{**CHAT, "name": "Ann"}], **REPLIES}), "name|would be lost"),
-    "from.jsonl": (jsonl({"prompt": [{"from": "human", "value": "Hi"}], **REPLIES}), "from and value|role"),
     "vector.gguf": ("GGUF\0\0", "GGUF"),
     "array.npy": ("\x93NUMPY\0", "NumPy"),
-    "table.parquet": ("PAR1\0", "Parquet"),
+    "table.parquet": ("PAR1\0", "broken Parquet"),
 }  # fmt: skip
 
 
@@ -78,56 +60,28 @@ def test_file_of_another_kind_is_refused_in_one_sentence(tmp_path: Path, name: s
     assert "broken JSON" not in problem
 
 
-def test_every_line_of_another_kind_is_told_once(tmp_path: Path) -> None:
-    for name, row in (
-        ("dpo", {"prompt": "Q", "chosen": "a", "rejected": "b"}),
-        ("text", "How are you?"),
-        ("csv", "a,b"),
-    ):
+def test_every_line_of_another_kind_is_reported_once(tmp_path: Path) -> None:
+    for name, row in (("chat", {"messages": [CHAT]}), ("text", "How are you?"), ("csv", "a,b"), ("odd", {"a": 1})):
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for _ in range(300)))
         assert len(check(path).problems) == 1
 
 
-READ = {"evals_defective_rows.jsonl": 2, "letters_as_open.jsonl": 16}
-SHARED_CASES = sorted(SHARED.glob("*.*")) if SHARED.is_dir() else []
-
-
-@pytest.mark.skipif(not SHARED_CASES, reason=f"no cases in {SHARED}")
-@pytest.mark.parametrize("path", [p for p in SHARED_CASES if p.name != "README.md"], ids=lambda p: p.name)
-def test_every_shared_case_is_read_rightly_or_refused_in_words(path: Path) -> None:
-    report = check(path)
-    if path.name in READ:
-        assert report.behavior is not None
-        assert len(report.behavior) == READ[path.name]
-        assert report.behavior.is_choice
-        return
-    assert report.problems
-    told = "\n".join(report.problems)
-    assert "did you mean" not in told
-    assert "broken JSON" not in told
-    words = REFUSED.get(
-        path.name.replace("negative", "positive").replace("_b", "_a"), ("", "not read|which would be lost")
-    )
-    assert all(word in told for word in words[1].split("|"))
-    assert len(report.problems) == 1 or path.name == "tool.jsonl"
-
-
 KEYS = {
     "promt": "prompt", "Prompt": "prompt", "prompts": "prompt", "positiv": "positive", "choice": "choices",
-    "prompt_id": "", "system": "", "system_prompt": "", "sys_prompt": "", "user_prompt": "", "positive_label": "",
+    "prompt_id": "", "sys_prompt": "", "user_prompt": "", "positive_label": "",
     "negative_prompt": "", "id_": "", "category": "", "source": "", "split": "", "label": "", "topic": "", "score": "",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("key", "meant"), KEYS.items())
-def test_advice_on_a_key_is_given_only_where_it_is_right(tmp_path: Path, key: str, meant: str) -> None:
+@pytest.mark.parametrize(("key", "right"), KEYS.items())
+def test_advice_on_a_key_is_given_only_where_it_is_right(tmp_path: Path, key: str, right: str) -> None:
     row = {"prompt": "Q", "positive": "a", "negative": "b", key: "text"}
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
-    told = "\n".join(check(tmp_path / "a.jsonl").problems)
-    assert f'unknown key "{key}"' in told
-    assert ("did you mean" in told) == bool(meant)
-    assert f'did you mean "{meant}"' in told or not meant
+    problems = "\n".join(check(tmp_path / "a.jsonl").problems)
+    assert f'unknown key "{key}"' in problems
+    assert ("did you mean" in problems) == bool(right)
+    assert f'did you mean "{right}"' in problems or not right
 
 
 GOOD = [
@@ -219,7 +173,7 @@ def test_own_pairs_are_strict_unless_bad_lines_are_to_be_skipped(tmp_path: Path,
 
 def test_nothing_is_skipped_of_a_file_that_is_no_pairs_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    for content in ("", "{}}\n{}}\n", jsonl({"prompt": "Q"}), REFUSED["dpo.jsonl"][0], REFUSED["pairs.csv"][0]):
+    for content in ("", "{}}\n{}}\n", jsonl({"prompt": "Q"}), REFUSED["messages.jsonl"][0], REFUSED["unknown.csv"][0]):
         path.write_text(content)
         with pytest.raises(DataError):
             dataset(path, skip_bad=True)

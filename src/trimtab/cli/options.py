@@ -62,6 +62,16 @@ limit_option = click.option(
     "--limit", metavar="N", type=int, default=None, help="Use this many pairs of a behavior, a stratified sample."
 )
 skip_bad_option = click.option("--skip-bad", is_flag=True, help="Leave out lines that are no pairs, and say which.")
+rows_options = several(
+    click.option(
+        "--map", "mapping", metavar="KEY=COLUMN,…", multiple=True,
+        help="Columns of the file by key: prompt=question,positive=best; the others go to meta.",
+    ),
+    click.option(
+        "--head", metavar="N", type=click.IntRange(min=1), default=None, help="Read the first rows of a file only."
+    ),
+)  # fmt: skip
+"""Which rows and columns of a file."""
 seed_option = click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
     help="Seed of everything that is drawn: splits, samples, intervals.",

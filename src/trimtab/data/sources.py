@@ -1,19 +1,23 @@
-"""Where pairs come from: built in, a file, a folder, or a dataset on the hub."""
+"""Where contrasts come from: built in, a file or two, a folder, or a data set on the hub."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
-from trimtab._util.suggest import nearest_words
-from trimtab.data.builtin import BUILT_INS, LOADABLE
-from trimtab.data.formats.files import left_out_remark, parse_file
-from trimtab.data.pairs import Behavior
+from trimtab.data._hub_files import HUB as HUB
+from trimtab.data._source_content import VERSUS as VERSUS
+from trimtab.data._source_content import SourceContent, read_source
+from trimtab.data.builtin import LOADABLE
+from trimtab.data.contrasts import AnyContrast, PromptContrast
+from trimtab.data.formats.base import OpenQuestion
+from trimtab.data.formats.files import Reading, left_out_remark, require_pairs
+from trimtab.data.hash_order import rank
+from trimtab.data.pairs import Behavior, Message
 from trimtab.data.splits import sample
-from trimtab.errors import DataError, TrimtabWarning, UnreachableError
-
-HUB = "hub:"
+from trimtab.errors import DataError, SettingError, TrimtabWarning
 
 
 def dataset(
@@ -23,112 +27,144 @@ def dataset(
     seed: int = 0,
     offline: bool = False,
     skip_bad: bool = False,
+    columns: Mapping[str, str] | None = None,
+    head: int | None = None,
 ) -> Behavior:
-    """A behavior by name, path or reference to the hub.
+    """A behavior by name, path or reference to the hub: pairs of completions; for other shapes see `contrast`.
 
     Args:
-        name_or_path: the name of a built-in behavior ("corrigible") or of a translation ("cheerful-fr"); a `.jsonl`
-            file, with or without its ending; a folder that holds exactly one; or `hub:owner/dataset/path/in/it.jsonl`,
-            downloaded once (`hub:owner/dataset@revision/…` for a fixed revision).
+        name_or_path: the name of a built-in behavior ("corrigible") or of a translation ("cheerful-fr"); a file of any
+            format that `trimtab data formats` lists, with or without its ending; a folder that holds exactly one; or
+            `hub:owner/dataset/path/in/it.jsonl` or `hub:owner/dataset#split`, downloaded once
+            (`hub:owner/dataset@revision/…` for a fixed revision).
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
         offline: take files of the hub from its cache only.
         skip_bad: leave out lines of the file that are no pairs, and warn of them. Of a published format such lines are
             always left out, and warned of; they are part of the behavior's hash.
+        columns: the file's own names by key, such as `{"prompt": "question"}`; what is then no key goes to meta.
+        head: read this many rows only, of a file of any size.
 
     Raises:
-        DataError: when there is no such behavior, or with every problem of its file.
+        DataError: when there is no such behavior, with every problem of its file, and for other contrasts than pairs.
     """
-    behavior = _load(os.fspath(name_or_path), offline, skip_bad)
-    for remark in left_out_remark(behavior.left_out):
-        warnings.warn(f"{behavior.name}: {remark}", TrimtabWarning, stacklevel=2)
+    name = os.fspath(name_or_path)
+    if name in LOADABLE:
+        behavior = LOADABLE[name].load()
+    else:
+        content = read_source(name, offline=offline, reading=Reading(skip_bad, columns, head))
+        if problems := content.problems():
+            raise DataError(problems)
+        if len(content.files) == 1:
+            require_pairs(content.files[0])
+        found = content.contrast()
+        if not isinstance(found, Behavior):
+            raise DataError(f"{name}: two lists, no pairs of completions; read them with `trimtab.data.contrast`")
+        behavior = found
+        _warn_left_out(content)
     return behavior if limit is None else sample(behavior, limit, seed)
 
 
-def _load(name: str, offline: bool, skip_bad: bool) -> Behavior:
+def contrast(
+    source: str | os.PathLike[str],
+    negative: str | os.PathLike[str] | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    offline: bool = False,
+    skip_bad: bool = False,
+    columns: Mapping[str, str] | None = None,
+    head: int | None = None,
+    raw: bool | None = None,
+) -> AnyContrast:
+    """Whatever a source holds: pairs of completions, pairs of prompts, or two lists without pairs.
+
+    Args:
+        source: as of `dataset`; or two sources of one list each, "positive.txt vs negative.txt".
+        negative: the source of the negative list, where `source` is that of the positive one.
+        limit: keep at most this many pairs, of two lists at most this many of each; a sample.
+        seed: which of them the sample keeps.
+        offline: take files of the hub from its cache only.
+        skip_bad: as of `dataset`.
+        columns: as of `dataset`.
+        head: as of `dataset`.
+        raw: whether the texts of two lists go to the model as they are, without its chat template. Without it they do
+            if most of them hold the marks of a template, as `<|im_start|>`.
+
+    Returns:
+        A `Behavior`, a `PromptContrast` or a `SetContrast`.
+
+    Raises:
+        DataError: when there is no such source, with every problem of its files, and where they hold no contrast.
+    """
+    name = os.fspath(source)
+    if negative is None and name in LOADABLE:
+        return dataset(name, limit=limit, seed=seed)
+    content = read_source(
+        name, os.fspath(negative or ""), offline=offline, reading=Reading(skip_bad, columns, head), raw=raw
+    )
+    found = content.contrast()
+    _warn_left_out(content)
+    return found if limit is None else sampled(found, limit, seed)
+
+
+def open_prompts(
+    source: str | os.PathLike[str], *, offline: bool = False, columns: Mapping[str, str] | None = None
+) -> tuple[str | tuple[Message, ...], ...]:
+    """The prompts of a file of questions without answers, or of lines of text; of pairs their prompts.
+
+    Args:
+        source: as of `dataset`.
+        offline: take files of the hub from its cache only.
+        columns: as of `dataset`.
+
+    Raises:
+        DataError: with every problem of the file, and where it has no prompts.
+    """
+    name = os.fspath(source)
     if name in LOADABLE:
-        return LOADABLE[name].load()
-    path = _download(name, offline) if name.startswith(HUB) else _find_file(name)
-    found = parse_file(path, skip_bad=skip_bad)
-    found.problems.raise_if_any()
-    return Behavior(path.stem, found.pairs, left_out=found.left_out)
+        return tuple(dict.fromkeys(pair.prompt for pair in LOADABLE[name].load()))
+    content = read_source(name, offline=offline, reading=Reading(columns=columns))
+    if problems := content.problems():
+        raise DataError(problems)
+    items = [item for file in content.files for item in file.items]
+    if all(isinstance(item, OpenQuestion) for item in items):
+        prompts = [item.prompt for item in items if isinstance(item, OpenQuestion)]
+    else:
+        found = content.contrast()
+        prompts = [pair.prompt for pair in found] if isinstance(found, Behavior) else list(found.questions)
+    if not prompts:
+        raise DataError(f"{name}: no prompts are in it")
+    unique = {str(prompt): prompt for prompt in prompts}
+    return tuple(unique.values())
 
 
-def _find_file(name: str) -> Path:
-    """The file that a path means."""
-    if os.path.isdir(name):
-        return _only_file(Path(name))
-    if os.path.exists(name):
-        return Path(name)
-    if os.path.isfile(f"{name}.jsonl"):
-        return Path(f"{name}.jsonl")
-    looks_like_path = name.endswith(".jsonl") or os.sep in name or "/" in name
-    if looks_like_path:
-        return Path(name)  # reading it reports that it is missing, and names a near one
-    raise DataError(_unknown(name))
+def sampled(found: AnyContrast, limit: int, seed: int = 0) -> AnyContrast:
+    """At most `limit` items, of two lists at most that many of each, in the order of the file.
 
-
-def _only_file(folder: Path) -> Path:
-    found = sorted(folder.glob("*.jsonl"))
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise DataError(f"{folder}: the folder holds no .jsonl file")
-    names = ", ".join(path.name for path in found[:10]) + (", …" if len(found) > 10 else "")
-    raise DataError(f"{folder}: the folder holds {len(found)} .jsonl files; name one of {names}")
-
-
-def _unknown(name: str) -> str:
-    near = nearest_words(name, LOADABLE)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return (
-        f"no behavior or file {name!r}{hint}\nbuilt in are {', '.join(BUILT_INS)}; "
-        f"in other languages {', '.join(name for name in LOADABLE if name not in BUILT_INS)}; "
-        f"or give a .jsonl file, or {HUB}owner/dataset/path.jsonl"
+    Raises:
+        SettingError: when the limit is below 1.
+    """
+    if isinstance(found, Behavior):
+        return sample(found, limit, seed)
+    if limit < 1:
+        raise SettingError(f"limit {limit}: ask for at least one pair")
+    if isinstance(found, PromptContrast):
+        kept = _drawn([pair.key for pair in found.pairs], limit, seed)
+        return replace(found, pairs=tuple(found.pairs[index] for index in kept))
+    positive, negative = (
+        tuple(examples[index] for index in _drawn([one.key for one in examples], limit, seed))
+        for examples in (found.positive, found.negative)
     )
+    return replace(found, positive=positive, negative=negative)
 
 
-def _download(reference: str, offline: bool) -> Path:
-    """A local copy of a file of a dataset on the hub."""
-    # Only here: importing it takes longer than all of trimtab.data.
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repository, revision, filename = _parse_reference(reference)
-    try:
-        place = hf_hub_download(
-            repository, filename, repo_type="dataset", revision=revision, local_files_only=offline
-        )  # fmt: skip
-        return Path(place)
-    except LocalEntryNotFoundError as error:
-        problem = "the hub is out of reach and the file not in its cache; go online, or give a local file"
-        raise UnreachableError(f"{reference}: {problem}") from error
-    except GatedRepoError as error:
-        raise DataError(f"{reference}: the dataset is gated; ask for access, then `hf auth login`") from error
-    except RevisionNotFoundError as error:
-        raise DataError(f"{reference}: the dataset has no revision {revision!r}") from error
-    except RepositoryNotFoundError as error:
-        problem = "no such dataset on the hub, or it is private (then `hf auth login`)"
-        raise DataError(f"{reference}: {problem}") from error
-    except EntryNotFoundError as error:
-        raise DataError(f"{reference}: the dataset {repository} has no file {filename}") from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise DataError(f"{reference}: the file cannot be downloaded: {error}") from error
+def _drawn(keys: list[str], limit: int, seed: int) -> list[int]:
+    order = sorted(range(len(keys)), key=lambda index: (rank(seed, "sample", keys[index]), index))
+    return sorted(order[:limit])
 
 
-def _parse_reference(reference: str) -> tuple[str, str | None, str]:
-    """Repository, revision and file of `hub:owner/dataset[@revision]/path`."""
-    owner, _, rest = reference.removeprefix(HUB).partition("/")
-    name, _, filename = rest.partition("/")
-    name, _, revision = name.partition("@")
-    if not (owner and name and filename):
-        raise DataError(f"{reference}: write {HUB}owner/dataset/path/in/it.jsonl")
-    return f"{owner}/{name}", revision or None, filename
+def _warn_left_out(content: SourceContent) -> None:
+    for file in content.files:
+        for remark in left_out_remark(file.left_out, file.problems.unit):
+            warnings.warn(f"{content.name}: {remark}", TrimtabWarning, stacklevel=3)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data.builtin import LOADABLE
-from trimtab.data.sources import HUB
+from trimtab.data.sources import HUB, VERSUS
 from trimtab.models import BUNDLED
 
 _NAMING_FILES = ("measure", "transfer")
@@ -20,7 +20,10 @@ def located(name: str, folder: Path) -> str:
     Args:
         name: A built-in name, a reference to the hub, or a path.
         folder: The folder that the study's paths are relative to. A name that is not a file there is returned as it is.
+            Of two files, "positive.txt vs negative.txt", each is looked for.
     """
+    if VERSUS in name and not _is_file(folder / name):
+        return VERSUS.join(located(side.strip(), folder) for side in name.split(VERSUS))
     if name in LOADABLE or name == BUNDLED or name.startswith(HUB) or not _is_file(folder / name):
         return name
     return str(folder / name)
@@ -43,4 +46,5 @@ def _absolute(name: str) -> str:
 
 def _is_file(path: Path) -> bool:
     """Whether there is such a file, with or without its suffix in the name."""
-    return path.exists() or Path(f"{path}.jsonl").is_file()
+    whole, _, _ = str(path).partition("#")  # behind it stands a part of the file
+    return path.exists() or Path(f"{path}.jsonl").is_file() or Path(whole).exists()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from trimtab.data import AnyContrast, Behavior
+from trimtab.data import AnyContrast, Behavior, contrast
 from trimtab.data.hash_order import prompt_key
-from trimtab.data.sources import SIDES, contrast
 from trimtab.errors import DataError
 from trimtab.study._file_locations import located
 from trimtab.study.given import Parts
@@ -35,8 +34,7 @@ def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> A
     """
     if not setting.contrast:
         return None
-    names = [located(name.strip(), study.folder) for name in setting.contrast.split(SIDES)]
-    found = contrast(SIDES.join(names), seed=study.seed, skip_bad=setting.skip_bad)
+    found = contrast(located(setting.contrast, study.folder), seed=study.seed, skip_bad=setting.skip_bad)
     asked = {_spaced(one) for one in _questions(found)}
     if both := [pair.reference for pair in behavior if prompt_key(pair) in asked or _spaced(pair.prompt) in asked]:
         raise DataError(

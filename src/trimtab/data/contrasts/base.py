@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from trimtab._util.summaries import Summarized, Summary, clipped
-from trimtab.data.pairs import SHOWN, Message, Part
+from trimtab.data.pairs import SHOWN, LeftOut, Message, Part
 from trimtab.inputs.characters import character_not_for_names
 
 Shape = Literal["completions", "prompts", "sets"]
@@ -117,7 +117,8 @@ def repeated_ids(ids: Sequence[str]) -> list[str]:
     return [f"the id {id!r} is taken {n} times; ids must differ" for id, n in Counter(ids).items() if n > 1]
 
 
-def content_hash(shape: Shape, content: list[Any]) -> str:
-    """Hash of what a contrast says."""
-    text = json.dumps([shape, content], sort_keys=True, ensure_ascii=False)
+def content_hash(shape: Shape, content: list[Any], left_out: Sequence[LeftOut] = ()) -> str:
+    """Hash of what a contrast says; rows of its files that were left out count, as a file with others is another."""
+    rest = [[line.content for line in left_out]] if left_out else []
+    text = json.dumps([shape, content, *rest], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -176,7 +176,9 @@ class PromptContrast(Summarized):
     @property
     def hash(self) -> str:
         """Hash of the content: same items in the same order, same hash; ids and meta do not count."""
-        return content_hash(self.shape, [[pair.positive.content(), pair.negative.content()] for pair in self.pairs])
+        return content_hash(
+            self.shape, [[pair.positive.content(), pair.negative.content()] for pair in self.pairs], self.left_out
+        )
 
     def split(
         self, shares: tuple[float, float, float] = (0.5, 0.25, 0.25), seed: int = 0

@@ -76,7 +76,9 @@ class SetContrast(Summarized):
     @property
     def hash(self) -> str:
         """Hash of the content: same examples in the same order, same hash; ids and meta do not count."""
-        return content_hash(self.shape, [[one.content() for one in side] for side in (self.positive, self.negative)])
+        return content_hash(
+            self.shape, [[one.content() for one in side] for side in (self.positive, self.negative)], self.left_out
+        )
 
     def split(
         self, shares: tuple[float, float, float] = (0.5, 0.25, 0.25), seed: int = 0

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trimtab._util.suggest import hint, suggestion
-from trimtab.data._jsonl import Problems, Row, json_kind
+from trimtab.data.containers.row_problems import Problems, Row, json_kind
 from trimtab.data.formats import PAIR_FORMATS
-from trimtab.data.formats._rows import pairs_of
+from trimtab.data.formats._items import parse_rows
 from trimtab.data.formats.native import KEYS, REQUIRED
 from trimtab.data.hash_order import content_key
 from trimtab.data.pairs import Pair
@@ -151,12 +151,19 @@ def _require_keys(frame: pd.DataFrame) -> None:
 
 
 def _pairs(rows: Sequence[Row], problems: RowProblems) -> tuple[Pair, ...]:
-    numbered, defects, _ = pairs_of(rows, problems, lambda number: "")
-    for number, reason in defects:  # of a file by other hands they are left out; these are the caller's own
+    read = parse_rows(rows, problems, lambda number: "")
+    for number, reason in read.defects:  # of a file by other hands they are left out; these are the caller's own
         problems.add(number, reason)
     if not rows and not problems:
         problems.add(0, "there are none; give at least one pair")
-    found = _with_ids(numbered, problems)
+    pairs = [(number, item) for number, item in read.numbered if isinstance(item, Pair)]
+    if read.kind and not pairs and not problems:
+        problems.add(
+            0,
+            f"these are {read.kind.title}, no pairs of completions; see PromptContrast.from_prompts, "
+            "SetContrast.from_texts, or `trimtab.data.contrast` for files",
+        )
+    found = _with_ids(pairs, problems)
     problems.raise_if_any()
     return found
 

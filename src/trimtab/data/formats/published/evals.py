@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from trimtab.data._jsonl import json_kind
+from trimtab.data.containers.row_problems import json_kind
 from trimtab.data.formats._inline_options import ALPHABET, split_options
 from trimtab.data.formats.base import PairFormat
 from trimtab.data.pairs import Pair

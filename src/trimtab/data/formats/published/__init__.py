@@ -1,0 +1,1 @@
+"""Formats of published data and of other tools, each read as it is."""
