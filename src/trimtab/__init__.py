@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trimtab.data import Behavior, Pair, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
-    from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, sweep
+    from trimtab.evaluation import Best, Sweep, own_replies, sweep
     from trimtab.notebook import (
         Diagnosis,
         Robustness,
@@ -44,7 +44,6 @@ _HOMES = {
     "Intervention": "steering",
     "Model": "engines",
     "Pair": "data",
-    "Projection": "evaluation",
     "Robustness": "notebook",
     "SideEffects": "notebook",
     "SteeringVector": "vectors",
@@ -59,7 +58,6 @@ _HOMES = {
     "extract": "vectors",
     "load": "engines",
     "own_replies": "evaluation",
-    "project": "evaluation",
     "read_study": "study",
     "report": "notebook",
     "robustness": "notebook",
@@ -77,7 +75,6 @@ __all__ = [
     "Intervention",
     "Model",
     "Pair",
-    "Projection",
     "Robustness",
     "SideEffects",
     "SteeringVector",
@@ -92,7 +89,6 @@ __all__ = [
     "extract",
     "load",
     "own_replies",
-    "project",
     "read_study",
     "report",
     "robustness",

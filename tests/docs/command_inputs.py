@@ -1,4 +1,4 @@
-"""What the commands of the docs read: pairs, study files, vectors, monitors, runs, results, each made where it is named."""
+"""What the commands of the docs read: pairs, study files, vectors, monitors, runs and results."""
 
 from __future__ import annotations
 
@@ -92,13 +92,12 @@ class Inputs:
         """A run that recommends a setting, from planted tables, with a vector of the tiny model."""
         folder = finished_run(path)
         settings = {
-            "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}], "behaviors": [{"source": "cheerful"}],
-            "strengths": [-1.0, 1.0], "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
+            "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
+            "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
+            "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
         }  # fmt: skip
         plain = folder.manifest().replace(cached_tables=(), settings=settings)
-        folder.write_manifest(
-            plain
-        )  # without the measures that say nothing about the setting, but take long to analyse
+        folder.write_manifest(plain)  # other measures say nothing about the setting, and take long to analyse
         for name in ("answers", "diagnosis", "robustness", "side_effects"):
             shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
@@ -126,7 +125,7 @@ class Inputs:
 
 
 def _columns(mapping: tuple[str, ...]) -> dict[str, str]:
-    return dict(entry.split("=", 1) for text in mapping for entry in text.split(","))  # type: ignore[misc]
+    return dict(entry.split("=", 1) for text in mapping for entry in text.split(","))
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -22,9 +22,9 @@ START = """\
 Every command with its options, as `trimtab COMMAND --help` shows them. This page is made from the commands by
 `python tests/docs/command_reference.py`; a test fails where it is out of date.
 
-Exit codes: 0 done; 1 fewer pairs than requested have passed (`trimtab pairs generate`); 2 something you can mend, with a
-message; 130 stopped by Ctrl-C, and the same command continues where it was. `-h` and `--help` show the help of a command,
-`trimtab --version` the version.
+Exit codes: 0 done; 1 fewer pairs than requested have passed (`trimtab pairs generate`); 2 something you can mend, with
+a message; 130 stopped by Ctrl-C, and the same command continues where it was. `-h` and `--help` show the help of a
+command, `trimtab --version` the version.
 """
 EXTRA = re.compile(r"  \[([^\[\]]*)\]$")
 """What click puts behind the help of an option: its default, its range, whether it is required."""

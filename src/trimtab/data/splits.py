@@ -36,24 +36,6 @@ def split(
     return train, select, test
 
 
-def split_held_out(
-    behavior: Behavior, shares: tuple[float, float] = (0.5, 0.5), seed: int = 0
-) -> tuple[Behavior, Behavior]:
-    """Two disjoint parts, of pairs that no vector is made of: for choosing the layer, and for reporting.
-
-    Raises:
-        DataError: when a part would hold fewer than four pairs, or the behavior is itself a part.
-        SettingError: when the shares are not positive.
-    """
-    whole = sum(shares)
-    parts = [share / whole if whole else 0.0 for share in shares]
-    labels = [pair.label for pair in behavior]
-    keys = list(map(prompt_key, behavior))
-    found = allotted(behavior.name, behavior.part, keys, "pair", parts, seed, labels, names=_PARTS[1:])
-    select, test = (replace(behavior, pairs=tuple(behavior[i] for i in rows), part=part) for part, rows in found)
-    return select, test
-
-
 def allotted(
     name: str,
     part: Part,
@@ -62,9 +44,8 @@ def allotted(
     shares: Sequence[float],
     seed: int,
     labels: Sequence[str] = (),
-    names: Sequence[Part] = _PARTS,
 ) -> list[tuple[Part, list[int]]]:
-    """Disjoint parts of some items, as their indices in order.
+    """Three disjoint parts of some items, as their indices in order.
 
     Args:
         name: of what is split, for messages.
@@ -74,25 +55,24 @@ def allotted(
         shares: of the parts.
         seed: which items go where.
         labels: of the items; each part holds them in about the same proportion.
-        names: of the parts.
 
     Raises:
         DataError: when a part would hold fewer than four items, or this is itself a part.
-        SettingError: when the shares are not as many positive numbers as parts that add up to 1.
+        SettingError: when the shares are not three positive numbers that add up to 1.
     """
-    _check_shares(shares, len(names))
+    _check_shares(shares)
     if part != "all":
         raise DataError(f"{name}: this is the {part} part already; split the whole")
     groups: dict[str, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
         groups[key].append(index)
     part_of = _allot(groups, labels or [""] * len(keys), shares, seed)
-    parts: list[list[int]] = [[] for _ in names]
+    parts: list[list[int]] = [[], [], []]
     for index, key in enumerate(keys):
         parts[part_of[key]].append(index)
     if min(map(len, parts)) < MIN_PAIRS:
         raise DataError(_too_few(name, unit, parts, len(groups), shares))
-    return list(zip(names, parts, strict=True))
+    return list(zip(_PARTS, parts, strict=True))
 
 
 def sample(behavior: Behavior, limit: int, seed: int = 0) -> Behavior:
@@ -116,10 +96,10 @@ def sample(behavior: Behavior, limit: int, seed: int = 0) -> Behavior:
     return replace(behavior, pairs=tuple(pair for index, pair in enumerate(behavior) if index in kept))
 
 
-def _check_shares(shares: Sequence[float], count: int) -> None:
-    right = len(shares) == count and all(math.isfinite(share) and share > 0 for share in shares)
+def _check_shares(shares: Sequence[float]) -> None:
+    right = len(shares) == len(_PARTS) and all(math.isfinite(share) and share > 0 for share in shares)
     if not right or abs(sum(shares) - 1) > 1e-6:
-        raise SettingError(f"shares {tuple(shares)}: give {count} positive numbers that add up to 1")
+        raise SettingError(f"shares {tuple(shares)}: give three positive numbers that add up to 1")
 
 
 def _allot(groups: dict[str, list[int]], labels: Sequence[str], shares: Sequence[float], seed: int) -> dict[str, int]:

@@ -4,7 +4,6 @@ from trimtab.evaluation.answering import AnswerKey, answer_batches, answer_keys
 from trimtab.evaluation.dose import calibrated, dose, neutral_texts
 from trimtab.evaluation.grid import Grid, check_layer_text, parse_layers, parse_strengths
 from trimtab.evaluation.own_replies import own_replies
-from trimtab.evaluation.projection import Projection, project
 from trimtab.evaluation.replies import ReplyKey, ReplyTask, prompt_text, reply_batches, reply_keys
 from trimtab.evaluation.reply_measures import OTHER_PROMPTS, reply_references
 from trimtab.evaluation.sweeping import Best, Row, Sweep, form_of, resolve_scoring, shown_rows, sweep, sweep_batches
@@ -14,7 +13,6 @@ __all__ = [
     "AnswerKey",
     "Best",
     "Grid",
-    "Projection",
     "ReplyKey",
     "ReplyTask",
     "Row",
@@ -29,7 +27,6 @@ __all__ = [
     "own_replies",
     "parse_layers",
     "parse_strengths",
-    "project",
     "prompt_text",
     "reply_batches",
     "reply_keys",

@@ -130,42 +130,6 @@ def auroc(score: Array, positive: NDArray[np.bool_], weight: Array | None = None
     return float(_aurocs(score, positive, counts)[0])
 
 
-def auroc_with_interval(
-    score: Array, positive: NDArray[np.bool_], group: Sequence[Hashable], *, draws: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """The AUROC and its 95% percentile interval over resampled groups.
-
-    Groups of both kinds, as the two sides of a pair, are drawn as wholes. Where every group is of one kind, as with two
-    lists without pairs, the groups of each kind are drawn apart, so that a resample has as many of each.
-
-    Args:
-        score: what ranks the items, higher for positive [n].
-        positive: whether they are [n].
-        group: of each item [n].
-        draws: resamples.
-        seed: of the resamples.
-    """
-    rng = np.random.default_rng(seed)
-    members = pd.factorize(pd.Series(list(group), dtype=object))[0]
-    n_groups = int(members.max()) + 1
-    ones = np.ones(len(score))
-    exact = auroc(score, positive)
-    kinds = np.bincount(members, positive, n_groups) / np.bincount(members, minlength=n_groups)
-    if np.isin(kinds, (0.0, 1.0)).all() and 1 < kinds.sum() < n_groups - 1 and exact not in (0.0, 1.0):
-        drawn = _aurocs(score, positive, _drawn_apart(kinds > 0.5, draws, rng)[:, members])
-        return exact, *percentiles(drawn)
-    return exact, *_auroc_ends(exact, score, positive, ones, members, n_groups, draws, rng)
-
-
-def _drawn_apart(positive: NDArray[np.bool_], draws: int, rng: np.random.Generator) -> Array:
-    """How often each group is drawn, the positive ones and the negative ones apart [draws, groups]."""
-    counts = np.zeros((draws, len(positive)))
-    for kind in (positive, ~positive):
-        n = int(kind.sum())
-        counts[:, kind] = rng.multinomial(n, np.full(n, 1 / n), size=draws)
-    return counts
-
-
 def calibration_error(probability: Array, positive: NDArray[np.bool_], weight: Array) -> float:
     """Mean gap between what is predicted and what is so, over bins of equal width (Naeini et al. 2015, section 3)."""
     return float(_gaps(probability, positive[None].astype(np.float64), weight)[0])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trimtab.data import AnyContrast, Behavior
+from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring, load
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import form_of, resolve_scoring
@@ -20,7 +20,6 @@ from trimtab.store.run_folder import RunFolder
 from trimtab.study._file_locations import located
 from trimtab.study._manifest_entries import behavior_entry, model_entry, vector_entry
 from trimtab.study._recorder import Recorder
-from trimtab.study.contrast_parts import parts_of
 from trimtab.study.given import Given
 from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
@@ -46,8 +45,6 @@ class Job:
     """The judges of every behavior that is replied to, by its label."""
     vectors: SteeringVector | None = None
     """Steer with these instead of extracting any."""
-    contrasts: Mapping[str, AnyContrast] = field(default_factory=dict)
-    """What vectors are made of that are not made of a part of the pairs, by label."""
     given: Given = field(default_factory=Given)
     """Models and parts that are there already."""
 
@@ -115,9 +112,10 @@ class Work:
 
     def _one_behavior(self, model: Model, setting: BehaviorSetting, behavior: Behavior, doses: Doses) -> Context:
         study, vectors, scoring = self.study, self.job.vectors, resolve_scoring(behavior, setting.scoring)
-        train, select, test = self.job.given.parts.get(setting.label) or parts_of(study, setting, behavior)
+        shares = (study.split.train, study.split.select, study.split.test)
+        parts = self.job.given.parts.get(setting.label) or behavior.split(shares, study.seed)
+        train, select, test = parts
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
-        source = self.job.contrasts.get(setting.label, train)
         if vectors is not None and len(train) and vectors.provenance.pairs_hash != train.hash:
             warnings.warn(
                 f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
@@ -125,7 +123,7 @@ class Work:
                 TrimtabWarning,
                 stacklevel=2,
             )
-        vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, source, scoring)
+        vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, train, scoring)
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
@@ -162,7 +160,7 @@ class Work:
         self.recorder.update(self.recorder.manifest.replace(vectors_given=True))
         return vectors
 
-    def _vectors(self, model: Model, train: AnyContrast, scoring: Scoring) -> SteeringVector:
+    def _vectors(self, model: Model, train: Behavior, scoring: Scoring) -> SteeringVector:
         file = self.folder.vector_file(model.name, train.name)
         if file.is_file():
             return SteeringVector.load(file)
@@ -172,7 +170,7 @@ class Work:
             train,
             method=self.study.method,
             token_position=self.study.token_position,
-            form=form_of(scoring) if isinstance(train, Behavior) else "auto",
+            form=form_of(scoring),
             balance=self.study.balance,
             seed=self.study.seed,
             progress=lambda done, total: self.progress(extracting(train.name, model.name), done, total),

@@ -18,7 +18,6 @@ from trimtab.study._file_locations import located
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
-from trimtab.study.contrast_parts import contrast_of
 from trimtab.study.given import Given
 from trimtab.study.measures.context import Progress
 from trimtab.study.measures.diagnosis.measure import DIAGNOSIS, METHOD_SAMPLES
@@ -80,21 +79,13 @@ def run_study(
         behaviors = [
             (setting, given.whole(setting.label) or _named_dataset(setting, study)) for setting in study.behaviors
         ]
-        contrasts = {
-            setting.label: found
-            for setting, behavior in behaviors
-            if (found := contrast_of(study, setting, behavior)) is not None
-        }
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
             study.answers.covers("", named.label, behavior.is_choice)  # refuses before anything is computed
     panels = _panels(study, behaviors)
     identity = study.identity(
-        [b.hash for _, b in behaviors]
-        + [one.hash for one in contrasts.values()]
-        + given.parts_hashes
-        + ([_vector_key(vectors)] if vectors else [])
+        [b.hash for _, b in behaviors] + given.parts_hashes + ([_vector_key(vectors)] if vectors else [])
     )
     path = out or free_folder(Path("runs") / study.name, identity)
     _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
@@ -102,7 +93,7 @@ def run_study(
     study = _as_the_folder_is(study, folder)
     try:
         recorder = begin(folder, study, identity)
-        job = Job(study, behaviors, panels, vectors, contrasts, given)
+        job = Job(study, behaviors, panels, vectors, given)
         try:
             with recorder.recording_warnings():
                 for doubt in doubts:  # about the data: for the report, too

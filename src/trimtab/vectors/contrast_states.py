@@ -185,9 +185,15 @@ def resolve_position(contrast: PromptContrast | SetContrast, token_position: str
     """
     if token_position == "auto":
         return "mean_completion" if contrast.has_completions else "last"
-    possible = possible_positions(contrast)
+    raw = contrast.positive[0].is_raw
+    possible: dict[str, ExamplePosition] = {"last": "last"}
+    if contrast.has_completions:
+        possible["mean_completion"] = "mean_completion"
+        if isinstance(contrast, SetContrast):
+            possible["each_token"] = "each_token"
+    if not raw:
+        possible["mean_prompt"] = "mean_prompt"
     if token_position not in possible:
-        raw = contrast.positive[0].is_raw
         kind = "raw text" if raw else "prompts with completions" if contrast.has_completions else "prompts alone"
         pairs = "" if isinstance(contrast, SetContrast) else " in pairs"
         raise SettingError(
@@ -195,18 +201,6 @@ def resolve_position(contrast: PromptContrast | SetContrast, token_position: str
             f"one of {', '.join(possible)}"
         )
     return possible[token_position]
-
-
-def possible_positions(contrast: PromptContrast | SetContrast) -> dict[str, ExamplePosition]:
-    """Where a contrast can be read, by name."""
-    found: list[ExamplePosition] = ["last"]
-    if contrast.has_completions:
-        found.append("mean_completion")
-        if isinstance(contrast, SetContrast):
-            found.append("each_token")
-    if not contrast.positive[0].is_raw:
-        found.append("mean_prompt")
-    return {name: name for name in found}
 
 
 def _require_room(rows: int, layers: int, width: int, name: str) -> None:

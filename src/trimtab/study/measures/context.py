@@ -18,7 +18,7 @@ from trimtab.store.cached_tables import CachedTables
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import grid_key, narrowed
-from trimtab.vectors import StateDifferences, SteeringVector, read_differences, require_pairs_position
+from trimtab.vectors import StateDifferences, SteeringVector, read_differences
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total)."""
@@ -95,10 +95,8 @@ class Context:
     def differences(self, behavior: Behavior, what: str) -> StateDifferences:
         """The differences of some pairs, read as the study reads those that vectors are made of."""
         study = self.subject.study
-        # Vectors of other contrasts may be read where pairs of completions have no position.
-        position = "auto" if self.subject.setting.contrast else require_pairs_position(behavior, study.token_position)
         return read_differences(
-            self.model, behavior, token_position=position, form=form_of(self.subject.scoring),
+            self.model, behavior, token_position=study.token_position, form=form_of(self.subject.scoring),
             balance=study.balance, seed=study.seed, progress=lambda done, total: self.progress(what, done, total),
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab.data import Behavior, Example, Form, Pair
+from trimtab.data import Behavior, Form, Pair
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, Row
 
@@ -27,13 +27,6 @@ class ReadPairs:
 
     behavior: Behavior
     scoring: Scoring
-
-
-@dataclass(frozen=True)
-class ReadExamples:
-    """Read the states of both sides of a contrast between prompts or lists, as extraction does."""
-
-    examples: Sequence[Example]
 
 
 @dataclass(frozen=True)
@@ -69,4 +62,4 @@ class WriteReplies:
     """How cells and prompts are chosen, for people."""
 
 
-Work = ScoreRows | ReadPairs | ReadExamples | ReadTexts | WriteReplies
+Work = ScoreRows | ReadPairs | ReadTexts | WriteReplies

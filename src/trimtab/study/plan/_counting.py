@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from trimtab.data import Presentation, present
 from trimtab.engines import Scoring
-from trimtab.engines.queries import capture_query, score_query, state_query, text_query
+from trimtab.engines.queries import capture_query, score_query, text_query
 from trimtab.engines.transformers.packing.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
 from trimtab.evaluation import form_of
-from trimtab.models import EncodedPair, Text, encode, encode_examples, encode_pairs, render_prompt
-from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
+from trimtab.models import EncodedPair, Text, encode, encode_pairs, render_prompt
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
 from trimtab.study.plan._targets import Target
 from trimtab.study.settings.study_file import Study
-from trimtab.vectors import default_position, require_pairs_position
+from trimtab.vectors import default_position
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,6 @@ def count(work: Work, study: Study, target: Target) -> Counted:
         return _scores(work, target)
     if isinstance(work, ReadPairs):
         return _pairs(work, study, target)
-    if isinstance(work, ReadExamples):
-        return _examples(work, target)
     if isinstance(work, ReadTexts):
         return Counted(rows=len(work.texts), tokens=_texts(work, target))
     return _writing(work, target)
@@ -91,8 +89,8 @@ def _scores(work: ScoreRows, target: Target) -> Counted:
 def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
     form = form_of(work.scoring)
     pairs = _encoded(target, present(work.behavior, form, study.balance, study.seed), work.scoring)
-    position = require_pairs_position(work.behavior, study.token_position)
-    queries = [capture_query(pair, default_position(form) if position == "auto" else position) for pair in pairs]
+    position = study.token_position if study.token_position != "auto" else default_position(form)
+    queries = [capture_query(pair, position) for pair in pairs]
     naive = sum(q.tokens for q in queries)
     if target.by_requests:
         return Counted(rows=len(pairs), passes=2 * len(pairs), tokens=naive, naive_tokens=naive)
@@ -100,17 +98,6 @@ def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
     head = len(first.head)
     tokens = head + sum(own_tokens(q, head) for q in queries)
     return Counted(rows=len(pairs), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
-
-
-def _examples(work: ReadExamples, target: Target) -> Counted:
-    encoded = encode_examples(target.reached.tokenizer, work.examples, target.asking)
-    naive = sum(len(one.tokens) for one in encoded)
-    if target.by_requests:
-        return Counted(rows=len(encoded), passes=len(encoded), tokens=naive, naive_tokens=naive)
-    queries = [state_query([one.read("last")]) for one in encoded]
-    first = schedule(queries, 0, unmarked, target.budget, share=True)
-    tokens = len(first.head) + sum(own_tokens(q, len(first.head)) for q in queries)
-    return Counted(rows=len(encoded), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
 
 
 def _texts(work: ReadTexts, target: Target) -> int:

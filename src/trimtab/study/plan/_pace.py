@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, Work
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work
 from trimtab.study.plan._counted_writing import CountedWriting
 from trimtab.study.plan._counting import Counted
 from trimtab.study.plan.accelerators import Accelerator
@@ -48,7 +48,7 @@ class Pace:
         """A piece of work, if no reply ends early."""
         if isinstance(work, ScoreRows):
             return counted.tokens * self.score
-        if isinstance(work, ReadPairs | ReadExamples):
+        if isinstance(work, ReadPairs):
             return counted.tokens * self.capture
         if isinstance(work, ReadTexts):
             return counted.tokens * self.read

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from trimtab.data import Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, resolve_scoring
-from trimtab.study.contrast_parts import parts_of
 from trimtab.study.given import Parts
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import narrowed, reply_grid, swept_grid
@@ -66,8 +65,9 @@ def planned_subjects(
         behaviors: Settings and pairs of every behavior of the study.
         given: Parts of behaviors that are not split by the study, by label.
     """
+    shares = (study.split.train, study.split.select, study.split.test)
     split = [
-        (setting, behavior, given.get(setting.label) or parts_of(study, setting, behavior))
+        (setting, behavior, given.get(setting.label) or behavior.split(shares, study.seed))
         for setting, behavior in behaviors
     ]
     scorings = [resolve_scoring(behavior, setting.scoring) for setting, behavior in behaviors]

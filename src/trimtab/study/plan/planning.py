@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trimtab._util.callbacks import StepName
-from trimtab.data import Behavior
 from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
-from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError
-from trimtab.study.contrast_parts import contrast_of
 from trimtab.study.measures.running import measures_of
-from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
+from trimtab.study.measures.work import ReadPairs, Work
 from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
 from trimtab.study.plan._estimates import reach_pairs
@@ -87,20 +84,10 @@ class _Part:
         return TimedStep(whole + FIXED_SECONDS.get(self.measure, 0.0) * pace.fixed, self.count, self.measure, early)
 
 
-def _reading(subject: PlannedSubject) -> Work:
-    """What the vector is read from."""
-    found = contrast_of(subject.study, subject.setting, subject.behavior)
-    if found is None:
-        return ReadPairs(subject.parts[0], subject.scoring)
-    if isinstance(found, Behavior):
-        return ReadPairs(found, resolve_scoring(found, "auto"))
-    return ReadExamples([*found.positive, *found.negative])
-
-
 def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, list[_Part]]:
     """One behavior in one model: the extraction, the sweep with its doses, and what is measured beside them."""
     study = subject.study
-    reading = _reading(subject)
+    reading = ReadPairs(subject.parts[0], subject.scoring)
     read = count(reading, study, target)
     swept: list[Counted] = []
     beside: list[PlannedMeasure] = []

@@ -24,7 +24,7 @@ from trimtab.data import Balance
 from trimtab.engines import Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import Place
-from trimtab.models import BUNDLED, ExamplePosition, TokenPosition
+from trimtab.models import BUNDLED, TokenPosition
 from trimtab.steering import SCALES, Positions, SteeringOptions, SteeringSetting
 from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import Strict, read_yaml, validate
@@ -36,7 +36,7 @@ from trimtab.study.measures.robustness.settings import Robustness
 from trimtab.study.measures.settings import MeasureSettings, Switched
 from trimtab.study.measures.side_effects.settings import SideEffects
 from trimtab.study.settings.cell_settings import Layers, Strengths
-from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
+from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
 from trimtab.study.settings.names import AggregationName, ScaleName
 
@@ -71,9 +71,6 @@ class BehaviorSetting(Marked):
     """A built-in name, a file, a folder or a hub reference; see `trimtab.dataset`."""
     name: Annotated[str, SHAPES] = ""
     """The name in tables and charts; the data's own name by default."""
-    contrast: Annotated[str, Shapes(unless="")] = ""
-    """What the vector is made of, where that is not a part of the pairs: other pairs, prompts, or two lists, as
-    `trimtab.data.contrast` reads them. All pairs of `source` are held out then."""
     scoring: Annotated[Scoring | Literal["auto"], SHAPES] = "auto"
     limit: Annotated[int | None, SHAPES] = Field(default=None, ge=16)
     """Use this many pairs, a stratified sample."""
@@ -126,7 +123,7 @@ class Study(Marked):
     vector_layer: Annotated[int | None, SHAPES] = Field(default=None, ge=0)
     """Push along this layer's direction at every layer; None: along each layer's own."""
     method: Annotated[AggregationName, SHAPES] = "mean"
-    token_position: Annotated[TokenPosition | ExamplePosition | Literal["auto"], SHAPES] = "auto"
+    token_position: Annotated[TokenPosition | Literal["auto"], SHAPES] = "auto"
     balance: Annotated[Balance, SHAPES] = "both_orders"
     split: Annotated[Split, SHAPES] = Split()
     sweep: Annotated[bool, ADDS] = True
@@ -170,12 +167,6 @@ class Study(Marked):
     @model_validator(mode="after")
     def _measurable(self) -> Study:
         models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
-        made_elsewhere = [b.label for b in self.behaviors if b.contrast]
-        if self.diagnosis is not None and made_elsewhere:
-            raise ValueError(
-                f"diagnosis: it looks at the pairs that a vector is made of, and that of {made_elsewhere[0]} is made "
-                "of its contrast; leave one of the two out"
-            )
         for key, settings in self.measures.items():
             settings.check_study(key, sweep=self.sweep)
             settings.check_names(key, models, behaviors)

@@ -59,18 +59,17 @@ class SideEffectsMeasure(Measure[SideEffects]):
                 stacklevel=2,
             )
 
-        # Where the vector is made of something else, no pair is for it: those that chose its setting stand in.
-        shuffled = subject.parts[0] if len(subject.parts[0]) else subject.parts[1]
-
         @cache
         def differences(context: Context) -> Tensor:
-            kept = context.differences(shuffled, StepName(f"read pairs of {subject.name}", "rows", model=subject.model))
+            kept = context.differences(
+                subject.parts[0], StepName(f"read pairs of {subject.name}", "rows", model=subject.model)
+            )
             return kept.balanced()
 
         for number, setting in enumerate(chosen):
             yield _neutral_replies(settings, subject, setting)
             if settings.random:
-                read = () if number else (ReadPairs(shuffled, subject.scoring),)
+                read = () if number else (ReadPairs(subject.parts[0], subject.scoring),)
                 yield _random_directions(settings, subject, setting, read, differences)
 
 
