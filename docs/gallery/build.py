@@ -1,5 +1,6 @@
 """Draw the gallery of figures.
 
+Usage:
     trimtab study docs/gallery/study.yaml -o runs/gallery
     python docs/gallery/build.py runs/gallery      # docs/gallery.md and docs/gallery/*.svg
     python docs/gallery/build.py                   # the page alone, after a text in figures.py has changed
@@ -28,12 +29,13 @@ FEW_MODELS = 4
 """The scatter of models is drawn from this number on; a report asks for more."""
 INTRODUCTION = """# Gallery of figures
 
-Every kind of figure that a report draws: what it answers, what makes it, and what to look out for. `trimtab report` writes each of
-them as SVG, PDF, PNG and CSV; [figures for papers](papers.md) has the sizes, and [Python](python.md#figures-and-reports) the calls.
+Every kind of figure that a report draws: what it answers, what makes it, and what to look out for. `trimtab report`
+writes each of them as SVG, PDF, PNG and CSV; [figures for papers](papers.md) has the sizes, and
+[Python](python.md#figures-and-reports) the calls.
 
-Most figures here are of one small run of the bundled model, SmolLM2-135M-Instruct: three behaviors, thirty pairs or fewer of each, so that
-intervals are wide. Those marked *planted* show invented numbers that the tests of reports use: they compare six models, or take long to measure.
-`docs/gallery/build.py` draws them again.
+Most figures here are of one small run of the bundled model, SmolLM2-135M-Instruct: three behaviors, thirty pairs or
+fewer of each, so that intervals are wide. Those marked *planted* show invented numbers that the tests of reports use:
+they compare six models, or take long to measure. `docs/gallery/build.py` draws them again.
 """
 
 
@@ -44,8 +46,9 @@ def page() -> str:
         parts.append(f"## {heading}\n")
         for figure in figures:
             planted = " *Planted.*" if figure.source == "planted" else ""
+            picture = f"![{figure.question}](gallery/{figure.slug}.svg)"
             parts.append(
-                f"### {figure.title}\n\n![{figure.question}](gallery/{figure.slug}.svg)\n\n{figure.question}{planted}\n\n"
+                f"### {figure.title}\n\n{picture}\n\n{figure.question}{planted}\n\n"
                 f"- made by: {figure.made_by}; files `{figure.slug}-….svg`\n- look out: {figure.mind}\n"
             )
     return "\n".join(parts)
@@ -86,7 +89,9 @@ def cosines_of_layers(folder: Path) -> list[Chart]:
     from trimtab.notebook.plots import vector_cosines
     from trimtab.vectors import SteeringVector
 
-    return [vector_cosines(SteeringVector.load(path)).chart for path in sorted((folder / "vectors").glob("*.safetensors"))]
+    return [
+        vector_cosines(SteeringVector.load(path)).chart for path in sorted((folder / "vectors").glob("*.safetensors"))
+    ]
 
 
 def kind_of(slug: str) -> Figure | None:

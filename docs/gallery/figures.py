@@ -135,7 +135,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "heuristics", "heuristic_plots", "Layers that heuristics pick",
             "Which layer would one pick without a sweep?",
             f"{_DIAGNOSE}; `checks.plot('heuristics')`",
-            "Heuristics disagree, and none of them is reliable: see [which vectors to trust](trust.md#heuristics-for-the-layer).",
+            "They disagree, and none is reliable: see [which vectors to trust](trust.md#heuristics-for-the-layer).",
         ),
         Figure(
             "methods", "method_dots", "Other ways to make the vector",

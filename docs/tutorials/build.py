@@ -1,6 +1,8 @@
 """Execute the tutorials and write their pages.
 
+Usage:
     python docs/tutorials/build.py [NAME …]     # all of them by default; needs `pip install -e .[docs]`
+    python docs/tutorials/build.py --texts      # after a change of texts only: the outputs stay
 
 `NAME.ipynb` is the source, stored without outputs. `NAME.md` is the same cells with the outputs of a run, and
 `images/NAME-1.svg`, … are its figures. After a notebook is changed, run this again: a test compares both.
@@ -26,6 +28,8 @@ BEGIN, END = "<!-- output -->", "<!-- end of output -->"
 LINE = 110
 """Lines of output are wrapped at this width."""
 _OUTPUT = re.compile(rf"{BEGIN}\n.*?{END}\n\n?", re.DOTALL)
+_SHOWN = re.compile(rf"^```python\n(.*?)\n```\n(?:\n{BEGIN}\n(.*?){END}\n)?", re.DOTALL | re.MULTILINE)
+"""The code of a cell on a page, and what it showed."""
 _IN_THE_KERNEL = """
 import tqdm.auto  # which warns, once, that there are no widgets
 import warnings
@@ -176,13 +180,37 @@ def build(name: str) -> None:
     (HERE / f"{name}.md").write_text(page(name, notebook, outputs, ran), encoding="utf-8")
 
 
+def rewrite(name: str) -> None:
+    """Write the page of a tutorial anew with the outputs that it has.
+
+    Raises:
+        SystemExit: When the code of a cell has changed, as its output may have, too.
+    """
+    notebook = normalized(read(name))
+    file = HERE / f"{name}.md"
+    old = file.read_text(encoding="utf-8")
+    shown = {code: output or "" for code, output in _SHOWN.findall(old)}
+    outputs = []
+    for number, cell in enumerate(notebook["cells"]):
+        code = "".join(cell["source"]).strip() if cell["cell_type"] == "code" else ""
+        if code and code not in shown:
+            raise SystemExit(f"{name}: the code of cell {number} is not that of its page: execute it again")
+        outputs.append(shown.get(code, ""))
+    about = _OUTPUT.search(old)
+    assert about is not None
+    (HERE / f"{name}.ipynb").write_text(stored_text(notebook), encoding="utf-8")
+    file.write_text(page(name, notebook, outputs, about[0].replace(BEGIN, "").replace(END, "")), encoding="utf-8")
+
+
 def main() -> None:
     """Build the tutorials that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=", ".join(NAMES))
-    for name in parser.parse_args().names or NAMES:
+    parser.add_argument("--texts", action="store_true", help="execute nothing: texts have changed, code has not")
+    chosen = parser.parse_args()
+    for name in chosen.names or NAMES:
         print(name, flush=True)
-        build(name)
+        rewrite(name) if chosen.texts else build(name)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,11 @@ def test_there_is_a_small_picture_of_each_kind() -> None:
 
 def test_calls_in_python_name_plots_that_there_are() -> None:
     text = BUILD.PAGE.read_text(encoding="utf-8")
+    first = {name.partition(".")[0]: name for name in reversed(PLOTS.names())}
     for name in PLOTS.names():
         subject, _, kind = name.partition(".")
-        first = next(other for other in PLOTS.names() if other.startswith(f"{subject}.")) == name
-        calls = {f"{WORDS.get(subject, subject)}.plot('{kind}')", f"{WORDS.get(subject, subject)}.plot()"}
-        assert any(call in text for call in (calls if first else calls - {f"{WORDS.get(subject, subject)}.plot()"})), name
+        word = WORDS.get(subject, subject)
+        assert f"`{word}.plot('{kind}')`" in text or (first[subject] == name and f"`{word}.plot()`" in text), name
     named = re.findall(r"`(\w+)\.plot\('(\w+)'\)`", text)
     subjects = {word: subject for subject, word in WORDS.items()}
     assert {f"{subjects.get(word, word)}.{kind}" for word, kind in named} <= set(PLOTS.names())
