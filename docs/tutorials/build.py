@@ -136,7 +136,7 @@ def executed(notebook: dict[str, Any]) -> tuple[list[list[dict[str, Any]]], str]
 def as_markdown(shown: Iterable[dict[str, Any]], name: str, images: dict[str, str]) -> str:
     """What one cell showed; its figures are added to `images` by file name."""
     parts = []
-    for output in shown:
+    for output in _joined(shown):
         data = output.get("data", {})
         if "image/svg+xml" in data:
             file = f"{name}-{len(images) + 1}.svg"
@@ -149,6 +149,17 @@ def as_markdown(shown: Iterable[dict[str, Any]], name: str, images: dict[str, st
             text = "".join(output.get("text") or data.get("text/plain", ""))
             parts.append(f"```text\n{wrapped(text)}\n```")
     return "\n\n".join(parts)
+
+
+def _joined(shown: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs, with what was printed in pieces in one."""
+    whole: list[dict[str, Any]] = []
+    for output in shown:
+        if whole and "name" in output and whole[-1].get("name") == output["name"]:
+            whole[-1] = {**whole[-1], "text": whole[-1]["text"] + output["text"]}
+        else:
+            whole.append(output)
+    return whole
 
 
 def wrapped(text: str) -> str:
