@@ -23,7 +23,7 @@ from wordlist import (
 
 from trimtab.cli.main import VERBS, LazyGroup, cli
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")])
 STILL_IN_CODE = {"told", "spoken", "openings", "habits", "floor", "SMALL"}
 """Replaced names that still occur in the source; `python tests/docs/wordlist.py` shows where."""
 
