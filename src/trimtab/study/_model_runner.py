@@ -68,6 +68,7 @@ class Work:
             located(setting.id, self.study.folder),
             dtype=setting.dtype,
             device=setting.device,
+            quantization=setting.quantization,
             engine=setting.engine,
             engine_options=setting.engine_options,
         )

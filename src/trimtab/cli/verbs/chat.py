@@ -57,6 +57,7 @@ def command(
     compare: bool,
     dtype: str,
     device: str,
+    quantization: str,
     engine: str,
     engine_options: dict[str, Any],
 ) -> None:
@@ -75,6 +76,7 @@ def command(
             model,
             dtype=dtype,  # type: ignore[arg-type]  # click has checked it
             device=device,
+            quantization=quantization,
             engine=engine,
             engine_options=engine_options,
         )
@@ -86,7 +88,8 @@ def command(
 def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
-             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "engine")}  # fmt: skip
+             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "quantization",
+                          "engine")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_to_use(run, model, behavior)
@@ -96,6 +99,7 @@ def _talk_with(run: Path, behavior: str, compare: bool) -> None:
             use.model_id,
             dtype=use.model.dtype,
             device=use.model.device,
+            quantization=use.model.quantization,
             engine=use.model.engine,
             engine_options=use.model.engine_options,
         )

@@ -35,6 +35,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     method: str,
@@ -60,7 +61,7 @@ def command(
     study = make_study(
         {
             "name": "diagnosis",
-            "models": [{"id": model, "dtype": dtype, "device": device}],
+            "models": [{"id": model, "dtype": dtype, "device": device, "quantization": quantization}],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,

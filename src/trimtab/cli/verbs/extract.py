@@ -36,6 +36,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -54,7 +55,10 @@ def command(
     study = make_study(
         {
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options,
+                }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
@@ -68,7 +72,12 @@ def command(
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
         loaded = load(
-            model, dtype=setting.dtype, device=device, engine=setting.engine, engine_options=setting.engine_options
+            model,
+            dtype=setting.dtype,
+            device=device,
+            quantization=setting.quantization,
+            engine=setting.engine,
+            engine_options=setting.engine_options,
         )
         progress(loading(model), 1, 1)
         with closing(loaded):

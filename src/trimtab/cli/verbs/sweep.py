@@ -44,6 +44,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -69,7 +70,10 @@ def command(
         {
             "name": "sweep",
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options,
+                }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,

@@ -84,6 +84,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -110,7 +111,10 @@ def command(
         {
             "name": "tune",
             "models": [
-                {"id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options}
+                {
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options,
+                }
             ],
             "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,

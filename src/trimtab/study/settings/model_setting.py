@@ -12,7 +12,7 @@ from trimtab.errors import SettingError, TrimtabError
 from trimtab.models import DType
 from trimtab.store.model_facts import Groups, ModelFacts
 from trimtab.store.yaml_file import Strict
-from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked
+from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked, Shapes
 from trimtab.study.settings.names import EngineName
 
 
@@ -40,6 +40,8 @@ class ModelSetting(Marked):
     """The name in tables and charts; the id by default."""
     dtype: Annotated[DType, SHAPES] = "auto"
     device: Annotated[str, SHAPES] = "auto"
+    quantization: Annotated[str | dict[str, Any], Shapes(unless="")] = ""
+    """A format of fewer bits for the weights, such as bnb-4bit, or the settings of one that transformers has."""
     engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
@@ -99,7 +101,7 @@ class ModelSetting(Marked):
         try:
             if self.engine == DEFAULT_ENGINE:
                 self._engine.check_options(self.engine_options)
-            self._engine.check_placement(self.device)
+            self._engine.check_placement(self.device, quantization=self.quantization)
         except SettingError as error:
             raise ValueError(str(error)) from None
         for name in self._engine.split_options:
