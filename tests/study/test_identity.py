@@ -46,7 +46,9 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
         "token_position": "last", "balance": "off", "split": {"train": 0.6, "select": 0.2, "test": 0.2},
         "answers": {}, "replies": {}, "seed": 1,
     },
-    ModelSetting: {"id": "n", "name": "other", "dtype": "float32", "device": "cpu", "engine": "vllm"},
+    ModelSetting: {
+        "id": "n", "name": "other", "dtype": "float32", "device": "cpu", "quantization": "bnb-4bit", "engine": "vllm",
+    },
     BehaviorSetting: {"source": "concise", "name": "other", "scoring": "text", "limit": 20},
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
     Answers: {

@@ -25,6 +25,9 @@ def study(*models: Any) -> Any:
             "no engine_options, so not tensor_parallel_size; write `engine: vllm`",
         ),
         ({**VLLM, "device": "cuda"}, "vLLM finds its devices itself"),
+        ({**VLLM, "quantization": "bnb-4bit"}, r"vLLM has its own, engine_options: \{quantization"),
+        ({"id": "m", "quantization": "bnb4bit"}, "did you mean 'bnb-4bit'"),
+        ({"id": "m", "quantization": {"bits": 4}}, "quant_method"),
         ({**VLLM, "engine_options": {"tensor_parallel_size": "8"}}, "tensor_parallel_size is a number from 1 on"),
         ({**VLLM, "resources": {"gpu": 8}}, "did you mean 'gpus'"),
         ({**VLLM, "resources": {"gpus": 1.5}}, "whole number"),
@@ -89,7 +92,8 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
             ),
             tmp_path / "run",
         )
-    assert loaded == [{"dtype": "auto", "device": "auto", "engine": "vllm", "engine_options": given}]
+    placed = {"dtype": "auto", "device": "auto", "quantization": ""}
+    assert loaded == [{**placed, "engine": "vllm", "engine_options": given}]
     assert len(closed) == 1
 
 
@@ -98,3 +102,10 @@ def test_engine_options_that_shape_numbers_make_another_run() -> None:
     assert quantized.identity(["h"]) != study(VLLM).identity(["h"])
     alone = study({**VLLM, "engine_options": {"quantization": "fp8"}})
     assert quantized.identity(["h"]) == alone.identity(["h"])
+
+
+def test_a_quantization_is_part_of_the_run_and_none_is_as_before() -> None:
+    quantized = study({"id": "m", "quantization": "bnb-4bit"})
+    assert quantized.identity(["h"]) != study("m").identity(["h"])
+    assert quantized.identity(["h"]) != study({"id": "m", "quantization": "bnb-8bit"}).identity(["h"])
+    assert study({"id": "m", "quantization": ""}).identity(["h"]) == study("m").identity(["h"])

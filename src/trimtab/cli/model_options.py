@@ -21,7 +21,7 @@ from trimtab.cli.options import (
 from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
-from trimtab.models import BUNDLED, DType, SystemRole, Template, Thinking, TokenPosition
+from trimtab.models import BUNDLED, QUANTIZATIONS, DType, SystemRole, Template, Thinking, TokenPosition
 from trimtab.steering import SCALES, Positions
 from trimtab.vectors import AGGREGATIONS
 
@@ -75,8 +75,13 @@ dtype_option = choice(
     "--dtype", choices=get_args(DType), default="auto", show_default=True, help="Number format of the weights."
 )
 device_option = click.option(
-    "--device", metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
-)
+    "--device", metavar="DEVICE", default="auto", show_default=True,
+    help="auto, cpu, cuda, cuda:1, mps, or balanced: over all GPUs.",
+)  # fmt: skip
+quantization_option = click.option(
+    "--quantization", cls=NamesOption, names=lambda: list(QUANTIZATIONS), default="",
+    help="Put the weights into a format of fewer bits.",
+)  # fmt: skip
 method_option = click.option(
     "--method", cls=NamesOption, names=AGGREGATIONS.names, default="mean", show_default=True,
     help="How the differences of pairs become a direction.",
@@ -152,7 +157,7 @@ ask_option = click.option(
     help="How the model is asked: template=none (text as it is), thinking=on, system_role=user. May be given again.",
 )  # fmt: skip
 
-placement_options = several(dtype_option, device_option)
+placement_options = several(dtype_option, device_option, quantization_option)
 """Where the model is and in which numbers."""
 
 model_options = several(behavior_option(), model_option(), pairs_options, placement_options, seed_option, quiet_option)

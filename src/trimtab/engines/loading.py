@@ -41,7 +41,7 @@ def load(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as
             {"model.layers.0": 0, …} is transformers' `device_map`.
         quantization: put the weights into a format of fewer bits, a name of `trimtab.models.QUANTIZATIONS`, or the
-            settings of one of transformers' own, such as {"quant_method": "hqq", "nbits": 3}.
+            settings of one of transformers' own, such as {"quant_method": "quanto", "weights": "int2"}.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
         trust_remote_code: whether the model's repository may run its own Python code here.
         engine: a name of `trimtab.engines.ENGINES`: `transformers`, or `vllm` for models and amounts of work beyond

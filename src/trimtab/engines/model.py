@@ -15,10 +15,10 @@ from trimtab.engines._finite import FiniteResults
 from trimtab.engines._lengths import Lengths
 from trimtab.engines._prompt_encoder import PromptEncoder
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
-from trimtab.engines._turns import Item, take_turns
+from trimtab.engines._turns import Item, counted, pieces, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
 from trimtab.engines.queries import Scoring
-from trimtab.engines.requests import Prompt, Reply, Request, Sampling, Writing
+from trimtab.engines.requests import Prompt, Reply, Request, Sampling
 from trimtab.engines.transformers.engine import TransformersEngine
 from trimtab.errors import SettingError
 from trimtab.models import (
@@ -218,7 +218,7 @@ class Model(PromptEncoder, Summarized):
         fitted = self._lengths.fitted(requests)
         if progress is None:
             return self._with_steering(fitted, self.engine.generate)
-        return _counted(self._with_steering(fitted, self.engine.write), fitted, progress)
+        return counted(self._with_steering(fitted, self.engine.write), fitted, progress)
 
     def stream(
         self,
@@ -232,7 +232,7 @@ class Model(PromptEncoder, Summarized):
         """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
         sampling = Sampling(seed, temperature) if temperature else None
         requests = self._lengths.fitted([Request(self.tokens(message), intervention, max_new_tokens, sampling)])
-        return _pieces(self._with_steering(requests, self.engine.write))
+        return pieces(self._with_steering(requests, self.engine.write))
 
     def _with_steering(
         self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
@@ -285,28 +285,3 @@ class Model(PromptEncoder, Summarized):
     def _require_unsteered(self) -> None:
         if contexts_of(self.backbone):
             raise SettingError("the model is being steered; leave the steer() context before reading or sweeping")
-
-
-def _counted(
-    writings: Iterator[tuple[int, Writing]], requests: Sequence[Request], progress: Progress
-) -> Iterator[tuple[int, Reply]]:
-    """The finished replies; what is written of the others is counted as a part of them."""
-    written = [0.0] * len(requests)
-    total, reported = 0.0, -1
-    for index, writing in writings:
-        share = len(writing.tokens) / requests[index].max_new_tokens if writing.finish is None else 1.0
-        total += share - written[index]
-        written[index] = share
-        if (whole := int(total + 1e-6)) > reported:
-            reported = whole
-            progress(whole, len(requests))
-        if writing.finish is not None:
-            yield index, writing.reply()
-
-
-def _pieces(writings: Iterator[tuple[int, Writing]]) -> Iterator[str]:
-    """What each token adds to a text."""
-    done = ""
-    for _, writing in writings:
-        yield writing.text[len(done) :]
-        done = writing.text

@@ -24,7 +24,7 @@ from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
 from trimtab.models.kinds.placement import SPREAD, input_device
-from trimtab.models.kinds.quantization import Quantization, is_quantized, quantization_config
+from trimtab.models.kinds.quantization import Quantization, is_quantized, quantization_config, rounds_states
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.quiet import quiet_loading
 
@@ -55,6 +55,11 @@ class Backbone(Identity):
 
     model: Any
     anatomy: ModelParts
+
+    @functools.cached_property
+    def rounding(self) -> float:
+        """Relative difference of states that is rounding: formats of 16 bits and fewer add up hundreds of them."""
+        return 1e-4 if self.dtype == torch.float32 and not rounds_states(self.model) else 5e-2
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
@@ -111,7 +116,9 @@ def load_backbone(
         if packing is not None:
             _require_plain(name, config)
             options["quantization_config"] = packing
-        spread = device if not isinstance(device, str) or device in SPREAD else {"": str(place)} if packing else None
+        spread: Any = device if not isinstance(device, str) or device in SPREAD else None
+        if packing is not None and spread is None:
+            spread = {"": str(place)}
         if spread is not None:
             options["device_map"] = spread if isinstance(spread, str) else dict(spread)
         model = load_whole(load, name if adapter is None else adapter.base, **options)

@@ -13,24 +13,27 @@ from typing import Any
 
 _WITH_BARS = ("transformers.modeling_gguf_pytorch_utils",)
 """Modules whose bars take no notice of transformers' switch."""
+_HELPERS = ("accelerate", "bitsandbytes", "torchao", "peft")
+"""Loggers of what transformers loads models with."""
 _DATASETS = "HF_DATASETS_DISABLE_PROGRESS_BARS"
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Silence what transformers, accelerate and their bars say while a model is read; downloads keep their bars."""
+    """Silence what transformers, its helpers and their bars say while a model is read; downloads keep their bars."""
     from transformers.utils import logging as hf_logging
 
     before, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    accelerate = logging.getLogger("accelerate")
-    level = accelerate.level
+    helpers = {logging.getLogger(name): logging.getLogger(name).level for name in _HELPERS}
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
-    accelerate.setLevel(logging.ERROR)
+    for logger in helpers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        accelerate.setLevel(level)
+        for logger, level in helpers.items():
+            logger.setLevel(level)
         hf_logging.set_verbosity(before)
         if bars:
             hf_logging.enable_progress_bar()

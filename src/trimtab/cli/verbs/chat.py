@@ -65,6 +65,7 @@ def command(
     compare: bool,
     dtype: str,
     device: str,
+    quantization: str,
     engine: str,
     engine_options: dict[str, Any],
     ask: dict[str, Any],
@@ -84,6 +85,7 @@ def command(
             model,
             dtype=dtype,  # type: ignore[arg-type]  # click has checked it
             device=device,
+            quantization=quantization,
             engine=engine,
             engine_options=engine_options,
             **ask,
@@ -96,7 +98,8 @@ def command(
 def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
-             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "engine", "ask")}  # fmt: skip
+             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "quantization", "engine",
+                          "ask")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_to_use(run, model, behavior)

@@ -37,6 +37,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     ask: dict[str, Any],
@@ -63,7 +64,7 @@ def command(
     study = make_study(
         {
             "name": "diagnosis",
-            "models": [{"id": model, "dtype": dtype, "device": device, **ask}],
+            "models": [{"id": model, "dtype": dtype, "device": device, "quantization": quantization, **ask}],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,

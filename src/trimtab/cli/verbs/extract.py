@@ -37,6 +37,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -57,8 +58,8 @@ def command(
         {
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
-                    **ask,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],

@@ -68,6 +68,7 @@ def fit(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     out: Path,
@@ -79,7 +80,7 @@ def fit(
     train, select, held_out = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad).split(seed=seed)
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
-        loaded = load(model, dtype=cast(DType, dtype), device=device)
+        loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization)
         progress(loading(model), 1, 1)
         monitor = fit_monitor(
             loaded, train, select, token_position=cast("TokenPosition | None", _unless_auto(token_position)),
@@ -114,6 +115,7 @@ def test_(
     model: str | None,
     dtype: str,
     device: str,
+    quantization: str,
     as_json: bool,
 ) -> None:
     """Measure the accuracy and calibration of FILE on the pairs of other behaviors or files.
@@ -122,7 +124,7 @@ def test_(
     """
     monitor = _read(file, layer)
     every = [dataset(name, limit=limit, seed=seed) for name in behaviors]
-    loaded = _load(monitor, model, dtype, device)
+    loaded = _load(monitor, model, dtype, device, quantization)
     asked = cast("Form | None", _unless_auto(form))
     results = [test_monitor(monitor, loaded, pairs, form=asked, seed=seed) for pairs in every]
     if as_json:
@@ -156,6 +158,7 @@ def score(
     model: str | None,
     dtype: str,
     device: str,
+    quantization: str,
     as_json: bool,
 ) -> None:
     """Score one text or conversation with the monitor in FILE.
@@ -164,7 +167,7 @@ def score(
     """
     given = _given(text, prompt, reply, conversation)
     monitor = _read(file, layer)
-    found = monitor.score(_load(monitor, model, dtype, device), given)
+    found = monitor.score(_load(monitor, model, dtype, device, quantization), given)
     if as_json:
         echo_json(_as_json(monitor, found), indent=2)
     else:
@@ -176,11 +179,11 @@ def _read(file: Path, layer: int | None) -> Monitor:
     return monitor if layer is None else monitor.at(layer)
 
 
-def _load(monitor: Monitor, model: str | None, dtype: str, device: str) -> Model:
+def _load(monitor: Monitor, model: str | None, dtype: str, device: str, quantization: str) -> Model:
     with shown_progress() as progress:
         name = model or monitor.provenance.model
         progress(loading(name), 0, 1)
-        loaded = load(name, dtype=cast(DType, dtype), device=device)
+        loaded = load(name, dtype=cast(DType, dtype), device=device, quantization=quantization)
         progress(loading(name), 1, 1)
     return loaded
 

@@ -112,6 +112,7 @@ def generate_(
     price: str | None,
     dtype: str,
     device: str,
+    quantization: str,
     dry_run: bool,
     yes: bool,
     quiet: bool,
@@ -140,7 +141,11 @@ def generate_(
         unused = {"--base-url": base_url is not None, "--price": price is not None}
         refuse_unused(unused, f"{model} runs here, not on a service")
     else:
-        unused = {"--dtype": was_given("dtype"), "--device": was_given("device")}
+        unused = {
+            "--dtype": was_given("dtype"),
+            "--device": was_given("device"),
+            "--quantization": was_given("quantization"),
+        }
         refuse_unused(unused, f"{model} runs on a service; with --local it is loaded here")
     paid = prices(price)
     ahead = cost(request, model, there, paid)
@@ -156,7 +161,7 @@ def generate_(
             raise RunError("stopped before anything was asked or spent")
     with shown_progress(quiet) as progress:
         if there < count:
-            generate(request, service or _loaded(model, dtype, device), path, progress=progress)
+            generate(request, service or _loaded(model, dtype, device, quantization), path, progress=progress)
     _report_written(path, request, service)
 
 
@@ -217,10 +222,12 @@ def _report_review(file: Path, length_ratio: float | None, remarks: Sequence[str
     echo_path("review", page)
 
 
-def _loaded(model: str, dtype: str, device: str) -> Writer:
+def _loaded(model: str, dtype: str, device: str, quantization: str) -> Writer:
     from trimtab.engines import load
 
-    return LocalWriter(load(model, dtype=dtype, device=device))  # type: ignore[arg-type]  # load names the known ones
+    return LocalWriter(
+        load(model, dtype=dtype, device=device, quantization=quantization)  # type: ignore[arg-type]  # load names the known ones
+    )
 
 
 def _looks_local(model: str) -> bool:

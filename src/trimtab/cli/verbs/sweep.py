@@ -46,6 +46,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -73,8 +74,8 @@ def command(
             "name": "sweep",
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
-                    **ask,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
             "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],

@@ -86,6 +86,7 @@ def command(
     skip_bad: bool,
     dtype: str,
     device: str,
+    quantization: str,
     seed: int,
     quiet: bool,
     engine: str,
@@ -114,8 +115,8 @@ def command(
             "name": "tune",
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "engine": engine, "engine_options": engine_options,
-                    **ask,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
             "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad}],

@@ -101,7 +101,7 @@ def text_tokenizer(given: Any) -> Any:
 
 
 def with_processor_template(tokenizer: Any, folder: Path) -> Any:
-    """A tokenizer of a folder, with the chat template that earlier versions kept in the processor's own file."""
+    """A tokenizer of a folder, with the chat template that earlier versions stored in the processor's own file."""
     file = folder / _TEMPLATE_FILE
     if tokenizer.chat_template or not file.is_file():
         return tokenizer

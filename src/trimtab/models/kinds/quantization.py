@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,19 +34,16 @@ def _bnb(**options: Any) -> Callable[[torch.dtype], Any]:
     def make(dtype: torch.dtype) -> Any:
         from transformers import BitsAndBytesConfig
 
+        logging.getLogger("bitsandbytes.autograd._functions").addFilter(_not_of_every_product)
         computing = {"bnb_4bit_compute_dtype": dtype} if "load_in_4bit" in options else {}
         return BitsAndBytesConfig(**options, **computing)
 
     return make
 
 
-def _hqq(bits: int) -> Callable[[torch.dtype], Any]:
-    def make(dtype: torch.dtype) -> Any:
-        from transformers import HqqConfig
-
-        return HqqConfig(nbits=bits, group_size=64)
-
-    return make
+def _not_of_every_product(record: logging.LogRecord) -> bool:
+    """Whether a message is other than what bitsandbytes says of every product of every pass in float32."""
+    return "inputs will be cast" not in record.getMessage()
 
 
 def _quanto(weights: str) -> Callable[[torch.dtype], Any]:
@@ -72,13 +70,13 @@ QUANTIZATIONS: dict[str, Format] = {
     "bnb-4bit": Format(
         "bitsandbytes", "bitsandbytes", _bnb(load_in_4bit=True, bnb_4bit_quant_type="nf4"), "NF4 of bitsandbytes."
     ),
-    "hqq-8bit": Format("hqq", "hqq", _hqq(8), "HQQ in 8 bits, groups of 64."),
-    "hqq-4bit": Format("hqq", "hqq", _hqq(4), "HQQ in 4 bits, groups of 64."),
     "quanto-int8": Format("optimum.quanto", "optimum-quanto", _quanto("int8"), "quanto, weights in 8 bits."),
     "quanto-int4": Format("optimum.quanto", "optimum-quanto", _quanto("int4"), "quanto, weights in 4 bits."),
     "torchao-int8": Format("torchao", "torchao", _torchao("Int8WeightOnlyConfig"), "torchao, weights in 8 bits."),
 }
 """Formats by name."""
+_WEIGHTS_ONLY = ("hqq", "gptq", "awq", "auto-round", "aqlm", "spqr", "vptq", "higgs", "eetq", "mxfp4")
+"""Methods of transformers that leave states alone."""
 
 
 def check_quantization(quantization: Quantization) -> None:
@@ -90,7 +88,7 @@ def check_quantization(quantization: Quantization) -> None:
     if isinstance(quantization, Mapping):
         if not isinstance(quantization.get("quant_method"), str):
             raise SettingError(
-                "quantization: settings of a format name their quant_method, such as {quant_method: hqq, nbits: 3}"
+                "quantization: settings name their quant_method, such as {quant_method: quanto, weights: int2}"
             )
         return
     if quantization and quantization not in QUANTIZATIONS:
@@ -118,9 +116,30 @@ def quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
     return known.make(dtype)
 
 
+def rounds_states(model: Any) -> bool:
+    """Whether products round the states of tokens to few bits, as LLM.int8() does, and not the weights alone.
+
+    What they are rounded to may depend on the other rows of a pass.
+    """
+    config = getattr(model.config, "quantization_config", None)
+    if config is None or not is_quantized(model):
+        return False
+    given = config if isinstance(config, dict) else config.to_dict()
+    method = getattr(given.get("quant_method"), "value", given.get("quant_method"))
+    if method == "bitsandbytes":
+        return bool(given.get("load_in_8bit"))
+    if method == "torchao":
+        return "Dynamic" in str(given.get("quant_type"))
+    if method == "quanto":
+        return bool(given.get("activations"))
+    return method not in _WEIGHTS_ONLY
+
+
 def is_quantized(model: Any) -> bool:
-    """Whether transformers has put the weights of a model into another format, or loaded them in one."""
-    return getattr(model, "hf_quantizer", None) is not None or bool(getattr(model, "is_quantized", False))
+    """Whether the weights of a model are in a format that packs them, by transformers or by a package of its own."""
+    if getattr(model, "hf_quantizer", None) is not None or getattr(model, "is_quantized", False):
+        return True
+    return any(not parameter.is_floating_point() for parameter in model.parameters())
 
 
 def unpacked(model: Any) -> Any:

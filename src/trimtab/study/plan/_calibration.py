@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -53,16 +54,22 @@ def pace_of(model: ModelSetting, target: Target, gpu: Accelerator | None, folder
         return data_sheet_pace(gpu, target.facts.active_parameters, target.weight_bytes)
     return _calibrated(
         located(model.id, folder), target.facts, target.dtype, target.device, target.weight_bytes,
-        target.reached.tokenizer,
+        target.reached.tokenizer, json.dumps(model.quantization),
     )  # fmt: skip
 
 
 @cache
 def _calibrated(
-    name: str, facts: Facts, dtype: torch.dtype, device: torch.device, weight_bytes: int, tokenizer: object
+    name: str,
+    facts: Facts,
+    dtype: torch.dtype,
+    device: torch.device,
+    weight_bytes: int,
+    tokenizer: object,
+    quantization: str,
 ) -> Pace:
     """The pace of a model on this machine, measured once a process."""
-    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes)
+    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, json.loads(quantization))
     try:
         return _measured(target, SCALE_OF_GPU if device.type == "cuda" else 1)
     finally:

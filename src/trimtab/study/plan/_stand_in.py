@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from trimtab.engines import Model, load
-from trimtab.models import Facts, wrap
+from trimtab.models import Facts, Quantization, wrap
 from trimtab.models.bundled import resolve
 
 MAX_OWN_BYTES = 1_500_000_000
@@ -43,13 +43,20 @@ class Measurable:
 
 
 def measurable(
-    name: str, facts: Facts, tokenizer: Any, dtype: torch.dtype, device: torch.device, weight_bytes: int
+    name: str,
+    facts: Facts,
+    tokenizer: Any,
+    dtype: torch.dtype,
+    device: torch.device,
+    weight_bytes: int,
+    quantization: Quantization = "",
 ) -> Measurable:
-    """The model itself, or its stand-in."""
+    """The model itself, or its stand-in, whose weights are not quantized."""
     if weight_bytes > MAX_OWN_BYTES or not os.path.isdir(resolve(name)):
         return stand_in(facts, tokenizer, dtype, device, weight_bytes)
     started = time.perf_counter()
-    model = load(name, dtype=str(dtype).removeprefix("torch."), device=str(device))  # type: ignore[arg-type]  # it is one
+    number_format: Any = str(dtype).removeprefix("torch.")
+    model = load(name, dtype=number_format, device=str(device), quantization=quantization)
     return Measurable(model, time.perf_counter() - started)
 
 

@@ -41,6 +41,8 @@ class ModelSetting(Marked):
     """The name in tables and charts; the id by default."""
     dtype: Annotated[DType, SHAPES] = "auto"
     device: Annotated[str, SHAPES] = "auto"
+    quantization: Annotated[str | dict[str, Any], Shapes(unless="")] = ""
+    """A format of fewer bits for the weights, such as bnb-4bit, or the settings of one that transformers has."""
     engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
@@ -73,6 +75,7 @@ class ModelSetting(Marked):
         return {
             "dtype": self.dtype,
             "device": self.device,
+            "quantization": self.quantization,
             "engine": self.engine,
             "engine_options": self.engine_options,
             **asdict(self.asking),
@@ -122,7 +125,7 @@ class ModelSetting(Marked):
         try:
             if self.engine == DEFAULT_ENGINE:
                 self._engine.check_options(self.engine_options)
-            self._engine.check_placement(self.device)
+            self._engine.check_placement(self.device, quantization=self.quantization)
         except SettingError as error:
             raise ValueError(str(error)) from None
         for name in self._engine.split_options:

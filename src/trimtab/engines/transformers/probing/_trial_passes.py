@@ -70,16 +70,11 @@ MODEL_FAILURES = (
 """What models raise when they are run in a way that they do not know."""
 
 
-def tolerance(dtype: torch.dtype) -> float:
-    """Relative difference that is rounding: half-precision formats add up hundreds of roundings of their own."""
-    return 1e-4 if dtype == torch.float32 else 5e-2
-
-
 def differ(backbone: Backbone, found: Tensor, expected: Tensor) -> bool:
     """Whether any of some states [reads, d_model] is another than expected."""
     found, expected = found.float(), expected.float()
     error = (found - expected).norm(dim=-1) / expected.norm(dim=-1).clamp_min(torch.finfo(torch.float32).tiny)
-    return not bool((error < tolerance(backbone.dtype)).all())  # not "any above": NaN differs from everything
+    return not bool((error < backbone.rounding).all())  # not "any above": NaN differs from everything
 
 
 def plain_call_is_alone(backbone: Backbone) -> bool:
