@@ -105,7 +105,7 @@ def test_part_cannot_be_split_again():
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.3, 0.3), (2, -0.5, -0.5)])
 def test_impossible_shares_are_refused(shares):
-    with pytest.raises(SettingError, match="three positive numbers that add up to 1"):
+    with pytest.raises(SettingError, match="give 3 positive numbers that add up to 1"):
         split(behavior_of("AB" * 20), shares)
 
 

@@ -48,8 +48,11 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
     ModelSetting: {
         "id": "n", "name": "other", "dtype": "float32", "device": "cpu", "quantization": "bnb-4bit", "engine": "vllm",
+        "template": "none", "thinking": "on", "system_role": "user",
     },
-    BehaviorSetting: {"source": "concise", "name": "other", "scoring": "text", "limit": 20},
+    BehaviorSetting: {
+        "source": "concise", "name": "other", "scoring": "text", "limit": 20, "contrast": "personas.jsonl",
+    },
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
     Answers: {
         "models": ["m"], "behaviors": ["corrigible"], "prompts": 3, "max_new_tokens": 3,

@@ -9,18 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trimtab.data import AnyContrast, Behavior
-from trimtab.engines import Model, Scoring, load
+from trimtab.data import AnyContrast, Behavior, Form
+from trimtab.engines import Model, load
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import form_of, resolve_scoring
 from trimtab.models import PromptError
 from trimtab.store.cached_tables import CachedTables
 from trimtab.store.manifest import AskedEntry
 from trimtab.store.run_folder import RunFolder
+from trimtab.study._contrast_parts import parts_of
 from trimtab.study._file_locations import located
 from trimtab.study._manifest_entries import behavior_entry, model_entry, vector_entry
 from trimtab.study._recorder import Recorder
-from trimtab.study.contrast_parts import parts_of
 from trimtab.study.given import Given
 from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
@@ -117,7 +117,7 @@ class Work:
         study, vectors, scoring = self.study, self.job.vectors, resolve_scoring(behavior, setting.scoring)
         train, select, test = self.job.given.parts.get(setting.label) or parts_of(study, setting, behavior)
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
-        source = self.job.contrasts.get(setting.label, train)
+        made_of = self.job.contrasts.get(setting.label)
         if vectors is not None and len(train) and vectors.provenance.pairs_hash != train.hash:
             warnings.warn(
                 f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
@@ -125,7 +125,9 @@ class Work:
                 TrimtabWarning,
                 stacklevel=2,
             )
-        vector = self._given(model, behavior, vectors) if vectors else self._vectors(model, source, scoring)
+        vector = (
+            self._given(model, behavior, vectors) if vectors else self._vectors(model, train, form_of(scoring), made_of)
+        )
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
@@ -162,17 +164,18 @@ class Work:
         self.recorder.update(self.recorder.manifest.replace(vectors_given=True))
         return vectors
 
-    def _vectors(self, model: Model, train: AnyContrast, scoring: Scoring) -> SteeringVector:
+    def _vectors(self, model: Model, train: Behavior, form: Form, made_of: AnyContrast | None) -> SteeringVector:
+        """Of the training part as it is scored, or of a contrast of its own."""
         file = self.folder.vector_file(model.name, train.name)
         if file.is_file():
             return SteeringVector.load(file)
         started = time.monotonic()
         vector = extract(
             model,
-            train,
+            train if made_of is None else made_of,
             method=self.study.method,
             token_position=self.study.token_position,
-            form=form_of(scoring) if isinstance(train, Behavior) else "auto",
+            form=form if made_of is None else "auto",
             balance=self.study.balance,
             seed=self.study.seed,
             progress=lambda done, total: self.progress(extracting(train.name, model.name), done, total),

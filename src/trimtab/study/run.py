@@ -14,11 +14,11 @@ from trimtab.data import Behavior, dataset
 from trimtab.errors import ModelError, RunError, TrimtabWarning
 from trimtab.models import PromptError
 from trimtab.store.run_folder import RunFolder, free_folder
+from trimtab.study._contrast_parts import contrast_of
 from trimtab.study._file_locations import located
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
-from trimtab.study.contrast_parts import contrast_of
 from trimtab.study.given import Given
 from trimtab.study.measures.context import Progress
 from trimtab.study.measures.diagnosis.measure import DIAGNOSIS, METHOD_SAMPLES

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from trimtab.data import Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, resolve_scoring
-from trimtab.study.contrast_parts import parts_of
+from trimtab.study._contrast_parts import parts_of
 from trimtab.study.given import Parts
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import narrowed, reply_grid, swept_grid

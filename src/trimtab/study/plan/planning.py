@@ -11,7 +11,7 @@ from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError
-from trimtab.study.contrast_parts import contrast_of
+from trimtab.study._contrast_parts import contrast_of
 from trimtab.study.measures.running import measures_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
 from trimtab.study.plan._calibration import pace_of
