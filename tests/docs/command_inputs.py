@@ -53,6 +53,15 @@ class Inputs:
     def _put_pairs(self, path: Path, given: Mapping[str, Any]) -> None:
         write_pairs(path, _pairs())
 
+    def _put_table(self, path: Path, given: Mapping[str, Any]) -> None:
+        """Pairs in columns called as `--map` says."""
+        names = _columns(given["mapping"])
+        rows = [{"prompt": str(pair.prompt), "positive": pair.positive, "negative": pair.negative} for pair in _pairs()]
+        _write_table(path, [{names.get(target, target): value for target, value in row.items()} for row in rows])
+
+    def _put_texts(self, path: Path, given: Mapping[str, Any]) -> None:
+        path.write_text("".join(f"{path.stem} {pair.positive}\n" for pair in _pairs()), encoding="utf-8")
+
     def _put_decisions(self, path: Path, given: Mapping[str, Any]) -> None:
         path.write_text(json.dumps({"struck": [{"key": pair_key(_pairs()[1])}]}), encoding="utf-8")
 
@@ -146,6 +155,7 @@ KIND_OF_INPUT = {
     ("import", "results"): "results",
     ("import", "rates"): "rates",
     ("pairs strike", "decisions"): "decisions",
+    ("data convert", "source"): "table",
     ("*", "vectors"): "vectors",
     ("*", "run"): "run",
     ("*", "runs"): "run",
@@ -160,7 +170,9 @@ def inputs_of(words: str, context: click.Context) -> Iterator[tuple[Path, str]]:
         for one in value if isinstance(value, tuple) else (value,):
             if not isinstance(one, str | Path) or name in ("out", "mapping", "rates_map"):
                 continue
-            if kind:
+            if str(one).endswith(".txt"):
+                yield from ((Path(file), "texts") for file in str(one).split(" vs "))
+            elif kind:
                 yield Path(one), kind
             elif str(one).endswith(".jsonl") and ":" not in str(one):
                 yield Path(one), "pairs"

@@ -59,6 +59,7 @@ KINDS = {
     "data list": Kind(),
     "data show": Kind(),
     "data check": Kind(),
+    "data convert": Kind(),
     "data formats": Kind(),
 }
 """How each command is run; all of them, so that a new one is thought of."""
@@ -84,8 +85,8 @@ def parsed(typed: tuple[str, ...]) -> click.Context:
     assert not isinstance(command, click.Group), f"trimtab {words} wants a command of its own"
     context = command.make_context(words, list(typed[words.count(" ") + 1 :]))
     for option in command.params:
-        if isinstance(option, NamesOption):
-            assert context.params[option.name] in option.make_metavar(context).strip("[]").split("|")
+        if isinstance(option, NamesOption) and (value := context.params[option.name]):
+            assert value in option.make_metavar(context).strip("[]").split("|")
     return context
 
 
