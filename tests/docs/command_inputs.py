@@ -53,6 +53,15 @@ class Inputs:
     def _put_pairs(self, path: Path, given: Mapping[str, Any]) -> None:
         write_pairs(path, _pairs())
 
+    def _put_table(self, path: Path, given: Mapping[str, Any]) -> None:
+        """Pairs in columns called as `--map` says."""
+        names = _columns(given["mapping"])
+        rows = [{key: str(getattr(pair, key)) for key in ("prompt", "positive", "negative")} for pair in _pairs()]
+        _write_table(path, [{names.get(key, key): text for key, text in row.items()} for row in rows])
+
+    def _put_texts(self, path: Path, given: Mapping[str, Any]) -> None:
+        path.write_text("".join(f"Request {i} of {path.stem}\n" for i in range(20)), encoding="utf-8")
+
     def _put_decisions(self, path: Path, given: Mapping[str, Any]) -> None:
         path.write_text(json.dumps({"struck": [{"key": pair_key(_pairs()[1])}]}), encoding="utf-8")
 
@@ -162,5 +171,9 @@ def inputs_of(words: str, context: click.Context) -> Iterator[tuple[Path, str]]:
                 continue
             if kind:
                 yield Path(one), kind
+            elif str(one).endswith(".csv"):
+                yield Path(one), "table"
+            elif " vs " in str(one):
+                yield from ((Path(side), "texts") for side in str(one).split(" vs "))
             elif str(one).endswith(".jsonl") and ":" not in str(one):
                 yield Path(one), "pairs"

@@ -59,6 +59,7 @@ KINDS = {
     "data list": Kind(),
     "data show": Kind(),
     "data check": Kind(),
+    "data convert": Kind(),
     "data formats": Kind(),
 }
 """How each command is run; all of them, so that a new one is thought of."""
