@@ -181,3 +181,74 @@ def test_full_disk_behind_stdout_is_told():
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
     assert done.stderr == "trimtab: error: no space left on the disk; free some, then try again\n"
+
+
+TABLE = 'ask,best,worst,topic\n"How are you?",Splendid!,Meh.,moods\n"And now?",Better!,Worse.,moods\n'
+MAPPING = ["--map", "prompt=ask,positive=best", "--map", "negative=worst"]
+
+
+def test_convert_writes_pairs_of_a_table_whose_columns_are_named(capsys, tmp_path):
+    (tmp_path / "qa.csv").write_text(TABLE)
+    assert main(["data", "convert", str(tmp_path / "qa.csv"), "-o", str(tmp_path / "out.jsonl"), *MAPPING]) == 0
+    assert "2 pairs of" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert rows[0] == {
+        "id": "L2", "prompt": "How are you?", "positive": "Splendid!", "negative": "Meh.", "meta": {"topic": "moods"},
+    }  # fmt: skip
+
+
+def test_check_says_first_what_a_file_is(capsys, tmp_path):
+    (tmp_path / "qa.csv").write_text(TABLE)
+    assert main(["data", "check", str(tmp_path / "qa.csv"), *MAPPING]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].endswith("qa.csv: table (CSV), pairs.jsonl: 2 pairs, open")
+    assert main(["data", "check", str(tmp_path / "qa.csv")]) == 2
+    assert "--map prompt=KEY" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "word"), [("prompt", "write KEY=COLUMN"), ("a=b,a=c", "there twice")])
+def test_a_map_that_says_nothing_is_refused(capsys, tmp_path, text, word):
+    (tmp_path / "qa.csv").write_text(TABLE)
+    assert main(["data", "check", str(tmp_path / "qa.csv"), "--map", text]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_two_lists_are_checked_shown_and_converted_as_one_source(capsys, tmp_path):
+    for name in ("rude", "kind"):
+        (tmp_path / f"{name}.txt").write_text("".join(f"A {name} request {i}\n" for i in range(3)))
+    source, out = f"{tmp_path}/rude.txt vs {tmp_path}/kind.txt", tmp_path / "sides.jsonl"
+    assert main(["data", "check", source]) == 0
+    assert "two lists without pairs, 3 positive and 3 negative prompts" in capsys.readouterr().out
+    assert main(["data", "show", source, "-n", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "A rude request 0" in shown
+    assert "A kind request" in shown
+    assert main(["data", "convert", source, "-o", str(out)]) == 0
+    assert "6 examples" in capsys.readouterr().out
+    assert main(["data", "check", str(out)]) == 0
+    assert "sides.jsonl: two lists" in capsys.readouterr().out
+
+
+def test_show_puts_two_prompts_under_each_other(capsys, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"positive_prompt": "Be glad.", "negative_prompt": "Be sad.", "completion": "I am"}))
+    assert main(["data", "show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "  +\n    Be glad.\n    assistant: I am\n" in out
+    assert "  -\n    Be sad.\n" in out
+    assert main(["data", "show", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["negative_prompt"] == "Be sad."
+
+
+def test_head_reads_the_first_rows_only(capsys, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{GOOD}\n{GOOD}\n{{}}}}\n")
+    assert main(["data", "check", str(path), "--head", "2"]) == 0
+    assert "the first 2 lines only" in capsys.readouterr().out
+
+
+def test_formats_have_their_shapes(capsys):
+    assert main(["data", "formats"]) == 0
+    out = capsys.readouterr().out
+    for word in ("completions", "prompts", "sets", "questions", "axbench"):
+        assert word in out

@@ -324,3 +324,59 @@ def test_a_format_that_cannot_be_imported_does_not_stop_the_others(tmp_path: Pat
         pytest.warns(TrimtabWarning, match="left out: pair format 'broken'"),
     ):
         assert len(dataset(path)) == 1
+
+
+ODD: list[Any] = [
+    None,
+    5,
+    True,
+    "",
+    " ",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"a": 1},
+    ["a", 5],
+    [{"role": "user"}],
+    "a\0b",
+    {"choices": 5},
+]
+
+
+OTHER_LAYOUTS: dict[str, list[dict[str, Any]]] = {
+    "pairs": [{"prompt": [ASKED], "positive": "a", "negative": "b", "choices": ["a", "b"], "system": "S", "id": "x"}],
+    "prompts": [{"positive_text": "a", "negative_text": "b"}],
+    "sides": [{"side": "positive", "text": "a", "id": 3, "meta": {}}],
+    "preferences": [{"prompt": "Q", "chosen": [ASKED, reply("a")], "rejected": reply("b"), "system": "S"}],
+    "dialogues": [{"chosen": [ASKED, reply("a")], "rejected": [ASKED, reply("b")]}],
+    "truthfulqa": [{"question": "Q", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 0]}}],
+    "responses": [{side: {"prompt": "Q", "response": side} for side in ("positive", "negative")}],
+    "texts": [{"positive": [ASKED], "negative": [reply("b")]}],
+}
+
+
+def damaged(value: Any, odd: Any) -> Iterator[Any]:
+    """A value with each of its parts, one at a time, replaced by an odd one, or left out."""
+    yield odd
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {other: kept for other, kept in value.items() if other != key}
+            yield from ({**value, key: changed} for changed in damaged(inner, odd))
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from ([*value[:index], changed, *value[index + 1 :]] for changed in damaged(inner, odd))
+
+
+@every_format
+def test_whatever_stands_in_a_row_is_read_or_refused_in_words(name: str) -> None:
+    kind = PAIR_FORMATS.get(name)
+    whole = [EXAMPLES[name][0], *OTHER_LAYOUTS.get(name, ())]
+    for odd in ODD:
+        for row in (row for example in whole for row in damaged(example, odd)):
+            if isinstance(row, dict):
+                kind.matches(row)
+                kind.is_complete(row)
+                kind.select([row], "")
+                kind.notes([row])
+                assert kind.parse(row, "L1") not in ([], ())

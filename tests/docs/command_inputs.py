@@ -56,11 +56,11 @@ class Inputs:
     def _put_table(self, path: Path, given: Mapping[str, Any]) -> None:
         """Pairs in columns called as `--map` says."""
         names = _columns(given["mapping"])
-        rows = [{"prompt": str(pair.prompt), "positive": pair.positive, "negative": pair.negative} for pair in _pairs()]
-        _write_table(path, [{names.get(target, target): value for target, value in row.items()} for row in rows])
+        rows = [{key: str(getattr(pair, key)) for key in ("prompt", "positive", "negative")} for pair in _pairs()]
+        _write_table(path, [{names.get(key, key): text for key, text in row.items()} for row in rows])
 
     def _put_texts(self, path: Path, given: Mapping[str, Any]) -> None:
-        path.write_text("".join(f"{path.stem} {pair.positive}\n" for pair in _pairs()), encoding="utf-8")
+        path.write_text("".join(f"Request {i} of {path.stem}\n" for i in range(20)), encoding="utf-8")
 
     def _put_decisions(self, path: Path, given: Mapping[str, Any]) -> None:
         path.write_text(json.dumps({"struck": [{"key": pair_key(_pairs()[1])}]}), encoding="utf-8")
@@ -174,5 +174,7 @@ def inputs_of(words: str, context: click.Context) -> Iterator[tuple[Path, str]]:
                 yield from ((Path(file), "texts") for file in str(one).split(" vs "))
             elif kind:
                 yield Path(one), kind
+            elif str(one).endswith(".csv"):
+                yield Path(one), "table"
             elif str(one).endswith(".jsonl") and ":" not in str(one):
                 yield Path(one), "pairs"

@@ -137,7 +137,6 @@ def test_a_chat_file_that_is_a_pipe_is_refused(here: Path, capsys: pytest.Captur
 # What may open files by itself, and why.
 OWN_READERS = {
     "_util/regular_files.py": "the one way in",
-    "data/formats/foreign.py": "looks again into a file that has been opened the one way, to say what it is",
     "models/gguf/conversion.py": "hashes a GGUF file that has been checked",
     "store/run_folder.py": "the run's own folder",
     "importing/external_results.py": "hashes a table that has been read",

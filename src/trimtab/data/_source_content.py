@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def read_source(
         DataError: where the name can be no file's.
     """
     reading = reading or Reading()
-    if not negative and VERSUS in name and not exists(name):
+    if not negative and VERSUS in name and not _is_there(name):
         name, _, negative = name.partition(VERSUS)
         name, negative = name.strip(), negative.strip()
     if not negative:
@@ -111,7 +112,31 @@ def _read_one(name: str, offline: bool, reading: Reading) -> tuple[str, FileCont
 def _without_part(name: str) -> tuple[str, str]:
     """A path and what stands behind its last #, where there is no file of the whole name."""
     place, mark, part = name.rpartition(PART)
-    return (place, part) if mark and part and not exists(name) and exists(place) else (name, "")
+    return (place, part) if mark and part and not _is_there(name) and exists(place) else (name, "")
+
+
+def _is_there(name: str) -> bool:
+    """Whether there is a file of the whole name, with or without its ending."""
+    return exists(name) or any(exists(name + ending) for ending in ENDINGS)
+
+
+def relocated(source: str, move: Callable[[str], str]) -> str:
+    """A source whose paths are other ones: both of two files, and without the part that is asked for behind them.
+
+    Args:
+        source: as `read_source` takes it.
+        move: makes the new path of one; references to the hub are left as they are.
+    """
+    if VERSUS in source and not _is_there(source):
+        sides = source.split(VERSUS, 1)
+        return VERSUS.join(relocated(side.strip(), move) for side in sides)
+    if source.startswith(HUB):
+        return source
+    place, mark, part = source.rpartition(PART)
+    moved = move(source)
+    if mark and moved == source and not _is_there(source):  # no file of the whole name
+        return f"{move(place)}{PART}{part}"
+    return moved
 
 
 def stem(path: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from trimtab.data._hub_files import HUB as HUB
 from trimtab.data._source_content import VERSUS as VERSUS
 from trimtab.data._source_content import SourceContent, read_source
+from trimtab.data._source_content import relocated as relocated
 from trimtab.data.builtin import LOADABLE
 from trimtab.data.contrasts import AnyContrast, PromptContrast
 from trimtab.data.formats.base import OpenQuestion

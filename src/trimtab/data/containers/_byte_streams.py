@@ -86,6 +86,10 @@ def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         if len(raw) <= MAX_LINE_BYTES or raw.endswith(b"\n"):
             yield number, raw
             continue
-        while raw and not raw.endswith(b"\n"):
+        skipped = len(raw)
+        while raw and not raw.endswith(b"\n") and skipped <= PAIRS_FILE.max_bytes:
             raw = file.readline(MAX_LINE_BYTES)
+            skipped += len(raw)
         yield number, None
+        if skipped > PAIRS_FILE.max_bytes:  # no lines at all
+            return

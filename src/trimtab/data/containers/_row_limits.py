@@ -38,13 +38,13 @@ class RowCollector:
         return False
 
     def add(self, number: int, row: dict[str, Any]) -> bool:
-        """Take a row; False if with it the file has more than fits."""
+        """Take a row; False if it is the last one wanted, or with it the file has more than fits."""
         self._values += count_values(row)
         if self._values > row_problems.MAX_VALUES:
             self._refuse(number, f"more than {row_problems.MAX_VALUES:,} values up to here; a pair has about ten")
             return False
         self.rows.append((number, row))
-        return True
+        return self._head is None or len(self.rows) < self._head
 
     def _refuse(self, number: int, reason: str) -> None:
         self._problems.add(number, reason)

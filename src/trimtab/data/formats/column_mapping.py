@@ -87,7 +87,7 @@ def mapping_faults(columns: Mapping[str, str], there: Sequence[str]) -> list[str
     faults += [
         f"{key!r} is to be read from {column!r}, and there is a column {key!r} too; drop one"
         for key, column in columns.items()
-        if key != column and key in there and key not in columns.values()
+        if key != column and column in there and key in there and key not in columns.values()
     ]
     return faults
 

@@ -39,11 +39,11 @@ class AxBenchFormat(PairFormat):
         own = [index for index, row in enumerate(rows) if _number(row) == wanted]
         if any(_is_negative(rows[index]) for index in own):
             return own
-        genres = {rows[index].get("concept_genre") for index in own}
+        genres = {str(rows[index].get("concept_genre")) for index in own}
         against = [
             index
             for index, row in enumerate(rows)
-            if _number(row) == OF_ALL and _is_negative(row) and row.get("concept_genre") in genres
+            if _number(row) == OF_ALL and _is_negative(row) and str(row.get("concept_genre")) in genres
         ]
         return sorted([*own, *against])
 

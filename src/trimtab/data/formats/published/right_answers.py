@@ -99,8 +99,8 @@ def _answers(row: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     if TARGETS in row and not any(key in row for key in BEST):
         targets = row[TARGETS] if isinstance(row[TARGETS], Mapping) else {}
         labelled = list(targets.items())  # the first release: {answer: 0 or 1}
-        if "choices" in targets:
-            labelled = list(zip(targets["choices"], targets.get("labels", ()), strict=False))
+        if isinstance(targets.get("choices"), list) and isinstance(targets.get("labels"), list):
+            labelled = list(zip(targets["choices"], targets["labels"], strict=False))
         marked = [(str(text), bool(label)) for text, label in labelled]
         return [text for text, is_right in marked if is_right], [text for text, is_right in marked if not is_right]
     right, wrong = ([text for key in keys for text in _texts(row.get(key))] for keys in (BEST, WORST))
