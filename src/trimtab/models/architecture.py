@@ -111,8 +111,9 @@ def locate_modules(model: Any) -> ModelParts:
     count = _first(config, *_LAYER_COUNTS)
     if not count:
         raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    decoder = model.get_decoder() or model.base_model
-    # A vision tower may be as deep as the text decoder.
+    decoder = model.get_decoder()  # without the vision tower, which may be as deep
+    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
+        decoder = model.base_model
     layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
@@ -121,6 +122,7 @@ def locate_modules(model: Any) -> ModelParts:
         _require_finite(model, layers, seen)
         if seen.order != list(range(count)):
             raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
+        _require_one_stream(seen.last_hidden, _first(config, "hidden_size"))
         norm = _find_norm(seen)
         normed = norm(seen.last_hidden)
         logits = head(normed)
@@ -198,6 +200,17 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module, decoder: 
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _require_one_stream(hidden: Tensor, width: int) -> None:
+    """Refuse layers that hand on something else than one state for each token, in words."""
+    wanted = [1, _PROBE_TOKENS, width or hidden.shape[-1]]
+    if list(hidden.shape) != wanted:
+        raise ModelError(
+            f"its decoder layers hand on states {list(hidden.shape)} for a text of {_PROBE_TOKENS} tokens, not one "
+            f"residual stream {wanted}: several streams side by side, as of hyper-connections or AltUp, or another "
+            "order. What a vector would be taken from and added to is not defined there"
+        )
 
 
 def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> list[nn.Module]:
