@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, PreTrainedConfig
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
@@ -30,8 +30,14 @@ from families.sizes import (
     WIDTH,
 )
 from families.special import SPECIAL, VARIANTS, WEIGHTS
+from trimtab.models.kinds.multimodal import class_for
 
 FAMILIES: tuple[str, ...] = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+WRAPPERS = (
+    "aya_vision", "idefics3", "internvl", "llava", "llava_onevision", "mistral3", "paligemma", "qwen2_5_vl", "qwen2_vl",
+    "qwen3_vl", "smolvlm",
+)  # fmt: skip
+"""Families that read text beside images, for which transformers has another auto class."""
 
 
 def shrunk(
@@ -137,7 +143,7 @@ def family_model(name: str, seed: int = 0) -> Any:
         if hasattr(config, "audio_encoder"):  # Musicgen's language model is not reached through the auto class
             model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config.decoder)
         else:
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model = class_for(config).from_config(config, dtype=torch.float32)
     return randomize(model, seed, WEIGHTS.get(name, 1.2)).eval()
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import transformers
 
-from families.builders import FAMILIES
+from families.builders import FAMILIES, WRAPPERS
 from families.examine import Examined
 from families.special import NOT_BUILT, VARIANTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 COMMAND = "python bench/models.py"
-NAMES = (*FAMILIES, *VARIANTS)
+NAMES = (*FAMILIES, *VARIANTS, *WRAPPERS)
 
 _HEAD = """# Models
 
 trimtab runs any causal language model of transformers whose decoder layers it can find, and finds out for itself how
 texts can share a pass without changing each other's numbers. This page says what that came to for **every causal
-family of transformers {version}**, {families} of them, and {variants} variants that published models use: {counts}.
+family of transformers {version}**, {families} of them, {variants} variants that published models use, and {wrappers}
+families that see images, by text alone: {counts}.
 
 Each family was built small, with random weights in float32, and with its windows, chunks and the context that its rope
 is scaled from set shorter than the texts. Then the engine was compared with the slow, obvious way: one text a pass,
@@ -42,6 +43,13 @@ without a cache, without padding, one hook on one decoder layer. Compared were
 `padded`: one text a row. `alone`: one text a pass, which is exact, but slower. Two words: short texts, then texts past
 the length at which rope scales. Where this says `alone` because of a window or of a number of keys that is shorter than
 the texts, texts shorter than it share a pass.
+
+A model that sees or hears beside reading is tried by text alone: its text decoder is found under it, and images are
+refused by name. What models in memory, adapters, quantized weights and several devices come to is in
+[Python and notebooks](python.md#models-in-memory-adapters-quantized).
+
+Refused are, above all, families whose layers hand on several streams side by side (DeepSeek V4, Gemma 3n), where it is
+not defined what a vector is taken from and added to; and models that run their layers in another way than once each.
 
 What random weights cannot show is whether a checkpoint with code of its own differs from its family; so trimtab tries
 every model when it is loaded and first used. [Exactness](exactness.md) says how.
@@ -66,6 +74,7 @@ def updated(page: str, found: Iterable[Examined]) -> str:
         version=transformers.__version__,
         families=len(FAMILIES),
         variants=len(VARIANTS),
+        wrappers=len(WRAPPERS),
         counts=", ".join(f"{results.count(result)} {result}" for result in by_number),
         command=COMMAND,
         rows="\n".join(sorted(rows.values(), key=str.lower)),

@@ -9,6 +9,7 @@ from families.sizes import HEAD_SIZE, HEADS, KV_HEADS, LAYERS, ROPE_CONTEXT, WID
 _GLOBAL = {"global_head_dim": 2 * HEAD_SIZE}
 _TWO_KINDS = ["sliding_attention", "full_attention"] * (LAYERS // 2)
 _ROPE = {"rope_type": "default", "rope_theta": 100.0}
+_MROPE = {**_ROPE, "mrope_section": [4, 2, 2]}
 _MULTIPLIERS = {
     "embedding_multiplier": 3.0,
     "logits_scaling": 2.0,
@@ -70,7 +71,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "ministral": {"head_dim": HEAD_SIZE, "layer_types": _TWO_KINDS},
     "nemotron": {"num_key_value_heads": KV_HEADS},
     "qwen2": {"use_sliding_window": True},
+    "qwen2_5_vl_text": {"rope_parameters": _MROPE},
     "qwen2_moe": {"use_sliding_window": True},
+    "qwen2_vl_text": {"rope_parameters": _MROPE},
     "qwen4_exp_text": {
         "indexer_n_heads": HEADS,
         "indexer_kv_heads": 1,
@@ -148,11 +151,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 WEIGHTS: dict[str, float] = {
+    "inkling_text": 0.6,
     "nemotron_h": 0.8,
     "zamba": 0.8,
     "zamba2": 0.6,
 }
-"""Families that amplify rounding with larger weights: the same text, with and without a cache, differs by it."""
+"""Families that amplify rounding with larger weights: the same text, with and without a cache, differs by it. And one
+whose states grow so large with them that a push is lost in them."""
 
 NOT_BUILT: dict[str, str] = {
     "gemma3n": "its vision tower needs the package timm; the language model is gemma3n_text",

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, Gemma4TextConfig, MambaConfig
 
 from tiny import tiny_config, tiny_model
 from trimtab.models import Backbone
-from trimtab.models.architecture import facts_of
+from trimtab.models.facts import facts_of
 
 WIDTH, LAYERS = 48, 4
 

@@ -295,3 +295,55 @@ def test_gradient_checkpointing_is_refused_for_it_runs_layers_outside_of_their_p
     backbone.model.train()
     with steered(backbone, [push(backbone, "all")]), pytest.raises(SettingError, match="gradient checkpointing"):
         backbone.model(TEXT)
+
+
+SCORING: list[dict[str, Any]] = [
+    {"labels": TEXT},  # a training loop
+    {"logits_to_keep": 5},  # as trl scores completions
+    {"logits_to_keep": torch.tensor([14, 15]), "use_cache": False},
+]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("positions", PARTIAL)
+@pytest.mark.parametrize("options", SCORING, ids=str)
+def test_a_pass_that_scores_is_refused_and_right_when_its_prompt_is_told(
+    llama: Backbone, options: dict[str, Any], positions: Positions
+) -> None:
+    cell = push(llama, positions)
+    with pytest.raises(SettingError, match=r"scores its tokens.*prompt_lengths"), steered(llama, [cell]):
+        llama.model(TEXT, **options)
+    with steered(llama, [cell], [13]):
+        found = llama.model(TEXT, **options).logits[:, -1]
+    torch.testing.assert_close(found, by_hand(llama, positions), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [{}, *SCORING], ids=str)
+def test_rows_of_a_scoring_loop_that_pads_on_the_right_are_right_at_all_positions(
+    llama: Backbone, options: dict[str, Any]
+) -> None:
+    """As lm-eval scores contexts with continuations: without a mask, what fills a row up comes behind it."""
+    ids = torch.cat([TEXT, torch.tensor([[*PROMPT[:4], *[0] * 12]])])
+    if "labels" in options or torch.is_tensor(options.get("logits_to_keep")):
+        ids = TEXT
+    with steered(llama, [push(llama, "all")]):
+        found = llama.model(ids, **options).logits
+    torch.testing.assert_close(found[:1, -1], by_hand(llama, "all"), atol=1e-4, rtol=0)
+    if len(ids) == 2 and not options:
+        expected = oracle.forward(llama, PROMPT[:4], push(llama, "all"), 4)[0]
+        torch.testing.assert_close(found[1, :4], expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_a_pipeline_pushes_the_same_tokens(llama: Backbone, positions: Positions) -> None:
+    from transformers import pipeline
+
+    write = pipeline("text-generation", model=llama.model, tokenizer=llama.tokenizer, device="cpu")
+    text = "a longer text, for a pipeline"
+    options = {"max_new_tokens": NEW, "do_sample": False, "return_tensors": True, "eos_token_id": None}
+    with steered(llama, [push(llama, positions)]):
+        (found,) = write(text, **options)
+    ids = llama.tokenizer(text)["input_ids"]
+    expected = oracle.greedy(llama, ids, push(llama, positions), NEW)
+    assert found["generated_token_ids"][len(ids) :] == expected

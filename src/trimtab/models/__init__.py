@@ -1,8 +1,9 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
-from trimtab.models.architecture import Facts, cache_name, hidden_of, with_hidden
+from trimtab.models.architecture import cache_name, hidden_of, with_hidden
 from trimtab.models.bundled import BUNDLED
 from trimtab.models.context import ContextLimit
+from trimtab.models.facts import Facts
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype

@@ -1,4 +1,4 @@
-"""Where things are inside a transformers model, found by watching one forward pass, and facts about it.
+"""Where things are inside a transformers model, found by watching one forward pass.
 
 Nothing here knows a model by name: the decoder layers are the module list as long as the configuration says, the
 final norm is what runs after them, and both are checked against the model's own logits when it is loaded.
@@ -18,39 +18,14 @@ from torch import Tensor, nn
 
 from trimtab.errors import ModelError
 from trimtab.models.eager import inference
-from trimtab.models.kinds.adapters import adapter_parameters, has_adapters
+from trimtab.models.facts import LAYER_COUNTS, first_of
 from trimtab.models.kinds.placement import input_device
-from trimtab.models.kinds.quantization import is_quantized, unpacked
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
-_LAYER_COUNTS = ("decoder_layers", "num_hidden_layers")
-"""The first is that of a decoder which was trained behind an encoder; the second may then be the encoder's."""
 _LOGIT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 _LOGIT_FACTORS = ("logit_scale", "lm_head_multiplier")
 """What families call the bound of their logits, and what they are multiplied with."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the configuration says of a model, for tables that compare models."""
-
-    architecture: str
-    layers: int
-    width: int
-    heads: int
-    """0, like what follows from it, in models without attention."""
-    kv_heads: int
-    head_size: int
-    gqa_ratio: float
-    """Attention heads for each key-value head."""
-    parameters: int
-    active_parameters: int
-    """Parameters that one token passes through: fewer than all of them in a mixture of experts."""
-    tied_embeddings: bool
-    context: int
-    """Longest sequence in tokens; 0 where the configuration does not say."""
-    moe: bool
 
 
 @dataclass(frozen=True)
@@ -108,11 +83,12 @@ def locate_modules(model: Any) -> ModelParts:
             model's own logits.
     """
     config = model.config.get_text_config()
-    count = _first(config, *_LAYER_COUNTS)
+    count = first_of(config, *LAYER_COUNTS)
     if not count:
         raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    decoder = model.get_decoder() or model.base_model
-    # A vision tower may be as deep as the text decoder.
+    decoder = model.get_decoder()  # without the vision tower, which may be as deep
+    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
+        decoder = model.base_model
     layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
@@ -121,6 +97,7 @@ def locate_modules(model: Any) -> ModelParts:
         _require_finite(model, layers, seen)
         if seen.order != list(range(count)):
             raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
+        _require_one_stream(seen.last_hidden, first_of(config, "hidden_size"))
         norm = _find_norm(seen)
         normed = norm(seen.last_hidden)
         logits = head(normed)
@@ -200,6 +177,17 @@ def _watch(model: Any, layers: tuple[nn.Module, ...], head: nn.Module, decoder: 
     return seen
 
 
+def _require_one_stream(hidden: Tensor, width: int) -> None:
+    """Refuse layers that hand on something else than one state for each token, in words."""
+    wanted = [1, _PROBE_TOKENS, width or hidden.shape[-1]]
+    if list(hidden.shape) != wanted:
+        raise ModelError(
+            f"its decoder layers hand on states {list(hidden.shape)} for a text of {_PROBE_TOKENS} tokens, not one "
+            f"residual stream {wanted}: several streams side by side, as of hyper-connections or AltUp, or another "
+            "order. What a vector would be taken from and added to is not defined there"
+        )
+
+
 def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> list[nn.Module]:
     """Modules that are no layers or unembedding, stand in none, and hold none."""
     inside = {m for part in (*layers, head) for m in part.modules()}
@@ -263,59 +251,6 @@ def _close(a: Tensor, b: Tensor) -> bool:
     tolerance = 1e-4 if a.dtype == torch.float32 else 5e-2
     a = a.to(b.device)  # layers on several devices
     return a.shape == b.shape and bool(torch.allclose(a.float(), b.float(), rtol=tolerance, atol=tolerance))
-
-
-def facts_of(model: Any) -> Facts:
-    """Architecture facts of a model; works on the meta device, without weights."""
-    config = model.config.get_text_config()
-    heads = _first(config, "decoder_attention_heads", "num_attention_heads")
-    kv_heads = _first(config, "num_key_value_heads") or heads
-    experts = _first(config, "num_experts", "num_local_experts", "n_routed_experts")
-    adapted = has_adapters(model)
-    # Quantized weights are packed, several to a number, and adapters keep the originals of what they replace.
-    plain = unpacked(model) if is_quantized(model) or adapted else model
-    added = adapter_parameters(model) if adapted else 0
-    total = sum(p.numel() for p in plain.parameters()) + added
-    return Facts(
-        architecture=type(model).__name__,
-        layers=_first(config, *_LAYER_COUNTS),
-        width=_first(config, "hidden_size"),
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=_first(config, "head_dim") or (config.hidden_size // heads if heads else 0),
-        gqa_ratio=heads / kv_heads if kv_heads else 0.0,
-        parameters=total,
-        active_parameters=total - _idle_parameters(plain, config, experts),
-        tied_embeddings=bool(getattr(config, "tie_word_embeddings", False)),
-        context=_first(config, "max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions"),
-        moe=experts > 1,
-    )
-
-
-def _idle_parameters(model: Any, config: Any, experts: int) -> int:
-    """Parameters of the experts that a token does not visit."""
-    used = _first(config, "num_experts_per_tok", "top_k_experts", "moe_topk")
-    if experts <= 1 or not used:
-        return 0
-    in_experts: int = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name)
-    return in_experts * (experts - used) // experts
-
-
-def _first(config: Any, *names: str) -> int:
-    """The first of some keys that says something, 0 if none does; the largest where each layer has its own."""
-    for name in names:
-        if any(numbers := [value for value in _values(config, name) if isinstance(value, int)]):
-            return max(numbers)
-    return 0
-
-
-def _values(config: Any, name: str) -> Sequence[Any]:
-    """What a configuration says under a key, of each layer where they differ."""
-    try:
-        value = getattr(config, name, None)
-    except RuntimeError:  # transformers refuses to name one value of a model whose layers differ, as in Gemma 4
-        return [getattr(layer, name, None) for layer in config.per_layer_config]
-    return value if isinstance(value, list | tuple) else [value]
 
 
 def cache_name(decoder: nn.Module) -> str:

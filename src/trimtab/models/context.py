@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from trimtab.models.architecture import facts_of
+from trimtab.models.facts import facts_of
 
 _POSITIONS = re.compile(r"(^|[._])(pos|position|positions|wpe)([._]|$)|pos_enc|embed_pos|pos_emb|position_emb")
 _OFFSET = 16

@@ -16,10 +16,11 @@ from trimtab.errors import ModelError, SettingError, TrimtabError
 from trimtab.inputs.bounded_files import exists, expand_user
 from trimtab.models._checkpoint import checkpoint_fingerprint
 from trimtab.models._completeness import load_whole
-from trimtab.models.architecture import Facts, ModelParts, facts_of, locate_modules
+from trimtab.models.architecture import ModelParts, locate_modules
 from trimtab.models.bundled import BUNDLED, describe_source, resolve
 from trimtab.models.context import NO_LIMIT, ContextLimit, context_of
 from trimtab.models.eager import inference
+from trimtab.models.facts import Facts, facts_of
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -86,6 +86,24 @@ class Passes:
         self._needs_prompt = policies - {"all"}
         self._by_cache: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
         self._local = threading.local()
+
+    def require_told(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse a call of the model that scores tokens, as training and evaluation loops do, and tells no prompt.
+
+        Without these arguments such a call looks like the first one over a prompt, and counts as that.
+
+        Raises:
+            SettingError: naming the argument.
+        """
+        if not self._needs_prompt or self.given is not None or current_generation(self.model) is not None:
+            return
+        count = arguments.get("logits_to_keep")
+        scores = torch.is_tensor(count) or (isinstance(count, int) and count > 1)
+        if arguments.get("labels") is not None or scores:
+            raise SettingError(
+                f"a pass with {'logits_to_keep' if scores else 'labels'} scores its tokens, and steering cannot tell "
+                "where their prompt ends" + _REMEDY
+            )
 
     def locate(self, decoder: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass:
         """Place the tokens of a pass that is about to run.

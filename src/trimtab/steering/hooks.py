@@ -127,6 +127,7 @@ class Steering:
 
     def _enter_model(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         require_text(kwargs)
+        self._places.require_told(kwargs)
         self._local.seen = False
 
     def _leave_model(self, model: nn.Module, args: Any, output: Any) -> None:
