@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,31 @@ def test_left_out_rows_of_a_table_are_part_of_the_hash(tmp_path: Path) -> None:
     assert '"question": "Q?"' in other.left_out[0].content
     assert other.hash != whole.hash
     assert len(other) == len(whole)
+
+
+def packings(tmp_path: Path) -> dict[str, bytes]:
+    """The same pairs in every container."""
+    rows = [{**ROW, "prompt": f"How is day {i}?"} for i in range(3)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "made.parquet")
+    return {
+        "a.jsonl": lines, "a.json": json.dumps(rows, indent=1).encode(), "a.jsonl.gz": gzip.compress(lines),
+        "a.csv": HEADER.encode() + b'"a ""b""",c,d\ne,f,"g\nh"\n', "a.txt": b"one\ntwo\n[INST] x\n",
+        "a.parquet": (tmp_path / "made.parquet").read_bytes(),
+    }  # fmt: skip
+
+
+INSERTED = [b"{", b"[", b'"', b"\0", b"\xff", b",", b"\n", b"\\u0000", b"1e999", b"NaN", b"[[[[", b"null"]
+
+
+def test_damaged_files_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    source, files = random.Random(0), packings(tmp_path)
+    for _ in range(400):
+        name = source.choice(list(files))
+        content = bytearray(files[name])
+        for _ in range(source.choice((1, 1, 2, 8))):
+            place = source.randrange(len(content) + 1)
+            content[place : place + source.choice((0, 1, 20))] = source.choice([b"", *INSERTED])
+        (tmp_path / name).write_bytes(content)
+        report = check(tmp_path / name)
+        assert report.ok or all(problem.startswith(str(tmp_path / name)) for problem in report.problems)

@@ -127,16 +127,13 @@ def relocated(source: str, move: Callable[[str], str]) -> str:
         source: as `read_source` takes it.
         move: makes the new path of one; references to the hub are left as they are.
     """
-    if VERSUS in source and not _is_there(source):
-        sides = source.split(VERSUS, 1)
-        return VERSUS.join(relocated(side.strip(), move) for side in sides)
-    if source.startswith(HUB):
-        return source
-    place, mark, part = source.rpartition(PART)
     moved = move(source)
-    if mark and moved == source and not _is_there(source):  # no file of the whole name
-        return f"{move(place)}{PART}{part}"
-    return moved
+    if moved != source or _is_there(source):
+        return moved
+    if VERSUS in source:
+        return VERSUS.join(relocated(side.strip(), move) for side in source.split(VERSUS, 1))
+    place, mark, part = source.rpartition(PART)
+    return f"{move(place)}{PART}{part}" if mark and not source.startswith(HUB) else source
 
 
 def stem(path: Path) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from trimtab.data._hub_files import HUB as HUB
-from trimtab.data._source_content import VERSUS as VERSUS
 from trimtab.data._source_content import SourceContent, read_source
 from trimtab.data._source_content import relocated as relocated
 from trimtab.data.builtin import LOADABLE

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data.builtin import LOADABLE
-from trimtab.data.sources import HUB, VERSUS
+from trimtab.data.sources import HUB, relocated
 from trimtab.models import BUNDLED
 
 _NAMING_FILES = ("measure", "transfer")
@@ -20,10 +20,12 @@ def located(name: str, folder: Path) -> str:
     Args:
         name: A built-in name, a reference to the hub, or a path.
         folder: The folder that the study's paths are relative to. A name that is not a file there is returned as it is.
-            Of two files, "positive.txt vs negative.txt", each is looked for.
+            Of two files, "positive.txt vs negative.txt", each is looked for; of "table.parquet#3" the table.
     """
-    if VERSUS in name and not _is_file(folder / name):
-        return VERSUS.join(located(side.strip(), folder) for side in name.split(VERSUS))
+    return relocated(name, lambda path: _located_file(path, folder))
+
+
+def _located_file(name: str, folder: Path) -> str:
     if name in LOADABLE or name == BUNDLED or name.startswith(HUB) or not _is_file(folder / name):
         return name
     return str(folder / name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -81,7 +82,7 @@ def read_container(
     except Unusable as reason:
         problems.add(0, str(reason))
         return nothing
-    except (OSError, EOFError) as error:  # gzip: a file that is cut off
+    except (OSError, EOFError, zlib.error) as error:  # gzip: a file that is cut off or damaged
         problems.add(0, f"the file cannot be read: {getattr(error, 'strerror', None) or error}")
         return nothing
     if not found.rows and not problems:

@@ -88,7 +88,8 @@ def _formats() -> list[PairFormat]:
 
 def _is_known(rows: Sequence[Row]) -> bool:
     """Whether most rows are complete in some format; then the file is of no other kind."""
-    complete = sum(any(kind.is_complete(row) for kind in _formats()) for _, row in rows)
+    formats = _formats()
+    complete = sum(any(kind.is_complete(row) for kind in formats) for _, row in rows)
     return 2 * complete > len(rows)
 
 
