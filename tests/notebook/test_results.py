@@ -162,3 +162,13 @@ def test_reports_of_several_results_name_each(model: tt.Model, parts: Parts, tun
         tt.report(parts[0], tmp_path / "page.html")  # type: ignore[arg-type]
     with pytest.raises(RunError, match=r"ends in \.html"):
         tt.report(tuned, tmp_path / "page.pdf")
+
+
+def test_without_held_out_prompts_tuning_recommends_by_those_that_chose(
+    model: tt.Model, vectors: tt.SteeringVector, parts: Parts
+) -> None:
+    whole = replace(parts[1], part="all")  # what nobody has split
+    tuned = tt.tune(model, vectors, whole, train=parts[0], **TUNED)
+    there = [setting for setting in (tuned.toward, tuned.away) if setting is not None]
+    assert all(not setting.held_out for setting in there)
+    assert set(tuned.replies["split"]) == {"select"}

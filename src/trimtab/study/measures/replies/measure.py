@@ -77,7 +77,7 @@ class RepliesMeasure(Measure[Replies]):
             )
         replying = Replying(
             context.folder, model, context.vector, grid, subject.name, settings,
-            {part.part: part.pairs for part in subject.parts[1:]}, panel.judges, context.progress, context.add_seconds,
+            {"select": subject.parts[1].pairs, "test": subject.parts[2].pairs}, panel.judges, context.progress, context.add_seconds,
         )  # fmt: skip
         chosen = replying.run()
         return narrowed(grid, *chosen[0]) if chosen else None
