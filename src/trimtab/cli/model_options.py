@@ -21,7 +21,7 @@ from trimtab.cli.options import (
 from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
-from trimtab.models import BUNDLED, QUANTIZATIONS, DType, SystemRole, Template, Thinking, TokenPosition
+from trimtab.models import BUNDLED, QUANTIZATIONS, DType, ExamplePosition, SystemRole, Template, Thinking, TokenPosition
 from trimtab.steering import SCALES, Positions
 from trimtab.vectors import AGGREGATIONS
 
@@ -86,8 +86,9 @@ method_option = click.option(
     "--method", cls=NamesOption, names=AGGREGATIONS.names, default="mean", show_default=True,
     help="How the differences of pairs become a direction.",
 )  # fmt: skip
+_TOKEN_POSITIONS = tuple(dict.fromkeys(("auto", *get_args(TokenPosition), *get_args(ExamplePosition))))
 token_position_option = choice(
-    "--token-position", choices=("auto", *get_args(TokenPosition)), default="auto", show_default=True,
+    "--token-position", choices=_TOKEN_POSITIONS, default="auto", show_default=True,
     help="Tokens whose states are read: the answer, the last one, or all of the completion.",
 )  # fmt: skip
 scoring_option = choice(

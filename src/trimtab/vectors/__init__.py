@@ -2,9 +2,9 @@
 
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.contrast_states import ContrastStates, possible_positions, read_contrast
-from trimtab.vectors.extraction import extract, require_pairs_position
+from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
-from trimtab.vectors.state_reading import default_position, resolve_form, versions
+from trimtab.vectors.state_reading import default_position, require_pairs_position, resolve_form, versions
 from trimtab.vectors.steering_vector import LetterLeakage, Provenance, SteeringVector
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from trimtab._util.callbacks import Progress
 from trimtab._util.progress_bars import progress_of
@@ -14,7 +14,7 @@ from trimtab.vectors._difference_sums import DifferenceSums, require_direction
 from trimtab.vectors.aggregations import AGGREGATIONS, StreamedAggregation
 from trimtab.vectors.contrast_states import read_contrast
 from trimtab.vectors.pair_differences import read_differences
-from trimtab.vectors.state_reading import Source, prepare
+from trimtab.vectors.state_reading import Source, prepare, require_pairs_position
 from trimtab.vectors.steering_vector import SteeringVector
 
 
@@ -64,14 +64,19 @@ def extract(
         with progress_of(progress, what) as advance:
             states = read_contrast(model, behavior, token_position=where, progress=advance)
         return states.vector(method, seed)
-    pairs_position = require_pairs_position(behavior, token_position)
     if not isinstance(aggregation, StreamedAggregation):
         with progress_of(progress, what) as advance:
             differences = read_differences(
-                model, behavior, token_position=pairs_position, form=form, balance=balance, seed=seed, progress=advance
+                model,
+                behavior,
+                token_position=require_pairs_position(behavior, token_position),
+                form=form,
+                balance=balance,
+                seed=seed,
+                progress=advance,
             )
         return differences.vector(method, seed)
-    reading = prepare(model, behavior, pairs_position, form, balance, seed)
+    reading = prepare(model, behavior, token_position, form, balance, seed)
     sums = DifferenceSums(reading.weights, reading.signs)
     with progress_of(progress, what) as advance:
         for batch in reading.batches(advance):
@@ -84,17 +89,3 @@ def extract(
         seed=seed if aggregation.draws else None,
     )
     return SteeringVector(require_direction(found), sums.residual_norm, made)
-
-
-def require_pairs_position(behavior: Behavior, token_position: str) -> TokenPosition | Literal["auto"]:
-    """A token position of pairs of completions.
-
-    Raises:
-        SettingError: for another one.
-    """
-    if token_position not in ("auto", *get_args(TokenPosition)):
-        raise SettingError(
-            f"{behavior.name}: there is no token_position {token_position!r} in pairs of completions; choose one of "
-            f"{', '.join(get_args(TokenPosition))}"
-        )
-    return cast(TokenPosition, token_position)

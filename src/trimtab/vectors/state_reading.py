@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
 from torch import Tensor
 
@@ -116,14 +116,15 @@ class Reading:
 def prepare(
     model: Source,
     behavior: Behavior,
-    token_position: TokenPosition | Literal["auto"],
+    token_position: str,
     form: Form | Literal["auto"],
     balance: Balance,
     seed: int,
 ) -> Reading:
     """Decide what is read, and tokenize it; arguments and errors as in `trimtab.extract`."""
     asked = resolve_form(behavior, form)
-    where: TokenPosition = token_position if token_position != "auto" else default_position(asked)
+    named = require_pairs_position(behavior, token_position)
+    where: TokenPosition = default_position(asked) if named == "auto" else named
     presented = present(behavior, asked, balance, seed)
     encoded = model.encode([s.pair for s in presented], asked)
     return Reading(model, behavior, where, asked, balance, tuple(presented), tuple(encoded))
@@ -152,3 +153,17 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {"python": platform.python_version()} | {p: version(p) for p in ("trimtab", "torch", "transformers")}
+
+
+def require_pairs_position(behavior: Behavior, token_position: str) -> TokenPosition | Literal["auto"]:
+    """A token position of pairs of completions.
+
+    Raises:
+        SettingError: for another one.
+    """
+    if token_position not in ("auto", *get_args(TokenPosition)):
+        raise SettingError(
+            f"{behavior.name}: there is no token_position {token_position!r} in pairs of completions; choose one of "
+            f"{', '.join(get_args(TokenPosition))}"
+        )
+    return cast(TokenPosition, token_position)

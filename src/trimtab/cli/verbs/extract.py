@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import ask_option, engine_options, extraction_options, model_options
-from trimtab.cli.options import out_option
+from trimtab.cli.options import out_option, refuse_unused, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
-from trimtab.data import dataset
+from trimtab.data import Behavior, Form, contrast
 from trimtab.engines import load
 from trimtab.evaluation import form_of, resolve_scoring
 from trimtab.study import make_study
@@ -52,7 +52,8 @@ def command(
 ) -> None:
     """Extract a vector at every layer and write them to a safetensors file.
 
-    Uses the training part of the pairs, the same that `sweep` leaves out when given the same seed.
+    Uses the training part of the pairs, the same that `sweep` leaves out when given the same seed. Takes contrasts
+    between prompts and between two lists, too.
     """
     study = make_study(
         {
@@ -67,9 +68,13 @@ def command(
         },
         "options",
     )  # fmt: skip
-    pairs = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad)
-    form = form_of(resolve_scoring(pairs, study.behaviors[0].scoring))
-    train = pairs if all_pairs else pairs.split(seed=seed)[0]
+    given = contrast(behavior, limit=limit, seed=seed, skip_bad=skip_bad)
+    form: Form | Literal["auto"] = "auto"
+    if isinstance(given, Behavior):
+        form = form_of(resolve_scoring(given, study.behaviors[0].scoring))
+    else:
+        refuse_unused({"--scoring": was_given("scoring")}, "only pairs of completions can be scored")
+    train = given if all_pairs else given.split(seed=seed)[0]
     (setting,) = study.models
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
@@ -79,7 +84,7 @@ def command(
             vectors = extract(
                 loaded, train, method=study.method, token_position=study.token_position, form=form,
                 balance=study.balance, seed=seed,
-                progress=lambda done, total: progress(extracting(pairs.name, model), done, total),
+                progress=lambda done, total: progress(extracting(given.name, model), done, total),
             )  # fmt: skip
     echo(repr(vectors))
     echo_path("vectors", vectors.save(out))

@@ -77,7 +77,8 @@ class RepliesMeasure(Measure[Replies]):
             )
         replying = Replying(
             context.folder, model, context.vector, grid, subject.name, settings,
-            {"select": subject.parts[1].pairs, "test": subject.parts[2].pairs}, panel.judges, context.progress, context.add_seconds,
+            {"select": subject.parts[1].pairs, "test": subject.parts[2].pairs}, panel.judges, context.progress,
+            context.add_seconds,
         )  # fmt: skip
         chosen = replying.run()
         return narrowed(grid, *chosen[0]) if chosen else None
