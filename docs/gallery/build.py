@@ -55,24 +55,24 @@ def page() -> str:
 
 
 def report_charts(run: RunTables) -> list[Chart]:
-    """Every figure of the report of one run."""
+    """Every figure of the report of one run, and the comparison with architectures that a report needs more models for."""
     from trimtab.report.results import analysed
     from trimtab.report.write import assembled
 
-    return assembled([run], analysed([run])).charts
+    results = analysed([run])
+    return [*assembled([run], results).charts, *scatter_of_models(results.measures["scores"].comparison)]
 
 
-def scatter_of_models(run: RunTables) -> list[Chart]:
+def scatter_of_models(compared: Any) -> list[Chart]:
     """The figures of models and their architecture, with fewer models than a report asks for."""
     from trimtab.analysis import correlations
     from trimtab.report.charts import architecture_scatters
-    from trimtab.report.results import analysed
 
-    compared: Any = analysed([run]).measures["scores"].comparison
-    by_model = compared.by_model
-    found = correlations(by_model, compared.models, least=FEW_MODELS)
-    kind = by_model.iloc[0][["engine", "scoring"]]
-    return architecture_scatters(by_model, compared.models, found.assign(**kind))
+    if compared.by_model.empty:
+        return []
+    found = correlations(compared.by_model, compared.models, least=FEW_MODELS)
+    kind = compared.by_model.iloc[0][["engine", "scoring"]]
+    return architecture_scatters(compared.by_model, compared.models, found.assign(**kind))
 
 
 def planted_charts() -> list[Chart]:
@@ -80,8 +80,8 @@ def planted_charts() -> list[Chart]:
     from report.full import full_run
     from report.study import wide_study
 
-    wide = wide_study()
-    return [*report_charts(wide), *scatter_of_models(wide), *report_charts(full_run())]
+    wide = wide_study(8, behaviors={"corrigible": 1.6, "sycophancy": 0.9, "power-seeking": 0.5})
+    return [*report_charts(wide), *report_charts(full_run())]
 
 
 def cosines_of_layers(folder: Path) -> list[Chart]:

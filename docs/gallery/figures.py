@@ -158,18 +158,21 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Whose scores does each vector move?",
             f"{_SIDE}; `effects.plot()`",
             "There is one matrix for each sign: a push that harms both ways has no delta and still is a side effect.",
+            "planted",
         ),
         Figure(
             "side-effects", "side_scatter", "Intended effect against side effect",
             "Which settings do what they are for, and little else?",
             _SIDE,
             "Above the diagonal a push does more to others than to its own behavior.",
+            "planted",
         ),
         Figure(
             "side-perplexity", "cost_curves", "Perplexity of plain text",
             "How much harder does ordinary text become for the steered model?",
             _SIDE,
             "1 is the unsteered model; a value below 1 is possible, and no improvement by itself.",
+            "planted",
             example="cheerful",
         ),
         Figure(
@@ -177,6 +180,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Does the steered model still know what it knew?",
             _SIDE,
             "A model that prefers an answer whatever is asked gets half of them right.",
+            "planted",
             example="cheerful",
         ),
         Figure(
@@ -184,6 +188,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Would a push of the same length in any direction have done as much?",
             f"{_SIDE}; `effects.plot('random')`",
             "The shuffled pairs are the hard comparison; with few directions p cannot be small.",
+            "planted",
             example="cheerful",
         ),
     ),
@@ -193,6 +198,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "How much of the effect is left under system prompts, rewordings and earlier turns?",
             "`trimtab robustness`, `robustness: true` in a study; `kept.plot()`",
             "With few prompts most intervals reach across both lines: unclear is then the verdict.",
+            "planted",
         ),
     ),
     "Answers in text": (

@@ -14,9 +14,9 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
 SMALL: dict[str, dict[str, Any]] = {
     "first-vector": {"PAIRS": 24, "LAYERS": [14, 17], "PROMPTS": 4, "TOKENS": 6},
-    "is-it-real": {"PAIRS": 24, "LAYERS": [14], "PROMPTS": 4, "RANDOM": 2, "FEW": 2},
+    "is-it-real": {"PAIRS": 24, "LAYERS": [14], "PROMPTS": 4, "RANDOM": 2, "FEW": 4},
     "persona": {"PAIRS": 24, "LAYERS": [17], "STRENGTHS": [0.2], "PROMPTS": 2, "TOKENS": 6},
-    "reproduce": {"PAIRS": 24, "LAYERS": [14, 17], "MULTIPLIERS": [-1, 1], "PROMPTS": 4},
+    "reproduce": {"PAIRS": 24, "LAYERS": [14, 17], "MULTIPLIERS": [-1, -0.5, 0.5, 1], "PROMPTS": 4},
 }
 """What takes the place of the values in the cell tagged `parameters`."""
 names_of_tutorials = pytest.mark.parametrize("name", SMALL)
