@@ -16,11 +16,21 @@ TESTS = Path(__file__).parent
 ONE_FAMILY = "llama"
 BUNDLED_FIXTURES = {"smol"}
 LEFT_OUT_MARKERS = {"bundled", "slow", "vllm"}
+SECONDS = {
+    "test_an_imported_run_can_be_reported",
+    "test_every_figure_is_drawn_and_its_numbers_are_those_of_the_object",
+    "test_many_lines_and_many_values_are_refused_before_they_fill_the_memory",
+    "test_the_command_reads_lines_until_the_input_ends",
+    "test_the_cost_is_the_calls_that_the_server_then_sees",
+    "test_the_report_divides_by_what_is_asked_and_shows_the_rates",
+    "test_what_was_measured_is_said_in_sentences",
+}
+"""Single tests of these files that draw a report or wait for a server."""
 FILES = {
     ".": ("test_fast", "test_imports", "test_structure", "test_writers"),
     "analysis": ("test_choice", "test_coherence", "test_formatting", "test_letters", "test_steerability"),
     "analysis/diagnosis": ("test_flags", "test_split_halves"),
-    "cli": ("test_progress", "test_terminal"),
+    "cli": ("test_terminal",),
     "data": (
         "test_balance", "test_builtin", "test_evals_format", "test_jsonl_lines", "test_pairs_format", "test_records",
         "test_splits",
@@ -36,13 +46,15 @@ FILES = {
     "models": ("test_facts", "test_prompts"),
     "monitors": ("test_conversations", "test_probes"),
     "notebook": ("test_figures",),
-    "report": ("test_charts", "test_files", "test_markdown"),
+    "report": ("test_charts", "test_files"),
     "serve": ("test_chat",),
     "steering": ("test_hooks", "test_interventions"),
     "store": ("test_manifest", "test_table_schemas"),
     "study": ("test_hints", "test_settings", "test_strict_settings"),
     "util": ("test_registry", "test_spreadsheet"),
-    "vectors": ("test_aggregations", "test_differences", "test_steering_vector", "test_steering_vector_file"),
+    "vectors": (
+        "test_aggregations", "test_contrasts", "test_differences", "test_steering_vector", "test_steering_vector_file",
+    ),
 }  # fmt: skip
 """Folder and files."""
 
@@ -56,6 +68,8 @@ def reason_left_out(item: pytest.Item) -> str:
     """Why the fast tests leave out a test of these files; empty where they run it."""
     if any(item.get_closest_marker(marker) for marker in LEFT_OUT_MARKERS):
         return "marked"
+    if getattr(item, "originalname", item.name) in SECONDS:
+        return "takes seconds"
     if BUNDLED_FIXTURES & set(getattr(item, "fixturenames", ())):
         return "runs the bundled model"
     call = getattr(item, "callspec", None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import trimtab
-from fast import BUNDLED_FIXTURES, FILES, TESTS, left_out, paths, reason_left_out
+from fast import BUNDLED_FIXTURES, FILES, SECONDS, TESTS, left_out, paths, reason_left_out
 
 SOURCE = Path(trimtab.__file__).parent
 
@@ -30,3 +30,8 @@ def test_tests_of_the_bundled_model_are_left_out_and_plain_ones_are_not(request:
     assert reason_left_out(item) == "marked"
     assert left_out([item]) == [item]
     assert "smol" in BUNDLED_FIXTURES
+
+
+def test_tests_that_are_left_out_by_name_are_there() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in paths())
+    assert not [name for name in SECONDS if f"def {name}(" not in text]

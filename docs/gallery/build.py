@@ -55,7 +55,7 @@ def page() -> str:
 
 
 def report_charts(run: RunTables) -> list[Chart]:
-    """Every figure of the report of one run, and the comparison with architectures that a report needs more models for."""
+    """Every figure of the report of one run, and the comparison of architectures, which needs more models."""
     from trimtab.report.results import analysed
     from trimtab.report.write import assembled
 

@@ -120,20 +120,20 @@ def _is_there(name: str) -> bool:
     return exists(name) or any(exists(name + ending) for ending in ENDINGS)
 
 
-def relocated(source: str, move: Callable[[str], str]) -> str:
+def relocated(source: str, placed: Callable[[str], str]) -> str:
     """A source whose paths are other ones: both of two files, and without the part that is asked for behind them.
 
     Args:
         source: as `read_source` takes it.
-        move: makes the new path of one; references to the hub are left as they are.
+        placed: makes the new path of one; references to the hub are left as they are.
     """
-    moved = move(source)
-    if moved != source or _is_there(source):
-        return moved
+    found = placed(source)
+    if found != source or _is_there(source):
+        return found
     if VERSUS in source:
-        return VERSUS.join(relocated(side.strip(), move) for side in source.split(VERSUS, 1))
+        return VERSUS.join(relocated(side.strip(), placed) for side in source.split(VERSUS, 1))
     place, mark, part = source.rpartition(PART)
-    return f"{move(place)}{PART}{part}" if mark and not source.startswith(HUB) else source
+    return f"{placed(place)}{PART}{part}" if mark and not source.startswith(HUB) else source
 
 
 def stem(path: Path) -> str:

@@ -21,6 +21,7 @@ from trimtab.engines.transformers.packing.schedule import (
     shared_head,
     unmarked,
 )
+from trimtab.inputs.json_text import parse_json
 from trimtab.models import EncodedPair, Facts, Text
 from trimtab.steering import Intervention
 from trimtab.study._file_locations import located
@@ -69,7 +70,7 @@ def _calibrated(
     quantization: str,
 ) -> Pace:
     """The pace of a model on this machine, measured once a process."""
-    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, json.loads(quantization))
+    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, parse_json(quantization))
     try:
         return _measured(target, SCALE_OF_GPU if device.type == "cuda" else 1)
     finally:
