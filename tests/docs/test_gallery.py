@@ -12,7 +12,6 @@ from types import ModuleType
 
 import pytest
 
-import trimtab.report.charts
 from trimtab._util.plot_registry import PLOTS
 from trimtab.report.charts import Chart
 
@@ -37,7 +36,7 @@ BUILD = _build()
 def drawing_functions() -> set[str]:
     """The public functions of the chart modules that return figures."""
     found = set()
-    package = trimtab.report.charts
+    package = importlib.import_module("trimtab.report.charts")
     for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         for name, function in inspect.getmembers(importlib.import_module(info.name), inspect.isfunction):
             returns = str(function.__annotations__.get("return", ""))
