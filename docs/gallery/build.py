@@ -55,7 +55,7 @@ def page() -> str:
 
 
 def report_charts(run: RunTables) -> list[Chart]:
-    """Every figure of the report of one run, and the comparison of architectures, which needs more models."""
+    """Every figure of the report of one run, and those that a report would draw of more models."""
     from trimtab.report.results import analysed
     from trimtab.report.write import assembled
 
@@ -75,12 +75,16 @@ def scatter_of_models(compared: Any) -> list[Chart]:
     return architecture_scatters(compared.by_model, compared.models, found.assign(**kind))
 
 
-def planted_charts() -> list[Chart]:
+PLANTED = {"corrigible": 1.6, "sycophancy": 0.9, "power-seeking": 0.5}
+"""Behaviors of the invented models, and how strongly they can be steered."""
+
+
+def planted_charts(behaviors: Mapping[str, float] = PLANTED) -> list[Chart]:
     """The figures of invented runs: six models, and one model with everything."""
     from report.full import full_run
     from report.study import wide_study
 
-    wide = wide_study(8, behaviors={"corrigible": 1.6, "sycophancy": 0.9, "power-seeking": 0.5})
+    wide = wide_study(8, behaviors=dict(behaviors))
     return [*report_charts(wide), *report_charts(full_run())]
 
 
