@@ -102,3 +102,8 @@ def test_one_example_a_side_has_no_interval(model: Model) -> None:
     assert row["auroc"] in (0.0, 1.0)
     assert row["auroc_high"] - row["auroc_low"] > 0.5
     assert torch.isfinite(states.mean).all()
+
+
+def test_depth_is_that_of_every_other_table(model: Model) -> None:
+    table = projections(read_contrast(model, LISTS), extract(model, LISTS)).drop_duplicates("layer")
+    assert table["depth"].tolist() == [0.25, 0.5, 0.75, 1.0]

@@ -148,7 +148,7 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
             mean: Tensor = along[side.example == number].mean(0)
             group = groups[number] if paired else example.key
             rows += [
-                (split, example.id, group, sign, layer, layer / max(1, n_layers - 1), float(mean[layer]))
+                (split, example.id, group, sign, layer, (layer + 1) / n_layers, float(mean[layer]))
                 for layer in range(n_layers)
             ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(PROJECTION_COLUMNS))
