@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from study.conftest import Run
@@ -70,6 +71,10 @@ def test_the_vector_is_made_of_the_contrast_and_all_pairs_are_held_out(
     assert set(samples.groupby("split")["prompt_id"].nunique()) == {8}
     behavior = RunFolder(folder).manifest().behaviors[0]
     assert (behavior.n_train, behavior.n_select, behavior.n_test) == (0, 8, 8)
+    tables = [pd.read_parquet(file) for file in (folder / "robustness").rglob("*.parquet")]
+    variants = set(pd.concat(tables)["variant"])
+    assert {"few-shot: for the behavior", "few-shot: against the behavior"} <= variants  # of pairs that chose the cell
+    assert not [name for name in variants if "cheerful" in name]  # its translations are of another behavior
     findings = report_runs([folder], tmp_path / "report.html").findings
     assert findings
     assert "permissive" in findings[0]

@@ -75,17 +75,19 @@ def measured_variants(settings: Robustness, subject: Subject) -> list[Variant]:
     asked = replace(test, pairs=test.pairs[: settings.prompts])
     # Pairs that made the vector or chose its cell are not held out.
     seen = (*train, *select)
-    others = _translations(train, seen) if settings.translations else []
+    others = _translations((*seen, *test), seen) if settings.translations else []
     others += [
         _unseen(dataset(located(source, subject.study.folder)), seen, train.name) for source in settings.transfer
     ]
     transfer = [other for other in others if len(other)]
-    return variants(asked, train, subject.scoring, transfer=transfer, seed=subject.study.seed)
+    # Where the vector is made of something else, the pairs that chose its setting become earlier turns.
+    shown = train if len(train) else select
+    return variants(asked, shown, subject.scoring, transfer=transfer, seed=subject.study.seed)
 
 
-def _translations(train: Behavior, seen: Sequence[Pair]) -> list[Behavior]:
-    """The translations of a built-in behavior, whatever the study calls it."""
-    own = {content_key(pair) for pair in train}
+def _translations(pairs: Sequence[Pair], seen: Sequence[Pair]) -> list[Behavior]:
+    """The translations of the built-in behavior that these pairs are of, whatever the study calls it."""
+    own = {content_key(pair) for pair in pairs}
     ids = {pair.id for pair in seen}
     return [
         replace(loaded, pairs=tuple(pair for pair in loaded if pair.meta.get("of") not in ids))
