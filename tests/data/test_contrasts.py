@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from trimtab.data import Behavior, Example, Message, PromptContrast, PromptPair, SetContrast
+from trimtab.data import AnyContrast, AskedTexts, Behavior, Example, Message, PromptContrast, PromptPair, SetContrast
 from trimtab.errors import DataError
 
 QUESTIONS = [f"Question {i}?" for i in range(20)]
@@ -123,3 +123,54 @@ def test_they_introduce_themselves() -> None:
     assert repr(JOYFUL) == "PromptContrast('joyful', 40 pairs of prompts)"
     assert repr(SETS.split()[2]).startswith("SetContrast('harm', 6 positive and ")
     assert "joy" in JOYFUL._repr_html_()
+
+
+def test_conversations_are_questions_too() -> None:
+    talk = [
+        Message(role=role, content=text) for role, text in (("user", "Hi"), ("assistant", "Yes?"), ("user", "Why?"))
+    ]
+    sets = SetContrast.from_texts([talk, "Hello"], [[*talk[:2], Message(role="user", content="How?")]])
+    assert len(sets.questions) == 3
+    begun = PromptContrast.from_prompts(
+        [tuple([Message(role="system", content=text), *talk] for text in pair) for pair in PERSONAS]  # type: ignore[misc]
+    )
+    assert len(begun.questions) == 1
+
+
+def test_what_is_asked_alike_is_in_one_part_whatever_stands_around_it() -> None:
+    def begun(question: str, answer: str) -> list[Message]:
+        return [Message(role="user", content=question), Message(role="assistant", content=answer)]
+
+    questions = [f"Question number  {i % 12}?" if i < 12 else f"Question number {i % 12}?" for i in range(36)]
+    answers = [(begun(q, f"Yes {i}"), begun(q, f"No {i}")) for i, q in enumerate(questions)]
+    prefills = PromptContrast.from_prompts(answers)
+    sides = [
+        tuple(Example(f"{sign}{i}", q, f"{sign} answer {i}") for i, q in enumerate(questions)) for sign in ("yes", "no")
+    ]
+    for parts in (prefills.split(), SetContrast("answers", sides[0], sides[1]).split()):
+        asked = [{" ".join(str(one.last_text if isinstance(one.prompt, str) else one.prompt[0]["content"]).split())
+                  for one in part.positive + part.negative} for part in parts]  # fmt: skip
+        assert all(not one & other for one, other in itertools.combinations(asked, 2))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Behavior.from_pairs([([Message(role="user", content="How was  your day?")], "a", "b")]),
+        PromptContrast.from_prompts([("Be good. How was your day? Now", "Be bad. How was your day? Now")]),
+        SetContrast.from_texts(["Asked how was your day? How was your day? Fine!"], ["Nothing like that"], raw=True),
+        PromptContrast.from_prompts([
+            ([Message(role="user", content="How was your day?"), Message(role="assistant", content=text)],
+             [Message(role="user", content="How was your day?"), Message(role="assistant", content=f"not {text}")])
+            for text in ("Yes",)
+        ]),
+    ],
+    ids=["messages", "templates", "raw", "begun answers"],
+)  # fmt: skip
+def test_a_question_is_found_wherever_a_contrast_asks_it(found: AnyContrast) -> None:
+    asked = AskedTexts.of(found)
+    assert asked.hold("How was your day?")
+    assert asked.hold((Message(role="system", content="Hm"), Message(role="user", content="How was\nyour day?")))
+    assert not asked.hold("How was your night, then?")
+    assert not asked.hold("day?")
+    assert not AskedTexts.of(None).hold("How was your day?")

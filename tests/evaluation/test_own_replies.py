@@ -54,7 +54,7 @@ def test_replies_become_completions_under_their_own_prompts() -> None:
     found = trimtab.own_replies(model, JOYFUL, max_new_tokens=6, progress=False)
     for pair in found.pairs:
         for side in (pair.positive, pair.negative):
-            assert side.completion == model.chat(side.prompt, max_new_tokens=6).strip()
+            assert side.completion == model.chat(side.prompt, max_new_tokens=6)
     vector = extract(model, found)
     assert (vector.provenance.token_position, vector.provenance.form) == ("mean_completion", "prompts")
     pairs = found.as_pairs()
@@ -108,3 +108,15 @@ def test_there_has_to_be_something_to_reply_to() -> None:
 def test_equal_replies_are_no_pair() -> None:
     found = trimtab.own_replies(Script(["same", "one", "two", "same ", "three", "four"]), JOYFUL, progress=False)
     assert [pair.positive for pair in found.as_pairs()] == ["one", "two"]
+
+
+def test_replies_stay_as_they_are_so_that_begun_answers_go_on_with_their_space() -> None:
+    contrast = PromptContrast.from_prompts([("The sky is", "The sea is"), ("A", "B")])
+    found = trimtab.own_replies(Script([" blue", " x", " deep", " y"]), contrast, progress=False)
+    assert [one.completion for one in found.positive] == [" blue", " x"]
+
+
+def test_where_all_replies_are_equal_there_are_no_pairs() -> None:
+    found = trimtab.own_replies(Script(["same"] * 6), JOYFUL, progress=False)
+    with pytest.raises(DataError, match="no pair to score"):
+        found.as_pairs()

@@ -136,7 +136,7 @@ def test_the_command_line_takes_ways_of_asking() -> None:
 def test_nothing_renders_a_prompt_without_saying_how_the_model_is_asked() -> None:
     """Every call in the source passes the way of asking: a forgotten one would ask otherwise, without a word."""
     wanted = {"render_prompt": 3, "gap_after": 3, "encode_prompt": 4, "encode_pairs": 4, "encode_pair": 4,
-              "encode_examples": 3, "template_hash": 2, "conversation": 3}  # fmt: skip
+              "encode_examples": 3, "template_hash": 2, "conversation": 3, "encode": 3}  # fmt: skip
     seen, short = set(), []
     for file in Path(trimtab.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -146,3 +146,21 @@ def test_nothing_renders_a_prompt_without_saying_how_the_model_is_asked() -> Non
                     short.append(f"{file.name}:{node.lineno}")
     assert not short
     assert seen == set(wanted)
+
+
+def test_text_without_a_template_begins_as_the_model_was_trained_to() -> None:
+    """A chat template writes the first token itself; where none is used, the tokenizer's own has to be there."""
+    chat, base = tiny_tokenizer(CHAT_TEMPLATE), tiny_tokenizer(None)
+    for tokenizer in (chat, base):
+        tokenizer.add_bos_token = True
+    asking = Asking(template="none")
+    for tokenizer in (chat, base):
+        start = [t for t in tokenizer("")["input_ids"] if t == tokenizer.bos_token_id]
+        raw = encode_examples(tokenizer, [Example("e", completion="The sky is")], asking)[0].tokens
+        assert encode_prompt(tokenizer, Pair("p", "The sky is", "a", "b"), "text", asking) == raw
+        assert list(raw[: len(start)]) == start
+
+
+def test_a_begun_answer_and_thinking_exclude_each_other() -> None:
+    with pytest.raises(DataError, match="cannot think before it"):
+        render_prompt(tiny_tokenizer(THINKING), BEGUN, Asking(thinking="on"))

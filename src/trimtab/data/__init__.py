@@ -1,7 +1,15 @@
 """Contrasts in: files, built-in behaviors and the hub, split into parts; pairs balanced by answer label."""
 
 from trimtab.data.builtin import BUILT_INS, TRANSLATIONS
-from trimtab.data.contrasts import AnyContrast, Example, PromptContrast, PromptPair, SetContrast
+from trimtab.data.contrasts import (
+    NOTHING_ASKED,
+    AnyContrast,
+    AskedTexts,
+    Example,
+    PromptContrast,
+    PromptPair,
+    SetContrast,
+)
 from trimtab.data.easy import easy_questions
 from trimtab.data.formats import PAIR_FORMATS, PairFormat
 from trimtab.data.formats.column_mapping import parse_columns
@@ -17,9 +25,11 @@ __all__ = [
     "BUILT_INS",
     "NEUTRAL_PROMPTS",
     "NEUTRAL_TEXTS",
+    "NOTHING_ASKED",
     "PAIR_FORMATS",
     "TRANSLATIONS",
     "AnyContrast",
+    "AskedTexts",
     "Balance",
     "Behavior",
     "Example",

@@ -43,7 +43,7 @@ class PromptEncoder:
         """
         with self._naming_model():
             rendered = render_prompt(self.backbone.tokenizer, text_of(prompt), self.asking)
-            return tuple(encode(self.backbone.tokenizer, rendered))
+            return tuple(encode(self.backbone.tokenizer, rendered, self.asking))
 
     def prompt_tokens(self, pair: Pair, form: Form) -> tuple[int, ...]:
         """The tokens of a pair's prompt, up to where the reply begins; errors as of `tokens`, with the pair."""

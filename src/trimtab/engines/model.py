@@ -160,7 +160,7 @@ class Model(PromptEncoder, Summarized):
             watched.warn_of_nothing(mine.used)
 
     def chat(self, message: Prompt, *, max_new_tokens: int = 128) -> str:
-        """One greedy answer to a message or a conversation, thinking off."""
+        """One greedy answer to a message or a conversation."""
         return self.generate([message], max_new_tokens=max_new_tokens)[0]
 
     def generate(

@@ -65,7 +65,7 @@ def own_replies(
     texts = [""] * len(sides)
     with progress_of(progress, f"replies of {model.name} to {contrast.name}") as advance:
         for index, reply in model.replies(requests, progress=advance):
-            texts[index] = reply.text.strip()
+            texts[index] = reply.text  # as it is: a begun answer goes on with its space
     found = list(zip(texts[: len(contrast)], texts[len(contrast) :], strict=True))
     reasons = _reasons(contrast.pairs, found, judge, min_change)
     kept = [("", "") if reason else pair for pair, reason in zip(found, reasons, strict=True)]
@@ -80,7 +80,7 @@ def _reasons(
     pairs: Sequence[PromptPair], found: Sequence[tuple[str, str]], judge: Judge | None, min_change: float
 ) -> list[str]:
     """Why each pair of replies is left out; "" where it is not."""
-    reasons = ["a reply is empty" if not (one and other) else "" for one, other in found]
+    reasons = ["a reply is empty" if not (one.strip() and other.strip()) else "" for one, other in found]
     if judge is None:
         return reasons
     judge.check()

@@ -84,7 +84,7 @@ def conversation(tokenizer: Any, messages: str | Sequence[Message], asking: Aski
         raise ModelError("this model's tokenizer does not tell which characters a token is made of")
     rendered = _rendered(tokenizer, messages, asking)
     spans = [_span(tokenizer, messages, number, rendered, asking) for number in range(len(messages))]
-    tokens = encode(tokenizer, rendered)
+    tokens = encode(tokenizer, rendered, asking)
     places = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     places = [(0, 0)] * (len(tokens) - len(places)) + list(places)  # a base model's first token has no characters
     if len(tokens) < 2:

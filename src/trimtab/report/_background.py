@@ -68,6 +68,7 @@ def vectors_table(runs: Sequence[RunTables]) -> Table:
         word("method"),
         word("token_position", "read at"),
         word("form"),
+        count("pairs", "made of"),
         Column("largest letter |cosine|", lambda row: _largest((row.get("letter") or {}).get("cosine"))),
         Column("largest letter share", lambda row: _largest((row.get("letter") or {}).get("share"))),
         Column("largest first-token norm ÷ others", lambda row: _largest(row.get("sink_ratio"), 1)),

@@ -151,7 +151,12 @@ def auroc_with_interval(
     ones = np.ones(len(score))
     exact = auroc(score, positive)
     kinds = np.bincount(members, positive, n_groups) / np.bincount(members, minlength=n_groups)
-    if np.isin(kinds, (0.0, 1.0)).all() and 1 < kinds.sum() < n_groups - 1 and exact not in (0.0, 1.0):
+    if np.isin(kinds, (0.0, 1.0)).all():
+        fewest = int(min(kinds.sum(), n_groups - kinds.sum()))
+        if fewest < 2:
+            return exact, float("nan"), float("nan")
+        if exact in (0.0, 1.0):  # no more evidence than the shorter list has
+            return exact, *wilson(fewest * int(exact), fewest)
         drawn = _aurocs(score, positive, _drawn_apart(kinds > 0.5, draws, rng)[:, members])
         return exact, *percentiles(drawn)
     return exact, *_auroc_ends(exact, score, positive, ones, members, n_groups, draws, rng)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from trimtab.data import AnyContrast, Behavior, contrast
-from trimtab.data.hash_order import prompt_key
+from trimtab.data import AnyContrast, AskedTexts, Behavior, contrast
 from trimtab.errors import DataError
 from trimtab.study._file_locations import located
 from trimtab.study.given import Parts
@@ -35,23 +33,10 @@ def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> A
     if not setting.contrast:
         return None
     found = contrast(located(setting.contrast, study.folder), seed=study.seed, skip_bad=setting.skip_bad)
-    asked = {_spaced(one) for one in _questions(found)}
-    if both := [pair.reference for pair in behavior if prompt_key(pair) in asked or _spaced(pair.prompt) in asked]:
+    asked = AskedTexts.of(found)
+    if both := [pair.reference for pair in behavior if asked.hold(pair.prompt)]:
         raise DataError(
             f"{setting.label}: {len(both)} of the scored prompts are in its contrast {setting.contrast!r} too, first "
             f"that of {both[0]}; prompts that report must not make the vector: leave them out of one of the two"
         )
     return replace(found, name=behavior.name, description=found.description or behavior.description)
-
-
-def _questions(found: AnyContrast) -> list[Any]:
-    if isinstance(found, Behavior):
-        return [pair.prompt for pair in found]
-    return list(found.questions)
-
-
-def _spaced(prompt: Any) -> str:
-    """Equal for prompts that ask the same; runs of white space count as one space."""
-    if isinstance(prompt, str):
-        return " ".join(prompt.split())
-    return repr([(message["role"], " ".join(message["content"].split())) for message in prompt])

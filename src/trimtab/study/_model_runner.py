@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trimtab.data import AnyContrast, Behavior, Form
+from trimtab.data import AnyContrast, AskedTexts, Behavior, Form
 from trimtab.engines import Model, load
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import form_of, resolve_scoring
@@ -119,19 +119,14 @@ class Work:
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
         made_of = self.job.contrasts.get(setting.label)
         if vectors is not None and len(train) and vectors.provenance.pairs_hash != train.hash:
-            warnings.warn(
-                f"{behavior.name}: the given vectors come from other pairs than this run's training part, so prompts "
-                "called held out may have gone into them; extract with the same --seed and --limit",
-                TrimtabWarning,
-                stacklevel=2,
-            )
+            warnings.warn(f"{behavior.name}: {_doubt(vectors)}", TrimtabWarning, stacklevel=2)
         vector = (
             self._given(model, behavior, vectors) if vectors else self._vectors(model, train, form_of(scoring), made_of)
         )
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
-            loaded=model, folder=self.folder,
+            made_of=AskedTexts.of(made_of), loaded=model, folder=self.folder,
         )  # fmt: skip
         context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
         return self._swept(context, doses) if study.sweep else context
@@ -183,3 +178,16 @@ class Work:
         vector.save(file)
         self.recorder.add_seconds("extract", time.monotonic() - started, model.name, train.name)
         return vector
+
+
+def _doubt(vectors: SteeringVector) -> str:
+    """What is not known of given vectors that were not made of the training part."""
+    if vectors.provenance.form in ("prompts", "sets"):
+        return (
+            "the given vectors come from a contrast between prompts or lists, so it is not known whether they have "
+            "seen prompts that are called held out; a study that names it as the behavior's `contrast` looks"
+        )
+    return (
+        "the given vectors come from other pairs than this run's training part, so prompts called held out may have "
+        "gone into them; extract with the same --seed and --limit"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from trimtab.data import Behavior, dataset
-from trimtab.errors import ModelError, RunError, TrimtabWarning
+from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
 from trimtab.store.run_folder import RunFolder, free_folder
 from trimtab.study._contrast_parts import contrast_of
@@ -67,6 +67,8 @@ def run_study(
         DataError, SettingError, ModelError, VectorError: for what they name.
     """
     MEASURES.load_tables()
+    if vectors is not None and (made := [setting.label for setting in study.behaviors if setting.contrast]):
+        raise SettingError(f"{made[0]}: its vector would be made of its contrast, and vectors are given; leave one out")
     if ray is not None:
         require_ray(ray)
     given = given or Given()

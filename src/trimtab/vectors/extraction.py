@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from trimtab._util.callbacks import Progress
 from trimtab._util.progress_bars import progress_of
-from trimtab.data import AnyContrast, Balance, Behavior, Form
+from trimtab.data import AnyContrast, Balance, Behavior, Form, SetContrast
 from trimtab.errors import SettingError
 from trimtab.models import ExamplePosition, TokenPosition
 from trimtab.vectors._difference_sums import DifferenceSums, require_direction
@@ -61,6 +61,8 @@ def extract(
                 f"{behavior.name}: form {form!r} is for pairs of completions, not a contrast of {behavior.shape}"
             )
         where = cast(ExamplePosition, token_position)  # `answer` is refused by name
+        if isinstance(behavior, SetContrast):
+            aggregation.require_sets()  # before anything is run
         with progress_of(progress, what) as advance:
             states = read_contrast(model, behavior, token_position=where, progress=advance)
         return states.vector(method, seed)

@@ -73,7 +73,8 @@ def command(
     if isinstance(given, Behavior):
         form = form_of(resolve_scoring(given, study.behaviors[0].scoring))
     else:
-        refuse_unused({"--scoring": was_given("scoring")}, "only pairs of completions can be scored")
+        unused = {"--scoring": was_given("scoring"), "--balance": was_given("balance")}
+        refuse_unused(unused, "only pairs of completions have scores and answer letters")
     train = given if all_pairs else given.split(seed=seed)[0]
     (setting,) = study.models
     with shown_progress(quiet) as progress:

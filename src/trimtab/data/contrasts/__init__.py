@@ -7,6 +7,7 @@ way to split, and sides: the examples that show the behavior and those that do n
 
 from __future__ import annotations
 
+from trimtab.data.contrasts.asked_texts import NOTHING_ASKED, AskedTexts
 from trimtab.data.contrasts.base import Contrast, Example, Shape
 from trimtab.data.contrasts.prompt_contrasts import PromptContrast, PromptPair
 from trimtab.data.contrasts.set_contrasts import SetContrast
@@ -15,4 +16,14 @@ from trimtab.data.pairs import Behavior
 AnyContrast = Behavior | PromptContrast | SetContrast
 """A contrast of any shape."""
 
-__all__ = ["AnyContrast", "Contrast", "Example", "PromptContrast", "PromptPair", "SetContrast", "Shape"]
+__all__ = [
+    "NOTHING_ASKED",
+    "AnyContrast",
+    "AskedTexts",
+    "Contrast",
+    "Example",
+    "PromptContrast",
+    "PromptPair",
+    "SetContrast",
+    "Shape",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -61,6 +61,19 @@ class Example(Summarized):
         prompt = self.prompt
         spaced = prompt if isinstance(prompt, str) else [[m["role"], " ".join(m["content"].split())] for m in prompt]
         return json.dumps([" ".join(spaced.split()) if isinstance(spaced, str) else spaced, self.completion.split()])
+
+
+def asked_text(prompt: str | Sequence[Message]) -> str:
+    """What is asked: the text of the last user message, runs of white space as one space; "" where there is none."""
+    if isinstance(prompt, str):
+        return " ".join(prompt.split())
+    texts = [message["content"] for message in prompt if message["role"] == "user"]
+    return " ".join(texts[-1].split()) if texts else ""
+
+
+def each_once(prompts: Iterable[str | tuple[Message, ...]]) -> tuple[str | tuple[Message, ...], ...]:
+    """Prompts without repetitions, in order."""
+    return tuple({json.dumps(prompt): prompt for prompt in prompts}.values())
 
 
 class Contrast(Protocol):

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from trimtab._util.summaries import Summarized, Summary, clipped
 from trimtab._util.wording import plural
-from trimtab.data.contrasts.base import Example, Shape, content_hash, name_faults, prompt_example, repeated_ids
+from trimtab.data.contrasts.base import (
+    Example,
+    Shape,
+    asked_text,
+    content_hash,
+    each_once,
+    name_faults,
+    prompt_example,
+    repeated_ids,
+)
 from trimtab.data.pairs import SHOWN, Behavior, LeftOut, Message, Pair, Part
 from trimtab.errors import DataError
 
@@ -48,7 +57,8 @@ class PromptPair(Summarized):
     @property
     def key(self) -> str:
         """Equal for two items that ask the same: they go into the same part."""
-        return json.dumps(self.question) if self.question else json.dumps([self.positive.key, self.negative.key])
+        asked = [asked_text(side.prompt) for side in (self.positive, self.negative)]
+        return asked[0] if asked[0] and asked[0] == asked[1] else json.dumps([self.positive.key, self.negative.key])
 
 
 def _distinct(example: Example) -> str:
@@ -126,7 +136,7 @@ class PromptContrast(Summarized):
     @property
     def questions(self) -> tuple[str | tuple[Message, ...], ...]:
         """What is asked alike on both sides, each question once; empty where the sides ask nothing alike."""
-        return tuple(dict.fromkeys(pair.question for pair in self.pairs if pair.question))
+        return each_once(pair.question for pair in self.pairs if pair.question)
 
     @property
     def has_completions(self) -> bool:
@@ -158,7 +168,7 @@ class PromptContrast(Summarized):
         Such pairs can be scored and swept. Where both completions are the same, there is no pair.
 
         Raises:
-            DataError: where items have no completions, or ask nothing alike.
+            DataError: where items have no completions, or ask nothing alike, or no pair is left.
         """
         if not self.has_completions:
             raise DataError(f"{self.name}: there are no completions; write them first, see trimtab.own_replies")
@@ -171,6 +181,8 @@ class PromptContrast(Summarized):
             for pair in self.pairs
             if pair.positive.completion.split() != pair.negative.completion.split()
         ]
+        if not pairs:
+            raise DataError(f"{self.name}: both completions are the same everywhere, so there is no pair to score")
         return Behavior(self.name, tuple(pairs), self.description, self.part, self.left_out)
 
     @property

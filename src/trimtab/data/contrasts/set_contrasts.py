@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from trimtab._util.summaries import Summarized, Summary, clipped
 from trimtab._util.wording import plural
-from trimtab.data.contrasts.base import Example, Shape, content_hash, name_faults, prompt_example, repeated_ids
+from trimtab.data.contrasts.base import (
+    Example,
+    Shape,
+    asked_text,
+    content_hash,
+    each_once,
+    name_faults,
+    prompt_example,
+    repeated_ids,
+)
 from trimtab.data.pairs import SHOWN, LeftOut, Message, Part
 from trimtab.errors import DataError
 
@@ -71,7 +80,7 @@ class SetContrast(Summarized):
     @property
     def questions(self) -> tuple[str | tuple[Message, ...], ...]:
         """The prompts of both lists, each once; empty for raw text."""
-        return tuple(dict.fromkeys(one.prompt for one in self.negative + self.positive if one.prompt))
+        return each_once(one.prompt for one in self.negative + self.positive if one.prompt)
 
     @property
     def hash(self) -> str:
@@ -83,25 +92,30 @@ class SetContrast(Summarized):
     def split(
         self, shares: tuple[float, float, float] = (0.5, 0.25, 0.25), seed: int = 0
     ) -> tuple[SetContrast, SetContrast, SetContrast]:
-        """Three disjoint parts, for extraction, for choosing the layer, for reporting; each list is split on its own.
+        """Three disjoint parts, for extraction, for choosing the layer, for reporting.
+
+        Examples that ask the same go into the same part, from whichever list they are.
 
         Raises:
             DataError: when a part of a list would hold fewer than four examples.
         """
-        from trimtab.data.splits import allotted
+        from trimtab.data.splits import MIN_PAIRS, allotted
 
-        sides = [
-            allotted(self.name, self.part, [one.key for one in side], f"{word} example", shares, seed)
-            for word, side in (("positive", self.positive), ("negative", self.negative))
-        ]
+        both, border = self.positive + self.negative, len(self.positive)
+        keys = [asked_text(one.prompt) or one.key for one in both]
+        labels = ["positive"] * border + ["negative"] * len(self.negative)
+        found = allotted(self.name, self.part, keys, "example", shares, seed, labels)
+        sides = [([i for i in rows if i < border], [i for i in rows if i >= border]) for _, rows in found]
+        for number, word in enumerate(("positive", "negative")):
+            sizes = [len(side[number]) for side in sides]
+            if min(sizes) < MIN_PAIRS:
+                raise DataError(
+                    f"{self.name}: {sum(sizes)} {word} examples are too few to split: the parts would hold "
+                    f"{', '.join(map(str, sizes))} of them and each needs {MIN_PAIRS}"
+                )
         train, select, test = (
-            replace(
-                self,
-                positive=tuple(self.positive[i] for i in of_positive),
-                negative=tuple(self.negative[i] for i in of_negative),
-                part=part,
-            )
-            for (part, of_positive), (_, of_negative) in zip(*sides, strict=True)
+            replace(self, positive=tuple(both[i] for i in ours), negative=tuple(both[i] for i in theirs), part=part)
+            for (part, _), (ours, theirs) in zip(found, sides, strict=True)
         )
         return train, select, test
 

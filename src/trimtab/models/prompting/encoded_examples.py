@@ -91,11 +91,11 @@ def _raw(tokenizer: Any, example: Example) -> EncodedExample:
 
 def _prompted(tokenizer: Any, example: Example, asking: Asking) -> EncodedExample:
     prompt = render_prompt(tokenizer, example.prompt, asking)
-    alone = tuple(encode(tokenizer, prompt))
+    alone = tuple(encode(tokenizer, prompt, asking))
     if not example.completion:
         return EncodedExample(example.id, alone, len(alone))
     gap = gap_after(tokenizer, example.prompt, asking)
-    whole = tuple(encode(tokenizer, prompt + gap + example.completion))
+    whole = tuple(encode(tokenizer, prompt + gap + example.completion, asking))
     shared = common_length(alone, whole)
     if not 0 < shared < len(whole):
         raise DataError("the prompt or its completion has no tokens of its own")

@@ -78,7 +78,7 @@ def encode_prompt(tokenizer: Any, pair: Pair, form: Form, asking: Asking = USUAL
     Raises:
         PairError: when the model's template refuses the conversation or leaves a message out.
     """
-    return tuple(encode(tokenizer, _rendered(tokenizer, pair, form, asking)))
+    return tuple(encode(tokenizer, _rendered(tokenizer, pair, form, asking), asking))
 
 
 def _rendered(tokenizer: Any, pair: Pair, form: Form, asking: Asking) -> str:
@@ -91,9 +91,9 @@ def _rendered(tokenizer: Any, pair: Pair, form: Form, asking: Asking) -> str:
         raise PairError(pair, str(error)) from error
 
 
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of rendered text; a chat template has written its special tokens, a base model gets its first one."""
-    if tokenizer.chat_template:
+def encode(tokenizer: Any, text: str, asking: Asking = USUAL) -> list[int]:
+    """Token ids of rendered text; a chat template has written its special tokens, other text gets its first one."""
+    if tokenizer.chat_template and asking.template == "chat":
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     start = [t for t in tokenizer("")["input_ids"] if t == tokenizer.bos_token_id]
     return start + list(tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -110,13 +110,13 @@ def encode_pair(tokenizer: Any, pair: Pair, form: Form, asking: Asking = USUAL) 
     """
     prompt = _rendered(tokenizer, pair, form, asking)
     gap = gap_after(tokenizer, pair.prompt, asking)
-    positive, negative = (encode(tokenizer, prompt + gap + answer) for answer in answers(pair, form))
+    positive, negative = (encode(tokenizer, prompt + gap + answer, asking) for answer in answers(pair, form))
     shared = common_length(positive, negative)
     if positive == negative:
         raise PairError(pair, "both completions become the same tokens")
     if form == "choice" and shared == min(len(positive), len(negative)):
         raise PairError(pair, "one answer is the beginning of the other, so no token tells them apart")
-    alone = encode(tokenizer, prompt)
+    alone = encode(tokenizer, prompt, asking)
     kept = min(common_length(alone, positive), common_length(alone, negative), shared)
     if not 0 < kept < min(len(positive), len(negative)):
         raise PairError(pair, "the prompt or one of its completions has no tokens of its own")

@@ -38,6 +38,8 @@ def render_prompt(tokenizer: Any, prompt: str | Sequence[Message], asking: Askin
     if asking.system_role == "user":
         messages = _with_system_in_user(messages)
     if len(messages) > 1 and messages[-1]["role"] == "assistant":
+        if asking.thinking == "on":
+            raise DataError("the answer is begun, so the model cannot think before it; use thinking: off")
         before = messages[:-1]
         return _opened(tokenizer, before, asking) + gap_after(tokenizer, before, asking) + messages[-1]["content"]
     return _opened(tokenizer, messages, asking)

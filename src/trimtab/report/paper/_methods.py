@@ -27,11 +27,33 @@ METHODS: dict[str, tuple[Part, ...]] = {
     "random": ("a random direction as long as the mean difference",),
 }
 """What a vector is, by the method."""
+SETS: dict[str, tuple[Part, ...]] = {
+    "mean": ("the difference of the lists’ means",),
+    "lda": ("that difference, whitened by what varies within the lists",),
+}
+"""The same between two lists, where it is another thing."""
 PLACES = {
     "answer": "read at the first token at which the two answers differ",
     "last": "read at the last token",
     "mean_completion": "averaged over the tokens of each answer",
+    "mean_prompt": "averaged over the tokens of the prompt",
+    "each_token": "read at each token, every token counting alike",
 }
+CONTRASTS = {
+    "prompts": (
+        "For each pair of prompts we took the difference of the residual-stream states after a layer between the "
+        "prompt that brings the behavior out and the other one"
+    ),
+    "sets": (
+        "We compared the residual-stream states after a layer of two lists of texts without pairs, one that shows the "
+        "behavior and one that does not"
+    ),
+}
+"""What vectors are made of that are not made of pairs of answers, by the form of the vector."""
+_PAIRS = (
+    "For each pair we took the difference of the residual-stream states after a layer between its positive and its "
+    "negative answer"
+)
 SCALES: dict[str, tuple[Part, ...]] = {
     "raw": (Formula(r"h + \alpha v"),),
     "relative": (Formula(r"h + \alpha \lVert h \rVert v / \lVert v \rVert"), ", token by token"),
@@ -114,24 +136,38 @@ def _vectors(run: RunTables) -> Iterator[Sentence]:
         yield ("The steering vectors were given, not extracted in this run.",)
         return
     vectors = run.manifest.get("vectors", [])
-    kinds = list(dict.fromkeys((str(v.get("method", "")), str(v.get("token_position", ""))) for v in vectors))
-    for method, place in kinds:
+    kinds = list(dict.fromkeys(_kind(v) for v in vectors))
+    for method, place, form in kinds:
         if not method:
             continue
-        mine = [v for v in vectors if (v.get("method", ""), v.get("token_position", "")) == (method, place)]
+        mine = [v for v in vectors if _kind(v) == (method, place, form)]
         of = f" of {listed(list(dict.fromkeys(str(v['behavior']) for v in mine)))}" if len(kinds) > 1 else ""
         read = PLACES.get(place, f"read at the position “{place}”")
         what = METHODS.get(method, (f"what the aggregation “{method}” makes of these differences",))
-        yield (
-            "For each pair we took the difference of the residual-stream states after a layer between its positive and "
-            f"its negative answer, {read}; the vector{of} of the layer is ", *what, ".",
-        )  # fmt: skip
+        if form == "sets":
+            what = SETS.get(method, what)
+        yield (f"{CONTRASTS.get(form, _PAIRS)}, {read}; the vector{of} of the layer is ", *what, ".")
+        if form in CONTRASTS:
+            yield (f"It was made of {_items(mine, form)}, none of them among the pairs that were scored.",)
     pairs = _by_number(run.manifest.get("behaviors", []), "n_train")
     if pairs:
         yield (f"Vectors were extracted from {pairs}.",)
     behaviors = run.manifest.get("behaviors", [])
-    if vectors and any(b.get("balance") == "both_orders" and b.get("is_choice") for b in behaviors):
+    by_choice = {str(v.get("behavior")) for v in vectors if v.get("form") == "choice"}
+    if any(b.get("balance") == "both_orders" and str(b.get("name")) in by_choice for b in behaviors):
         yield ("Choice pairs entered in both orders of their options.",)
+
+
+def _kind(vector: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What vectors have in common that one sentence speaks of."""
+    form = str(vector.get("form", ""))
+    return str(vector.get("method", "")), str(vector.get("token_position", "")), form if form in CONTRASTS else ""
+
+
+def _items(vectors: Sequence[Mapping[str, Any]], form: str) -> str:
+    numbers = sorted({int(v["pairs"]) for v in vectors if v.get("pairs")})
+    noun = "pairs of prompts" if form == "prompts" else "texts"
+    return f"{' or '.join(map(str, numbers))} {noun}" if numbers else noun
 
 
 def _by_number(behaviors: Iterable[Mapping[str, Any]], key: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from trimtab.data import Behavior
+from trimtab.data import NOTHING_ASKED, AskedTexts, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid
 from trimtab.store.table_schemas import Table
@@ -57,6 +57,8 @@ class Subject(ABC):
     scoring: Scoring
     others: Sequence[ScoredPairs] = ()
     """The test parts of all behaviors of the study that this model can be asked, this one included."""
+    made_of: AskedTexts = NOTHING_ASKED
+    """What the contrast asks that the vector is made of, where that is no part of the pairs."""
     refused: Collection[str] = ()
     """Names of the study's behaviors that this model cannot be asked."""
 

@@ -107,7 +107,7 @@ def _read_tokens(work: WriteReplies, prompts: Sequence[tuple[int, ...]], replies
     ends = zip(min(prompts), max(prompts), strict=False)
     head = 0 if target.by_requests else sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
     length = sum(map(len, prompts)) / len(prompts) - head + work.max_new_tokens
-    beside = sum(len(encode(target.reached.tokenizer, text)) for text in work.read_beside)
+    beside = sum(len(encode(target.reached.tokenizer, text, target.asking)) for text in work.read_beside)
     return round(work.read_behind * replies * length) + beside
 
 

@@ -116,9 +116,8 @@ def _examples(work: ReadExamples, target: Target) -> Counted:
 def _texts(work: ReadTexts, target: Target) -> int:
     tokenizer, grid = target.reached.tokenizer, work.grid
     marks = marks_for(grid.positions, grid.setting.first_token)
-    begun = [
-        encode(tokenizer, render_prompt(tokenizer, text, target.asking) if work.chat else text) for text in work.texts
-    ]
+    rendered = [render_prompt(tokenizer, text, target.asking) if work.chat else text for text in work.texts]
+    begun = [encode(tokenizer, text, target.asking) for text in rendered]
     # Of a plain text the first token is the prompt.
     queries = [
         text_query(Text((*tokens, *[0] * work.reply_tokens), len(tokens) if work.reply_tokens else 1))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from trimtab.data import BUILT_INS, TRANSLATIONS, Behavior, Pair, dataset
+from trimtab.data import BUILT_INS, TRANSLATIONS, AskedTexts, Behavior, Pair, dataset
 from trimtab.data.hash_order import content_key, prompt_key
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation.robustness import Variant, variant_batches, variant_rows, variants
@@ -77,7 +77,8 @@ def measured_variants(settings: Robustness, subject: Subject) -> list[Variant]:
     seen = (*train, *select)
     others = _translations((*seen, *test), seen) if settings.translations else []
     others += [
-        _unseen(dataset(located(source, subject.study.folder)), seen, train.name) for source in settings.transfer
+        _unseen(dataset(located(source, subject.study.folder)), seen, subject.made_of, train.name)
+        for source in settings.transfer
     ]
     transfer = [other for other in others if len(other)]
     # Where the vector is made of something else, the pairs that chose its setting become earlier turns.
@@ -97,10 +98,10 @@ def _translations(pairs: Sequence[Pair], seen: Sequence[Pair]) -> list[Behavior]
     ]
 
 
-def _unseen(other: Behavior, seen: Sequence[Pair], behavior: str) -> Behavior:
+def _unseen(other: Behavior, seen: Sequence[Pair], made_of: AskedTexts, behavior: str) -> Behavior:
     """The pairs of another set whose prompts neither made the vector nor chose its cell."""
     prompts = {prompt_key(pair) for pair in seen}
-    unseen = tuple(pair for pair in other if prompt_key(pair) not in prompts)
+    unseen = tuple(pair for pair in other if prompt_key(pair) not in prompts and not made_of.hold(pair.prompt))
     if len(unseen) < len(other):
         warnings.warn(
             f"{other.name}: {len(other) - len(unseen)} of its prompts made the vector of {behavior} or chose its cell; "
