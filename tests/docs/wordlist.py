@@ -48,9 +48,12 @@ def strays_in(text: str, place: str) -> list[Stray]:
 
 
 def prose(markdown: str) -> str:
-    """A Markdown page without its code, line for line; what is between backticks is quoted, not written."""
+    """A Markdown page without its code, line for line; what is between backticks or beside a picture is quoted.
+
+    Pictures of tutorials carry the figure's own description, whose verdicts are names: "12 kept".
+    """
     blanked = re.sub(r"^```.*?^```", lambda m: "\n" * m[0].count("\n"), markdown, flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"`[^`\n]*`", "`…`", blanked)
+    return re.sub(r"!\[[^\]\n]*\]", "![…]", re.sub(r"`[^`\n]*`", "`…`", blanked))
 
 
 def strays_in_page(page: Path) -> list[Stray]:
