@@ -69,8 +69,7 @@ class Aggregation(ABC):
         Raises:
             SettingError: where the aggregation is made of the differences of pairs.
         """
-        self.require_sets()
-        raise NotImplementedError
+        raise self._needs_pairs()
 
     def require_sets(self) -> None:
         """Refuse lists without pairs where there is no `of_sets`.
@@ -79,10 +78,13 @@ class Aggregation(ABC):
             SettingError: with the methods that take lists.
         """
         if type(self).of_sets is Aggregation.of_sets:
-            raise SettingError(
-                f"method {self.name}: it is made of the differences of pairs, and these two lists have none; use mean, "
-                "probe or lda"
-            )
+            raise self._needs_pairs()
+
+    def _needs_pairs(self) -> SettingError:
+        return SettingError(
+            f"method {self.name}: it is made of the differences of pairs, and these two lists have none; use mean, "
+            "probe or lda"
+        )
 
     def drawn_pair(self, pairs: Sequence[Item], seed: int) -> Item | None:
         """The pair that the vector is made of, where it is made of one."""
