@@ -25,7 +25,13 @@ from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
 from trimtab.models.kinds.placement import SPREAD, input_device
-from trimtab.models.kinds.quantization import Quantization, is_quantized, quantization_config, rounds_states
+from trimtab.models.kinds.quantization import (
+    Quantization,
+    check_quantization,
+    is_quantized,
+    quantization_config,
+    rounds_states,
+)
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.quiet import quiet_loading
 
@@ -103,7 +109,7 @@ def load_backbone(
     """
     place = choose_device(device if isinstance(device, str) else "auto")
     number_format = choose_dtype(dtype, place)
-    packing = quantization_config(quantization, number_format) if quantization else None
+    check_quantization(quantization)
     with quiet_loading(), _explained(name):
         from transformers import AutoConfig
 
@@ -114,11 +120,11 @@ def load_backbone(
         tokenizer = _tokenizer(path, base, trust_remote_code)
         load = functools.partial(class_for(config).from_pretrained, base)
         options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
-        if packing is not None:
+        if quantization:
             _require_plain(name, config)
-            options["quantization_config"] = packing
+            options["quantization_config"] = quantization_config(quantization, number_format)
         spread: Any = device if not isinstance(device, str) or device in SPREAD else None
-        if packing is not None and spread is None:
+        if quantization and spread is None:
             spread = {"": str(place)}
         if spread is not None:
             options["device_map"] = spread if isinstance(spread, str) else dict(spread)
