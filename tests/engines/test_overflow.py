@@ -125,7 +125,7 @@ def test_a_vector_that_is_not_finite_cannot_be_made(factor: float) -> None:
 def test_norms_of_states_that_are_not_finite_make_no_vector() -> None:
     good = vector_for(tiny("llama"))
     with pytest.raises(VectorError, match="residual norms hold NaN"):
-        SteeringVector(good.direction, good.residual_norm * torch.nan, good.provenance)
+        SteeringVector(good.direction, good.require_residual_norm() * torch.nan, good.provenance)
 
 
 def test_a_sweep_without_scores_has_no_best_cell_and_says_so() -> None:

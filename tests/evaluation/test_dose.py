@@ -63,14 +63,14 @@ def test_the_dose_is_the_mean_divergence_of_each_cell(model: Model, texts: list[
 
 def test_strengths_are_told_relative_to_the_stream_and_in_units_of_the_vector(model: Model, texts: list[Text]) -> None:
     vectors = vector_for(model.backbone)
-    ratio = (vectors.norm / vectors.residual_norm).double()
+    ratio = (vectors.norm / vectors.require_residual_norm()).double()
     raw = dose(model, vectors, Grid(((1,),), (2.0,)), "any", texts).iloc[0]
     assert (raw["relative"], raw["alpha"]) == pytest.approx((2 * float(ratio[1]), 2.0))
     relative = dose(model, vectors, Grid(((1,),), (0.5,), SteeringSetting("relative")), "any", texts).iloc[0]
     assert (relative["relative"], relative["alpha"]) == pytest.approx((0.5, 0.5 / float(ratio[1])))
     shared = Grid(((0, 1),), (0.5,), SteeringSetting("relative", share_strength=True, vector_layer=1))
     both = dose(model, vectors, shared, "any", texts).iloc[0]
-    taken = float(vectors.norm[1]) / vectors.residual_norm[:2].double()
+    taken = float(vectors.norm[1]) / vectors.require_residual_norm()[:2].double()
     assert (both["relative"], both["alpha"]) == pytest.approx((0.25, float((0.25 / taken).mean())))
     turned = dose(model, vectors, Grid(((1,),), (0.5,), SteeringSetting("rotate")), "any", texts).iloc[0]
     assert np.isnan(turned["relative"])

@@ -51,12 +51,12 @@ def test_projections_are_along_the_unit_direction_in_units_of_the_stream(model: 
     table = projections(states, vectors)
     layer, number = 2, 5
     state = states.negative.states[number, layer]
-    expected = float(state @ vectors.direction[layer] / vectors.norm[layer] / vectors.residual_norm[layer])
+    expected = float(state @ vectors.direction[layer] / vectors.norm[layer] / vectors.require_residual_norm()[layer])
     row = table[(table["side"] == -1) & (table["layer"] == layer)].iloc[number]
     assert row["projection"] == pytest.approx(expected, rel=1e-5)
     # The difference of the means along the mean difference is its norm.
     means = table[table["layer"] == layer].groupby("side")["projection"].mean()
-    apart = float(vectors.norm[layer] / vectors.residual_norm[layer])
+    apart = float(vectors.norm[layer] / vectors.require_residual_norm()[layer])
     assert means[1] - means[-1] == pytest.approx(apart, rel=1e-4)
 
 

@@ -79,7 +79,7 @@ def test_a_figure_is_saved_as_its_ending_says(vector: SteeringVector, tmp_path: 
         path = figure.save(tmp_path / "made" / f"norms{ending}")
         assert path.read_bytes().lstrip().startswith(beginning)
     table = pd.read_csv(io.BytesIO((tmp_path / "made" / "norms.csv").read_bytes()))
-    expected = (vector.norm / vector.residual_norm).numpy()
+    expected = (vector.norm / vector.require_residual_norm()).numpy()
     np.testing.assert_allclose(table["value"], expected, rtol=1e-4)
     page = (tmp_path / "made" / "norms.html").read_text(encoding="utf-8")
     assert 'src="http' not in page

@@ -151,7 +151,7 @@ class Model(PromptEncoder, Summarized):
                 a call inside of the context: where it does not tell the prompt, or where a push changes no state.
             ModelError: from a call inside of the context, when its pass went past the hooks.
         """
-        require_fit(vector, self.backbone)
+        vector = require_fit(vector, self.backbone)
         intervention = steering(vector, layer, strength, gate=gate, **options)
         with self.engine.steered(intervention, prompt_lengths) as watched:
             mine = SteerContext(self.backbone, intervention)

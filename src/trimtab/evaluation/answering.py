@@ -73,7 +73,7 @@ def answer_batches(
     Yields:
         Tables with the columns of `ANSWER_COLUMNS`, in the order in which replies are finished.
     """
-    require_fit(vectors, model.backbone)
+    vectors = require_fit(vectors, model.backbone)
     cells: list[tuple[Cell, Intervention | None]] = [(UNSTEERED, None)]
     cells += zip(grid.steered, grid.interventions(vectors), strict=True)
     asked: list[tuple[Row, Cell]] = []

@@ -22,7 +22,7 @@ from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid
 from trimtab.models import Text
 from trimtab.steering import Cell, Intervention, require_fit
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import SteeringVector, with_residual_norms
 
 TOKENS = 8
 FIRST_GUESS, MAX_STRENGTH = 0.1, 4.0
@@ -93,7 +93,7 @@ def dose(
     Raises:
         VectorError: when the vectors are for a model of another shape.
     """
-    require_fit(vectors, model.backbone)
+    vectors = with_residual_norms(require_fit(vectors, model.backbone), model)
     found = divergences(model, texts, grid.interventions(vectors), progress)
     rows = []
     for cell, kl in zip(grid.steered, found, strict=True):
@@ -114,7 +114,8 @@ def _lengths(grid: Grid, vectors: SteeringVector, cell: Cell) -> tuple[float, fl
     push = grid.intervention(vectors, cell)
     if push.scaling.length is None:
         return math.nan, math.nan
-    ratios = [float(v.norm() / vectors.residual_norm[layer]) for layer, v in push.directions.items()]
+    norms = vectors.require_residual_norm()
+    ratios = [float(v.norm() / norms[layer]) for layer, v in push.directions.items()]
     if push.scaling.length == "vector":
         return sum(push.strength * ratio for ratio in ratios) / len(ratios), push.strength
     return push.strength, sum(push.strength / ratio for ratio in ratios) / len(ratios)
@@ -193,7 +194,7 @@ def find_strengths(
     Raises:
         VectorError: when the vectors are for a model of another shape.
     """
-    require_fit(vectors, model.backbone)
+    vectors = require_fit(vectors, model.backbone)
     searches = {cell: _Search(abs(cell.strength)) for cell in cells}
     for _ in range(ROUNDS):
         open_ = [cell for cell in cells if not searches[cell].done]

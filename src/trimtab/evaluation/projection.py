@@ -108,7 +108,7 @@ def project(
         SettingError: when the parts are the same.
         PromptError, DataError: as of `trimtab.vectors.read_contrast`.
     """
-    require_fit(vectors, model.backbone)
+    vectors = require_fit(vectors, model.backbone)
     if test is not None and test.hash == select.hash:
         raise SettingError(f"{select.name}: test and select are the same examples, so none would be held out")
     frames = []
@@ -126,7 +126,8 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
 
     Args:
         states: from `trimtab.vectors.read_contrast`.
-        vectors: of as many layers.
+        vectors: of as many layers. Lengths are in units of their residual norms, or where they have none of the
+            states' own.
         split: name of the part.
 
     Returns:
@@ -135,7 +136,8 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
     """
     contrast = states.contrast
     unit = torch.nn.functional.normalize(vectors.direction, dim=1)
-    scale = vectors.residual_norm.clamp_min(torch.finfo(torch.float32).tiny)
+    norms = states.residual_norm if vectors.residual_norm is None else vectors.residual_norm
+    scale = norms.clamp_min(torch.finfo(torch.float32).tiny)
     n_layers = vectors.n_layers
     rows = []
     paired = isinstance(contrast, PromptContrast)

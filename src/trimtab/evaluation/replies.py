@@ -72,7 +72,7 @@ def reply_batches(
     Yields:
         Tables with the columns of `trimtab.analysis.REPLIES`; without references `WRITTEN_REPLIES`.
     """
-    require_fit(vectors, model.backbone)
+    vectors = require_fit(vectors, model.backbone)
     cells = {
         cell: None if cell == UNSTEERED else grid.intervention(vectors, cell)
         for cell in dict.fromkeys(task.cell for task in tasks)

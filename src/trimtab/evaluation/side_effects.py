@@ -74,7 +74,7 @@ def neutral_surprise(
     Returns:
         Columns model, behavior, layers, strength (0 unsteered), text (its number), nll: mean nats per token.
     """
-    require_fit(vectors, model.backbone)
+    vectors = require_fit(vectors, model.backbone)
     plain = [plain_text(model, text) for text in texts]
     cells = [UNSTEERED, *grid.steered]
     found = torch.empty(len(cells), len(texts))

@@ -258,10 +258,9 @@ def _scored(
     done: Collection[int],
 ) -> Iterator[Scored]:
     """Scores unsteered and in every cell of every vector, one vector after the other."""
-    for vector in vectors:
-        require_fit(vector, model.backbone)
+    fitted = [require_fit(vector, model.backbone) for vector in vectors]
     encoded = model.encode([row.shown.pair for row in rows], form_of(scoring))
-    cells = [cell for vector in vectors for cell in grid.interventions(vector)]
+    cells = [cell for vector in fitted for cell in grid.interventions(vector)]
     return model.score(encoded, cells, scoring, done=done)
 
 

@@ -32,15 +32,17 @@ def _first(found: Sequence[Chart], without: str) -> ChartFigure:
 
 def _entry(vector: SteeringVector) -> dict[str, Any]:
     """A vector as manifests, and with them the charts, have it."""
-    made = vector.provenance
+    made, norms = vector.provenance, vector.residual_norm
     return {
         "behavior": made.behavior, "panel": made.model, "norm": vector.norm.tolist(),
-        "residual_norm": vector.residual_norm.tolist(), "letter": asdict(made.letter) if made.letter else None,
+        "residual_norm": [None] * vector.n_layers if norms is None else norms.tolist(),
+        "letter": asdict(made.letter) if made.letter else None,
     }  # fmt: skip
 
 
 def vector_norms(vector: SteeringVector) -> ChartFigure:
     """Norm of the vector over the mean norm of the states, over depth."""
+    vector.require_residual_norm()
     return _first(charts.norm_curves([_entry(vector)]), "the norm of the states is 0 at every layer")
 
 

@@ -23,7 +23,7 @@ from trimtab.steering import (
     require_fit,
     require_layers,
 )
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import SteeringVector, layer_ranges
 
 HELP = """\
 /layer 9           steer at this layer; several: /layer 9,10
@@ -60,10 +60,9 @@ class Chat:
     def __post_init__(self) -> None:
         """Refuse a vector of another model, or invalid settings."""
         if self.vector is not None:
-            require_fit(self.vector, self.model.backbone)
+            self.vector = require_fit(self.vector, self.model.backbone)
             if not self.layers:
-                # A place to start from, not a claim: a sweep knows better.
-                self.layers = [round(0.6 * self.vector.n_layers)]
+                self.layers = [_first_layer(self.vector)]
         self._intervention()
 
     def say(self, line: str) -> Iterator[str]:
@@ -161,6 +160,8 @@ class Chat:
         except ValueError:
             raise SettingError(f"{text!r} is no layer; give a number, or several as 9,10") from None
         require_layers(layers, self.vector.n_layers)
+        if self.setting.vector_layer is None:
+            self.vector.require_directions(layers)
         self.layers = layers
         return self.settings
 
@@ -181,6 +182,7 @@ class Chat:
             raise SettingError(f"{text!r} is no layer; give a number, or own")
         layer = None if text == "own" else int(text)
         require_layers([] if layer is None else [layer], self.vector.n_layers)
+        self.vector.require_directions(self.layers if layer is None else [layer])
         return self._change(vector_layer=layer)
 
     def _set_scale(self, text: str) -> str:
@@ -195,10 +197,11 @@ class Chat:
 
     def _set_vector(self, text: str) -> str:
         vector = SteeringVector.load(expand_user(text))
-        require_fit(vector, self.model.backbone)
-        self.vector = vector
-        self.layers = self.layers or [round(0.6 * vector.n_layers)]
-        return self.settings
+        vector = require_fit(vector, self.model.backbone)
+        there = [layer for layer in self.layers if layer in vector.layers]
+        moved = self.layers and there != self.layers
+        self.vector, self.layers = vector, there or [_first_layer(vector)]
+        return self.settings + (f"\nno direction at the layers before: {layer_ranges(vector.layers)}" if moved else "")
 
     def _toggle_compare(self, text: str) -> str:
         self.compare = not self.compare
@@ -225,6 +228,11 @@ class Chat:
     def _quit(self, text: str) -> str:
         self.over = True
         return "goodbye"
+
+
+def _first_layer(vector: SteeringVector) -> int:
+    """A place to start from, not a claim: a sweep knows better."""
+    return min(vector.layers, key=lambda layer: abs(layer - round(0.6 * vector.n_layers)))
 
 
 def _number(text: str, what: str) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from trimtab.errors import TrimtabWarning, VectorError
@@ -12,13 +14,40 @@ from trimtab.models.fingerprint import UNKNOWN, difference
 from trimtab.vectors.steering_vector import SteeringVector
 
 
-def require_fit(vector: SteeringVector, backbone: Identity) -> None:
+def require_fit(vector: SteeringVector, backbone: Identity) -> SteeringVector:
     """Refuse a vector of another shape; warn about one taken from other weights.
+
+    Of a vector that was made elsewhere the weights are unknown: its shape alone is compared.
+
+    Returns:
+        The vector, with a row for each layer of the model where its file did not say how many there are.
 
     Raises:
         VectorError: When number of layers or width differ.
     """
-    require_same_model("vector", vector.direction, vector.provenance.model, vector.provenance.fingerprint, backbone)
+    made, facts = vector.provenance, backbone.facts
+    if made.origin is None or made.fingerprint:
+        require_same_model("vector", vector.direction, made.model, made.fingerprint, backbone)
+        return vector
+    have = list(vector.direction.shape)
+    if have[1] != facts.width or have[0] > facts.layers or (vector.is_whole and have[0] != facts.layers):
+        one_more = have == [facts.layers + 1, facts.width]
+        raise VectorError(
+            f"the vector {made.behavior!r}, made elsewhere ({made.origin.made_by}), has layers × width {have}; "
+            f"{backbone.name} needs {[facts.layers, facts.width]}"
+            + ("; one row more than layers: if its rows begin with the embeddings, import it with --made-by "
+               "persona_vectors" if one_more else "")
+        )  # fmt: skip
+    if vector.is_whole:
+        return vector
+    direction = torch.zeros(facts.layers, facts.width)
+    direction[: have[0]] = vector.direction
+    return replace(
+        vector,
+        direction=direction,
+        residual_norm=None,
+        provenance=replace(made, origin=replace(made.origin, is_whole=True)),
+    )
 
 
 def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, backbone: Identity) -> None:

@@ -63,14 +63,15 @@ class SteeringSetting:
         """The push along a vector in one cell.
 
         Raises:
-            SettingError: For a layer that the vector does not have or the gate cannot read, a strength that is not
-                finite, or a scale whose strengths must be calibrated first.
+            SettingError: For a layer at which the vector has no direction or that the gate cannot read, a strength that
+                is not finite, or a scale whose strengths must be calibrated first.
         """
         layers, strength = cell
         if not layers:
             raise SettingError("no layer to steer at was given")
         source = self.vector_layer
-        require_layers((*layers, *([] if source is None else [source])), vector.n_layers)
+        require_layers((*layers, *([] if source is None else [source])), vector.n_layers if vector.is_whole else None)
+        vector.require_directions(layers if source is None else [source])
         directions = {layer: vector.direction[layer if source is None else source] for layer in layers}
         each = self.strength_of_each(strength, len(directions))
         return Intervention(directions, each, self.scale, self.positions, self.first_token, self.gate)

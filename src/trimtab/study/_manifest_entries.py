@@ -61,6 +61,6 @@ def vector_entry(model: Model, behavior: Behavior, vector: SteeringVector) -> Ve
         pairs=made.pairs,
         letter=LetterEntry(cosine=tuple(letter.cosine), share=tuple(letter.share)) if letter else None,
         norm=tuple(vector.norm.tolist()),
-        residual_norm=tuple(vector.residual_norm.tolist()),
+        residual_norm=tuple(vector.require_residual_norm().tolist()),
         sink_ratio=tuple(made.first_token_ratio),
     )

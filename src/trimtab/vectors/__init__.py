@@ -1,26 +1,31 @@
 """Vectors: extraction, aggregation, and the file."""
 
+from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.contrast_states import ContrastStates, possible_positions, read_contrast
 from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
+from trimtab.vectors.residual_norms import with_residual_norms
 from trimtab.vectors.state_reading import default_position, require_pairs_position, resolve_form, versions
-from trimtab.vectors.steering_vector import LetterLeakage, Provenance, SteeringVector
+from trimtab.vectors.steering_vector import SteeringVector
 
 __all__ = [
     "AGGREGATIONS",
     "Aggregation",
     "ContrastStates",
     "LetterLeakage",
+    "Origin",
     "Provenance",
     "StateDifferences",
     "SteeringVector",
     "default_position",
     "extract",
+    "layer_ranges",
     "possible_positions",
     "read_contrast",
     "read_differences",
     "require_pairs_position",
     "resolve_form",
     "versions",
+    "with_residual_norms",
 ]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trimtab.errors import VectorError
-from trimtab.vectors.steering_vector import LetterLeakage
+from trimtab.vectors._provenance import LetterLeakage
 
 
 class DifferenceSums:

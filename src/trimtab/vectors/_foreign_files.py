@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_NOT_YET = "trimtab does not read it yet"
-_SAVED_BY_PICKLE = (
-    "and trimtab never opens those, as loading one can run any program: load it where you trust it, and save its "
-    "tensors as safetensors"
-)
-_PICKLED = f"a pickle file, {_SAVED_BY_PICKLE}"
+_IMPORTED = "`trimtab vectors import` makes a file of trimtab of those that hold vectors"
+_NOT_READ = "trimtab does not read those"
+_PICKLED = f"a pickle file, as those of PyTorch begin, too; {_IMPORTED} and need no code to be run"
 
 _MAGIC = (
-    (b"GGUF", f"a GGUF file, as llama.cpp's control vectors and models are; {_NOT_YET}"),
-    (b"PK\x03\x04", f"a zip archive, as PyTorch (.pt, .pth, .bin) and NumPy (.npz) files are, {_SAVED_BY_PICKLE}"),
-    (b"\x93NUMPY", f"a NumPy array (.npy); {_NOT_YET}"),
+    (b"GGUF", f"a GGUF file, as llama.cpp's control vectors and models are; {_IMPORTED}"),
+    (b"PK\x03\x04", f"a zip archive, as PyTorch (.pt, .pth, .bin) and NumPy (.npz) files are; {_IMPORTED}"),
+    (b"\x93NUMPY", f"a NumPy array (.npy); {_IMPORTED}"),
     (b"\x80\x02", _PICKLED),
     (b"\x80\x03", _PICKLED),
     (b"\x80\x04", _PICKLED),
     (b"\x80\x05", _PICKLED),
-    (b"\x89HDF", f"an HDF5 file; {_NOT_YET}"),
-    (b"PAR1", f"a Parquet table; {_NOT_YET}"),
+    (b"\x89HDF", f"an HDF5 file; {_NOT_READ}"),
+    (b"PAR1", f"a Parquet table; {_NOT_READ}"),
     (b"\x1f\x8b", "a compressed file; unpack it first"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"),
     (b"<!DOCTYPE", "a web page, not a download of the file itself"),
     (b"<html", "a web page, not a download of the file itself"),
 )
 _BY_NAME = {
-    ".json": f"a JSON file; {_NOT_YET}",
+    ".json": f"a JSON file; {_IMPORTED}",
     ".jsonl": "a JSONL file, as pairs are; `trimtab extract` makes a vector from pairs",
-    ".csv": f"a table; {_NOT_YET}",
+    ".csv": f"a table; {_NOT_READ}",
     ".yaml": "a YAML file, as studies are, and no vector",
     ".yml": "a YAML file, as studies are, and no vector",
 }
@@ -58,7 +55,7 @@ def foreign_file(path: Path, start: bytes) -> str:
 def foreign_tensors(names: list[str]) -> str:
     """What another program's safetensors file seems to be, by the names of its tensors."""
     listed = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "") or "none"
-    seems = f"a safetensors file of another program (its tensors: {listed}); {_NOT_YET}"
+    seems = f"a safetensors file of another program (its tensors: {listed}); {_IMPORTED}"
     if any(name.endswith((".weight", ".bias")) for name in names):
         seems = f"a model's weights, or an adapter's, as safetensors (its tensors: {listed}), and no vector"
     return f"this is {seems}"

@@ -16,9 +16,10 @@ from trimtab.data import PromptContrast, PromptPair, SetContrast
 from trimtab.errors import DataError, SettingError
 from trimtab.models import EncodedExample, EncodedPair, ExamplePosition
 from trimtab.vectors._difference_sums import require_direction
+from trimtab.vectors._provenance import Provenance
 from trimtab.vectors.aggregations import AGGREGATIONS
 from trimtab.vectors.state_reading import Source, versions
-from trimtab.vectors.steering_vector import Provenance, SteeringVector
+from trimtab.vectors.steering_vector import SteeringVector
 
 MAX_BYTES = 4 << 30
 """States of more than this are refused: `each_token` holds one for every token."""

@@ -16,9 +16,10 @@ from trimtab.data import Balance, Behavior, Form, Pair, Presentation, letter_sig
 from trimtab.errors import DataError, shortened
 from trimtab.models import EncodedPair, TokenPosition
 from trimtab.vectors._difference_sums import DifferenceSums, require_direction
+from trimtab.vectors._provenance import Provenance
 from trimtab.vectors.aggregations import AGGREGATIONS
 from trimtab.vectors.state_reading import Source, prepare
-from trimtab.vectors.steering_vector import Provenance, SteeringVector
+from trimtab.vectors.steering_vector import SteeringVector
 
 _BLOCK = 16
 """Rows summed at once, as sums are in float64 and the differences are not."""

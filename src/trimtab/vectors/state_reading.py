@@ -13,7 +13,7 @@ from trimtab._util.callbacks import Progress
 from trimtab.data import Balance, Behavior, Example, Form, Presentation, letter_sign, present
 from trimtab.errors import SettingError
 from trimtab.models import EncodedExample, EncodedPair, Facts, Text, TokenPosition
-from trimtab.vectors.steering_vector import Provenance
+from trimtab.vectors._provenance import Provenance
 
 
 class Source(Protocol):

@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from trimtab._util.plot_registry import Plottable
 from trimtab._util.summaries import Summarized, Summary
-from trimtab.errors import TrimtabWarning, VectorError, shortened
-from trimtab.vectors.tensor_file import NO_OTHER_FIELDS, naming, parsed, read_tensors, require_float32, write_tensors
+from trimtab.errors import SettingError, VectorError
+from trimtab.vectors._provenance import Provenance, layer_ranges
+from trimtab.vectors.tensor_file import naming, parsed, read_tensors, require_float32, write_tensors
+
+if TYPE_CHECKING:
+    from trimtab.vectors.state_reading import Source
 
 _FORMAT = "trimtab-vectors-1"
-
-
-@dataclass(frozen=True)
-class LetterLeakage:
-    """How much of the vector is about the answer letter instead of the behavior, by layer."""
-
-    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
-    cosine: tuple[float, ...]
-    """|cos(v, v_letter)|, v_letter being the mean difference of "A is positive" and "B is positive" pairs."""
-    share: tuple[float, ...]
-    """The letter's share of the squared norm of the pairs' differences, before balancing."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a vector came from: enough to make it again and to know what it fits."""
-
-    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
-    model: str
-    fingerprint: str
-    behavior: str
-    pairs_hash: str
-    pairs: int
-    method: str
-    token_position: str
-    form: str
-    balance: str
-    template_hash: str
-    versions: dict[str, str] = field(default_factory=dict)
-    first_token_ratio: tuple[float, ...] = ()
-    """Norm of the first token's residual stream (the attention sink) ÷ the mean residual norm, by layer."""
-    letter: LetterLeakage | None = None
-    seed: int | None = None
-    """Of the methods that draw, `single` and `random`."""
-    pair_id: str | None = None
-    """Which pair `single` took."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,26 +29,29 @@ class SteeringVector(Summarized, Plottable):
     _plots: ClassVar[str] = "vector"
 
     direction: Tensor
-    """[n_layers, d_model] float32."""
-    residual_norm: Tensor
-    """[n_layers] mean norm of the residual stream at the tokens the vector was taken from."""
+    """[n_layers, d_model] float32; a row of zeros where there is no direction, see `layers`."""
+    residual_norm: Tensor | None
+    """[n_layers] mean norm of the residual stream at the tokens the vector was taken from, or of a vector that was made
+    elsewhere at neutral prompts; None where no model has measured it."""
     provenance: Provenance
 
     def __post_init__(self) -> None:
         """Refuse shapes and values that cannot steer."""
-        for name in ("direction", "residual_norm"):
-            require_float32(name, getattr(self, name))
+        norms = self.residual_norm
+        require_float32("direction", self.direction)
+        if norms is not None:
+            require_float32("residual_norm", norms)
         shape = list(self.direction.shape)
-        if len(shape) != 2 or 0 in shape or self.residual_norm.shape != self.direction.shape[:1]:
+        if len(shape) != 2 or 0 in shape or (norms is not None and norms.shape != self.direction.shape[:1]):
             raise VectorError(
                 f"direction must be [n_layers, d_model] and residual_norm [n_layers], "
-                f"not {shape} and {list(self.residual_norm.shape)}"
+                f"not {shape} and {None if norms is None else list(norms.shape)}"
             )
         if not bool(torch.isfinite(self.direction).all()):
             raise VectorError("the directions hold NaN or infinite values")
         if not bool(torch.isfinite(self.norm).all()):
             raise VectorError("the directions are so long that their norm is infinite")
-        if not bool((torch.isfinite(self.residual_norm) & (self.residual_norm >= 0)).all()):
+        if norms is not None and not bool((torch.isfinite(norms) & (norms >= 0)).all()):
             raise VectorError("the residual norms hold NaN, infinite or negative values")
         made, layers = self.provenance, len(self.direction)
         by_layer = {"first_token_ratio": made.first_token_ratio}
@@ -92,8 +63,45 @@ class SteeringVector(Summarized, Plottable):
 
     @property
     def n_layers(self) -> int:
-        """Number of layers, each with its direction."""
+        """Number of rows, one for each layer; of a vector made elsewhere the model may have more."""
         return int(self.direction.shape[0])
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that have a direction; at the others there is nothing to steer along."""
+        return tuple(torch.nonzero(self.direction.any(dim=1)).flatten().tolist())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a row for each layer of the model; unknown, and so False, of some files from elsewhere."""
+        return self.provenance.origin is None or self.provenance.origin.is_whole
+
+    def require_residual_norm(self) -> Tensor:
+        """The residual norms [n_layers].
+
+        Raises:
+            VectorError: where they are unknown.
+        """
+        if self.residual_norm is None:
+            raise VectorError(
+                f"the residual norms of the vector {self.provenance.behavior!r}, made elsewhere, are unknown: import "
+                "it with --model (in Python SteeringVector.read(…, model=model)), which measures them"
+            )
+        return self.residual_norm
+
+    def require_directions(self, layers: Iterable[int]) -> None:
+        """Refuse layers at which the vector has no direction.
+
+        Raises:
+            SettingError: Naming the layers that have one.
+        """
+        there = self.layers
+        for layer in layers:
+            if layer not in there:
+                raise SettingError(
+                    f"the vector {self.provenance.behavior!r} has no direction at layer {layer}; it has one at "
+                    f"{layer_ranges(there)}"
+                )
 
     @property
     def norm(self) -> Tensor:
@@ -106,22 +114,27 @@ class SteeringVector(Summarized, Plottable):
         made = self.provenance
         facts = {
             "behavior": repr(made.behavior),
-            "method": made.method,
+            "method": made.method or "unknown method",
             "shape": f"{self.n_layers} layers × {self.direction.shape[1]}",
-            "model": f"from {made.model}",
+            "model": f"from {made.model or 'an unknown model'}",
         }
-        read = f"{made.form}, token position {made.token_position}, balance {made.balance}"
-        return Summary(facts, more={"pairs": f"{made.pairs:,}", "read as": read})
+        if len(self.layers) < self.n_layers:
+            facts["directions"] = f"directions at {layer_ranges(self.layers)}"
+        if made.origin is not None:
+            facts["origin"] = f"made elsewhere ({made.origin.made_by})"
+        place = f"token position {made.token_position or 'unknown'}"
+        read = f"{made.form or 'unknown form'}, {place}, balance {made.balance or 'unknown'}"
+        return Summary(facts, more={"pairs": "unknown" if made.pairs is None else f"{made.pairs:,}", "read as": read})
 
     def __add__(self, other: SteeringVector) -> SteeringVector:
         """Add layer by layer."""
         self._same_shape(other)
-        return self._derived(self.direction + other.direction, f"{self._name} + {other._name}")
+        return self._derived(self.direction + other.direction, f"{self._name} + {other._name}", other)
 
     def __sub__(self, other: SteeringVector) -> SteeringVector:
         """Subtract layer by layer."""
         self._same_shape(other)
-        return self._derived(self.direction - other.direction, f"{self._name} - {other._name}")
+        return self._derived(self.direction - other.direction, f"{self._name} - {other._name}", other)
 
     def __mul__(self, factor: float) -> SteeringVector:
         """Scale every layer."""
@@ -148,7 +161,7 @@ class SteeringVector(Summarized, Plottable):
         self._same_shape(other)
         axis = other.unit().direction
         rest = self.direction - (self.direction * axis).sum(1, keepdim=True) * axis
-        return self._derived(rest, f"{self._name} without {other._name}")
+        return self._derived(rest, f"{self._name} without {other._name}", other)
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all.
@@ -156,7 +169,9 @@ class SteeringVector(Summarized, Plottable):
         Raises:
             VectorError: when the folder is missing or not writable.
         """
-        tensors = {"direction": self.direction, "residual_norm": self.residual_norm}
+        tensors = {"direction": self.direction}
+        if self.residual_norm is not None:
+            tensors["residual_norm"] = self.residual_norm
         return write_tensors(path, "vector", _FORMAT, tensors, {"provenance": asdict(self.provenance)})
 
     @classmethod
@@ -164,36 +179,72 @@ class SteeringVector(Summarized, Plottable):
         """Read a file that `save` wrote.
 
         Raises:
-            VectorError: when the file is missing, truncated, changed since, or something else.
+            VectorError: when the file is missing, truncated, changed since, zero at every layer, or something else.
         """
-        tensors, header = read_tensors(path, "vector", _FORMAT, {"direction": 2, "residual_norm": 1})
+        tensors, header = read_tensors(
+            path, "vector", _FORMAT, {"direction": 2, "residual_norm": 1}, optional=("residual_norm",)
+        )
         made = parsed(path, header.get("provenance", ""), Provenance)
         with naming(path):
-            found = cls(tensors["direction"], tensors["residual_norm"], made)
-            found._require_direction()
+            found = cls(tensors["direction"], tensors.get("residual_norm"), made)
+            if not found.layers:
+                raise VectorError("the direction is zero at every layer, so there is nothing to steer along")
         return found
 
-    def _require_direction(self) -> None:
-        """Refuse a vector that is zero at every layer; warn of the layers at which it is."""
-        zero = [layer for layer, row in enumerate(self.direction) if not bool(row.any())]
-        if len(zero) == self.n_layers:
-            raise VectorError("the direction is zero at every layer, so there is nothing to steer along")
-        if zero:
-            listed = ", ".join(shortened([str(layer) for layer in zero], 10))
-            warnings.warn(
-                f"{self!r}: the direction is zero at layer {listed}, so steering changes nothing there",
-                TrimtabWarning,
-                stacklevel=3,
-            )
+    @classmethod
+    def read(
+        cls, path: str | Path, made_by: str = "", layer: int | None = None, model: Source | None = None
+    ) -> SteeringVector:
+        """Read a vector that another program wrote, or trimtab's own file.
+
+        Nothing is unpickled that could run code. What the file does not say stays unknown in the provenance; how its
+        layers became those of trimtab stands in `provenance.origin.layer_map`.
+
+        Args:
+            path: of the file, or folder; `FILE#7` is row 7 where rows are concepts or features.
+            made_by: a name of `trimtab.vectors.formats.VECTOR_FORMATS`, needed where files of several look alike.
+            layer: of a file with a single direction the layer that it belongs to; else take this layer alone.
+            model: from `trimtab.load`: its number of layers and width are compared, its residual norms measured.
+
+        Raises:
+            VectorError: when the file is damaged, holds no vector, is of another site than the residual stream behind a
+                layer, or could be of several programs and `made_by` does not say which.
+            SettingError: for an unknown `made_by`, or a layer that is missing or contradicts the file.
+        """
+        from trimtab.vectors.formats.imported_vectors import read_vector
+
+        return read_vector(path, made_by, layer, model)
+
+    @classmethod
+    def from_directions(
+        cls, directions: Mapping[int, Any], *, model: Source | None = None, name: str = "by hand"
+    ) -> SteeringVector:
+        """Make a vector of directions by layer.
+
+        Args:
+            directions: layer → direction [d_model], a tensor, an array or a list of numbers.
+            model: from `trimtab.load`, the model they are for: gives the number of layers, and its residual norms are
+                measured. Without it, there are as many rows as the last layer needs, and any model of that width fits.
+            name: of the behavior.
+
+        Raises:
+            VectorError: for directions that are no finite numbers, are zero, or differ in width from each other or from
+                the model.
+            SettingError: for a layer that the model does not have.
+        """
+        from trimtab.vectors.formats.imported_vectors import vector_of_directions
+
+        return vector_of_directions(directions, model, name)
 
     @property
     def _name(self) -> str:
         name = self.provenance.behavior
         return f"({name})" if " " in name else name
 
-    def _derived(self, direction: Tensor, name: str) -> SteeringVector:
-        made = replace(self.provenance, behavior=name, letter=None)
-        return replace(self, direction=direction, provenance=made)
+    def _derived(self, direction: Tensor, name: str, other: SteeringVector | None = None) -> SteeringVector:
+        made = self.provenance
+        origin = made.origin or (other.provenance.origin if other is not None else None)
+        return replace(self, direction=direction, provenance=replace(made, behavior=name, letter=None, origin=origin))
 
     def _same_shape(self, other: SteeringVector) -> None:
         if self.direction.shape != other.direction.shape:

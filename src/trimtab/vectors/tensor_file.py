@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ def write_tensors(
 
 
 def read_tensors(
-    path: str | Path, kind: str, layout: str, ranks: Mapping[str, int]
+    path: str | Path, kind: str, layout: str, ranks: Mapping[str, int], optional: Collection[str] = ()
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read a file that `write_tensors` wrote: its tensors, and its header as text.
 
@@ -64,6 +64,7 @@ def read_tensors(
         kind: what it is, for messages.
         layout: name and number of the format.
         ranks: dimensions of each tensor by name; all are float32.
+        optional: tensors that may be missing.
 
     Raises:
         VectorError: when the file is missing, truncated, changed since, or something else.
@@ -72,21 +73,21 @@ def read_tensors(
     file_kind = FileKind(f"{kind} file", MAX_FILE_BYTES, VectorError)
     if foreign := _foreign(path, file_kind):
         raise VectorError(f"{path}: not a {kind} file of trimtab: {foreign}")
-    header, described = _read_header(path, file_kind)
+    header, described = read_header(path, file_kind)
     if header.get("format") != layout:
         made = header.get("format", "")
         seems = f"its format is {made}" if made.startswith("trimtab-") else foreign_tensors(list(described))
         raise VectorError(f"{path}: not a {kind} file of trimtab: {seems}")
-    if set(described) != set(ranks):
+    if not set(ranks) - set(optional) <= set(described) <= set(ranks):
         raise VectorError(f"{path}: the {kind} file lacks tensors or has others; it was changed or damaged")
-    for name, rank in ranks.items():
-        dtype, shape = described[name]
+    for name, (dtype, shape) in described.items():
+        rank = ranks[name]
         if dtype != "F32" or len(shape) != rank:
             raise VectorError(f"{path}: {name} is {dtype} {shape}, not F32 with {rank} dimension{'s' * (rank > 1)}")
     try:
         with safe_open(path, framework="pt") as file:
             # Copied: what is mapped would change, or end the process, when somebody writes into the file.
-            tensors = {name: file.get_tensor(name).clone() for name in ranks}
+            tensors = {name: file.get_tensor(name).clone() for name in described}
     except (SafetensorError, OSError) as error:
         raise VectorError(f"{path}: not a readable safetensors file ({error}); {_DAMAGED.format(kind=kind)}") from None
     if header.get("checksum") != _checksum(tensors):
@@ -142,8 +143,12 @@ def naming(path: str | Path) -> Iterator[None]:
         raise VectorError(f"{path}: {error}") from None
 
 
-def _read_header(path: Path, kind: FileKind) -> tuple[dict[str, str], dict[str, tuple[str, list[int]]]]:
-    """Texts of the header, and dtype and shape of every tensor, within limits that the library does not have."""
+def read_header(path: Path, kind: FileKind) -> tuple[dict[str, str], dict[str, tuple[str, list[int]]]]:
+    """Texts of a safetensors file's header, and dtype and shape of every tensor, within limits the library lacks.
+
+    Raises:
+        TrimtabError: that of the kind.
+    """
     try:
         with open_bounded(path, kind) as file:
             length = int.from_bytes(file.read(8), "little")

@@ -14,7 +14,7 @@ from trimtab.engines.vllm.guard.admission import Admission
 from trimtab.engines.vllm.plugin.vector_table import unpacked
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec
 from trimtab.errors import SettingError, VectorError
-from trimtab.vectors.steering_vector import Provenance, SteeringVector
+from trimtab.vectors import Provenance, SteeringVector
 
 LAYERS, WIDTH = 4, 6
 

@@ -16,7 +16,7 @@ from trimtab.engines.vllm.plugin.plugin_settings import SUPPORTED, asked_for
 from trimtab.engines.vllm.plugin.register import _admitting, _refuse_beams
 from trimtab.engines.vllm.plugin.vector_table import content_name
 from trimtab.engines.vllm.wire.spec import KEY, Push, Read, Spec, parse_spec
-from trimtab.vectors.steering_vector import Provenance, SteeringVector
+from trimtab.vectors import Provenance, SteeringVector
 
 
 class VLLMValidationError(Exception):

@@ -18,7 +18,7 @@ from trimtab.engines.vllm.http import Served, request_fields, steer
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, parse_spec
 from trimtab.errors import SettingError, VectorError
 from trimtab.steering import Positions, steering
-from trimtab.vectors.steering_vector import Provenance, SteeringVector
+from trimtab.vectors import Provenance, SteeringVector
 
 CHEERFUL = steer("cheerful", 14, 0.1, scale="relative")
 

@@ -238,7 +238,7 @@ def test_steering_that_cannot_be_done_is_refused_in_words_and_the_server_goes_on
     (Path(served.folder) / "broken.safetensors").write_bytes(b"no vector")
     if not (Path(served.folder) / "small.safetensors").exists():
         served.publish(
-            "small", tt.SteeringVector(vector.direction[:2, :3], vector.residual_norm[:2], vector.provenance)
+            "small", tt.SteeringVector(vector.direction[:2, :3], vector.require_residual_norm()[:2], vector.provenance)
         )
     with pytest.raises(SettingError, match=f"refuses: .*{said}"):
         served.generate(PROMPTS, steering=wrong)

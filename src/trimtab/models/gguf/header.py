@@ -31,13 +31,15 @@ _TIMES_WIDTH = 64
 
 
 @dataclass
-class _Header:
-    """What the header says, as far as it shapes a model."""
+class GgufHeader:
+    """What the header says, as far as it shapes a model or a vector."""
 
     entries: dict[str, Any] = field(default_factory=dict)
     """Numbers and texts; of arrays their length."""
     tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """The dimensions of each."""
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Number format (a `GGMLQuantizationType`) of each tensor, and where its data begins in the file."""
 
 
 def check_gguf(path: Path) -> None:
@@ -46,19 +48,32 @@ def check_gguf(path: Path) -> None:
     Raises:
         ModelError: with what is wrong.
     """
+    header = read_gguf_header(path, _GGUF)
     try:
-        with open_bounded(path, _GGUF) as file:
+        _require_sound(header)
+    except Unusable as reason:
+        raise _GGUF.fault(path, str(reason)) from None
+
+
+def read_gguf_header(path: Path, kind: FileKind) -> GgufHeader:
+    """The header of a GGUF file whose tensors all end within the file.
+
+    Raises:
+        TrimtabError: that of the kind, with what is wrong.
+    """
+    try:
+        with open_bounded(path, kind) as file:
             if file.read(4) != b"GGUF":
                 raise Unusable("not a GGUF file (it does not begin with the letters GGUF)")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                _require_sound(_Reader(content).header())
+                return _Reader(content).header()
     except Unusable as reason:
-        raise _GGUF.fault(path, str(reason)) from None
+        raise kind.fault(path, str(reason)) from None
     except (OSError, ValueError, struct.error, IndexError) as error:
-        raise _GGUF.fault(path, f"a damaged GGUF file ({error})") from None
+        raise kind.fault(path, f"a damaged GGUF file ({error})") from None
 
 
-def _require_sound(header: _Header) -> None:
+def _require_sound(header: GgufHeader) -> None:
     architecture = header.entries.get("general.architecture")
     if not isinstance(architecture, str):
         raise Unusable("a GGUF file that does not say of which architecture its model is")
@@ -91,29 +106,30 @@ class _Reader:
     def __init__(self, content: mmap.mmap):
         self._content, self._size, self._at = content, len(content), 4
 
-    def header(self) -> _Header:
+    def header(self) -> GgufHeader:
         version = self._number("I")
         if version not in (2, 3):
             raise Unusable(f"of version {version} of GGUF; versions 2 and 3, in little-endian order, can be read")
         n_tensors, n_entries = self._count(_MAX_TENSORS, "tensors"), self._count(_MAX_ENTRIES, "entries")
-        found = _Header()
+        found = GgufHeader()
         for _ in range(n_entries):
             key = self._text(_MAX_NAME)
             if key in found.entries:
                 raise Unusable(f"has the entry {key[:80]!r} twice")
             found.entries[key] = self._value(self._number("I"), 0)
-        sizes = [self._tensor(found) for _ in range(n_tensors)]
+        spans = [self._tensor(found) for _ in range(n_tensors)]
         alignment = found.entries.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 1 <= alignment <= 2**16:
             raise Unusable(f"has an alignment of {alignment}")
         start = math.ceil(self._at / alignment) * alignment
-        for name, behind in zip(found.tensors, sizes, strict=True):
-            if start + behind > self._size:
+        for name, (kind, offset, size) in zip(found.tensors, spans, strict=True):
+            if start + offset + size > self._size:
                 raise Unusable(f"is cut off: the tensor {name[:80]} reaches beyond the end of the file")
+            found.places[name] = (kind, start + offset)
         return found
 
-    def _tensor(self, found: _Header) -> int:
-        """Note the next tensor; where its data ends, counted from the beginning of all data."""
+    def _tensor(self, found: GgufHeader) -> tuple[int, int, int]:
+        """Note the next tensor; its number format, where its data begins in all data, and how many bytes it has."""
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
         name = self._text(_MAX_NAME)
@@ -128,7 +144,7 @@ class _Reader:
             per_block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
         except (ValueError, KeyError):
             raise Unusable(f"has the tensor {name[:80]!r} in a number format that is not known ({kind})") from None
-        return int(offset + math.prod(found.tensors[name]) // per_block * block_bytes)
+        return kind, offset, math.prod(found.tensors[name]) // per_block * block_bytes
 
     def _value(self, kind: int, depth: int) -> Any:
         if kind == _STRING:

@@ -90,7 +90,7 @@ class Admission:
                 f"{file.name} is for a model of {vector.n_layers} layers × {vector.direction.shape[1]}; "
                 f"this one has {self.vectors.layers} × {self.vectors.width}"
             )
-        content = packed(dict(enumerate(vector.direction)), None)
+        content = packed({layer: vector.direction[layer] for layer in vector.layers}, None)
         name = content_name(content)
         if name not in self.vectors:
             # In this order: another thread that finds the vector known must find it waiting as well.
