@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,61 @@ def _caa_folder(folder: Path) -> Path:
     return place
 
 
+def steering_vectors(folder: Path, site: str = "decoder_block") -> Path:
+    """What `torch.save` writes of a `SteeringVector` of steering-vectors: a class of a module that is not here."""
+    package, module = ModuleType("steering_vectors"), ModuleType("steering_vectors.steering_vector")
+    kind: Any = dataclass(
+        type("SteeringVector", (), {"__annotations__": {"layer_activations": dict, "layer_type": str}})
+    )
+    kind.__module__ = module.__name__
+    module.SteeringVector = kind  # type: ignore[attr-defined]
+    sys.modules |= {package.__name__: package, module.__name__: module}
+    try:
+        torch.save(kind({1: T[1], 3: T[3]}, site), folder / "v.pt")
+    finally:
+        del sys.modules[package.__name__], sys.modules[module.__name__]
+    return folder / "v.pt"
+
+
+def _json(name: str, content: Any) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+        return folder / name
+
+    return write
+
+
+def neuronpedia(hook: str, block: int) -> dict[str, Any]:
+    return {
+        "modelId": "gemma-2-2b", "layerNumber": block, "hookType": hook, "vector": T[1].tolist(),
+        "vectorDefaultSteerStrength": 10, "vectorLabel": "cats",
+    }  # fmt: skip
+
+
+def sae(folder: Path, hook: str = "blocks.2.hook_resid_post") -> Path:
+    """A folder of SAELens with as many features as there are layers; feature 1."""
+    place = folder / "sae"
+    place.mkdir()
+    save_file({"W_dec": T, "W_enc": T.T.contiguous(), "b_dec": T[0].clone()}, place / "sae_weights.safetensors")
+    facts = {"d_sae": LAYERS, "metadata": {"hook_name": hook, "model_name": "gpt2-small"}}
+    (place / "cfg.json").write_text(json.dumps(facts), encoding="utf-8")
+    return Path(f"{place}#1")
+
+
+def _sae_file(folder: Path) -> Path:
+    return Path(str(sae(folder)).replace("#", "/sae_weights.safetensors#"))
+
+
+def _axbench(folder: Path) -> Path:
+    torch.save(T, folder / "DiffMean_weight.pt")
+    return folder / "DiffMean_weight.pt#2"
+
+
+def lm_eval(**changes: Any) -> dict[str, Any]:
+    push = {"steering_vector": T[2][None] / 2, "steering_coefficient": 2.0, "action": "add", "bias": None}
+    return {"layers.2": {**push, "head_index": None, **changes}}
+
+
 T = truth()
 EVERY = dict(enumerate(T))
 _HIDDEN_STATES = torch.cat([torch.full((1, WIDTH), 9.0), T[:-1], torch.full((1, WIDTH), 7.0)])
@@ -150,6 +207,37 @@ LAYOUTS: dict[str, Layout] = {
     "layers": Layout(_saved("v.pt", {1: T[1], 3: T[3].double()}), {1: T[1], 3: T[3]}, says="layer N of the file"),
     "layers, safetensors": Layout(
         _tensors("v.safetensors", {"layers.0": T[0], "layers.2": T[2]}), {0: T[0], 2: T[2]}, says="layer N of the file"
+    ),
+    "steering-vectors": Layout(steering_vectors, {1: T[1], 3: T[3]}, says="layer N of the file"),
+    "assistant-axis": Layout(
+        _saved("assistant_axis.pt", {"axis": T, "metadata": {"model": "x"}}), EVERY, says="row N of axis", whole=True
+    ),
+    "refusal_direction": Layout(
+        _saved("direction.pt", T[1].double(), direction_metadata={"pos": -1, "layer": 2}),
+        {1: T[1].double().float()}, says="input of block 2",
+    ),
+    "refusal_direction, a folder": Layout(
+        lambda folder: _saved("direction.pt", T[1], direction_metadata={"pos": -1, "layer": 2})(folder).parent,
+        {1: T[1]}, says="input of block 2",
+    ),
+    "neuronpedia": Layout(
+        _json("v.json", neuronpedia("hook_resid_post", 1)), {1: T[1]}, says="its output", behavior="cats"
+    ),
+    "neuronpedia, resid_pre": Layout(
+        _json("v.json", neuronpedia("hook_resid_pre", 2)), {1: T[1]}, says="its input", behavior="cats"
+    ),
+    "activation-steering": Layout(
+        _json("v.svec", {"model_type": "llama", "directions": {"0": T[0].tolist(), "2": T[2].tolist()},
+                         "explained_variances": {"0": 0.5, "2": 0.6}}),
+        {0: T[0], 2: T[2]}, says="layer N of the file",
+    ),
+    "lm-eval": Layout(_saved("steer.pt", lm_eval()), {2: T[2]}, says="layers.N is the output of block N"),
+    "axbench": Layout(_axbench, {3: T[2]}, {"layer": 3}, "row 2"),
+    "saelens": Layout(sae, {2: T[1]}, says="row 1 of W_dec", behavior="feature 1"),
+    "saelens, the file": Layout(_sae_file, {2: T[1]}, says="row 1 of W_dec", behavior="feature 1"),
+    "steering-lite": Layout(
+        _tensors("v.safetensors", {"layer1.v": T[1], "layer3.v": T[3]}, cfg='{"method": "mean_diff"}'),
+        {1: T[1], 3: T[3]}, says="mean_diff",
     ),
 }  # fmt: skip
 """A format's name, or that and which of its layouts, → how it is written."""

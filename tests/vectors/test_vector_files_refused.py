@@ -20,7 +20,7 @@ from tiny import tiny
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
 from trimtab.vectors import SteeringVector
-from vector_files import LAYERS, LAYOUTS, T, control_vector
+from vector_files import LAYERS, LAYOUTS, T, control_vector, lm_eval, neuronpedia, sae, steering_vectors
 
 
 class Bomb:
@@ -259,3 +259,54 @@ def test_missing_and_other_files_are_named(tmp_path: Path) -> None:
     assert "no format that trimtab knows" in refused(tmp_path / "v.json")
     (tmp_path / "empty").mkdir()
     assert "without files" in refused(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("site", ["self_attn", "mlp", "input_layernorm"])
+def test_saved_steering_vectors_of_another_layer_type_are_refused(site: str, tmp_path: Path) -> None:
+    assert site in refused(steering_vectors(tmp_path, site))
+
+
+@pytest.mark.parametrize("hook", ["hook_mlp_out", "hook_resid_mid", "attn.hook_z", "ln_final.hook_normalized"])
+def test_hooks_at_other_sites_are_refused(hook: str, tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text(json.dumps(neuronpedia(hook, 1)), encoding="utf-8")
+    assert hook in refused(tmp_path / "v.json")
+    assert hook.rpartition(".")[2] in refused(sae(tmp_path, f"blocks.1.{hook}"))
+
+
+def test_the_embeddings_are_no_layer(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text(json.dumps(neuronpedia("hook_resid_pre", 0)), encoding="utf-8")
+    assert "embeddings" in refused(tmp_path / "v.json")
+    torch.save(T[0], tmp_path / "direction.pt")
+    (tmp_path / "direction_metadata.json").write_text('{"pos": -1, "layer": 0}', encoding="utf-8")
+    assert "embeddings" in refused(tmp_path / "direction.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [({"action": "clamp"}, "clamp"), ({"head_index": 3}, "head"), ({"steering_coefficient": "x"}, "number")],
+)  # fmt: skip
+def test_steered_models_that_do_more_than_add_are_refused(changes: Any, seen: str, tmp_path: Path) -> None:
+    torch.save(lm_eval(**changes), tmp_path / "v.pt")
+    assert seen in refused(tmp_path / "v.pt")
+    torch.save({"layers.1.mlp": lm_eval()["layers.2"]}, tmp_path / "w.pt")
+    assert "layers.1.mlp" in refused(tmp_path / "w.pt")
+
+
+def test_methods_that_are_no_direction_are_refused(tmp_path: Path) -> None:
+    save_file({"layer1.v": T[1].clone(), "layer1.W": T}, tmp_path / "v.safetensors", metadata={"cfg": "{}"})
+    assert "layer1.W" in refused(tmp_path / "v.safetensors")
+
+
+@pytest.mark.parametrize("row", ["", "#4", "#99999999"])
+def test_rows_of_features_must_be_named_and_there(row: str, tmp_path: Path) -> None:
+    torch.save(T, tmp_path / "LsReFT_weight.pt")
+    folder = str(sae(tmp_path)).partition("#")[0]
+    for place in (f"{tmp_path}/LsReFT_weight.pt", folder):
+        with pytest.raises(SettingError, match="#7" if not row else "out of range"):
+            SteeringVector.read(place + row, layer=2)
+
+
+def test_concepts_need_their_layer(tmp_path: Path) -> None:
+    torch.save(T, tmp_path / "LsReFT_weight.pt")
+    with pytest.raises(SettingError, match="--layer 20"):
+        SteeringVector.read(f"{tmp_path}/LsReFT_weight.pt#1")

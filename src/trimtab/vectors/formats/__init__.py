@@ -46,6 +46,40 @@ VECTOR_FORMATS: Registry[VectorFormat] = Registry(
             f"{_PUBLISHED}.plain_tensors:BY_LAYER",
             "`.pt` or safetensors of directions by layer (`{15: …}`, `layer15`, `layers.15`); layer as named",
         ),
+        "steering-vectors": Entry(
+            f"{_PUBLISHED}.saved_steering_vectors:STEERING_VECTORS",
+            "a `SteeringVector` saved with torch, of the layer type `decoder_block`; layer as named",
+        ),
+        "assistant-axis": Entry(
+            f"{_PUBLISHED}.saved_steering_vectors:ASSISTANT_AXIS",
+            '`.pt` with `{"axis": [n_layers, d]}`; row N is layer N',
+        ),
+        "refusal_direction": Entry(
+            f"{_PUBLISHED}.refusal_direction:REFUSAL_DIRECTION",
+            "`direction.pt` beside `direction_metadata.json`; read before block L, so layer L−1",
+        ),
+        "neuronpedia": Entry(
+            f"{_PUBLISHED}.json_vectors:NEURONPEDIA",
+            "JSON; `hook_resid_post` of block L is layer L, `hook_resid_pre` layer L−1",
+        ),
+        "activation-steering": Entry(
+            f"{_PUBLISHED}.json_vectors:ACTIVATION_STEERING", "IBM's `.svec`, JSON; layer as named"
+        ),
+        "lm-eval": Entry(
+            f"{_PUBLISHED}.lm_eval:LM_EVAL",
+            '`.pt` of steered models, `{"layers.15": …}` with the action `add`; layer as named, times the coefficient',
+        ),
+        "axbench": Entry(
+            f"{_PUBLISHED}.feature_rows:AXBENCH",
+            "`DiffMean_weight.pt#7` or `LsReFT_weight.pt#7`, a row, with `--layer`: layer as given",
+        ),
+        "saelens": Entry(
+            f"{_PUBLISHED}.feature_rows:SAE_LENS",
+            "`FOLDER#7` with `sae_weights.safetensors` and `cfg.json`: a row of the decoder; layer by the hook",
+        ),
+        "steering-lite": Entry(
+            f"{_PUBLISHED}.steering_lite:STEERING_LITE", "safetensors with `layer15.v`; layer as named"
+        ),
     },
 )
 """Every format by the name of what writes it."""

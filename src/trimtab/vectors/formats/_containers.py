@@ -45,8 +45,10 @@ def open_vector_file(path: Path) -> VectorFile:
     Raises:
         VectorError: when it is damaged, too large, or of no kind that vectors come in.
     """
-    if path.is_dir():
-        return _folder(path)
+    if (
+        path.is_dir() or path.name == "sae_weights.safetensors"
+    ):  # too large to be read whole, and nothing without cfg.json
+        return _folder(path if path.is_dir() else path.parent)
     start = _start(path)
     if start.startswith(b"GGUF"):
         return _gguf(path)
@@ -118,10 +120,10 @@ def load_torch(path: Path) -> Any:
 _PICKLE = (
     "holds Python objects, not only tensors, and loading those can run any program, so trimtab does not. Where you "
     "trust it, in the environment that wrote it:\n"
-    "  import torch; v = torch.load(FILE, weights_only=False)\n"
-    "  found = getattr(v, 'layer_activations', v)\n"
-    "  torch.save({int(layer): torch.as_tensor(x) for layer, x in found.items()}, 'plain.pt')\n"
-    "and import plain.pt, with --made-by layers"
+    "  import torch; v = torch.load(FILE, weights_only=False)  # or pickle.load\n"
+    "  assert getattr(v, 'layer_type', 'decoder_block') == 'decoder_block'\n"
+    "  torch.save({int(n): torch.as_tensor(x) for n, x in getattr(v, 'layer_activations', v).items()}, 'plain.pt')\n"
+    "and import plain.pt"
 )
 
 

@@ -73,6 +73,8 @@ class Directions:
     token_position: str = ""
     notes: tuple[str, ...] = ()
     """What was left out, and what else is to be known, in sentences."""
+    sha256: str = ""
+    """Of the file of a folder that they are in."""
 
 
 class VectorFormat(ABC):
@@ -144,6 +146,20 @@ def after_input_of(block: int, file: VectorFile) -> int:
             "the direction is of the input of block 0, the embeddings: trimtab steers behind decoder layers only"
         )
     return block - 1
+
+
+def layer_of_hook(file: VectorFile, hook: str, block: int) -> tuple[int, str]:
+    """The layer of a hook of TransformerLens at a block, and the layer map in words.
+
+    Raises:
+        VectorError: for hooks at other sites than the residual stream before or behind a block.
+    """
+    if hook == "hook_resid_post":
+        return block, f"{hook} of block {block} is its output, layer {block} of trimtab"
+    if hook == "hook_resid_pre":
+        layer = after_input_of(block, file)
+        return layer, f"{hook} of block {block} is its input: the output of block {layer}, layer {layer} of trimtab"
+    raise file.fault(f"is of the site {hook[:60]!r}; trimtab steers the residual stream behind a decoder layer")
 
 
 AS_IS = "layer N of the file is the output of block N, layer N of trimtab"

@@ -147,7 +147,7 @@ def _vector(chosen: Chosen, found: Directions, model: Source | None) -> Steering
         rows, n_layers = _stacked(found.rows, found.n_layers, model)
     except VectorError as error:
         raise file.fault(str(error)) from None
-    sha256, whole = file.sha256 or _digest(found.rows), n_layers is not None
+    sha256, whole = file.sha256 or found.sha256 or _digest(found.rows), n_layers is not None
     origin = Origin(chosen.name, file.path.name, sha256, found.layer_map, found.notes, is_whole=whole)
     made = _unknown(found.behavior or file.path.stem, origin)
     made = replace(made, model=found.model, method=found.method, token_position=found.token_position)
