@@ -21,7 +21,7 @@ ROLES = {
     # Measures: one name in `evaluation`, `analysis`, `study/measures`, `report/measures` and the charts.
     "answers", "dose", "doses", "side_effects", "robustness", "methods", "heuristics", "random_directions",
     # Verbs of the command line have the name of what they call.
-    "chat", "monitor", "pairs",
+    "chat", "monitor", "pairs", "vectors",
 }  # fmt: skip
 """Names that may repeat in the tree."""
 FROM = re.compile(r"^ *from (trimtab[\w.]*) import (\([^)]*\)|[^(\n]+)", re.MULTILINE)

@@ -13,6 +13,13 @@ from trimtab.cli.main import VERBS, cli, main
 OWN_MEANING = {
     ("pairs generate", "--model"): "it may be a service's",
     ("chat", "--layer"): "it is pushed there, not read",
+    **{
+        (f"vectors {verb}", option): "a vector's file, and a model only to compare with"
+        for verb in ("import", "show", "prove")
+        for option in ("--layer", "--model")
+    },
+    ("vectors prove", "--strength"): "pushed both ways, never 0",
+    ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
     ("chat", "--scale"): "a chat knows no doses",
     ("chat", "--behavior"): "it is one of a run, not pairs to read",
@@ -83,7 +90,7 @@ def test_every_option_says_what_it_does_and_shows_its_choices_as_a_list(words: s
                 assert str(option.default) in shown
 
 
-@pytest.mark.parametrize("words", [[], ["data"], ["pairs"], ["monitor"]])
+@pytest.mark.parametrize("words", [[], ["data"], ["pairs"], ["monitor"], ["vectors"]])
 def test_without_a_command_there_is_help_and_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     out, err = capsys.readouterr()

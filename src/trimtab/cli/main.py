@@ -33,6 +33,7 @@ _VERBS = {
     "diagnose": "Check the pairs, the stability of the vector and the choice of layer.",
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
+    "vectors": "Bring vectors of other tools in, show and prove what is in a vector file.",
     "chat": "Chat with a model and change the steering as you go.",
     "monitor": "Score each token of a text with a linear probe.",
     "pairs": "Generate contrastive pairs with a language model, review them, remove bad ones.",

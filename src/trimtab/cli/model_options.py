@@ -97,7 +97,7 @@ scoring_option = choice(
 )  # fmt: skip
 vectors_option = click.option(
     "--vectors", "-v", metavar="FILE", type=click.Path(path_type=Path), default=None,
-    help="Steer with the vectors in this file, written by `trimtab extract`.",
+    help="Steer with the vectors in this file, written by `trimtab extract` or `trimtab vectors import`.",
 )  # fmt: skip
 positions_option = choice(
     "--positions", choices=get_args(Positions), default="all", show_default=True, help="Tokens that are pushed."

@@ -2,7 +2,8 @@
 
 from trimtab.evaluation.answering import AnswerKey, answer_batches, answer_keys
 from trimtab.evaluation.dose import calibrated, dose, neutral_texts
-from trimtab.evaluation.grid import Grid, check_layer_text, parse_layers, parse_strengths
+from trimtab.evaluation.grid import Grid, check_layer_text, layers_of, parse_layers, parse_strengths
+from trimtab.evaluation.layer_maps import LayerMapTest, check_layer_map
 from trimtab.evaluation.own_replies import own_replies
 from trimtab.evaluation.projection import Projection, project
 from trimtab.evaluation.replies import ReplyKey, ReplyTask, prompt_text, reply_batches, reply_keys
@@ -14,6 +15,7 @@ __all__ = [
     "AnswerKey",
     "Best",
     "Grid",
+    "LayerMapTest",
     "Projection",
     "ReplyKey",
     "ReplyTask",
@@ -22,9 +24,11 @@ __all__ = [
     "answer_batches",
     "answer_keys",
     "calibrated",
+    "check_layer_map",
     "check_layer_text",
     "dose",
     "form_of",
+    "layers_of",
     "neutral_texts",
     "own_replies",
     "parse_layers",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trimtab.errors import SettingError
+from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.steering import SCALES, Cell, Intervention, Positions, SteeringSetting, check_strength, require_layers
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import SteeringVector, layer_ranges
 
 MAX_LAYER_TEXT = 4096
 MAX_STRENGTHS = 1000
@@ -83,17 +84,24 @@ class Grid:
         return replace(self.setting, scale="relative") if self.is_calibrated else self.setting
 
 
-def parse_layers(text: str | Sequence[int] | Sequence[str] | None, n_layers: int) -> LayerSets:
+def parse_layers(
+    text: str | Sequence[int] | Sequence[str] | None, n_layers: int, there: Collection[int] | None = None
+) -> LayerSets:
     """Parse layers.
 
     `all`; `9,13,17`; `9:18` (end excluded); `0.33:` or `0.3:0.7` (by depth (ℓ+1)/n_layers, both ends included);
     `9+10+11` is one set of layers steered together. Several, with commas between.
 
+    Args:
+        text: as above, or layers as numbers, or a list of such texts.
+        n_layers: of the model.
+        there: the layers that a vector has a direction at: `all` and ranges stand for those of them; None: for all.
+
     Raises:
         SettingError: for a layer out of range, or text that names none.
     """
     if text is None or text == "all":
-        return tuple((layer,) for layer in range(n_layers))
+        return tuple((layer,) for layer in range(n_layers) if there is None or layer in there)
     if not isinstance(text, str) and any(isinstance(layer, str) for layer in text):
         text = ",".join(map(str, text))  # a list of such texts, as ["9+10", "17"]
     if not isinstance(text, str):
@@ -101,10 +109,35 @@ def parse_layers(text: str | Sequence[int] | Sequence[str] | None, n_layers: int
     check_layer_text(text)
     found: list[tuple[int, ...]] = []
     for item in (part.strip() for part in text.split(",")):
-        found += _parse_item(item, n_layers)
+        sets = _parse_item(item, n_layers)
+        kept = there if there is not None and ":" in item else range(n_layers)
+        found += [layers for layers in sets if layers[0] in kept or ":" not in item]
+    if not found and there is not None and len(there) < n_layers:
+        raise SettingError(f"layers {text!r} name none of the vector's, which has {layer_ranges(sorted(there))}")
     if not found:
         raise SettingError(f"layers {text!r} name no layer of this model, which has {n_layers}")
     return _in_range(tuple(dict.fromkeys(found)), n_layers)
+
+
+def layers_of(text: str | Sequence[int] | Sequence[str] | None, n_layers: int, vector: SteeringVector) -> LayerSets:
+    """The layers that a text names, of those at which a vector has a direction; see `parse_layers`.
+
+    Warns:
+        TrimtabWarning: with the layers that `all` or a range would have named and that the vector lacks.
+
+    Raises:
+        SettingError: as `parse_layers`.
+    """
+    found = parse_layers(text, n_layers, vector.layers)
+    if missing := [layers for layers in parse_layers(text, n_layers) if layers not in found]:
+        name = vector.provenance.behavior
+        warnings.warn(
+            f"the vector {name!r} has no direction at {layer_ranges([layer for (layer,) in missing])}, which "
+            f"{'is' if len(missing) == 1 else 'are'} left out; it has one at {layer_ranges(vector.layers)}",
+            TrimtabWarning,
+            stacklevel=3,
+        )
+    return found
 
 
 def check_layer_text(text: str) -> str:

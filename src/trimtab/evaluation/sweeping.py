@@ -22,7 +22,7 @@ from trimtab.data import Balance, Behavior, Form, Presentation, present
 from trimtab.engines import Model, Scored, Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation._sample_rows import samples_frame
-from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
+from trimtab.evaluation.grid import Grid, layers_of, parse_strengths
 from trimtab.steering import Positions, SteeringSetting, layers_label, require_fit
 from trimtab.vectors import SteeringVector, resolve_form
 
@@ -160,10 +160,10 @@ def sweep(
 
     Args:
         model: from `trimtab.load`.
-        vectors: from `trimtab.extract`.
+        vectors: from `trimtab.extract`, or from a file.
         select: prompts on which the best cell is chosen; none of those the vector was made from.
         test: other prompts on which the chosen cell is reported.
-        layers: see `parse_layers`; every layer by default.
+        layers: see `parse_layers`; by default every layer at which the vector has a direction.
         strengths: α, each with both signs; where one lacks its mirror, effects are measured against unsteered.
         scale: what α means, such as `raw`: h + α·v, or `relative`: h + α·‖h‖·v̂; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
@@ -180,7 +180,8 @@ def sweep(
         VectorError: when the vectors are for a model of another shape.
     """
     setting = SteeringSetting(scale, positions, first_token)
-    grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), setting)
+    vectors = require_fit(vectors, model.backbone)
+    grid = Grid(layers_of(layers, model.facts.layers, vectors), parse_strengths(strengths), setting)
     how = resolve_scoring(select, scoring)
     rows = shown_rows([("select", select), ("test", test)], how, balance, seed)
     frames = []

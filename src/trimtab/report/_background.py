@@ -69,11 +69,17 @@ def vectors_table(runs: Sequence[RunTables]) -> Table:
         word("token_position", "read at"),
         word("form"),
         count("pairs", "made of"),
+        *([word("made_elsewhere", "made elsewhere by"), word("layer_map", "its layers")] if makers(runs) else []),
         Column("largest letter |cosine|", lambda row: _largest((row.get("letter") or {}).get("cosine"))),
         Column("largest letter share", lambda row: _largest((row.get("letter") or {}).get("share"))),
         Column("largest first-token norm ÷ others", lambda row: _largest(row.get("sink_ratio"), 1)),
     ]
     return table("Vectors", columns, gathered(runs, "vectors"))
+
+
+def makers(runs: Sequence[RunTables]) -> list[str]:
+    """What made the vectors that trimtab did not extract."""
+    return sorted({str(row["made_elsewhere"]) for row in gathered(runs, "vectors") if row.get("made_elsewhere")})
 
 
 def labelled_vectors(runs: Sequence[RunTables]) -> list[dict[str, Any]]:

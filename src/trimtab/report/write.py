@@ -96,6 +96,8 @@ def _subtitle(runs: Sequence[RunTables]) -> str:
 
     created = sorted({str(run.manifest["created"])[:10] for run in runs if run.manifest.get("created")})
     parts = [counted("model"), counted("behavior"), " to ".join(created[:1] + created[1:][-1:])]
+    if makers := _background.makers(runs):
+        parts.append(f"vectors made elsewhere ({', '.join(makers)}), checked here")
     return " · ".join(part for part in parts if part)
 
 

@@ -60,7 +60,9 @@ def vector_entry(model: Model, behavior: Behavior, vector: SteeringVector) -> Ve
         form=made.form,
         pairs=made.pairs,
         letter=LetterEntry(cosine=tuple(letter.cosine), share=tuple(letter.share)) if letter else None,
-        norm=tuple(vector.norm.tolist()),
+        norm=tuple(norm or None for norm in vector.norm.tolist()),
         residual_norm=tuple(vector.require_residual_norm().tolist()),
         sink_ratio=tuple(made.first_token_ratio),
+        made_elsewhere="" if made.origin is None else made.origin.made_by,
+        layer_map="" if made.origin is None else made.origin.layer_map,
     )

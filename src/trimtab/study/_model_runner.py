@@ -12,8 +12,9 @@ from typing import Any
 from trimtab.data import AnyContrast, AskedTexts, Behavior, Form
 from trimtab.engines import Model, load
 from trimtab.errors import TrimtabWarning
-from trimtab.evaluation import form_of, resolve_scoring
+from trimtab.evaluation import form_of, layers_of, resolve_scoring
 from trimtab.models import PromptError
+from trimtab.steering import require_fit
 from trimtab.store.cached_tables import CachedTables
 from trimtab.store.manifest import AskedEntry
 from trimtab.store.run_folder import RunFolder
@@ -33,7 +34,7 @@ from trimtab.study.measures.scores.measure import SCORES
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import BehaviorSetting, Study
 from trimtab.study.step_names import extracting, loading
-from trimtab.vectors import SteeringVector, extract
+from trimtab.vectors import SteeringVector, extract, with_residual_norms
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,9 @@ class Work:
         train, select, test = self.job.given.parts.get(setting.label) or parts_of(study, setting, behavior)
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
         made_of = self.job.contrasts.get(setting.label)
-        if vectors is not None and len(train) and vectors.provenance.pairs_hash != train.hash:
+        if vectors is not None and (
+            vectors.provenance.origin or (len(train) and vectors.provenance.pairs_hash != train.hash)
+        ):
             warnings.warn(f"{behavior.name}: {_doubt(vectors)}", TrimtabWarning, stacklevel=2)
         vector = (
             self._given(model, behavior, vectors) if vectors else self._vectors(model, train, form_of(scoring), made_of)
@@ -126,7 +129,7 @@ class Work:
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
-            made_of=AskedTexts.of(made_of), loaded=model, folder=self.folder,
+            made_of=AskedTexts.of(made_of), directed=vector.layers, loaded=model, folder=self.folder,
         )  # fmt: skip
         context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
         return self._swept(context, doses) if study.sweep else context
@@ -134,7 +137,7 @@ class Work:
     def _swept(self, context: Context, doses: Doses) -> Context:
         """Scores, answers and replies in the cells of the study."""
         study, vector, subject = self.study, context.vector, context.subject
-        grid = doses.calibrated(swept_grid(study, subject.n_layers), vector, subject.name)
+        grid = doses.calibrated(swept_grid(study, subject.n_layers, subject.directed), vector, subject.name)
         context = replace(context, subject=replace(subject, swept=grid))
         SCORES.run(context)
         covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
@@ -146,7 +149,7 @@ class Work:
         select, test = (tuple(pair.id for pair in part.pairs[: study.replies.prompts]) for part in subject.parts[1:])
         self.recorder.judged_by(subject.model, subject.name, panel.entries)
         self.recorder.enter(AskedEntry(model=subject.model, behavior=subject.name, select=select, test=test))
-        cells = reply_grid(study, study.replies, subject.n_layers)
+        cells = reply_grid(study, study.replies, subject.n_layers, subject.directed)
         own = doses.calibrated(cells, vector, subject.name, "for replies")
         recommended = REPLIES.run(study.replies, context, own, panel)
         return replace(context, subject=replace(context.subject, recommended=recommended))
@@ -154,6 +157,9 @@ class Work:
     def _given(self, model: Model, behavior: Behavior, vectors: SteeringVector) -> SteeringVector:
         """Vectors from elsewhere, copied into the run folder so that a resumed run does not need them."""
         file = self.folder.vector_file(model.name, behavior.name)
+        vectors = with_residual_norms(require_fit(vectors, model.backbone), model)
+        if self.study.vector_layer is None:
+            layers_of(self.study.layers, model.facts.layers, vectors)  # warns of the layers that it lacks
         if not file.is_file():
             vectors.save(file)
         self.recorder.update(self.recorder.manifest.replace(vectors_given=True))
@@ -182,6 +188,12 @@ class Work:
 
 def _doubt(vectors: SteeringVector) -> str:
     """What is not known of given vectors that were not made of the training part."""
+    if (origin := vectors.provenance.origin) is not None:
+        file = f", {origin.file}" if origin.file else ""
+        return (
+            f"the vectors were made elsewhere ({origin.made_by}{file}) and are checked here; which weights and prompts "
+            "they come from is not known, so prompts called held out may have gone into them"
+        )
     if vectors.provenance.form in ("prompts", "sets"):
         return (
             "the given vectors come from a contrast between prompts or lists, so it is not known whether they have "

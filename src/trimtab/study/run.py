@@ -195,4 +195,5 @@ def _named_dataset(setting: BehaviorSetting, study: Study) -> Behavior:
 
 
 def _vector_key(vectors: SteeringVector) -> str:
-    return f"{vectors.provenance.pairs_hash}-{float(vectors.direction.double().sum()):.9e}"
+    made = vectors.provenance
+    return "-".join([made.pairs_hash, f"{float(vectors.direction.double().sum()):.9e}", *made.origin_key])

@@ -3,6 +3,7 @@
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.contrast_states import ContrastStates, possible_positions, read_contrast
+from trimtab.vectors.description import VectorDescription, describe
 from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
 from trimtab.vectors.residual_norms import with_residual_norms
@@ -18,7 +19,9 @@ __all__ = [
     "Provenance",
     "StateDifferences",
     "SteeringVector",
+    "VectorDescription",
     "default_position",
+    "describe",
     "extract",
     "layer_ranges",
     "possible_positions",

@@ -133,7 +133,9 @@ def _size(parameters: float) -> str:
 def _vectors(run: RunTables) -> Iterator[Sentence]:
     """Where the vectors come from; runs that were given vectors do not know it all."""
     if run.manifest.get("vectors_given"):
-        yield ("The steering vectors were given, not extracted in this run.",)
+        makers = sorted({str(v["made_elsewhere"]) for v in run.manifest.get("vectors", []) if v.get("made_elsewhere")})
+        made = f"made elsewhere ({listed(makers)}) and given" if makers else "given"
+        yield (f"The steering vectors were {made}, not extracted in this run.",)
         return
     vectors = run.manifest.get("vectors", [])
     kinds = list(dict.fromkeys(_kind(v) for v in vectors))

@@ -116,6 +116,10 @@ class VectorEntry(Entry):
     norm: Curve = ()
     residual_norm: Curve = ()
     sink_ratio: Curve = ()
+    made_elsewhere: str = ""
+    """What made vectors that trimtab did not extract; empty for its own."""
+    layer_map: str = ""
+    """How the layers of their file became those of trimtab."""
 
     @model_validator(mode="after")
     def _require_same_length(self) -> VectorEntry:

@@ -61,6 +61,8 @@ class Subject(ABC):
     """What the contrast asks that the vector is made of, where that is no part of the pairs."""
     refused: Collection[str] = ()
     """Names of the study's behaviors that this model cannot be asked."""
+    directed: tuple[int, ...] | None = None
+    """The layers at which the vector has a direction; None where that is not known yet."""
 
     @property
     def name(self) -> str:

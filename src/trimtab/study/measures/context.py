@@ -112,4 +112,4 @@ class Context:
         made = self.vector.provenance
         # Rounded: on another machine the same vector may differ in its last digit.
         vector = [made.pairs_hash, made.method, f"{float(self.vector.direction.double().sum()):.6e}"]
-        return [*read, *vector, grid_key(grid)]
+        return [*read, *vector, *made.origin_key, grid_key(grid)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from trimtab.evaluation import Grid, parse_layers
@@ -9,29 +10,45 @@ from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.settings.study_file import Study
 
 
-def swept_grid(study: Study, n_layers: int) -> Grid:
+def swept_grid(study: Study, n_layers: int, there: Collection[int] | None = None) -> Grid:
     """The cells of the sweep; with the scale `kl` before their strengths are calibrated.
+
+    Args:
+        study: The study.
+        n_layers: Of the model.
+        there: The layers at which the vector has a direction; None where that is not known, as in a plan.
 
     Raises:
         SettingError: For layers that the model does not have.
     """
     if study.vector_layer is not None:
         parse_layers([study.vector_layer], n_layers)
-    return Grid(parse_layers(study.layers, n_layers), study.strengths, study.steering())
+    return Grid(parse_layers(study.layers, n_layers, _usable(study, there)), study.strengths, study.steering())
 
 
-def reply_grid(study: Study, replies: Replies, n_layers: int) -> Grid:
+def reply_grid(study: Study, replies: Replies, n_layers: int, there: Collection[int] | None = None) -> Grid:
     """The cells that reply: those of the sweep where the settings of replies name no others.
+
+    Args:
+        study: The study.
+        replies: Its settings of replies.
+        n_layers: Of the model.
+        there: As for `swept_grid`.
 
     Raises:
         SettingError: For layers that the model does not have.
     """
     return replace(
-        swept_grid(study, n_layers),
-        layers=parse_layers(replies.layers or study.layers, n_layers),
+        swept_grid(study, n_layers, there),
+        layers=parse_layers(replies.layers or study.layers, n_layers, _usable(study, there)),
         strengths=replies.strengths or study.strengths,
         setting=study.steering(replies.scale),
     )
+
+
+def _usable(study: Study, there: Collection[int] | None) -> Collection[int] | None:
+    """The layers that can be steered at: all of them where one layer's direction is used everywhere."""
+    return there if study.vector_layer is None else None
 
 
 def narrowed(grid: Grid, layers: tuple[int, ...], strength: float) -> Grid:

@@ -28,9 +28,9 @@ class DoseMeasure(Measure[Any]):
     def units(self, settings: None, subject: Subject) -> Iterator[Unit]:
         """One unit for each grid whose doses are measured."""
         study, replies = subject.study, subject.study.replies
-        grids = [swept_grid(study, subject.n_layers)]
+        grids = [swept_grid(study, subject.n_layers, subject.directed)]
         if replies is not None and replies.covers(subject.model, subject.setting.label, subject.behavior.is_choice):
-            grids.append(reply_grid(study, replies, subject.n_layers))
+            grids.append(reply_grid(study, replies, subject.n_layers, subject.directed))
         for grid in dict.fromkeys(grids):
             if is_measured(study, grid):
                 passes = 1 + CALIBRATION_PASSES * grid.is_calibrated

@@ -30,7 +30,7 @@ class RepliesMeasure(Measure[Replies]):
     def units(self, settings: Replies, subject: Subject) -> Iterator[Unit]:
         """One unit: the prompts that choose, in the cells that a search leaves, and a setting each way to report."""
         select, test = (part.pairs[: settings.prompts] for part in subject.parts[1:])
-        grid = reply_grid(subject.study, settings, subject.n_layers)
+        grid = reply_grid(subject.study, settings, subject.n_layers, subject.directed)
         halving = settings.search == "halving"
         choosing = _replies_until_chosen(len(select), grid, halving=halving)
         directions = len({strength > 0 for _, strength in grid.steered})

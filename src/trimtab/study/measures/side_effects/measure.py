@@ -44,7 +44,7 @@ class SideEffectsMeasure(Measure[SideEffects]):
         chosen = subject.chosen()
         grid = subject.grid
         if settings.layers is not None:
-            grid = _at_layers(grid, settings.layers, subject.n_layers)
+            grid = _at_layers(grid, settings.layers, subject.n_layers, subject.directed)
         measured = measured_behaviors(settings, subject)
         for cells, about in [(grid, ()), *_missing_cells(grid, chosen)]:
             for other in measured:
@@ -183,9 +183,9 @@ def _missing_cells(grid: Grid, chosen: Sequence[ChosenSetting]) -> list[tuple[Gr
     return found
 
 
-def _at_layers(grid: Grid, layers: str, n_layers: int) -> Grid:
+def _at_layers(grid: Grid, layers: str, n_layers: int, directed: tuple[int, ...] | None) -> Grid:
     """The cells at some layers; with strengths that were found for each cell, only at layers that were swept."""
-    sets = parse_layers(layers, n_layers)
+    sets = parse_layers(layers, n_layers, directed)
     missing = [s for s in sets if s not in grid.layers] if grid.alphas is not None else []
     if missing:
         swept = ", ".join(map(layers_label, grid.layers))
