@@ -255,12 +255,13 @@ def make_study(content: Any, source: str = "settings", lines: Mapping[Place, int
     return validate(kind, content, source, lines, _owners(kind))
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: str | Path) -> Study:
     """Read a YAML study file.
 
     Raises:
         SettingError: When it is missing, is not YAML, or holds a wrong setting.
     """
+    path = Path(path)
     content, lines = read_yaml(path, "study file")
     if not isinstance(content, dict):
         raise SettingError(f"{path}: a study file is a mapping of settings, such as `behaviors: [cheerful]`")
