@@ -29,7 +29,7 @@ without a cache, without padding, one hook on one decoder layer. Compared were
 
 - captured states of all layers, at the last token and at every token, of texts of uneven lengths;
 - sweeps at the first, the middle and the last layer, raw and relative, at the positions `all` and `after_prompt`,
-  scored by single tokens and by texts: in rows of 512 columns, in rows of their own, and alone;
+  scored by single tokens and by texts: in rows of 512 columns, one to a row, and alone;
 - given texts that are steered at `generated` (the dose);
 - replies, token by token, alone and of six requests side by side with different steering.
 
@@ -51,7 +51,7 @@ refused by name. What models in memory, adapters, quantized weights and several 
 Refused are, above all, families whose layers hand on several streams side by side (DeepSeek V4, Gemma 3n), where it is
 not defined what a vector is taken from and added to; and models that run their layers in another way than once each.
 
-What random weights cannot show is whether a checkpoint with code of its own differs from its family; so trimtab tries
+What random weights cannot show is whether a checkpoint that brings its own code differs from its family; so trimtab tries
 every model when it is loaded and first used. [Exactness](exactness.md) says how.
 
 Made by `{command}`, which takes some minutes; `make test-slow` checks it.

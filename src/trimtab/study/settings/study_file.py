@@ -164,7 +164,7 @@ class Study(Marked):
             ("behavior", [b.label for b in self.behaviors]),
         ):
             if len(set(names)) < len(names):
-                raise ValueError(f"the same {kind} is named twice; give one of them a `name` of its own")
+                raise ValueError(f"the same {kind} is named twice; give one of them its own `name`")
         return self
 
     @model_validator(mode="after")
@@ -242,7 +242,7 @@ def require_names_of_their_own(names: Sequence[str]) -> None:
     """
     for name in names:
         if names.count(name) > 1:
-            raise SettingError(f"two behaviors are called {name!r}; give one of them a `name` of its own")
+            raise SettingError(f"two behaviors are called {name!r}; give one of them its own `name`")
 
 
 def make_study(content: Any, source: str = "settings", lines: Mapping[Place, int] | None = None) -> Study:
