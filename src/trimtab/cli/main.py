@@ -34,6 +34,7 @@ _VERBS = {
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
     "chat": "Chat with a model and change the steering as you go.",
+    "bake": "Write a model whose weights hold the push.",
     "monitor": "Score each token of a text with a linear probe.",
     "pairs": "Generate contrastive pairs with a language model, review them, remove bad ones.",
     "data": "List, show and check contrastive pairs.",
