@@ -28,6 +28,7 @@ SECONDS = {
 """Single tests of these files that draw a report or wait for a server."""
 FILES = {
     ".": ("test_fast", "test_imports", "test_structure", "test_writers"),
+    "baking": ("test_bake",),
     "analysis": ("test_choice", "test_coherence", "test_formatting", "test_letters", "test_steerability"),
     "analysis/diagnosis": ("test_flags", "test_split_halves"),
     "cli": ("test_terminal",),

@@ -19,6 +19,7 @@ ORDER = [
     "vectors",
     "steering",
     "engines",
+    "baking",
     "llm",
     "stats",
     "analysis",

@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trimtab.baking import Baked, bake
     from trimtab.data import Behavior, Pair, PromptContrast, SetContrast, contrast, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from trimtab.vectors import SteeringVector, extract
 
 _HOMES = {
+    "Baked": "baking",
     "Behavior": "data",
     "Best": "evaluation",
     "Diagnosis": "notebook",
@@ -56,6 +58,7 @@ _HOMES = {
     "TrimtabWarning": "errors",
     "TunedSetting": "notebook",
     "Tuning": "notebook",
+    "bake": "baking",
     "contrast": "data",
     "dataset": "data",
     "diagnose": "notebook",
@@ -74,6 +77,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Baked",
     "Behavior",
     "Best",
     "Diagnosis",
@@ -92,6 +96,7 @@ __all__ = [
     "TrimtabWarning",
     "TunedSetting",
     "Tuning",
+    "bake",
     "contrast",
     "dataset",
     "diagnose",

@@ -150,6 +150,7 @@ KIND_OF_INPUT = {
     ("monitor test", "file"): "monitor",
     ("monitor score", "file"): "monitor",
     ("monitor score", "conversation"): "messages",
+    ("bake", "run"): "judged_run",
     ("chat", "run"): "judged_run",
     ("import", "models"): "models",
     ("import", "results"): "results",

@@ -50,6 +50,7 @@ KINDS = {
     "import": Kind(),
     "report": Kind(),
     "chat": Kind(typed="/help\n/quit\n"),
+    "bake": Kind(("--quiet",)),
     "monitor fit": Kind(SMALL),
     "monitor test": Kind(("--limit", "16")),
     "monitor score": Kind(),
@@ -142,7 +143,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A folder with the examples, where a tiny random model runs whatever is asked for and nothing is timed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for verb in ("extract", "chat", "monitor"):
+    for verb in ("extract", "chat", "bake", "monitor"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)

@@ -11,6 +11,7 @@ import transformers
 from families.builders import FAMILIES, WRAPPERS
 from families.examine import Examined
 from families.special import NOT_BUILT, VARIANTS
+from vllm_families import CHANGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 COMMAND = "python bench/models.py"
@@ -29,7 +30,7 @@ without a cache, without padding, one hook on one decoder layer. Compared were
 
 - captured states of all layers, at the last token and at every token, of texts of uneven lengths;
 - sweeps at the first, the middle and the last layer, raw and relative, at the positions `all` and `after_prompt`,
-  scored by single tokens and by texts: in rows of 512 columns, in rows of their own, and alone;
+  scored by single tokens and by texts: in rows of 512 columns, one to a row, and alone;
 - given texts that are steered at `generated` (the dose);
 - replies, token by token, alone and of six requests side by side with different steering.
 
@@ -44,6 +45,10 @@ without a cache, without padding, one hook on one decoder layer. Compared were
 the length at which rope scales. Where this says `alone` because of a window or of a number of keys that is shorter than
 the texts, texts shorter than it share a pass.
 
+*vLLM*: `tested` where the tests compare a tiny model of the family on a real vLLM with the default engine. Of other
+families nothing is claimed: the engine tries each model before it hands it over, and refuses it where a push is not
+seen ([vLLM](vllm.md)).
+
 A model that sees or hears beside reading is tried by text alone: its text decoder is found under it, and images are
 refused by name. What models in memory, adapters, quantized weights and several devices come to is in
 [Python and notebooks](python.md#models-in-memory-adapters-quantized).
@@ -51,13 +56,13 @@ refused by name. What models in memory, adapters, quantized weights and several 
 Refused are, above all, families whose layers hand on several streams side by side (DeepSeek V4, Gemma 3n), where it is
 not defined what a vector is taken from and added to; and models that run their layers in another way than once each.
 
-What random weights cannot show is whether a checkpoint with code of its own differs from its family; so trimtab tries
-every model when it is loaded and first used. [Exactness](exactness.md) says how.
+What random weights cannot show is whether a checkpoint that brings its own code differs from its family; so trimtab
+tries every model when it is loaded and first used. [Exactness](exactness.md) says how.
 
 Made by `{command}`, which takes some minutes; `make test-slow` checks it.
 
-| family | class | result | rows | notes |
-|---|---|---|---|---|
+| family | class | result | rows | vLLM | notes |
+|---|---|---|---|---|---|
 {rows}
 """
 
@@ -66,7 +71,7 @@ def updated(page: str, found: Iterable[Examined]) -> str:
     """The page with the rows of some families made again; whole where it is about another transformers."""
     kept = rows_on_page(page) if version_on_page(page) == transformers.__version__ else {}
     rows = {name: kept[name] for name in NAMES if name in kept}
-    rows |= {name: f"| {name} | | not tried | | {why} |" for name, why in NOT_BUILT.items()}
+    rows |= {name: f"| {name} | | not tried | | | {why} |" for name, why in NOT_BUILT.items()}
     rows |= {one.family: row_of(one) for one in found}
     results = [row.split("|")[3].strip() for row in rows.values()]
     by_number = sorted(dict.fromkeys(results), key=lambda result: -results.count(result))
@@ -99,7 +104,8 @@ def row_of(found: Examined) -> str:
         words if checks == ["load"] else f"{', '.join(checks)} refused: {words}" for words, checks in by_words.items()
     ]
     notes = "; ".join([*found.warnings, *refused]).replace("|", r"\|")
-    return f"| {found.family} | {found.architecture} | {result_of(found)} | {found.mode} | {notes} |"
+    on_vllm = "tested" if found.family in CHANGES else ""
+    return f"| {found.family} | {found.architecture} | {result_of(found)} | {found.mode} | {on_vllm} | {notes} |"
 
 
 def rows_on_page(page: str) -> dict[str, str]:

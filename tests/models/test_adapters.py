@@ -122,7 +122,7 @@ def test_generate_of_the_wrapper_is_steered_at_every_position() -> None:
 
 def test_prompt_tuning_is_refused_for_its_tokens_cannot_be_placed() -> None:
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
-    with pytest.raises(ModelError, match="prompt tuning: it puts tokens of its own in front"):
+    with pytest.raises(ModelError, match="prompt tuning: it puts its own tokens in front"):
         tt.load(peft.get_peft_model(tiny_model("llama"), config), tiny_tokenizer())
 
 

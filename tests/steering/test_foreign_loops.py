@@ -265,7 +265,7 @@ def test_the_first_token_of_packed_sequences_is_found_by_its_position(llama: Bac
 
 
 def test_what_runs_the_model_in_threads_of_its_own_is_refused(llama: Backbone) -> None:
-    with steered(llama, [push(llama, "all")]), pytest.raises(SettingError, match="thread of its own"):
+    with steered(llama, [push(llama, "all")]), pytest.raises(SettingError, match="its own thread"):
         llama.model.generate_batch([PROMPT])
     assert not {"generate", "generate_batch"} & set(llama.model.__dict__)
 

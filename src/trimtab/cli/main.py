@@ -35,6 +35,7 @@ _VERBS = {
     "report": "Write the page, charts and tables of a finished run.",
     "vectors": "Bring vectors of other tools in, show and prove what is in a vector file.",
     "chat": "Chat with a model and change the steering as you go.",
+    "bake": "Write a model whose weights hold the push.",
     "monitor": "Score each token of a text with a linear probe.",
     "pairs": "Generate contrastive pairs with a language model, review them, remove bad ones.",
     "data": "List, show and check contrastive pairs.",

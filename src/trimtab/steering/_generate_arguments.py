@@ -122,7 +122,7 @@ def _refused(model: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     def refused(*args: Any, **kwargs: Any) -> Any:
         if acts_here(model):
             raise SettingError(
-                f"{method.__name__} runs the model in a thread of its own, which steering does not reach; use "
+                f"{method.__name__} runs the model in its own thread, which steering does not reach; use "
                 "generate, or trimtab's own replies(), which write many texts side by side"
             )
         return method(*args, **kwargs)

@@ -139,6 +139,6 @@ _RENAMED = {"floor": "min_coherence"}
 _PLAINLY = {
     "tuple_type": "is a list; write it as [one, two]",
     "list_type": "is a list; write it as [one, two]",
-    "model_type": "holds settings of its own; write them below it, one a line, or {} for the defaults",
-    "dict_type": "holds settings of its own; write them below it, one a line, or {} for the defaults",
+    "model_type": "holds settings; write them below it, one a line, or {} for the defaults",
+    "dict_type": "holds settings; write them below it, one a line, or {} for the defaults",
 }

@@ -38,7 +38,7 @@ Approve = Callable[[str], bool]
 
 def run_study(
     study: Study,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     vectors: SteeringVector | None = None,
     given: Given | None = None,
@@ -98,7 +98,7 @@ def run_study(
         + given.parts_hashes
         + ([_vector_key(vectors)] if vectors else [])
     )
-    path = out or free_folder(Path("runs") / study.name, identity)
+    path = Path(out) if out else free_folder(Path("runs") / study.name, identity)
     _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
     folder = RunFolder.open(path, identity)
     study = _as_the_folder_is(study, folder)

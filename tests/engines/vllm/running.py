@@ -14,23 +14,8 @@ from tiny import CHAT_TEMPLATE, random_pairs, tiny_model, tiny_tokenizer
 from trimtab.engines import Model, Request, load
 from trimtab.models import EncodedPair
 from trimtab.steering import Gate, Intervention
+from vllm_families import CHANGES
 
-# What vLLM's kernels ask for: heads of 32, widths in multiples of 32.
-_SIZES: dict[str, Any] = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "head_dim": 32,
-}
-CHANGES: dict[str, dict[str, Any]] = {
-    "llama": _SIZES,
-    "qwen3": _SIZES,
-    "olmo2": _SIZES,
-    "exaone4": _SIZES,
-    "qwen3_moe": {**_SIZES, "moe_intermediate_size": 64, "num_experts": 8},
-    "qwen3_5": {**_SIZES, "head_dim": 64, "linear_key_head_dim": 128, "linear_value_head_dim": 128},
-}
 SMALL = {"max_model_len": 256, "max_num_seqs": 16}
 
 

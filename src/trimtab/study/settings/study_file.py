@@ -164,7 +164,7 @@ class Study(Marked):
             ("behavior", [b.label for b in self.behaviors]),
         ):
             if len(set(names)) < len(names):
-                raise ValueError(f"the same {kind} is named twice; give one of them a `name` of its own")
+                raise ValueError(f"the same {kind} is named twice; give one of them its own `name`")
         return self
 
     @model_validator(mode="after")
@@ -242,7 +242,7 @@ def require_names_of_their_own(names: Sequence[str]) -> None:
     """
     for name in names:
         if names.count(name) > 1:
-            raise SettingError(f"two behaviors are called {name!r}; give one of them a `name` of its own")
+            raise SettingError(f"two behaviors are called {name!r}; give one of them its own `name`")
 
 
 def make_study(content: Any, source: str = "settings", lines: Mapping[Place, int] | None = None) -> Study:
@@ -255,12 +255,13 @@ def make_study(content: Any, source: str = "settings", lines: Mapping[Place, int
     return validate(kind, content, source, lines, _owners(kind))
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: str | Path) -> Study:
     """Read a YAML study file.
 
     Raises:
         SettingError: When it is missing, is not YAML, or holds a wrong setting.
     """
+    path = Path(path)
     content, lines = read_yaml(path, "study file")
     if not isinstance(content, dict):
         raise SettingError(f"{path}: a study file is a mapping of settings, such as `behaviors: [cheerful]`")

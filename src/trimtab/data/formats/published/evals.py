@@ -82,8 +82,7 @@ def _yes_no_pair(
     words = [answers[0].rstrip(".").capitalize() for answers in (matching, other)]
     if len(matching) > 1 or len(other) > 1 or not set(words) <= {"Yes", "No"}:
         return [
-            "the question lists no options; put each on a line of its own as (A) …, (B) …, "
-            "or let the answers be Yes and No"
+            "the question lists no options; put each on its own line, as (A) …, (B) …, or let the answers be Yes and No"
         ]
     if words[0] == words[1]:
         return [f"both answers are {words[0]}; one must match the behavior and one not"]

@@ -114,7 +114,7 @@ class Exactness:
 
     def tell_of_passes(self) -> None:
         """Warn that settings are not swept in one pass."""
-        self._tell("cannot be swept in one pass, so each setting takes a pass of its own: exact, but slow")
+        self._tell("cannot be swept in one pass, so each setting takes its own pass: exact, but slow")
 
     def slots(self, places: int) -> bool:
         """Whether rows are written side by side, in slots of up to `places` places, exactly as each alone."""

@@ -56,7 +56,7 @@ class Replies(MeasureSettings):
             raise ValueError("judges: name at least one, such as classifier")
         labels = [judge.label for judge in self.judges]
         if len(set(labels)) < len(labels):
-            raise ValueError("two judges have the same name; give one of them a `name` of its own")
+            raise ValueError("two judges have the same name; give one of them its own `name`")
         return self
 
     def check_names(self, key: str, models: Sequence[str], behaviors: Sequence[str]) -> None:

@@ -1,0 +1,198 @@
+"""Write a model whose weights hold a push, and check that it does what steering does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from trimtab._util.atomic_files import whole_folder, write_whole
+from trimtab._util.summaries import Summarized, Summary
+from trimtab.baking._bake_check import Asked, BakeCheck, check_baked
+from trimtab.baking._bias_fields import biased_state, with_biases
+from trimtab.baking._card import card
+from trimtab.baking._last_writes import last_writes
+from trimtab.errors import ModelError, SettingError, VectorError
+from trimtab.models import Backbone
+from trimtab.models.kinds.quantization import is_quantized
+from trimtab.models.quiet import quiet_loading
+from trimtab.steering import SteeringSetting, check_strength, require_fit, require_layers
+
+if TYPE_CHECKING:
+    from trimtab.engines import Model
+    from trimtab.vectors import SteeringVector
+
+SaveDType = Literal["auto", "float32", "bfloat16", "float16"]
+BAKED_SCALES = ("raw", "relative")
+"""Scales whose push can be a constant."""
+
+
+@dataclass(frozen=True, repr=False)
+class Baked(Summarized):
+    """A folder with a baked model, and what was measured of it."""
+
+    folder: Path
+    pushes: dict[int, float]
+    """Layer → length of what is added behind it."""
+    check: BakeCheck
+
+    def _summary(self) -> Summary:
+        """Where it is, and how exact."""
+        layers = ", ".join(map(str, self.pushes))
+        return Summary(
+            {
+                "folder": repr(str(self.folder)),
+                "layers": layers,
+                "baked and steered": f"logits equal within {self.check.largest:.1e}",
+            },
+            more={"from what was asked": f"{self.check.from_asked:.3g} nats a token"},
+        )
+
+
+def bake(
+    model: Model,
+    vector: SteeringVector,
+    out: str | Path,
+    *,
+    layer: int | Sequence[int],
+    strength: float,
+    scale: str = "relative",
+    positions: str = "all",
+    share_strength: bool = False,
+    save_dtype: SaveDType = "auto",
+) -> Baked:
+    """Write a checkpoint that is steered wherever it runs: the push as a bias of each layer's last matrix.
+
+    `h + c` behind a layer at every token, the first one too, is the same as a bias of what that layer adds last, unless
+    a norm or a router stands between. A relative strength becomes raw by the layer's mean residual norm: the push no
+    longer follows the length of each token's state. The folder is loaded again and compared with steering before it
+    appears; how far it is from the relative push is measured too. Two copies of the model are in memory for that.
+
+    Args:
+        model: In float32, on the default engine: `tt.load(name, dtype="float32")`.
+        vector: One direction for each layer.
+        out: The folder to write; nothing, or an empty folder, may be there.
+        layer: The decoder layer to push behind, or several.
+        strength: α.
+        scale: `raw` (c = α·v) or `relative` (c = α·mean ‖h‖·v̂, by the norms that the vector's file holds).
+        positions: Only `all` can be baked.
+        share_strength: Whether several layers share the strength.
+        save_dtype: Number format of the folder's weights; `auto` is the one of fewest bits that holds the model's own
+            exactly.
+
+    Returns:
+        The folder, and what was measured.
+
+    Raises:
+        ModelError: Where the family has no such matrix or no bias for it, the model is quantized, has an adapter or
+            code that is not in transformers, or the check fails: then nothing is written.
+        SettingError: For a scale, positions, layer or strength that cannot be baked.
+        VectorError: Where the vector is of another model, or lacks what a relative strength needs.
+    """
+    layers = (layer,) if isinstance(layer, int) else tuple(layer)
+    asked = Asked(layers, strength, SteeringSetting(scale, share_strength=share_strength))
+    _require_constant(asked, positions)
+    backbone = _bakeable(model)
+    require_fit(vector, backbone)
+    require_layers(layers, backbone.facts.layers)
+    pushes = {each: _constant(vector, each, asked) for each in layers}
+    dtype = _exact_dtype(backbone.model) if save_dtype == "auto" else getattr(torch, save_dtype)
+    writes = {each: last_writes(backbone, each) for each in pushes}
+    room = with_biases(backbone.model, pushes, writes)
+    state = biased_state(backbone.model, room, pushes, writes)
+    with whole_folder(Path(out), error=ModelError) as folder:
+        _save(backbone, room, state, dtype, folder)
+        check = check_baked(model, folder, vector, pushes, asked, rounded=dtype != torch.float32)
+        check.require_equal()
+        lengths = {each: float(push.norm()) for each, push in pushes.items()}
+        text = card(backbone, vector, list(lengths.items()), asked, check, str(dtype)[6:])
+        write_whole(folder / "README.md", text, error=ModelError)
+    return Baked(Path(out), lengths, check)
+
+
+def _require_constant(asked: Asked, positions: str) -> None:
+    """Refuse what no bias can do."""
+    check_strength(asked.strength)
+    if asked.setting.scale not in BAKED_SCALES:
+        raise SettingError(
+            f"scale {asked.setting.scale!r} cannot be baked as a bias: its push depends on the state of each token; "
+            f"{' and '.join(BAKED_SCALES)} can"
+        )
+    if positions != "all":
+        raise SettingError(
+            f"positions {positions!r} cannot be baked: a bias acts on every token of prompts and replies; give "
+            "positions all to bake it so, and measure the setting with positions all first"
+        )
+    if not asked.layers:
+        raise SettingError("no layer to bake the push at was given")
+    if not asked.strength:
+        raise SettingError("strength 0 pushes nothing; give the strength to bake")
+
+
+def _bakeable(model: Model) -> Backbone:
+    """The model, if its weights can be changed and written."""
+    backbone = model.backbone
+    if not isinstance(backbone, Backbone):
+        raise ModelError(f"{model.name}: only models on the default engine can be baked; load it without engine")
+    kind = type(backbone.model)
+    if is_quantized(backbone.model):
+        raise ModelError(f"{model.name}: its weights are quantized; bake the plain model, then quantize the folder")
+    if hasattr(backbone.model, "peft_config"):
+        raise ModelError(
+            f"{model.name}: it has an adapter; merge it first (merge_and_unload in PEFT) and save the model"
+        )
+    if not kind.__module__.startswith("transformers."):
+        raise ModelError(
+            f"{model.name}: {kind.__name__} is not in transformers, and its code would be missing in the folder"
+        )
+    if backbone.dtype != torch.float32:
+        raise ModelError(
+            f"{model.name} is loaded in {str(backbone.dtype)[6:]}, in which a bias cannot be told from rounding: load "
+            "it with dtype float32; save_dtype says in which format the folder is written"
+        )
+    return backbone
+
+
+def _constant(vector: SteeringVector, layer: int, asked: Asked) -> Tensor:
+    """What is added behind a layer [d_model].
+
+    Raises:
+        VectorError: Where the layer has no direction, or its residual norm is unknown.
+    """
+    direction = vector.direction[layer]
+    length = float(direction.norm())
+    if not length:
+        raise VectorError(f"the direction at layer {layer} is zero: it has no direction to push in")
+    strength = asked.setting.strength_of_each(asked.strength, len(asked.layers))
+    if asked.setting.scale == "raw":
+        return direction * strength
+    norm = float(vector.residual_norm[layer])
+    if not norm > 0:
+        raise VectorError(
+            f"the mean residual norm at layer {layer} is unknown, by which a relative strength becomes a constant; "
+            "give the strength in raw"
+        )
+    return direction * (strength * norm / length)
+
+
+def _exact_dtype(model: Any) -> torch.dtype:
+    """The format of fewest bits that holds every weight as it is: what the checkpoint had."""
+    weights = [weight for weight in model.state_dict().values() if weight.is_floating_point()]
+    for dtype in (torch.bfloat16, torch.float16):
+        if all(torch.equal(weight.to(dtype).float(), weight) for weight in weights):
+            return dtype
+    return torch.float32
+
+
+def _save(backbone: Backbone, room: Any, state: dict[str, Tensor], dtype: torch.dtype, folder: Path) -> None:
+    """Write configuration, weights and tokenizer as transformers does."""
+    room.to(dtype)  # its configuration names the format of its own, empty weights
+    room.generation_config = backbone.model.generation_config
+    held = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    with quiet_loading():
+        room.save_pretrained(folder, state_dict=held)
+        backbone.tokenizer.save_pretrained(folder)

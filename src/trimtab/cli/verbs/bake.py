@@ -1,0 +1,126 @@
+"""`trimtab bake`: write a model whose weights hold a push."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from trimtab.baking import BAKED_SCALES, SaveDType, bake
+from trimtab.cli.help_examples import example
+from trimtab.cli.model_options import (
+    ask_option,
+    device_option,
+    model_option,
+    positions_option,
+    scale_option,
+    vectors_option,
+)
+from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, was_given
+from trimtab.cli.progress import shown_progress
+from trimtab.cli.terminal import echo, echo_path
+from trimtab.engines import load
+from trimtab.study.setting_to_use import setting_to_use
+from trimtab.study.step_names import loading
+from trimtab.vectors import SteeringVector
+
+
+@click.command(
+    "bake",
+    epilog=example(
+        "trimtab bake --run runs/quickstart -o cheerful-smollm2",
+        "trimtab bake --vectors vectors.safetensors --layer 17 --strength 0.3 -o cheerful-smollm2",
+    ),
+)
+@click.option(
+    "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
+    help="Finished run: its model and vector, at the setting that its report recommends.",
+)  # fmt: skip
+@click.option(
+    "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
+)
+@model_option()
+@vectors_option
+@click.option(
+    "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
+)
+@click.option("--strength", "-s", metavar="α", type=float, default=None, help="How far to push.")
+@scale_option("relative", lambda: BAKED_SCALES)
+@positions_option
+@out_option("", required=True)
+@choice(
+    "--save-dtype", choices=get_args(SaveDType), default="auto", show_default=True,
+    help="Number format of the folder: auto is the one of fewest bits that holds the weights exactly.",
+)  # fmt: skip
+@device_option
+@ask_option
+@quiet_option
+def command(
+    run: Path | None,
+    behavior: str | None,
+    model: str,
+    vectors: Path | None,
+    layers: tuple[int, ...],
+    strength: float | None,
+    scale: str,
+    positions: str,
+    out: Path,
+    save_dtype: SaveDType,
+    device: str,
+    ask: dict[str, Any],
+    quiet: bool,
+) -> None:
+    """Write a model folder that is steered wherever it runs: transformers, llama.cpp, Ollama.
+
+    The push becomes a bias of the layer's last matrix. It acts on every token, the first one too. The folder is
+    compared with steering before it appears.
+    """
+    source, name, options = model, model, {"device": device, **ask}
+    how: dict[str, Any] = {"layer": list(layers), "strength": strength, "scale": scale, "positions": positions}
+    if run is not None:
+        refuse_unused(
+            {f"--{one.replace('_', '-')}": was_given(given) for one, given in _OF_A_RUN.items()}, "--run says it"
+        )
+        use = setting_to_use(run, model if was_given("model") else "", behavior or "")
+        source, name, vectors, options = use.model_id, use.model.label, use.vectors, use.model.load_options
+        how = {
+            "layer": use.layers, "strength": use.strength, "scale": use.steering.scale,
+            "positions": positions if was_given("positions") else use.steering.positions,
+            "share_strength": use.steering.share_strength,
+        }  # fmt: skip
+    else:
+        refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
+        _require_all({"--vectors": vectors is not None, "--layer": bool(layers), "--strength": strength is not None})
+    assert vectors is not None
+    vector = SteeringVector.load(vectors)
+    with shown_progress(quiet) as progress:
+        progress(loading(name), 0, 1)
+        loaded = load(source, **(options | {"dtype": "float32"}))
+        progress(loading(name), 1, 1)
+        with closing(loaded):
+            progress("bake and compare", 0, 1)
+            made = bake(loaded, vector, out, save_dtype=save_dtype, **how)
+            progress("bake and compare", 1, 1)
+    check = made.check
+    pushed = ", ".join(f"{length:.3g} behind layer {layer}" for layer, length in made.pushes.items())
+    echo(f"Baked: a constant of length {pushed}, at every token, the first one of a text too.")
+    echo(
+        f"On {check.texts} texts its logits and those of the steered model are equal within {check.largest:.1g}; the "
+        f"push changes them by up to {check.effect:.2g}."
+    )
+    echo(
+        f"From steering as asked ({how['scale']}, not at the first token) it diverges by {check.from_asked:.2g} nats a "
+        f"token; the unsteered model by {check.asked_effect:.2g}."
+    )
+    echo_path("model", made.folder)
+
+
+_OF_A_RUN = {"vectors": "vectors", "layer": "layers", "strength": "strength", "scale": "scale", "device": "device",
+             "ask": "ask"}  # fmt: skip
+
+
+def _require_all(given: dict[str, bool]) -> None:
+    if missing := [option for option, is_given in given.items() if not is_given]:
+        raise click.UsageError(f"{' and '.join(missing)} missing: give a vector, a layer and a strength, or --run")
