@@ -46,6 +46,11 @@ $(VLLM_VENV)/ready: pyproject.toml
 	$(VLLM_VENV)/bin/python -m pip install --quiet -e ".[ray]" hypothesis openai pytest pytest-timeout pytest-xdist
 	touch $@
 
+# The real llama.cpp, for the tests of control vectors: shared libraries from npm (30 MB, MIT).
+LLAMA_CPP ?= @node-llama-cpp/linux-x64@3.22.1
+.llama-cpp/ready:
+	mkdir -p .llama-cpp && cd .llama-cpp && npm pack --silent "$(LLAMA_CPP)" && tar xzf *.tgz && rm *.tgz && touch ready
+
 # Most engines compute with one thread: two processes side by side use two cores. vLLM would bind both to the same one.
 VLLM_PYTEST := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1 \
 	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm -n 2 --dist loadfile

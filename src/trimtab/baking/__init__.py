@@ -1,5 +1,5 @@
 """Bake a push into a checkpoint: a folder that steers wherever the model runs, without trimtab."""
 
-from trimtab.baking.baked_checkpoint import BAKED_SCALES, Baked, SaveDType, bake
+from trimtab.baking.baked_checkpoint import Baked, SaveDType, bake
 
-__all__ = ["BAKED_SCALES", "Baked", "SaveDType", "bake"]
+__all__ = ["Baked", "SaveDType", "bake"]

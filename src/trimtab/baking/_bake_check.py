@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trimtab.engines import Model
     from trimtab.vectors import SteeringVector
 
+TEXTS = 6
 REPLY_TOKENS = 32
 EXACT = 1e-4
 """Between logits in float32; of those above 10, a tenth of it relatively."""
@@ -119,7 +120,7 @@ def check_baked(
 def _texts(model: Model) -> Iterator[Tensor]:
     """Token ids [1, tokens]: a prompt as the model is asked, and the beginning of a text behind it."""
     tokenizer: Any = model.backbone.tokenizer
-    for prompt, text in zip(NEUTRAL_PROMPTS, NEUTRAL_TEXTS, strict=False):
+    for prompt, text in zip(NEUTRAL_PROMPTS[:TEXTS], NEUTRAL_TEXTS[:TEXTS], strict=True):
         behind = tokenizer(text, add_special_tokens=False)["input_ids"][:REPLY_TOKENS]
         yield torch.tensor([[*model.tokens(prompt), *behind]], device=model.backbone.device)
 

@@ -16,19 +16,18 @@ from trimtab.baking._bake_check import Asked, BakeCheck, check_baked
 from trimtab.baking._bias_fields import biased_state, with_biases
 from trimtab.baking._card import card
 from trimtab.baking._last_writes import last_writes
-from trimtab.errors import ModelError, SettingError, VectorError
+from trimtab.errors import ModelError, SettingError
 from trimtab.models import Backbone
 from trimtab.models.kinds.quantization import is_quantized
 from trimtab.models.quiet import quiet_loading
 from trimtab.steering import SteeringSetting, check_strength, require_fit, require_layers
+from trimtab.vectors.constant_pushes import CONSTANT_SCALES, constant_push
 
 if TYPE_CHECKING:
     from trimtab.engines import Model
     from trimtab.vectors import SteeringVector
 
 SaveDType = Literal["auto", "float32", "bfloat16", "float16"]
-BAKED_SCALES = ("raw", "relative")
-"""Scales whose push can be a constant."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,7 +98,8 @@ def bake(
     backbone = _bakeable(model)
     require_fit(vector, backbone)
     require_layers(layers, backbone.facts.layers)
-    pushes = {each: _constant(vector, each, asked) for each in layers}
+    each_strength = asked.setting.strength_of_each(strength, len(layers))
+    pushes = {each: constant_push(vector, each, each_strength, scale) for each in layers}
     dtype = _exact_dtype(backbone.model) if save_dtype == "auto" else getattr(torch, save_dtype)
     writes = {each: last_writes(backbone, each) for each in pushes}
     room = with_biases(backbone.model, pushes, writes)
@@ -117,10 +117,10 @@ def bake(
 def _require_constant(asked: Asked, positions: str) -> None:
     """Refuse what no bias can do."""
     check_strength(asked.strength)
-    if asked.setting.scale not in BAKED_SCALES:
+    if asked.setting.scale not in CONSTANT_SCALES:
         raise SettingError(
             f"scale {asked.setting.scale!r} cannot be baked as a bias: its push depends on the state of each token; "
-            f"{' and '.join(BAKED_SCALES)} can"
+            f"{' and '.join(CONSTANT_SCALES)} can"
         )
     if positions != "all":
         raise SettingError(
@@ -155,28 +155,6 @@ def _bakeable(model: Model) -> Backbone:
             "it with dtype float32; save_dtype says in which format the folder is written"
         )
     return backbone
-
-
-def _constant(vector: SteeringVector, layer: int, asked: Asked) -> Tensor:
-    """What is added behind a layer [d_model].
-
-    Raises:
-        VectorError: Where the layer has no direction, or its residual norm is unknown.
-    """
-    direction = vector.direction[layer]
-    length = float(direction.norm())
-    if not length:
-        raise VectorError(f"the direction at layer {layer} is zero: it has no direction to push in")
-    strength = asked.setting.strength_of_each(asked.strength, len(asked.layers))
-    if asked.setting.scale == "raw":
-        return direction * strength
-    norm = float(vector.residual_norm[layer])
-    if not norm > 0:
-        raise VectorError(
-            f"the mean residual norm at layer {layer} is unknown, by which a relative strength becomes a constant; "
-            "give the strength in raw"
-        )
-    return direction * (strength * norm / length)
 
 
 def _exact_dtype(model: Any) -> torch.dtype:

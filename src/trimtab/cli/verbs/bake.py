@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from trimtab.baking import BAKED_SCALES, SaveDType, bake
+from trimtab.baking import SaveDType, bake
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
@@ -25,6 +25,7 @@ from trimtab.engines import load
 from trimtab.study.setting_to_use import setting_to_use
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
+from trimtab.vectors.constant_pushes import CONSTANT_SCALES
 
 
 @click.command(
@@ -47,7 +48,7 @@ from trimtab.vectors import SteeringVector
     "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
 )
 @click.option("--strength", "-s", metavar="α", type=float, default=None, help="How far to push.")
-@scale_option("relative", lambda: BAKED_SCALES)
+@scale_option("relative", lambda: CONSTANT_SCALES)
 @positions_option
 @out_option("", required=True)
 @choice(

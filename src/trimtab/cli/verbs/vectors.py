@@ -1,4 +1,4 @@
-"""`trimtab vectors`: bring vectors of other tools in, show what is in a vector file, test its layer map."""
+"""`trimtab vectors`: vectors of other tools in, ours out, what is in a file, and whether its layer map is right."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from trimtab.cli.model_options import NamesOption, model_option, model_options, 
 from trimtab.cli.options import json_option, out_option, refuse_unused, several, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_json, echo_path, echo_table, echo_text
+from trimtab.cli.vector_export import export
 from trimtab.data import dataset
 from trimtab.engines import Model, load
 from trimtab.evaluation import LayerMapTest, check_layer_map
@@ -40,7 +41,7 @@ _model = several(model_option(None, "none: shape and residual norms stay uncheck
 
 @click.group(cls=HelpfulGroup, epilog=example("trimtab vectors show evil_response_avg_diff.pt"))
 def command() -> None:
-    """Bring vectors of other tools in, show what is in a file, test its layer map."""
+    """Bring vectors of other tools in, write them for other programs, show what is in a file, test its layer map."""
 
 
 @command.command(
@@ -159,6 +160,9 @@ def prove(
         echo_json(asdict(found), indent=2)
     else:
         _show_test(found)
+
+
+command.add_command(export)
 
 
 def _read(
