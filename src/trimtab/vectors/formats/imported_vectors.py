@@ -107,7 +107,7 @@ def _choose(file: VectorFile, made_by: str, wanted: Wanted) -> Chosen:
 
 
 def ambiguity(possible: list[Chosen]) -> str:
-    """Why a file cannot be read without being told who made it, with what can be seen of it."""
+    """Why a file cannot be read until its maker is named, with what can be seen of it."""
     file = possible[0].file
     hints = list(dict.fromkeys(hint for one in possible for hint in one.format.hints(file)))
     names = [one.name for one in possible]
