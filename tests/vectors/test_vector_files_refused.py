@@ -257,6 +257,8 @@ def test_missing_and_other_files_are_named(tmp_path: Path) -> None:
     assert "no file that vectors come in" in refused(tmp_path / "notes.txt")
     (tmp_path / "v.json").write_text(json.dumps({"a": 1}), encoding="utf-8")
     assert "no format that trimtab knows" in refused(tmp_path / "v.json")
+    (tmp_path / "v.json").write_text('{"abc": {"b": 1}}', encoding="utf-8")  # a brace where safetensors have one
+    assert "a JSON object with abc" in refused(tmp_path / "v.json")
     (tmp_path / "empty").mkdir()
     assert "without files" in refused(tmp_path / "empty")
 

@@ -131,8 +131,8 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
         split: name of the part.
 
     Returns:
-        Columns in `trimtab.analysis.projections.PROJECTION_COLUMNS`, for the layers that have a direction. An example that is read token by token counts as
-        the mean over its tokens.
+        Columns in `trimtab.analysis.projections.PROJECTION_COLUMNS`, for the layers that have a direction. An
+        example that is read token by token counts as the mean over its tokens.
     """
     contrast = states.contrast
     unit = torch.nn.functional.normalize(vectors.direction, dim=1)

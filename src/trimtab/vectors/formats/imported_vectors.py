@@ -55,12 +55,13 @@ def read_vector(
     if made_by not in ("", OWN) and made_by not in VECTOR_FORMATS.names():
         names = (OWN, *VECTOR_FORMATS.names())
         raise SettingError(f"made by {made_by!r}: unknown{suggestion(made_by, names)}; choose from {', '.join(names)}")
-    if made_by == OWN or not place.is_dir():
-        file = None if made_by == OWN else open_vector_file(place)
-        if file is None or (file.container == "safetensors" and file.entries.get("format", "").startswith("trimtab-")):
-            return _own(place, made_by, wanted)
-    else:
-        file = open_vector_file(place)
+    if made_by == OWN:
+        return _own(place, wanted)
+    file = open_vector_file(place)
+    if file.container == "safetensors" and file.entries.get("format", "").startswith("trimtab-"):
+        if made_by:
+            raise SettingError(f"{place}: a vector file of trimtab, not of {made_by}; leave out --made-by")
+        return _own(place, wanted)
     chosen = _choose(file, made_by, wanted)
     if row is not None and not chosen.format.takes_rows:
         raise SettingError(f"{place}: a file of {chosen.format.title} has no rows to choose from; leave out the #{row}")
@@ -129,9 +130,9 @@ def _parted(path: str | Path) -> tuple[Path, int | None]:
     return expand_user(text), None
 
 
-def _own(path: Path, made_by: str, wanted: Wanted) -> SteeringVector:
-    if made_by not in ("", OWN) or wanted.row is not None:
-        raise SettingError(f"{path}: a vector file of trimtab; leave out --made-by and #ROW")
+def _own(path: Path, wanted: Wanted) -> SteeringVector:
+    if wanted.row is not None:
+        raise SettingError(f"{path}: a vector file of trimtab has no rows to choose from; leave out the #{wanted.row}")
     found = SteeringVector.load(path)
     if wanted.layer is None:
         return found
