@@ -21,10 +21,10 @@ from trimtab.vectors.formats import VECTOR_FORMATS
 from trimtab.vectors.formats._containers import number_tensor, open_vector_file
 from trimtab.vectors.formats.base import Directions, Match, VectorFile, VectorFormat, Wanted
 from trimtab.vectors.formats.published.plain_tensors import contents
-from trimtab.vectors.residual_norms import neutral_norms
+from trimtab.vectors.residual_norms import neutral_norms, with_residual_norms
 from trimtab.vectors.state_reading import Source, versions
 from trimtab.vectors.steering_vector import SteeringVector
-from trimtab.vectors.tensor_file import MAX_FILE_BYTES
+from trimtab.vectors.tensor_file import MAX_FILE_BYTES, naming
 
 OWN = "trimtab"
 HAND = "hand"
@@ -56,12 +56,12 @@ def read_vector(
         names = (OWN, *VECTOR_FORMATS.names())
         raise SettingError(f"made by {made_by!r}: unknown{suggestion(made_by, names)}; choose from {', '.join(names)}")
     if made_by == OWN:
-        return _own(place, wanted)
+        return _own(place, wanted, model)
     file = open_vector_file(place)
     if file.container == "safetensors" and file.entries.get("format", "").startswith("trimtab-"):
         if made_by:
             raise SettingError(f"{place}: a vector file of trimtab, not of {made_by}; leave out --made-by")
-        return _own(place, wanted)
+        return _own(place, wanted, model)
     chosen = _choose(file, made_by, wanted)
     if row is not None and not chosen.format.takes_rows:
         raise SettingError(f"{place}: a file of {chosen.format.title} has no rows to choose from; leave out the #{row}")
@@ -130,16 +130,22 @@ def _parted(path: str | Path) -> tuple[Path, int | None]:
     return expand_user(text), None
 
 
-def _own(path: Path, wanted: Wanted) -> SteeringVector:
+def _own(path: Path, wanted: Wanted, model: Source | None) -> SteeringVector:
     if wanted.row is not None:
         raise SettingError(f"{path}: a vector file of trimtab has no rows to choose from; leave out the #{wanted.row}")
     found = SteeringVector.load(path)
-    if wanted.layer is None:
+    if wanted.layer is not None:
+        found.require_directions([wanted.layer])
+        kept = torch.zeros_like(found.direction)
+        kept[wanted.layer] = found.direction[wanted.layer]
+        found = replace(found, direction=kept)
+    if model is None:
         return found
-    found.require_directions([wanted.layer])
-    kept = torch.zeros_like(found.direction)
-    kept[wanted.layer] = found.direction[wanted.layer]
-    return replace(found, direction=kept)
+    if found.direction.shape[1] != model.facts.width:
+        raise VectorError(f"{path}: of width {found.direction.shape[1]}, and {model.name} has {model.facts.width}")
+    with naming(path):
+        whole = found if found.n_layers == model.facts.layers else found.with_rows(model.facts.layers)
+    return with_residual_norms(whole, model)
 
 
 def _vector(chosen: Chosen, found: Directions, model: Source | None) -> SteeringVector:
