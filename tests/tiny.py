@@ -175,7 +175,7 @@ def random_pairs(count: int = 6, seed: int = 0, *, head: int = 5, vocabulary: in
     return pairs
 
 
-def random_directions(backbone: Backbone, seed: int = 0) -> Tensor:
+def random_directions(backbone: Identity, seed: int = 0) -> Tensor:
     """[n_layers, d_model], norms near those of the residual stream."""
     source = torch.Generator().manual_seed(seed)
     return torch.randn(backbone.facts.layers, backbone.facts.width, generator=source)

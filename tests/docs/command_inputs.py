@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 import pandas as pd
+import torch
 
 from run_folders import finished_run
-from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
+from tiny import CHAT_TEMPLATE, random_directions, tiny_model, tiny_tokenizer, vector_for
 from trimtab.cli.verbs.init import STUDY
 from trimtab.data import BUILT_INS, dataset, write_pairs
 from trimtab.engines import Model
@@ -22,6 +23,7 @@ from trimtab.models import Backbone, wrap
 from trimtab.monitors import fit_monitor
 from trimtab.study import RunFolder, make_study, run_study
 from trimtab.study.given import Given
+from vector_files import control_vector
 
 LAYERS = 30
 """As many as the bundled model has, whose layers the docs name."""
@@ -75,6 +77,16 @@ class Inputs:
 
     def _put_vectors(self, path: Path, given: Mapping[str, Any]) -> None:
         vector_for(self.model.backbone, layers=LAYERS).save(path)
+
+    def _put_foreign_vectors(self, path: Path, given: Mapping[str, Any]) -> None:
+        """A file of another tool, by its name."""
+        rows = random_directions(self.model.backbone)
+        if path.suffix == ".gguf":
+            control_vector(path, {number: rows[number] for number in range(1, LAYERS)})
+        elif path.suffix == ".pt":
+            torch.save(rows[15] if path.name.startswith("vec_layer_") else torch.cat([rows, rows[:1]]), path)
+        else:
+            self._put_vectors(path, given)
 
     def _put_monitor(self, path: Path, given: Mapping[str, Any]) -> None:
         whole = self.store / "monitor.safetensors"
@@ -152,6 +164,9 @@ KIND_OF_INPUT = {
     ("monitor score", "conversation"): "messages",
     ("bake", "run"): "judged_run",
     ("chat", "run"): "judged_run",
+    ("vectors import", "file"): "foreign_vectors",
+    ("vectors show", "file"): "foreign_vectors",
+    ("vectors prove", "file"): "foreign_vectors",
     ("import", "models"): "models",
     ("import", "results"): "results",
     ("import", "rates"): "rates",

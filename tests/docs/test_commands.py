@@ -49,6 +49,9 @@ KINDS = {
     "robustness": Kind(("--quiet",), planned=True),
     "import": Kind(),
     "report": Kind(),
+    "vectors import": Kind(),
+    "vectors show": Kind(),
+    "vectors prove": Kind(("--limit", "16", "--prompts", "2", "--quiet")),
     "chat": Kind(typed="/help\n/quit\n"),
     "bake": Kind(("--quiet",)),
     "monitor fit": Kind(SMALL),
@@ -144,6 +147,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for verb in ("extract", "chat", "bake", "monitor"):
+    for verb in ("extract", "chat", "monitor", "vectors"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)

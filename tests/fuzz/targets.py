@@ -27,6 +27,7 @@ from trimtab.monitors.monitor import MonitorProvenance
 from trimtab.store.model_facts import read_models
 from trimtab.study import make_study, read_study
 from trimtab.vectors import LetterLeakage, Provenance, SteeringVector
+from vector_files import LAYOUTS
 
 PAIRS = [
     {"prompt": "How are you?", "positive": "Great!", "negative": "Awful.", "id": "a", "meta": {"k": [1, 2]}},
@@ -131,6 +132,16 @@ def _vector(path: Path, source: random.Random) -> Path:
     return _tensors(path / "v.safetensors", "trimtab-vectors-1", tensors, VECTOR, source)
 
 
+def _foreign_vector(folder: Path, source: random.Random) -> SteeringVector:
+    """A file of another tool with damaged bytes, its own layout stated or not."""
+    layout = LAYOUTS[source.choice(list(LAYOUTS))]
+    place = layout.write(folder)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    damaged = source.choice(files)
+    damaged.write_bytes(mutated_bytes(damaged.read_bytes(), source))
+    return SteeringVector.read(place, **(layout.options if source.random() < 0.8 else {}))
+
+
 def _monitor(path: Path, source: random.Random) -> Path:
     tensors = {"weight": torch.ones(2, 4)} | {n: torch.ones(2) for n in ("bias", "text_slope", "text_offset")}
     return _tensors(path / "m.safetensors", "trimtab-monitor-1", tensors, MONITOR, source)
@@ -174,6 +185,7 @@ TARGETS: dict[str, Callable[[Path, random.Random], Any]] = {
     "settings": lambda folder, s: make_study(mutated_tree(STUDY, s)),
     "models file": lambda folder, s: read_models(_text(folder / "m.yaml", MODELS, _yaml, s)),
     "vector": lambda folder, s: SteeringVector.load(_vector(folder, s)),
+    "foreign vector": _foreign_vector,
     "monitor": lambda folder, s: Monitor.load(_monitor(folder, s)),
     "notes": _notes,
     "decisions": lambda folder, s: read_decisions(_text(folder / "d.json", DECISIONS, json.dumps, s)),

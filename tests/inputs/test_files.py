@@ -30,6 +30,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], type[TrimtabError]]] = {
     "study": ("s.yaml", read_study, SettingError),
     "models": ("m.yaml", read_models, SettingError),
     "vector": ("v.safetensors", SteeringVector.load, VectorError),
+    "foreign vector": ("v.gguf", SteeringVector.read, VectorError),
     "monitor": ("m.safetensors", Monitor.load, VectorError),
     "notes": ("n.generation.json", lambda path: PairRecord.read(path.with_name("n.jsonl")), RunError),
     "decisions": ("d.json", read_decisions, DataError),

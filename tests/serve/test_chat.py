@@ -13,6 +13,7 @@ from tiny import tiny, vector_for
 from trimtab.engines import Model
 from trimtab.errors import VectorError
 from trimtab.serve import Chat
+from trimtab.vectors import SteeringVector
 
 
 @pytest.fixture
@@ -133,3 +134,21 @@ def test_the_command_reads_lines_until_the_input_ends():
     assert "replies end after 5 tokens" in out
     assert "no command /nonsense" in out
     assert b"no vector" in done.stderr
+
+
+def test_a_vector_that_lacks_layers_is_steered_with_where_it_has_a_direction(tmp_path):
+    model = Model(tiny("llama"))
+    partial = SteeringVector.from_directions({0: [1.0] * 48, 1: [2.0] * 48}, name="partial")
+    chat = Chat(model, partial, strength=0.6)
+    assert chat.layers == [1]
+    for command in ("/layer 3", "/from 2"):
+        answer = say(chat, command)
+        assert answer.startswith("!")
+        assert "it has one at layers 0 to 1" in answer
+    assert "vector of layer 0" in say(chat, "/from 0")
+    assert "layer 3" in say(chat, "/layer 3")
+    path = SteeringVector.from_directions({2: [1.0] * 48}, name="other").save(tmp_path / "other.safetensors")
+    say(chat, "/from own")
+    answer = say(chat, f"/vector {path}")
+    assert "other: layer 2" in answer
+    assert "no direction at the layers before" in answer

@@ -257,6 +257,8 @@ def test_missing_and_other_files_are_named(tmp_path: Path) -> None:
     assert "no file that vectors come in" in refused(tmp_path / "notes.txt")
     (tmp_path / "v.json").write_text(json.dumps({"a": 1}), encoding="utf-8")
     assert "no format that trimtab knows" in refused(tmp_path / "v.json")
+    (tmp_path / "v.json").write_text('{"abc": {"b": 1}}', encoding="utf-8")  # a brace where safetensors have one
+    assert "a JSON object with abc" in refused(tmp_path / "v.json")
     (tmp_path / "empty").mkdir()
     assert "without files" in refused(tmp_path / "empty")
 
@@ -310,3 +312,11 @@ def test_concepts_need_their_layer(tmp_path: Path) -> None:
     torch.save(T, tmp_path / "LsReFT_weight.pt")
     with pytest.raises(SettingError, match="--layer 20"):
         SteeringVector.read(f"{tmp_path}/LsReFT_weight.pt#1")
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_name_that_says_the_format_is_not_read_as_another(rows: int, tmp_path: Path) -> None:
+    torch.save(T[:rows], tmp_path / "evil_response_avg_diff.pt")
+    assert "at least 3 rows" in refused(tmp_path / "evil_response_avg_diff.pt")
+    torch.save(T, tmp_path / "calm_response_avg_diff.pt")
+    assert "its model has 3 layers" in refused(tmp_path / "calm_response_avg_diff.pt", model=Model(tiny("llama")))

@@ -82,11 +82,9 @@ def test_one_layer_of_it_can_be_taken(name: str, tmp_path: Path) -> None:
     assert vector.layers == (layer,)
 
 
-@EVERY
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if "layer" not in layout.options])
 def test_a_layer_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
-    if layout.options.get("layer") is not None:
-        pytest.skip("the layer is whatever is given")
     with pytest.raises(SettingError, match="17"):
         SteeringVector.read(layout.write(tmp_path), **{**layout.options, "layer": 17})
 
@@ -151,6 +149,15 @@ def test_trimtabs_own_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = own.save(tmp_path / "v.safetensors")
     assert SteeringVector.read(path).provenance == own.provenance
     assert SteeringVector.read(path, layer=3).layers == (3,)
+    model = Model(tiny("llama"))
+    assert SteeringVector.read(path, model=model).residual_norm is not None
+    shallow = SteeringVector.from_directions({1: T[1]}).save(tmp_path / "shallow.safetensors")
+    assert SteeringVector.read(shallow, model=model).n_layers == LAYERS
+    deep = SteeringVector.from_directions({LAYERS: T[1]}).save(tmp_path / "deep.safetensors")
+    narrow = SteeringVector.from_directions({1: [1.0, 2.0]}).save(tmp_path / "narrow.safetensors")
+    for other in (deep, narrow):
+        with pytest.raises(VectorError, match=other.name):
+            SteeringVector.read(other, model=model)
     for options in ({"made_by": "repeng"}, {"layer": 2}):
         with pytest.raises(TrimtabError):
             SteeringVector.read(path, **options)

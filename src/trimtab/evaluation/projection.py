@@ -131,8 +131,8 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
         split: name of the part.
 
     Returns:
-        Columns in `trimtab.analysis.projections.PROJECTION_COLUMNS`. An example that is read token by token counts as
-        the mean over its tokens.
+        Columns in `trimtab.analysis.projections.PROJECTION_COLUMNS`, for the layers that have a direction. An
+        example that is read token by token counts as the mean over its tokens.
     """
     contrast = states.contrast
     unit = torch.nn.functional.normalize(vectors.direction, dim=1)
@@ -151,7 +151,7 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
             group = groups[number] if paired else example.key
             rows += [
                 (split, example.id, group, sign, layer, (layer + 1) / n_layers, float(mean[layer]))
-                for layer in range(n_layers)
+                for layer in vectors.layers
             ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(PROJECTION_COLUMNS))
     return table

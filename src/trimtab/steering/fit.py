@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from trimtab.errors import TrimtabWarning, VectorError
@@ -38,16 +36,7 @@ def require_fit(vector: SteeringVector, backbone: Identity) -> SteeringVector:
             + ("; one row more than layers: if its rows begin with the embeddings, import it with --made-by "
                "persona_vectors" if one_more else "")
         )  # fmt: skip
-    if vector.is_whole:
-        return vector
-    direction = torch.zeros(facts.layers, facts.width)
-    direction[: have[0]] = vector.direction
-    return replace(
-        vector,
-        direction=direction,
-        residual_norm=None,
-        provenance=replace(made, origin=replace(made.origin, is_whole=True)),
-    )
+    return vector if vector.is_whole else vector.with_rows(facts.layers)
 
 
 def require_same_model(kind: str, rows: Tensor, model: str, fingerprint: str, backbone: Identity) -> None:

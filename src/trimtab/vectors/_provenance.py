@@ -35,7 +35,7 @@ class Origin:
     layer_map: str
     """How layers of the file became layers of trimtab, in words."""
     notes: tuple[str, ...] = ()
-    """What was left out, and what else is to be known, in sentences."""
+    """What was left out, and what else matters, in sentences."""
     is_whole: bool = True
     """Whether there is a row for each layer of the model. If not, the model may have more layers than the vector."""
 

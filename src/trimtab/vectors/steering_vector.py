@@ -76,6 +76,20 @@ class SteeringVector(Summarized, Plottable):
         """Whether there is a row for each layer of the model; unknown, and so False, of some files from elsewhere."""
         return self.provenance.origin is None or self.provenance.origin.is_whole
 
+    def with_rows(self, n_layers: int) -> SteeringVector:
+        """The vector with a row for each layer of its model, where its file did not say how many there are.
+
+        Raises:
+            VectorError: when it has another number of layers.
+        """
+        origin = self.provenance.origin
+        if self.n_layers > n_layers or (self.n_layers != n_layers and self.is_whole) or origin is None:
+            raise VectorError(f"the vector {self.provenance.behavior!r} has {self.n_layers} layers, not {n_layers}")
+        direction = torch.zeros(n_layers, self.direction.shape[1])
+        direction[: self.n_layers] = self.direction
+        made = replace(self.provenance, origin=replace(origin, is_whole=True))
+        return replace(self, direction=direction, residual_norm=None, provenance=made)
+
     def require_residual_norm(self) -> Tensor:
         """The residual norms [n_layers].
 

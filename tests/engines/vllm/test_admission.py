@@ -215,3 +215,14 @@ def test_a_damaged_file_is_refused(folder: Path, admission: Admission) -> None:
     (folder / "cheerful.safetensors").write_bytes(content)
     with pytest.raises(VectorError, match="checksum"):
         admission.admit(spec("cheerful"))
+
+
+def test_a_vector_from_elsewhere_is_served_at_the_layers_that_it_has(admission: Admission, folder: Path) -> None:
+    shape = vector().direction.shape
+    SteeringVector.from_directions({1: [1.0] * shape[1]}).save(folder / "partial.safetensors")
+    known = admission.admit(spec("partial", layers=(1,)))
+    ((_, content),) = admission.to_deliver(known)
+    assert set(unpacked(content).directions) == {1}
+    SteeringVector.from_directions({shape[0]: [1.0] * shape[1]}).save(folder / "deep.safetensors")
+    with pytest.raises(VectorError, match="for a model of"):
+        admission.admit(spec("deep", layers=(1,)))

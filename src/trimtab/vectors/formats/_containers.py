@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import struct
 import warnings
 import zipfile
@@ -45,10 +46,9 @@ def open_vector_file(path: Path) -> VectorFile:
     Raises:
         VectorError: when it is damaged, too large, or of no kind that vectors come in.
     """
-    if (
-        path.is_dir() or path.name == "sae_weights.safetensors"
-    ):  # too large to be read whole, and nothing without cfg.json
-        return _folder(path if path.is_dir() else path.parent)
+    # Weights of an autoencoder are too large to be read whole, and nothing without the file beside them.
+    if os.path.isdir(path) or path.name == "sae_weights.safetensors":
+        return _folder(path if os.path.isdir(path) else path.parent)
     start = _start(path)
     if start.startswith(b"GGUF"):
         return _gguf(path)
@@ -56,10 +56,11 @@ def open_vector_file(path: Path) -> VectorFile:
         return VectorFile(path, "numpy", _numpy(path), sha256=sha256_of(path))
     if start.startswith((b"PK\x03\x04", _LEGACY_TORCH)):
         return VectorFile(path, "torch", load_torch(path), sha256=sha256_of(path))
+    # Safetensors begin with a length in 8 bytes, of which a text has no zeros.
+    if start.lstrip()[:1] == b"{" and b"\0" not in start[:8]:
+        return VectorFile(path, "json", read_json(path, _JSON), sha256=sha256_of(path))
     if start[8:9] == b"{":
         return _safetensors(path)
-    if start.lstrip()[:1] == b"{":
-        return VectorFile(path, "json", read_json(path, _JSON), sha256=sha256_of(path))
     if start.startswith(b"\x80") or (path.suffix in _TORCH_SUFFIXES and start):
         raise VectorError(f"{path}: {_PICKLE}")
     reason = foreign_file(path, start) or "neither GGUF, PyTorch, NumPy, safetensors nor a JSON object"
@@ -232,9 +233,8 @@ def json_beside(path: Path) -> Any:
 
 
 def _folder(path: Path) -> VectorFile:
-    files: Mapping[str, Path] = {}
     try:
-        files = {one.name: one for one in sorted(path.iterdir()) if one.is_file()}
+        files: Mapping[str, Path] = {one.name: one for one in sorted(path.iterdir()) if one.is_file()}
     except OSError as error:
         raise VectorError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not files or len(files) > _MAX_FOLDER_FILES:

@@ -47,7 +47,7 @@ class VectorFile:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What whoever reads the file says of it."""
+    """What the caller states of the file."""
 
     layer: int | None = None
     """The layer of a single direction, or the only one to take."""
@@ -72,7 +72,7 @@ class Directions:
     method: str = ""
     token_position: str = ""
     notes: tuple[str, ...] = ()
-    """What was left out, and what else is to be known, in sentences."""
+    """What was left out, and what else matters, in sentences."""
     sha256: str = ""
     """Of the file of a folder that they are in."""
 
@@ -93,7 +93,7 @@ class VectorFormat(ABC):
 
     @abstractmethod
     def read(self, file: VectorFile, wanted: Wanted) -> Directions:
-        """The directions in a file that matches, or that was said to be of this format.
+        """The directions in a file that matches, or that the caller states to be of this format.
 
         Raises:
             VectorError: When it is not, is of another site, or is damaged.

@@ -21,10 +21,10 @@ from trimtab.vectors.formats import VECTOR_FORMATS
 from trimtab.vectors.formats._containers import number_tensor, open_vector_file
 from trimtab.vectors.formats.base import Directions, Match, VectorFile, VectorFormat, Wanted
 from trimtab.vectors.formats.published.plain_tensors import contents
-from trimtab.vectors.residual_norms import neutral_norms
+from trimtab.vectors.residual_norms import neutral_norms, with_residual_norms
 from trimtab.vectors.state_reading import Source, versions
 from trimtab.vectors.steering_vector import SteeringVector
-from trimtab.vectors.tensor_file import MAX_FILE_BYTES
+from trimtab.vectors.tensor_file import MAX_FILE_BYTES, naming
 
 OWN = "trimtab"
 HAND = "hand"
@@ -55,12 +55,13 @@ def read_vector(
     if made_by not in ("", OWN) and made_by not in VECTOR_FORMATS.names():
         names = (OWN, *VECTOR_FORMATS.names())
         raise SettingError(f"made by {made_by!r}: unknown{suggestion(made_by, names)}; choose from {', '.join(names)}")
-    if made_by == OWN or not place.is_dir():
-        file = None if made_by == OWN else open_vector_file(place)
-        if file is None or (file.container == "safetensors" and file.entries.get("format", "").startswith("trimtab-")):
-            return _own(place, made_by, wanted)
-    else:
-        file = open_vector_file(place)
+    if made_by == OWN:
+        return _own(place, wanted, model)
+    file = open_vector_file(place)
+    if file.container == "safetensors" and file.entries.get("format", "").startswith("trimtab-"):
+        if made_by:
+            raise SettingError(f"{place}: a vector file of trimtab, not of {made_by}; leave out --made-by")
+        return _own(place, wanted, model)
     chosen = _choose(file, made_by, wanted)
     if row is not None and not chosen.format.takes_rows:
         raise SettingError(f"{place}: a file of {chosen.format.title} has no rows to choose from; leave out the #{row}")
@@ -107,7 +108,7 @@ def _choose(file: VectorFile, made_by: str, wanted: Wanted) -> Chosen:
 
 
 def ambiguity(possible: list[Chosen]) -> str:
-    """Why a file cannot be read without being told who made it, with what can be seen of it."""
+    """Why a file cannot be read until its maker is named, with what can be seen of it."""
     file = possible[0].file
     hints = list(dict.fromkeys(hint for one in possible for hint in one.format.hints(file)))
     names = [one.name for one in possible]
@@ -129,16 +130,22 @@ def _parted(path: str | Path) -> tuple[Path, int | None]:
     return expand_user(text), None
 
 
-def _own(path: Path, made_by: str, wanted: Wanted) -> SteeringVector:
-    if made_by not in ("", OWN) or wanted.row is not None:
-        raise SettingError(f"{path}: a vector file of trimtab; leave out --made-by and #ROW")
+def _own(path: Path, wanted: Wanted, model: Source | None) -> SteeringVector:
+    if wanted.row is not None:
+        raise SettingError(f"{path}: a vector file of trimtab has no rows to choose from; leave out the #{wanted.row}")
     found = SteeringVector.load(path)
-    if wanted.layer is None:
+    if wanted.layer is not None:
+        found.require_directions([wanted.layer])
+        kept = torch.zeros_like(found.direction)
+        kept[wanted.layer] = found.direction[wanted.layer]
+        found = replace(found, direction=kept)
+    if model is None:
         return found
-    found.require_directions([wanted.layer])
-    kept = torch.zeros_like(found.direction)
-    kept[wanted.layer] = found.direction[wanted.layer]
-    return replace(found, direction=kept)
+    if found.direction.shape[1] != model.facts.width:
+        raise VectorError(f"{path}: of width {found.direction.shape[1]}, and {model.name} has {model.facts.width}")
+    with naming(path):
+        whole = found if found.n_layers == model.facts.layers else found.with_rows(model.facts.layers)
+    return with_residual_norms(whole, model)
 
 
 def _vector(chosen: Chosen, found: Directions, model: Source | None) -> SteeringVector:

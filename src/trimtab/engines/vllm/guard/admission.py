@@ -85,9 +85,11 @@ class Admission:
 
     def _take_in(self, file: Path) -> str:
         vector = SteeringVector.load(file)
-        if tuple(vector.direction.shape) != (self.vectors.layers, self.vectors.width):
+        rows, width = vector.direction.shape
+        deep_enough = rows == self.vectors.layers or (rows < self.vectors.layers and not vector.is_whole)
+        if width != self.vectors.width or not deep_enough:
             raise VectorError(
-                f"{file.name} is for a model of {vector.n_layers} layers × {vector.direction.shape[1]}; "
+                f"{file.name} is for a model of {rows} layers × {width}; "
                 f"this one has {self.vectors.layers} × {self.vectors.width}"
             )
         content = packed({layer: vector.direction[layer] for layer in vector.layers}, None)

@@ -23,11 +23,11 @@ class PersonaVectors(VectorFormat):
 
     def match(self, file: VectorFile, wanted: Wanted) -> Match:
         """By its name; without one, a row more than the model has layers."""
+        if _NAME.fullmatch(file.path.name):
+            return Match.CERTAIN
         found = one_tensor(file)
         if found is None or found.dim() != 2 or len(found) < 3:
             return Match.NO
-        if _NAME.fullmatch(file.path.name):
-            return Match.CERTAIN
         return Match.POSSIBLE if wanted.n_layers in (None, len(found) - 1) else Match.NO
 
     def hints(self, file: VectorFile) -> list[str]:
