@@ -48,7 +48,10 @@ def told_apart(values: Values) -> str:
 @subject_first
 def told_apart_backwards(values: Values) -> str:
     """That held-out examples that show the behavior lie less far along the vector than others."""
-    return f"on {_examples(values)} the vector points the wrong way: {_auroc(values)}."
+    return (
+        f"the vector tells {_examples(values)} apart the other way round, those that show the behavior lie less far "
+        f"along it: {_auroc(values)}."
+    )
 
 
 @subject_first

@@ -52,7 +52,7 @@ def _setting(case: Case) -> Tile:
     if use is None:
         why = "no setting is shown to do it"
         if not (case.scorable or case.measured):
-            why = "without completions only judged replies can recommend one: add `replies` with a judge"
+            why = "without completions to score, only judged replies can recommend one"
         return Tile("Setting to use", "none", [why], "none")
     by_replies = "direction" in use.row
     value = reply_setting(use.row) if by_replies else score_setting(use.row)

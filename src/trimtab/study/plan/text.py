@@ -122,7 +122,7 @@ class Step:
         return [
             f"  {self.behavior}: {self.unscored}" if self.unscored else f"  {self.behavior}, scored by {self.scoring}",
             f"    extraction {self.pairs:,} rows{'' if self.unscored else sweep}: {self.passes:,} {kind}",
-            f"    {tokens}" + ("" if self.unscored else f", {self.samples:,} samples"),
+            f"    {self.tokens:,} tokens" if self.unscored else f"    {tokens}, {self.samples:,} samples",
             *(line for check in self.checks for line in check.lines()),
             *(line for measure in self.measures if measure.writing for line in measure.lines()),
             *(f"      judging: {line}" for line in self.judging),
@@ -231,7 +231,8 @@ class Plan:
     def text(self) -> str:
         """For people."""
         gpu = self.accelerator
-        lines = [f"plan of {self.name}: {plural(len(self.steps), 'sweep')}", *self._doubts()]
+        sweeps = sum(not step.unscored for step in self.steps)
+        lines = [f"plan of {self.name}: {plural(sweeps, 'sweep')}", *self._doubts()]
         for model in self.models:
             lines += ["", *model.lines(gpu)]
         timed = [model for model in self.models if not model.by_requests]
