@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,7 @@ REFUSED: list[tuple[Callable[[str], dict[str, Any]], str]] = [
     (lambda source: settings(source, projection=False, sweep=False), "nothing would be measured"),
     (lambda source: settings({"source": source, "scoring": "text"}), "leave out `scoring: text`"),
     (lambda source: settings({"source": source, "contrast": "corrigible"}), "of the contrast 'corrigible'"),
+    (lambda source: settings(source, replies=True), "no completions that the text classifier could learn from"),
     (lambda source: settings(source, robustness=True), f"robustness: nothing can be measured of .*{NAME[-3:]}"),
     (lambda source: settings(source, diagnosis=True), "there are no pairs of completions that can be scored"),
     (
@@ -263,3 +265,13 @@ def test_the_first_prompts_are_of_both_lists() -> None:
     prompts = [pair.prompt for pair in UnscoredBehavior.of(made).prompts]
     assert prompts[:4] == ["help 0", "harm 0", "help 1", "harm 1"]
     assert len(prompts) == 8
+
+
+def test_they_travel_to_other_processes() -> None:
+    made = UnscoredBehavior.of(SetContrast.from_texts([f"a {n}" for n in range(16)], [f"b {n}" for n in range(16)]))
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made
+    assert again.hash == made.hash
+    parts = made.split()
+    assert [part.part for part in parts] == ["train", "select", "test"]
+    assert all(isinstance(part, UnscoredBehavior) and list(part) == [] for part in parts)

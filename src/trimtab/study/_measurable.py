@@ -8,6 +8,7 @@ from typing import Any
 from trimtab._util.wording import listed
 from trimtab.data import Behavior
 from trimtab.errors import SettingError
+from trimtab.judges.classifier import ClassifierSettings
 from trimtab.steering import SCALES
 from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.base import NO_PAIRS, Measure
@@ -65,6 +66,14 @@ def _require_usable(study: Study, setting: BehaviorSetting, behavior: UnscoredBe
     for measure, settings in _asked_for(study):
         if setting.label in settings.behaviors and (reason := measure.unfit(behavior)):
             raise SettingError(f"{measure.name}: {setting.label} has {reason}; leave it out there")
+    if study.replies is not None and behavior.prompts:
+        judges = [judge.kind for judge in study.replies.judges if judge.covers(setting.label)]
+        covered = any(study.replies.covers(model.label, setting.label, False) for model in study.models)
+        if covered and judges and set(judges) == {ClassifierSettings.kind}:
+            raise SettingError(
+                f"replies: {setting.label} has no completions that the text classifier could learn from; name another "
+                "judge, such as a language model or a pattern, or leave it out with `behaviors`"
+            )
     if not _ways(study, setting, behavior)[0]:
         raise SettingError(
             f"{where}, and nothing else is asked for, so nothing would be measured; leave out `projection: false`, or "

@@ -90,6 +90,8 @@ class ProjectionReport(MeasureReport[ProjectionResults]):
 
 
 def _analysed(_run: RunTables, tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Finding]]:
+    if tables["examples"].empty:
+        return {"layers": pd.DataFrame(), "best": pd.DataFrame()}, []
     layers = separations(tables["examples"])
     best = reported(layers)
     return {"layers": layers, "best": best}, projection_findings(best)
