@@ -115,10 +115,6 @@ def held_out_probabilities(behavior: Behavior) -> NDArray[np.float64]:
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     prompts = {prompt: place for place, prompt in enumerate(dict.fromkeys(repr(pair.prompt) for pair in behavior))}
-    if not prompts:
-        raise JudgeDeclined(
-            f"{behavior.name}: there are no completions that a text classifier could be trained on; name another judge"
-        )
     if len(prompts) < 2 * FOLDS:
         raise JudgeDeclined(
             f"{behavior.name}: {len(prompts)} different prompts are too few to train a text classifier and to check "
