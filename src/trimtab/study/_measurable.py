@@ -1,4 +1,4 @@
-"""What can be measured of behaviors without pairs to score: told in words, or refused before anything is run."""
+"""What can be measured of behaviors without pairs to score: put into words, or refused before anything is run."""
 
 from __future__ import annotations
 

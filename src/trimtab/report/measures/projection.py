@@ -59,7 +59,7 @@ class ProjectionReport(MeasureReport[ProjectionResults]):
         return ProjectionResults(**found[0], findings=found[1], leading=bool(unscored_owners(context.runs)))
 
     def findings(self, results: ProjectionResults) -> Sequence[Finding]:
-        """Whether held-out examples are told apart."""
+        """Whether the vectors tell held-out examples apart."""
         return results.findings
 
     def sections(self, results: ProjectionResults) -> Sequence[Section]:
