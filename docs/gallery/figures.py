@@ -132,6 +132,13 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Beyond half of the pairs the curve is a prediction, and assumes more pairs of the same kind.",
         ),
         Figure(
+            "projection", "separation_curves", "Separation of held-out examples",
+            "Does the vector tell held-out examples of the behavior from others, and at which layers?",
+            "`trimtab projection RUN`, `projection: true` in a study; by itself where nothing can be scored",
+            "That is reading: a layer that tells texts apart best need not be one that steers.",
+            "planted",
+        ),
+        Figure(
             "heuristics", "heuristic_plots", "Layers that heuristics pick",
             "Which layer would one pick without a sweep?",
             f"{_DIAGNOSE}; `checks.plot('heuristics')`",

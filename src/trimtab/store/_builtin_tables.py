@@ -71,6 +71,11 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         "the answers in one cell, as imported",
         (*_OWNER, "layer", "strength"),
     ),
+    "projection/examples": Table(
+        schema((*_OWNER, "engine", "split", "example", "group", "side", "layer", "depth", "projection"), layer=_LAYER),
+        "one held-out example at one layer",
+        (*_OWNER, "engine", "split", "example", "side", "layer"),
+    ),
     "diagnosis/quality": Table(
         schema((*_OWNER, *QUALITY), layer=_LAYER), "one layer, from all pairs", (*_OWNER, "layer")
     ),

@@ -161,6 +161,15 @@ COLUMNS: Schema = {
     "kl": measured("mean KL divergence of next-token distributions from the unsteered ones", "nats"),
     "relative": measured("norm of the push, of the mean norm of the residual stream", "ratio"),
     "alpha": measured("strength as a multiple of the vector", "vector norms"),
+    # Projection.
+    "example": text("id of the example"),
+    "group": count("examples with the same number are resampled together", "index"),
+    "side": Column(
+        "integer", -1, 1, unit="sign", meaning="1 where the example shows the behavior, −1 where it does not"
+    ),
+    "projection": measured(
+        "state of the example along the vector's unit direction, of the mean norm of the residual stream", "ratio"
+    ),
     # Diagnosis.
     "pairs": count("pairs that the numbers rest on", "pairs"),
     "code": text("which finding it is"),

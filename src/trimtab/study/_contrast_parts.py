@@ -1,4 +1,4 @@
-"""What each part of a behavior is for: the vector, the choice of the setting, the report."""
+"""What the contrasts of a study are: what is measured of each behavior, and what its vector is made of."""
 
 from __future__ import annotations
 
@@ -7,8 +7,27 @@ from dataclasses import replace
 from trimtab.data import AnyContrast, AskedTexts, Behavior, contrast
 from trimtab.errors import DataError
 from trimtab.study._file_locations import located
+from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.given import Parts
 from trimtab.study.settings.study_file import BehaviorSetting, Study
+
+
+def read_behavior(study: Study, setting: BehaviorSetting, *, offline: bool = False) -> Behavior:
+    """The pairs of a behavior, or its contrast where that has none to score.
+
+    Args:
+        study: the study.
+        setting: which behavior.
+        offline: take files of the hub from its cache only.
+
+    Raises:
+        DataError: when there is no such source, with every problem of its files, and where they hold no contrast.
+    """
+    source = located(setting.source, study.folder)
+    found = contrast(source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad)
+    if not isinstance(found, Behavior):
+        return UnscoredBehavior.of(replace(found, name=setting.name or found.name))
+    return replace(found, name=setting.name or found.name)
 
 
 def parts_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> Parts:
@@ -25,14 +44,15 @@ def parts_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> Part
 
 
 def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> AnyContrast | None:
-    """What the vector is made of, where that is not a part of the pairs that are scored.
+    """What the vector is made of, where that is not a part of what is measured.
 
     Raises:
         DataError: when it cannot be read, or asks what the scored pairs ask: they would not be held out.
     """
     if not setting.contrast:
         return None
-    found = contrast(located(setting.contrast, study.folder), seed=study.seed, skip_bad=setting.skip_bad)
+    source = located(setting.contrast, study.folder)
+    found = contrast(source, limit=setting.contrast_limit, seed=study.seed, skip_bad=setting.skip_bad)
     asked = AskedTexts.of(found)
     if both := [pair.reference for pair in behavior if asked.hold(pair.prompt)]:
         raise DataError(
@@ -40,3 +60,8 @@ def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> A
             f"that of {both[0]}; prompts that report must not make the vector: leave them out of one of the two"
         )
     return replace(found, name=behavior.name, description=found.description or behavior.description)
+
+
+def vector_source(train: Behavior, made_of: AnyContrast | None) -> AnyContrast:
+    """What a vector is extracted from: the training part, or a contrast of its own."""
+    return examples_of(train) if made_of is None else made_of

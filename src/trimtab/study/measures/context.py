@@ -109,7 +109,10 @@ class Context:
         read.append(self.subject.scoring)
         if grid is None:
             return read
+        return [*read, *self.vector_key, grid_key(grid)]
+
+    @property
+    def vector_key(self) -> list[Any]:
+        """What identifies the vector; rounded, as on another machine the same one may differ in its last digit."""
         made = self.vector.provenance
-        # Rounded: on another machine the same vector may differ in its last digit.
-        vector = [made.pairs_hash, made.method, f"{float(self.vector.direction.double().sum()):.6e}"]
-        return [*read, *vector, grid_key(grid)]
+        return [made.pairs_hash, made.method, f"{float(self.vector.direction.double().sum()):.6e}"]

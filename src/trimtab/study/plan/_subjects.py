@@ -10,6 +10,7 @@ from trimtab.data import Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, resolve_scoring
 from trimtab.study._contrast_parts import parts_of
+from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.given import Parts
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import narrowed, reply_grid, swept_grid
@@ -71,6 +72,10 @@ def planned_subjects(
         for setting, behavior in behaviors
     ]
     scorings = [resolve_scoring(behavior, setting.scoring) for setting, behavior in behaviors]
-    others = [(parts[2], scoring) for (_, _, parts), scoring in zip(split, scorings, strict=True)]
+    others = [
+        (parts[2], scoring)
+        for (_, behavior, parts), scoring in zip(split, scorings, strict=True)
+        if not isinstance(behavior, UnscoredBehavior)
+    ]
     for (setting, behavior, parts), scoring in zip(split, scorings, strict=True):
         yield PlannedSubject(study, model.label, n_layers, setting, behavior, parts, scoring, others)
