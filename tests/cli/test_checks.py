@@ -54,6 +54,19 @@ def test_pairs_are_diagnosed_without_a_run(
     assert (out / "report.html").is_file()
 
 
+def test_two_lists_are_diagnosed_and_what_needs_pairs_is_said_to(
+    tiny_model: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.txt").write_text("".join(f"A lovely day number {n}\n" for n in range(6)))
+    (tmp_path / "bad.txt").write_text("".join(f"{word} rain again\n" for word in ("Grey", "More", "Cold", "No end of")))
+    source, out = f"{tmp_path / 'good.txt'} vs {tmp_path / 'bad.txt'}", tmp_path / "out"
+    assert main(["diagnose", "--behavior", source, "-o", str(out), "-q"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "note: good-vs-bad: Not known of two lists, as it needs pairs: consistency" in said
+    assert "the positive one is the longer" in said
+    assert (out / "tables" / "list_surface.csv").is_file()
+
+
 def test_side_effects_and_robustness_add_to_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     side = ["--measure", "concise", "--prompts", "4", "--random", "2", "--layers", "1"]
     assert main(["side-effects", str(run), *side, "-q"]) == 0

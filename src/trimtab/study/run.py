@@ -5,17 +5,15 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from trimtab.data import Behavior, dataset
+from trimtab.data import Behavior
 from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
 from trimtab.store.run_folder import RunFolder, free_folder
-from trimtab.study._contrast_parts import contrast_of
-from trimtab.study._file_locations import located
+from trimtab.study._behavior_sources import contrasts_of, read_behaviors
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
@@ -79,14 +77,8 @@ def run_study(
             model.require_engine(here=ray is None)
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", TrimtabWarning)
-        behaviors = [
-            (setting, given.whole(setting.label) or _named_dataset(setting, study)) for setting in study.behaviors
-        ]
-        contrasts = {
-            setting.label: found
-            for setting, behavior in behaviors
-            if (found := contrast_of(study, setting, behavior)) is not None
-        }
+        behaviors, given = read_behaviors(study, given)
+        contrasts = contrasts_of(study, behaviors, given)
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
@@ -185,13 +177,6 @@ def _require_approval(
         paying.discard(REPLIES.name)
     if paying and (cost := price(study, behaviors, paying, given)) and not approve(cost):
         raise RunError("stopped before anything was run or spent")
-
-
-def _named_dataset(setting: BehaviorSetting, study: Study) -> Behavior:
-    behavior = dataset(
-        located(setting.source, study.folder), limit=setting.limit, seed=study.seed, skip_bad=setting.skip_bad
-    )
-    return replace(behavior, name=setting.name) if setting.name else behavior
 
 
 def _vector_key(vectors: SteeringVector) -> str:

@@ -51,7 +51,8 @@ def command(
     """Diagnose the pairs and vectors of RUN, or of --behavior, which needs no sweep; and write the report.
 
     How well the pairs agree, which do not, what confounds them, whether more are worth writing, and which layer the
-    usual heuristics pick; all of it from one pass over the pairs.
+    usual heuristics pick; all of it from one pass over the pairs. --behavior may hold pairs of prompts, or name two
+    lists ("A.txt vs B.txt"), of which what needs pairs is not known.
     """
     if (run is None) == (behavior is None):
         raise click.UsageError("give a run folder, or --behavior for pairs that were not swept yet")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from trimtab.data import NOTHING_ASKED, AskedTexts, Behavior
+from trimtab.data import NOTHING_ASKED, AnyContrast, AskedTexts, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid
 from trimtab.store.table_schemas import Table
@@ -59,6 +59,8 @@ class Subject(ABC):
     """The test parts of all behaviors of the study that this model can be asked, this one included."""
     made_of: AskedTexts = NOTHING_ASKED
     """What the contrast asks that the vector is made of, where that is no part of the pairs."""
+    contrast: AnyContrast | None = None
+    """That contrast; None where the vector is made of the training part."""
     refused: Collection[str] = ()
     """Names of the study's behaviors that this model cannot be asked."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trimtab._util.callbacks import StepName
 from trimtab.data import Behavior
@@ -11,12 +11,13 @@ from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError
-from trimtab.study._contrast_parts import contrast_of
+from trimtab.study._behavior_sources import contrasts_of
+from trimtab.study.given import Given
 from trimtab.study.measures.running import measures_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
 from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
-from trimtab.study.plan._estimates import reach_pairs
+from trimtab.study.plan._estimates import reach_behavior
 from trimtab.study.plan._pace import FIXED_SECONDS, Pace
 from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
 from trimtab.study.plan._targets import Target, target_for
@@ -51,20 +52,19 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     gpu = ACCELERATORS[accelerator] if accelerator else None
     for model in study.models:
         model.require_engine(here=False)  # a plan may be for another machine
-    pairs = [reach_pairs(setting, study.seed, study.folder) for setting in study.behaviors]
-    require_names_of_their_own(
-        [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
-    )
-    behaviors = [
-        (setting, replace(behavior, name=setting.name or behavior.name))
-        for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)
-    ]
+    reached = [(setting, *reach_behavior(study, setting)) for setting in study.behaviors]
+    require_names_of_their_own([behavior.name for _, behavior, _, _ in reached])
+    behaviors = [(setting, behavior) for setting, behavior, _, _ in reached]
+    given = Given()
+    for setting, behavior, found, _ in reached:
+        given = given if found is None else given.with_contrast(setting.label, behavior, found)
+    contrasts = contrasts_of(study, behaviors, given)
     models = []
     for model in study.models:
         target = target_for(model, gpu, study.folder)
         try:
-            subjects = planned_subjects(study, model, target.facts.layers, behaviors)
-            counted = [_counted(subject, note, target) for subject, (_, note) in zip(subjects, pairs, strict=True)]
+            subjects = planned_subjects(study, model, target.facts.layers, behaviors, given.parts, contrasts)
+            counted = [_counted(subject, note, target) for subject, (*_, note) in zip(subjects, reached, strict=True)]
         except PromptError as error:
             raise PromptError([f"{model.label}: {problem}" for problem in error.problems]) from error
         models.append(_model_plan(model, target, counted, pace_of(model, target, gpu, study.folder)))
@@ -89,7 +89,7 @@ class _Part:
 
 def _reading(subject: PlannedSubject) -> Work:
     """What the vector is read from."""
-    found = contrast_of(subject.study, subject.setting, subject.behavior)
+    found = subject.contrast
     if found is None:
         return ReadPairs(subject.parts[0], subject.scoring)
     if isinstance(found, Behavior):

@@ -170,12 +170,6 @@ class Study(Marked):
     @model_validator(mode="after")
     def _measurable(self) -> Study:
         models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
-        made_elsewhere = [b.label for b in self.behaviors if b.contrast]
-        if self.diagnosis is not None and made_elsewhere:
-            raise ValueError(
-                f"diagnosis: it looks at the pairs that a vector is made of, and that of {made_elsewhere[0]} is made "
-                "of its contrast; leave one of the two out"
-            )
         for key, settings in self.measures.items():
             settings.check_study(key, sweep=self.sweep)
             settings.check_names(key, models, behaviors)
