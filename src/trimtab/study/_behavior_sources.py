@@ -26,7 +26,9 @@ def read_behavior(
     """
     source, label = located(setting.source, study.folder), setting.name
     read = dataset if study.sweep or setting.contrast else contrast
-    found = read(source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad)
+    found = read(
+        source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad, columns=setting.map
+    )
     if label:
         found = replace(found, name=label)
     if isinstance(found, Behavior):

@@ -35,6 +35,7 @@ def command(
     behavior: str | None,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -66,7 +67,9 @@ def command(
         {
             "name": "diagnosis",
             "models": [{"id": model, "dtype": dtype, "device": device, "quantization": quantization, **ask}],
-            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "behaviors": [
+                {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
+            ],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,
         },

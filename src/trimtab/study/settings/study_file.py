@@ -79,6 +79,8 @@ class BehaviorSetting(Marked):
     """Use this many pairs, a stratified sample."""
     skip_bad: Annotated[bool, NO_NUMBERS] = False
     """Leave out lines of the file that are no pairs; the hash of the pairs tells which are left."""
+    map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
+    """The file's own names of columns by key, such as `{prompt: question}`; of `source`, not of `contrast`."""
     size: Annotated[PairsSize | None, NO_NUMBERS] = None
     """For planning where the pairs cannot be reached."""
 
