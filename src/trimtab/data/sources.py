@@ -35,8 +35,8 @@ def dataset(
     Args:
         name_or_path: the name of a built-in behavior ("corrigible") or of a translation ("cheerful-fr"); a file of any
             format that `trimtab data formats` lists, with or without its ending; a folder that holds exactly one; or
-            `hub:owner/dataset/path/in/it.jsonl` or `hub:owner/dataset#split`, downloaded once
-            (`hub:owner/dataset@revision/…` for a fixed revision).
+            `hub:owner/dataset/path/in/it.jsonl` or `hub:owner/dataset#split`, in one file or numbered parts, downloaded
+            once (`hub:owner/dataset@revision/…` for a fixed revision).
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
         offline: take files of the hub from its cache only.
