@@ -167,8 +167,9 @@ def _letter(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagnosi
         yield Diagnosis(
             "letter_confound",
             "caution",
-            f"Although letters are balanced, the vector has |cosine| {fixed(row['letter_cosine'])} with the letter "
-            f"axis ({layer}): steering with it also moves the choice of letter.",
+            "Letters are balanced here, so that none of the data's is left; but the behavior's own direction has "
+            f"|cosine| {fixed(row['letter_cosine'])} with the letter axis ({layer}), and steering with it can move the "
+            "choice of letter, too.",
             "Look at the delta in both option orders, or use answers by text.",
         )
 
