@@ -240,7 +240,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "letters", "letter_curves", "Letter leakage",
             "How much of the answer letter is left in the vector?",
             f"{_VECTORS} from choice pairs; `vectors.plot('letter')`",
-            "Near 0 is good. With `balance: \"off\"` it is not near 0.",
+            "A cosine near 0 is good. With `balance: \"off\"` one pair more of one letter is enough for a high one.",
         ),
         Figure(
             "behavior-cosines", "behavior_cosines", "Similarity of the behaviors' vectors",

@@ -55,7 +55,7 @@ class Inputs:
 
     def _put_table(self, path: Path, given: Mapping[str, Any]) -> None:
         """Pairs in columns called as `--map` says."""
-        names = _columns(given["mapping"])
+        names = given["columns"]
         rows = [{key: str(getattr(pair, key)) for key in ("prompt", "positive", "negative")} for pair in _pairs()]
         _write_table(path, [{names.get(key, key): text for key, text in row.items()} for row in rows])
 

@@ -53,6 +53,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     BehaviorSetting: {
         "source": "concise", "name": "other", "scoring": "text", "limit": 20, "contrast": "personas.jsonl",
         "contrast_limit": 20,
+        "map": {"prompt": "question"},
     },
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
     Answers: {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from trimtab.data import AnyContrast, AskedTexts, Behavior, contrast
 from trimtab.errors import DataError
 from trimtab.study._file_locations import located
 from trimtab.study._unscored import UnscoredBehavior, examples_of
-from trimtab.study.given import Parts
+from trimtab.study.given import Given, Parts
 from trimtab.study.settings.study_file import BehaviorSetting, Study
 
 
@@ -24,7 +25,9 @@ def read_behavior(study: Study, setting: BehaviorSetting, *, offline: bool = Fal
         DataError: when there is no such source, with every problem of its files, and where they hold no contrast.
     """
     source = located(setting.source, study.folder)
-    found = contrast(source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad)
+    found = contrast(
+        source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad, columns=setting.map
+    )
     if not isinstance(found, Behavior):
         return UnscoredBehavior.of(replace(found, name=setting.name or found.name))
     return replace(found, name=setting.name or found.name)
@@ -33,10 +36,15 @@ def read_behavior(study: Study, setting: BehaviorSetting, *, offline: bool = Fal
 def parts_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> Parts:
     """The parts of a behavior's pairs; with a contrast of its own the vector needs none, and all are held out.
 
+    Where nothing is held out for, as in a diagnosis alone, a behavior without pairs is not split.
+
     Raises:
         DataError: when a part would hold too few pairs.
     """
     split = study.split
+    if isinstance(behavior, UnscoredBehavior) and not study.sweep and study.projection is None:
+        nothing = Behavior(behavior.name, ())
+        return behavior, nothing, nothing
     if not setting.contrast:
         return behavior.split((split.train, split.select, split.test), study.seed)
     select, test = behavior.split_held_out((split.select, split.test), study.seed)
@@ -60,6 +68,21 @@ def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> A
             f"that of {both[0]}; prompts that report must not make the vector: leave them out of one of the two"
         )
     return replace(found, name=behavior.name, description=found.description or behavior.description)
+
+
+def contrasts_of(
+    study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]], given: Given
+) -> dict[str, AnyContrast]:
+    """What vectors are made of that are not made of a part of the pairs, by label.
+
+    Raises:
+        DataError: when one cannot be read, or asks what the scored pairs ask.
+    """
+    found = {
+        setting.label: given.contrasts.get(setting.label) or contrast_of(study, setting, behavior)
+        for setting, behavior in behaviors
+    }
+    return {label: one for label, one in found.items() if one is not None}
 
 
 def vector_source(train: Behavior, made_of: AnyContrast | None) -> AnyContrast:

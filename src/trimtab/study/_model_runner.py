@@ -130,7 +130,7 @@ class Work:
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
-            made_of=AskedTexts.of(made_of), loaded=model, folder=self.folder,
+            made_of=AskedTexts.of(made_of), contrast=made_of, loaded=model, folder=self.folder,
         )  # fmt: skip
         context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
         return self._swept(context, doses) if study.sweep else context

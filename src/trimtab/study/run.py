@@ -13,7 +13,7 @@ from trimtab.data import Behavior
 from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
 from trimtab.store.run_folder import RunFolder, free_folder
-from trimtab.study._contrast_parts import contrast_of, read_behavior
+from trimtab.study._contrast_parts import contrasts_of, read_behavior
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
@@ -82,11 +82,7 @@ def run_study(
             (setting, given.whole(setting.label) or read_behavior(study, setting)) for setting in study.behaviors
         ]
         require_measurable(study, behaviors)
-        contrasts = {
-            setting.label: found
-            for setting, behavior in behaviors
-            if (found := contrast_of(study, setting, behavior)) is not None
-        }
+        contrasts = contrasts_of(study, behaviors, given)
         for setting, behavior in behaviors:
             if words := measured_in_words(study, setting, behavior):
                 warnings.warn(f"{behavior.name}: {words}", TrimtabWarning, stacklevel=2)

@@ -1,7 +1,7 @@
 """Vectors: extraction, aggregation, and the file."""
 
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
-from trimtab.vectors.contrast_states import ContrastStates, possible_positions, read_contrast
+from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
 from trimtab.vectors.state_reading import default_position, require_pairs_position, resolve_form, versions
@@ -13,6 +13,7 @@ __all__ = [
     "ContrastStates",
     "LetterLeakage",
     "Provenance",
+    "Side",
     "StateDifferences",
     "SteeringVector",
     "default_position",

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from trimtab.data import NOTHING_ASKED, AskedTexts, Behavior
+from trimtab.data import NOTHING_ASKED, AnyContrast, AskedTexts, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid
 from trimtab.store.table_schemas import Table
-from trimtab.study._unscored import UnscoredBehavior
+from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.measures.settings import MeasureSettings
 from trimtab.study.measures.work import Work
 from trimtab.study.settings.study_file import BehaviorSetting, Study
@@ -65,8 +65,17 @@ class Subject(ABC):
     """The test parts of all behaviors of the study that can be scored in this model, this one included."""
     made_of: AskedTexts = NOTHING_ASKED
     """What the contrast asks that the vector is made of, where that is no part of the pairs."""
+    contrast: AnyContrast | None = None
+    """That contrast; None where the vector is made of the training part."""
     refused: Collection[str] = ()
     """Names of the study's behaviors that this model cannot be asked."""
+
+    @property
+    def vector_contrast(self) -> AnyContrast | None:
+        """What the vector is made of, where that is not the behavior's pairs; without a sweep nothing is held out."""
+        if self.contrast is None and isinstance(self.behavior, UnscoredBehavior):
+            return examples_of(self.parts[0] if self.study.sweep else self.behavior)
+        return self.contrast
 
     @property
     def name(self) -> str:

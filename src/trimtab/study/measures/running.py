@@ -32,7 +32,7 @@ def wanted_measures(study: Study, behavior: Behavior) -> Iterator[tuple[Measure[
     Where nothing can be scored, held-out examples are projected without being asked for, unless the study says no.
     """
     wanted = study.measures
-    if isinstance(behavior, UnscoredBehavior) and study.projection is None:
+    if isinstance(behavior, UnscoredBehavior) and study.projection is None and study.sweep:
         wanted |= {"projection": Projections()}
     for name in MEASURES.names():
         if name in wanted or name in OF_STUDY:

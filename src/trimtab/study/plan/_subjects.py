@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trimtab.data import Behavior
+from trimtab.data import AnyContrast, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, resolve_scoring
 from trimtab.study._contrast_parts import parts_of
@@ -57,6 +57,7 @@ def planned_subjects(
     n_layers: int,
     behaviors: Sequence[tuple[BehaviorSetting, Behavior]],
     given: Mapping[str, Parts] = MappingProxyType({}),
+    contrasts: Mapping[str, AnyContrast] = MappingProxyType({}),
 ) -> Iterator[PlannedSubject]:
     """The behaviors of a study in one model.
 
@@ -66,6 +67,7 @@ def planned_subjects(
         n_layers: How many layers it has.
         behaviors: Settings and pairs of every behavior of the study.
         given: Parts of behaviors that are not split by the study, by label.
+        contrasts: What vectors are made of that are not made of a part of the pairs, by label.
     """
     split = [
         (setting, behavior, given.get(setting.label) or parts_of(study, setting, behavior))
@@ -78,4 +80,7 @@ def planned_subjects(
         if not isinstance(behavior, UnscoredBehavior)
     ]
     for (setting, behavior, parts), scoring in zip(split, scorings, strict=True):
-        yield PlannedSubject(study, model.label, n_layers, setting, behavior, parts, scoring, others)
+        yield PlannedSubject(
+            study, model.label, n_layers, setting, behavior, parts, scoring, others,
+            contrast=contrasts.get(setting.label),
+        )  # fmt: skip

@@ -11,8 +11,9 @@ from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError
-from trimtab.study._contrast_parts import contrast_of, vector_source
+from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
+from trimtab.study.given import Given
 from trimtab.study.measures.running import measures_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
 from trimtab.study.plan._calibration import pace_of
@@ -56,11 +57,12 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     behaviors = [(setting, behavior) for setting, (behavior, _) in zip(study.behaviors, reached, strict=True)]
     require_measurable(study, behaviors)
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
+    contrasts = contrasts_of(study, behaviors, Given())
     models = []
     for model in study.models:
         target = target_for(model, gpu, study.folder)
         try:
-            subjects = planned_subjects(study, model, target.facts.layers, behaviors)
+            subjects = planned_subjects(study, model, target.facts.layers, behaviors, contrasts=contrasts)
             counted = [_counted(subject, note, target) for subject, (_, note) in zip(subjects, reached, strict=True)]
         except PromptError as error:
             raise PromptError([f"{model.label}: {problem}" for problem in error.problems]) from error
@@ -86,10 +88,9 @@ class _Part:
 
 def _reading(subject: PlannedSubject) -> Work:
     """What the vector is read from."""
-    found = contrast_of(subject.study, subject.setting, subject.behavior)
-    source = vector_source(subject.parts[0], found)
+    source = vector_source(subject.parts[0], subject.contrast)
     if isinstance(source, Behavior):
-        return ReadPairs(source, subject.scoring if found is None else resolve_scoring(source, "auto"))
+        return ReadPairs(source, subject.scoring if subject.contrast is None else resolve_scoring(source, "auto"))
     return ReadExamples([*source.positive, *source.negative])
 
 

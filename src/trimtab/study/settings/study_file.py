@@ -84,6 +84,8 @@ class BehaviorSetting(Marked):
     """Use this many pairs, a stratified sample; of two lists this many examples of each."""
     skip_bad: Annotated[bool, NO_NUMBERS] = False
     """Leave out lines of the file that are no pairs; the hash of the pairs tells which are left."""
+    map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
+    """The file's own names of columns by key, such as `{prompt: question}`; of `source`, not of `contrast`."""
     size: Annotated[PairsSize | None, NO_NUMBERS] = None
     """For planning where the pairs cannot be reached."""
 
@@ -183,12 +185,6 @@ class Study(Marked):
     @model_validator(mode="after")
     def _measurable(self) -> Study:
         models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
-        made_elsewhere = [b.label for b in self.behaviors if b.contrast]
-        if self.diagnosis is not None and made_elsewhere:
-            raise ValueError(
-                f"diagnosis: it looks at the pairs that a vector is made of, and that of {made_elsewhere[0]} is made "
-                "of its contrast; leave one of the two out"
-            )
         for key, settings in self.measures.items():
             settings.check_study(key, sweep=self.sweep)
             settings.check_names(key, models, behaviors)
