@@ -19,6 +19,7 @@ ASSERTED = {
     r"\bmoves against the intended direction\b": {"effect"},
     r"\blie deeper in\b": {"order"},
     r"\bone is shown\b": {"association"},
+    r"\bthe vector tells\b": {"association"},
     r"\bdoes more than a random push\b": {"effect"},
     r"\bchanges them by\b": {"effect"},
     r"\bmoves them\b": {"effect"},

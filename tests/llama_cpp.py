@@ -25,6 +25,9 @@ def library_folder() -> Path | None:
     return found[0].parent if found else None
 
 
+_HELD: list[Any] = []
+
+
 class _Params(c.Structure):
     """Settings of any version: larger than each, given and taken in memory, so that only the beginning is read."""
 
@@ -53,7 +56,7 @@ def _library() -> Any:
     ggml.ggml_backend_load_all_from_path(str(folder).encode())
     llama = c.CDLL(str(next(folder.glob("libllama.*so"))), mode=c.RTLD_GLOBAL)
     quiet = c.CFUNCTYPE(None, c.c_int, c.c_char_p, c.c_void_p)(lambda level, text, data: None)
-    llama.quiet = quiet  # held, or it would be collected
+    _HELD.append(quiet)  # or it would be collected
     llama.llama_log_set(quiet, None)
     llama.llama_backend_init()
     for name in ("llama_model_default_params", "llama_context_default_params"):

@@ -88,3 +88,8 @@ def _tables(run: RunTables) -> Iterator[tuple[str, str, pd.DataFrame]]:
             yield measure, "easy", table[easy].assign(couple=couple)
             table = table[~easy]
         yield measure, what, table
+    # Of two lists, which the pairs of this run are not.
+    features = {"feature": ["length", "words"], "positive": [20.0, float("nan")], "negative": [10.0, float("nan")]}
+    shares = {"auroc": [0.9, 0.6], "auroc_low": [0.8, 0.4], "auroc_high": [1.0, 0.7]}
+    owner = {"model": "tiny-135M", "behavior": "cheerful"}
+    yield "diagnosis", "surface", pd.DataFrame({**owner, **features, **shares})

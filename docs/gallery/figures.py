@@ -132,6 +132,13 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Beyond half of the pairs the curve is a prediction, and assumes more pairs of the same kind.",
         ),
         Figure(
+            "projection", "separation_curves", "Separation of held-out examples",
+            "Does the vector tell held-out examples of the behavior from others, and at which layers?",
+            "`trimtab projection RUN`, `projection: true` in a study; by itself where nothing can be scored",
+            "That is reading: a layer that tells texts apart best need not be one that steers.",
+            "planted",
+        ),
+        Figure(
             "heuristics", "heuristic_plots", "Layers that heuristics pick",
             "Which layer would one pick without a sweep?",
             f"{_DIAGNOSE}; `checks.plot('heuristics')`",
@@ -233,7 +240,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "letters", "letter_curves", "Letter leakage",
             "How much of the answer letter is left in the vector?",
             f"{_VECTORS} from choice pairs; `vectors.plot('letter')`",
-            "Near 0 is good. With `balance: \"off\"` it is not near 0.",
+            "A cosine near 0 is good. With `balance: \"off\"` one pair more of one letter is enough for a high one.",
         ),
         Figure(
             "behavior-cosines", "behavior_cosines", "Similarity of the behaviors' vectors",

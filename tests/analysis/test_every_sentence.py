@@ -32,6 +32,8 @@ from trimtab.analysis import (
 )
 from trimtab.analysis.cells import FULL
 from trimtab.analysis.findings import Sentence
+from trimtab.analysis.projection_findings import projection_findings
+from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS, reported, separations
 from trimtab.analysis.side_effects import neutral_changes, side_findings, side_gaps
 from trimtab.report.measures.answers import ambiguous_answers
 from trimtab.report.measures.diagnosis.diagnosis_report import diagnosed
@@ -221,7 +223,21 @@ def robust() -> Iterator[list[Finding]]:
     yield robustness_findings(asked(rng, {"a": 1.0}, n=2))
 
 
-SCENARIOS = (scores, letters, odd_samples, models, replies, side_effects, random_directions, robust)
+def projected() -> Iterator[list[Finding]]:
+    """Examples that lie apart, that do not, the other way round, and too few of them."""
+    rng = np.random.default_rng(7)
+    for apart, n in ((2.0, 20), (0.0, 20), (-2.0, 20), (0.0, 1)):
+        rows = [
+            ("m", "b", "transformers", split, f"e{k}", k, side, layer, layer / 2, side * apart / 2 + rng.normal())
+            for split in ("select", "test")
+            for layer in (1, 2)
+            for k in range(n)
+            for side in (1, -1)
+        ]
+        yield projection_findings(reported(separations(pd.DataFrame(rows, columns=[*OWNER, *PROJECTION_COLUMNS]))))
+
+
+SCENARIOS = (scores, letters, odd_samples, models, replies, side_effects, random_directions, robust, projected)
 
 
 @functools.cache

@@ -97,7 +97,7 @@ def test_a_relative_strength_is_baked_by_the_mean_residual_norm(tmp_path: Path) 
     _, model = loaded("llama")
     vector = vector_for(model.backbone)
     made = tt.bake(model, vector, tmp_path / "baked", layer=2, strength=0.25)
-    assert made.pushes == pytest.approx({2: 0.25 * float(vector.residual_norm[2])})
+    assert made.pushes == pytest.approx({2: 0.25 * float(vector.require_residual_norm()[2])})
     assert made.check.from_asked > 0
     text = (tmp_path / "baked" / "README.md").read_text(encoding="utf-8")
     assert "strength 0.25 (relative)" in text
@@ -177,7 +177,7 @@ def test_the_bundled_model_is_baked_from_the_command_line(tmp_path: Path, capsys
     assert main(["bake", "--vectors", str(file), *how]) == 0
     assert "within" in capsys.readouterr().out
     baked = tt.load(str(tmp_path / "baked"), dtype="float32")
-    strength = 0.2 * float(vectors.residual_norm[17] / vectors.norm[17])
+    strength = 0.2 * float(vectors.require_residual_norm()[17] / vectors.norm[17])
     with plain.steer(vectors, layer=17, strength=strength, first_token=True):
         wanted = plain.chat("How was your day?", max_new_tokens=12)
     assert baked.chat("How was your day?", max_new_tokens=12) == wanted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trimtab.cli.main import main
+from trimtab.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from trimtab.models import Backbone
@@ -52,6 +53,35 @@ def test_pairs_are_diagnosed_without_a_run(
     assert main(["diagnose", "--behavior", "permissive", "--limit", "16", "-o", str(out), "-q"]) == 0
     assert "permissive: " in capsys.readouterr().out
     assert (out / "report.html").is_file()
+
+
+def test_two_lists_are_diagnosed_and_what_needs_pairs_is_said_to(
+    tiny_model: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.txt").write_text("".join(f"A lovely day number {n}\n" for n in range(6)))
+    (tmp_path / "bad.txt").write_text("".join(f"{word} rain again\n" for word in ("Grey", "More", "Cold", "No end of")))
+    source, out = f"{tmp_path / 'good.txt'} vs {tmp_path / 'bad.txt'}", tmp_path / "out"
+    assert main(["diagnose", "--behavior", source, "-o", str(out), "-q"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "note: good-vs-bad: Not known of two lists, as it needs pairs: consistency" in said
+    assert "the positive one is the longer" in said
+    assert (out / "tables" / "list_surface.csv").is_file()
+
+
+def test_columns_of_a_file_are_named_in_verbs_that_read_pairs(
+    tiny_model: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"Question {n}?,Yes number {n},No {n * n}\n" for n in range(16))
+    (tmp_path / "qa.csv").write_text(f"ask,best,worst\n{rows}")
+    given = ["diagnose", "--behavior", str(tmp_path / "qa.csv"), "-o", str(tmp_path / "out"), "-q"]
+    assert main([*given, "--map", "prompt=ask,positive=best,negative=worst"]) == 0
+    assert "qa: " in capsys.readouterr().out
+    behavior = RunFolder(tmp_path / "out").manifest().settings["behaviors"][0]
+    assert behavior["map"] == {"prompt": "ask", "positive": "best", "negative": "worst"}
+    assert main([*given, "--map", "prompt=aks"]) == 2
+    assert "there is no column 'aks'; the columns are ask, best, worst" in capsys.readouterr().err.replace("\n", " ")
+    assert main(["diagnose", "--behavior", "cheerful", "--map", "prompt=ask"]) == 2
+    assert "cheerful is built in, and no file with columns to name" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_side_effects_and_robustness_add_to_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

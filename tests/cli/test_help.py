@@ -31,7 +31,7 @@ OWN_MEANING = {
 
 
 COMMANDS = dict(commands())
-MEASURES = ("side-effects", "robustness")
+MEASURES = ("projection", "side-effects", "robustness")
 """Their options are the settings of the measure, which have their own words."""
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import pandas as pd
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
 
 import trimtab as tt
 from trimtab.data import Behavior, PromptContrast, SetContrast, check, contrast, dataset, open_prompts
 from trimtab.data._hub_files import files_of_split
+from trimtab.data.containers import row_problems
 from trimtab.data.sources import relocated
-from trimtab.errors import DataError, SettingError, UnreachableError
+from trimtab.errors import DataError, SettingError, TrimtabWarning, UnreachableError
 
 
 def write(path: Path, *rows: Any) -> Path:
@@ -152,6 +154,7 @@ FILES = [
     "README.md", "data/train_prefs-00000-of-00001.parquet", "data/test_prefs-00000-of-00001.parquet",
     "data/train_sft-00000-of-00002.parquet", "data/train_sft-00001-of-00002.parquet",
     "harmless-base/train.jsonl.gz", "helpful-base/train.jsonl.gz", "default/dev/0000.parquet", "notrain.jsonl",
+    "big-10.csv", "big-2.csv",
 ]  # fmt: skip
 
 
@@ -164,6 +167,7 @@ FILES = [
         ("", "train_sft", ["data/train_sft-00000-of-00002.parquet", "data/train_sft-00001-of-00002.parquet"]),
         ("", "dev", ["default/dev/0000.parquet"]),
         ("", "prefs", []),
+        ("", "big", ["big-2.csv", "big-10.csv"]),
     ],
 )
 def test_the_files_of_a_split_are_found_by_their_names(folder: str, split: str, found: list[str]) -> None:
@@ -223,16 +227,126 @@ def test_a_split_that_no_file_holds_is_looked_for_among_the_hubs_own_tables(hub:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("hub:a/b#train_sft", r"in 2 files .*name one of them: hub:a/b/data/train_sft-00000-of-00002\.parquet"),
+        (
+            "hub:a/b#train",
+            r"in 2 files .*no parts of one table; name one of them: hub:a/b/harmless-base/train\.jsonl\.gz",
+        ),
         ("hub:a/b#nope", "no file of the split 'nope'; its data files are data/train_prefs"),
         ("hub:a/b@gone#train", "no revision 'gone'"),
         ("hub:a/b", "hub:owner/dataset#split"),
     ],
 )
-def test_a_split_that_cannot_be_one_file_is_refused(hub: Any, source: str, words: str) -> None:
+def test_a_split_that_cannot_be_one_table_is_refused(hub: Any, source: str, words: str) -> None:
     hub({None: FILES})
     with pytest.raises(DataError, match=words):
         dataset(source)
+
+
+Parts = Callable[..., list[str]]
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Parts:
+    """Pretend to be a hub with a split in several files; which were downloaded is noted."""
+    fetched: list[str] = []
+
+    def serve(*contents: Any, names: Sequence[str] = (), kind: str = "parquet") -> list[str]:
+        paths = list(names) or [f"data/train-{n:05d}-of-{len(contents):05d}.{kind}" for n in range(len(contents))]
+        for path, rows in zip(paths, contents, strict=True):
+            copy = tmp_path / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(rows, str):
+                copy.write_text(rows, encoding="utf-8")
+            else:
+                pd.DataFrame(rows).to_parquet(copy)
+
+        def download(
+            repository: str, path: str, *, repo_type: str, revision: str | None, local_files_only: bool
+        ) -> str:
+            fetched.append(path)
+            return str(tmp_path / path)
+
+        listed = [*reversed(paths), "README.md"]
+        monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda api, repository, **options: listed)
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+        return fetched
+
+    return serve
+
+
+def rows(first: int, last: int) -> list[dict[str, str]]:
+    return [{"prompt": f"Q{n}", "positive": f"yes {n}", "negative": f"no {n}"} for n in range(first, last)]
+
+
+def test_a_split_in_several_files_is_read_as_one_table(parts: Parts) -> None:
+    fetched = parts(rows(0, 3), rows(3, 5), rows(5, 9))
+    found = dataset("hub:a/b#train")
+    assert (found.name, [pair.prompt for pair in found]) == ("b-train", [f"Q{n}" for n in range(9)])
+    assert [pair.id for pair in found][2:4] == ["R3", "R4"]
+    assert found[3].origin == "hub:a/b/data/train-00001-of-00003.parquet: row 1"
+    assert fetched == [f"data/train-{n:05d}-of-00003.parquet" for n in range(3)]
+    assert check("hub:a/b#train").remarks[0].endswith("pairs.jsonl: 9 pairs, open")
+
+
+def test_no_more_parts_are_fetched_than_a_head_takes(parts: Parts) -> None:
+    fetched = parts(rows(0, 3), rows(3, 5), rows(5, 9))
+    assert len(dataset("hub:a/b#train", head=4)) == 4
+    assert len(fetched) == 2
+    assert len(dataset("hub:a/b#train", head=3)) == 3
+    assert len(fetched) == 3
+
+
+@pytest.mark.parametrize("names", [("train/0000.parquet", "train/0001.parquet"), ()])
+def test_parts_are_known_by_either_way_of_numbering(parts: Parts, names: tuple[str, ...]) -> None:
+    parts(rows(0, 2), rows(2, 4), names=names)
+    assert len(dataset("hub:a/b#train")) == 4
+
+
+def test_lines_of_parts_are_named_by_their_file(parts: Parts) -> None:
+    lines = ["".join(json.dumps(row) + "\n" for row in rows(n, n + 2)) for n in (0, 2)]
+    parts(lines[0], lines[1] + "{broken\n", kind="jsonl")
+    with pytest.raises(DataError, match=r"hub:a/b/data/train-00001-of-00002\.jsonl:3: broken JSON"):
+        dataset("hub:a/b#train")
+    with pytest.warns(TrimtabWarning, match="left out: line 5"):
+        assert len(dataset("hub:a/b#train", skip_bad=True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("data/train-00000-of-00003.parquet", "data/train-00002-of-00003.parquet"), "of 3 parts number 1 is missing"),
+        (("data/train-00000-of-00002.parquet",), "of 2 parts number 1 is missing"),
+        (("train/0000.parquet", "train/0002.parquet"), "of 3 parts number 1 is missing"),
+        (
+            ("one/train.parquet", "two/train.parquet"),
+            "no parts of one table; name one of them: hub:a/b/one",
+        ),
+    ],
+)
+def test_parts_that_are_not_whole_are_refused(parts: Parts, names: tuple[str, ...], words: str) -> None:
+    fetched = parts(*(rows(0, 2) for _ in names), names=names)
+    with pytest.raises(DataError, match=words):
+        dataset("hub:a/b#train")
+    assert not fetched
+
+
+def test_the_limits_of_a_file_are_those_of_all_parts_together(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_problems, "MAX_LINES", 4)
+    fetched = parts(rows(0, 3), rows(3, 6), rows(6, 9))
+    with pytest.raises(DataError, match=r"hub:a/b#train: the first 2 of its files have more than 4 rows; read"):
+        dataset("hub:a/b#train")
+    assert len(fetched) == 2  # what would be refused is not downloaded
+    assert len(dataset("hub:a/b#train", head=8)) == 8
+    monkeypatch.setattr(row_problems, "MAX_VALUES", 14)
+    monkeypatch.setattr(row_problems, "MAX_LINES", 100)
+    with pytest.raises(DataError, match="the first 2 of its files have more than 14 values"):
+        dataset("hub:a/b#train")
+
+
+def test_parts_of_another_make_are_refused(parts: Parts) -> None:
+    parts(rows(0, 2), '{"prompt": "Q", "positive": "a", "negative": "b"}\n')
+    with pytest.raises(DataError, match=r"train-00001-of-00002\.parquet: this part is of another make"):
+        dataset("hub:a/b#train")
 
 
 def test_a_split_offline_is_looked_for_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

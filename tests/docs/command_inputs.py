@@ -57,7 +57,7 @@ class Inputs:
 
     def _put_table(self, path: Path, given: Mapping[str, Any]) -> None:
         """Pairs in columns called as `--map` says."""
-        names = _columns(given["mapping"])
+        names = given["columns"]
         rows = [{key: str(getattr(pair, key)) for key in ("prompt", "positive", "negative")} for pair in _pairs()]
         _write_table(path, [{names.get(key, key): text for key, text in row.items()} for row in rows])
 
@@ -119,7 +119,7 @@ class Inputs:
         }  # fmt: skip
         plain = folder.manifest().replace(cached_tables=(), settings=settings)
         folder.write_manifest(plain)  # other measures say nothing about the setting, and take long to analyse
-        for name in ("answers", "diagnosis", "robustness", "side_effects"):
+        for name in ("answers", "diagnosis", "projection", "robustness", "side_effects"):
             shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
 
@@ -167,6 +167,8 @@ KIND_OF_INPUT = {
     ("vectors import", "file"): "foreign_vectors",
     ("vectors show", "file"): "foreign_vectors",
     ("vectors prove", "file"): "foreign_vectors",
+    ("vectors export", "file"): "vectors",
+    ("vectors export", "run"): "judged_run",
     ("import", "models"): "models",
     ("import", "results"): "results",
     ("import", "rates"): "rates",

@@ -47,6 +47,7 @@ KINDS = {
     "diagnose": Kind(("--quiet",), planned=True),
     "side-effects": Kind(("--quiet",), planned=True),
     "robustness": Kind(("--quiet",), planned=True),
+    "projection": Kind(("--quiet",), planned=True),
     "import": Kind(),
     "report": Kind(),
     "vectors import": Kind(),
@@ -54,6 +55,7 @@ KINDS = {
     "vectors prove": Kind(("--limit", "16", "--prompts", "2", "--quiet")),
     "chat": Kind(typed="/help\n/quit\n"),
     "bake": Kind(("--quiet",)),
+    "vectors export": Kind(),
     "monitor fit": Kind(SMALL),
     "monitor test": Kind(("--limit", "16")),
     "monitor score": Kind(),
@@ -146,8 +148,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A folder with the examples, where a tiny random model runs whatever is asked for and nothing is timed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for verb in ("extract", "chat", "bake", "monitor"):
-    for verb in ("extract", "chat", "monitor", "vectors"):
+    for verb in ("extract", "chat", "bake", "monitor", "vectors"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)

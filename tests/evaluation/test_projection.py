@@ -12,9 +12,10 @@ from trimtab.analysis.projections import separation
 from trimtab.data import PromptContrast, SetContrast
 from trimtab.engines import Model
 from trimtab.errors import SettingError
-from trimtab.evaluation.projection import projections
+from trimtab.evaluation.projection import projected, projections
 from trimtab.stats.detection import auroc_with_interval
 from trimtab.vectors import extract, read_contrast
+from trimtab.vectors.state_reading import prepare
 
 QUESTIONS = [f"What do you think of number {i}?" for i in range(24)]
 PERSONAS = PromptContrast.from_system_prompts(
@@ -58,6 +59,37 @@ def test_projections_are_along_the_unit_direction_in_units_of_the_stream(model: 
     means = table[table["layer"] == layer].groupby("side")["projection"].mean()
     apart = float(vectors.norm[layer] / vectors.require_residual_norm()[layer])
     assert means[1] - means[-1] == pytest.approx(apart, rel=1e-4)
+
+
+@pytest.mark.parametrize("source", ["corrigible", "cheerful"])
+def test_both_completions_of_a_pair_are_read_where_the_vector_was(model: Model, source: str) -> None:
+    """Of a choice pair in both orders of its options, which count alike; the difference is that of the vector."""
+    pairs = trimtab.dataset(source, limit=16)
+    vectors = extract(model, pairs)
+    table = projected(model, vectors, pairs, "select")
+    assert len(table) == 2 * 16 * 4
+    assert table.groupby("group")["side"].nunique().eq(2).all()
+    shown = {(row.example, row.side, row.layer): row.projection for row in table.itertuples()}
+    reading = prepare(model, pairs, "auto", "auto", "both_orders", 0)
+    layer, pair = 2, pairs[3]
+    unit = vectors.direction[layer] / vectors.norm[layer] / vectors.require_residual_norm()[layer]
+    sums = [0.0, 0.0]
+    for captured in model.capture(reading.encoded, reading.token_position):
+        for row, index in enumerate(captured.indices):
+            if (one := reading.presented[index]).pair.id == pair.id:
+                sums[0] += one.weight * float(captured.positive[row, layer] @ unit)
+                sums[1] += one.weight * float(captured.negative[row, layer] @ unit)
+    assert [shown[pair.id, side, layer] for side in (1, -1)] == pytest.approx(sums, rel=1e-4)
+    means = table[table["layer"] == layer].groupby("side")["projection"].mean()
+    apart = float(vectors.norm[layer] / vectors.require_residual_norm()[layer])
+    assert means[1] - means[-1] == pytest.approx(apart, rel=1e-3)
+
+
+def test_pairs_are_swept_by_projection_too(model: Model) -> None:
+    train, select, test = trimtab.dataset("cheerful", limit=24).split(seed=0)
+    found = trimtab.project(model, extract(model, train), select, test=test, progress=False)
+    assert found.best().held_out
+    assert found.best().examples == (len(test), len(test))
 
 
 def test_a_random_vector_is_not_shown_to_tell_them_apart() -> None:

@@ -12,8 +12,8 @@ import torch
 
 from trimtab.data import Behavior, Pair, dataset
 from trimtab.engines import Model
-from trimtab.evaluation._spelled_labels import label_signs
 from trimtab.evaluation.diagnosing import diagnose
+from trimtab.evaluation.diagnosing._spelled_labels import label_signs
 from trimtab.vectors import extract, read_differences
 
 if TYPE_CHECKING:

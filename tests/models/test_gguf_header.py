@@ -11,7 +11,7 @@ import pytest
 from gguf import GGUFWriter
 
 from trimtab.errors import ModelError
-from trimtab.models.bundled import _bundled_gguf, resolve
+from trimtab.models.bundled import bundled_gguf, resolve
 from trimtab.models.gguf.header import check_gguf
 
 ONE_ENTRY = b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k"
@@ -47,7 +47,7 @@ def refused(file: Path) -> str:
 
 def test_sound_files_are_fine(tmp_path: Path) -> None:
     check_gguf(written(tmp_path, feed_forward_length=32, context_length=10_000_000))
-    if (bundled := _bundled_gguf()) is not None:
+    if (bundled := bundled_gguf()) is not None:
         check_gguf(bundled)
 
 

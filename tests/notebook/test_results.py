@@ -172,3 +172,52 @@ def test_without_held_out_prompts_tuning_recommends_by_those_that_chose(
     there = [setting for setting in (tuned.toward, tuned.away) if setting is not None]
     assert all(not setting.held_out for setting in there)
     assert set(tuned.replies["split"]) == {"select"}
+
+
+def test_contrasts_that_are_no_pairs_of_completions_are_diagnosed(model: tt.Model) -> None:
+    questions = ["How was your day?", "What should I cook?", "Is it late?", "Where to?", "Why?", "Who is it?"]
+    personas = tt.PromptContrast.from_system_prompts(
+        [("You are full of joy.", "You are full of despair."), ("Answer with joy.", "Answer with despair, always.")],
+        questions,
+        name="joyful",
+    )
+    found = tt.diagnose(model, personas)
+    assert (found.behavior, set(found.quality["pairs"])) == ("joyful", {12})
+    assert found.surface.empty
+    said = found.advice.set_index("code")
+    assert "2 couples of texts around what is asked" in said.loc["shared_prompts", "text"]
+    assert found.flags.empty  # the same question under two system prompts is no duplicate
+    assert "12 pairs" in repr(found)
+    one = tt.diagnose(model, tt.PromptContrast(personas.name, personas.pairs[:6])).advice.set_index("code")
+    assert "the same two texts around what is asked" in one.loc["shared_prompts", "text"]
+
+    replied = personas.with_replies([(f"Oh joy number {n}, and more of it.", f"No {n}.") for n in range(12)])
+    told = tt.diagnose(model, replied).advice.set_index("code")["text"]
+    assert "in 100% of the pairs the positive completion is the longer one" in told["length_confound"].lower()
+
+    lists = tt.SetContrast.from_texts(
+        [f"{text} please?" for text in questions], [f"Give me {n} of them." for n in range(5)], name="polite"
+    )
+    found = tt.diagnose(model, lists)
+    assert set(found.quality["pairs"]) == {11}
+    assert found.surface.set_index("feature").loc["last word", "auroc"] == 1
+    assert "needs_pairs" in set(found.advice["code"])
+    assert "11 texts" in repr(found)
+    assert "note: polite: Not known of two lists" in "\n".join(found.findings)
+    tokens = tt.diagnose(model, lists, token_position="mean_prompt", seed=1)
+    assert not tokens.quality.equals(found.quality)
+    with pytest.raises(SettingError, match="no token_position 'answer'"):
+        tt.diagnose(model, lists, token_position="answer")
+
+
+def test_a_list_read_token_by_token_is_diagnosed_by_its_texts(model: tt.Model) -> None:
+    raw = tt.SetContrast.from_texts(
+        ["It was a lovely day", "Bliss, all over the place", "So kind", "Joy for all of us", "What a good thing"],
+        ["It rained again", "Grey", "Nothing at all went well", "Rust everywhere", "All is lost"],
+        raw=True,
+    )
+    found = tt.diagnose(model, raw, token_position="each_token")
+    vector = tt.extract(model, raw, token_position="each_token")
+    assert set(found.quality["pairs"]) == {10}
+    magnitude = found.heuristics["relative_magnitude"].to_numpy()
+    assert magnitude == pytest.approx((vector.norm / vector.require_residual_norm()).numpy(), rel=1e-4)

@@ -55,6 +55,7 @@ def checked_run(
             **{f"diagnosis/{table}": found for table, found in diagnosed(pair_differences(seed=own)).items()},
             "diagnosis/cosines": _cosines(own),
             "diagnosis/method_samples": _methods(model, behavior, size, own),
+            "projection/examples": _projections(size, own),
             "side_effects/shifts": _shifts(model, behavior, list(sizes), size, own),
             "side_effects/neutral": _neutral(own),
             "side_effects/replies": _replies(int(best[behavior]), own),
@@ -169,6 +170,20 @@ def _cosines(seed: int) -> pd.DataFrame:
         for layer in range(LAYERS)
     ]
     return pd.DataFrame(rows)
+
+
+def _projections(size: float, seed: int) -> pd.DataFrame:
+    """Examples that lie apart along the vector, the more so at mid-depth."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        ("transformers", split, f"e{number}", number, side, layer, (layer + 1) / LAYERS, float(along))
+        for split, n in (("select", 10), ("test", 12))
+        for side in (1, -1)
+        for layer in range(LAYERS)
+        for number, along in enumerate(side * size * (1 - abs(layer - 3) / LAYERS) / 2 + rng.normal(0, 1, n))
+    ]
+    columns = ["engine", "split", "example", "group", "side", "layer", "depth", "projection"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _methods(model: str, behavior: str, size: float, seed: int) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from spoken import spoken, spoken_manifest
 from synthetic import NOISE, PEAKED, synthetic_manifest, synthetic_samples
+from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS
 from trimtab.report import RunTables
 from trimtab.report.results import analysed
 from trimtab.report.verdict import MAX_WHOLE, verdict_sentences, verdicts
@@ -127,6 +129,58 @@ def test_many_verdicts_are_summed_up_and_counted():
     assert text.startswith("Steering works in 2 of 4 cases (4 behaviors in 1 model), by scores")
     assert "not shown: 1" in text
     assert "the other way: 1" in text
+
+
+def unscored(*behaviors):
+    """Manifest entries of behaviors without completions to score."""
+    return {"behaviors": [{"name": name, "shape": "sets", "n_train": 8} for name in behaviors]}
+
+
+def without_scores(run):
+    return replace(run, samples=run.samples.iloc[:0])
+
+
+def projected(behavior, apart):
+    """Held-out examples that lie this far apart along the vector, in standard deviations."""
+    rng = np.random.default_rng(0)
+    rows = [
+        ("tiny-135M", behavior, "transformers", split, f"e{n}", n, side, 0, 0.5, side * apart / 2 + rng.normal())
+        for split in ("select", "test")
+        for n in range(20)
+        for side in (1, -1)
+    ]
+    return pd.DataFrame(rows, columns=[*OWNER, *PROJECTION_COLUMNS])
+
+
+def test_what_only_projections_are_known_of_is_not_measured_and_has_no_setting():
+    run = without_scores(run_of(scored(1.0), **unscored(SAID)))
+    run = replace(run, tables={"projection/examples": projected(SAID, 9.0)})
+    found = only(run)
+    assert (found.word, found.tone, found.judged, found.command) == ("not measured", "none", False, "")
+    assert "has no completions to score" in found.sentence
+    assert "no setting is recommended" in found.sentence
+    assert found.tiles[1].value == "none"
+    (finding,) = analysed([run]).findings
+    assert "AUROC 1.00" in finding.text
+    assert finding.use == "certainty"
+
+
+def test_judged_replies_decide_for_behaviors_without_completions():
+    found = only(without_scores(run_of(scored(1.0), judged(4.0), **unscored(SAID))))
+    assert (found.word, found.judged) == ("yes", True)
+    assert re.fullmatch(r"layers? \d at \+0\.4", found.tiles[1].value)
+
+
+def test_many_that_were_not_measured_are_no_failures_of_steering():
+    run = without_scores(run_of(scored(1.0), **unscored("a", "b", "c", "d")))
+    (text,) = verdict_sentences(analysed([run]), MAX_WHOLE)
+    assert text == (
+        "Whether steering works was not measured (4 behaviors in 1 model): nothing was scored, and no reply was judged."
+    )
+    mixed = analysed([run_of(scored(1.5), **unscored("a", "b", "c"))])
+    (text,) = verdict_sentences(mixed, MAX_WHOLE)
+    assert text.startswith("Steering works in 1 of 4 cases")
+    assert "not measured: 3" in text
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,7 +11,7 @@ import pytest
 from study.conftest import Run
 from trimtab.data import Behavior, contrast, dataset
 from trimtab.engines import Model
-from trimtab.errors import DataError, SettingError
+from trimtab.errors import DataError
 from trimtab.models import Backbone
 from trimtab.store.run_folder import RunFolder
 from trimtab.study import make_study, plan_study, report_runs
@@ -93,9 +93,53 @@ def test_pairs_that_are_scored_may_not_make_the_vector(run: Run, tmp_path: Path)
     assert not (tmp_path / "run" / "samples").exists()
 
 
-def test_what_diagnosis_would_look_at_is_not_what_the_vector_is_made_of(personas: Path) -> None:
-    with pytest.raises(SettingError, match="that of permissive is made of its contrast"):
-        make_study(settings(str(personas), diagnosis=True))
+def tables(folder: Path, name: str) -> pd.DataFrame:
+    """A table of the diagnosis."""
+    return pd.concat([pd.read_parquet(file) for file in (folder / "diagnosis").glob(f"{name}*.parquet")])
+
+
+@pytest.mark.parametrize("kind", ["prompts", "lists"])
+def test_the_diagnosis_is_of_what_the_vector_is_made_of(
+    run: Run, personas: Path, lists: str, tmp_path: Path, kind: str
+) -> None:
+    source = str(personas) if kind == "prompts" else lists
+    folder = run(settings(source, diagnosis={"methods": True}), tmp_path / "run")
+    codes = set(tables(folder, "findings")["code"])
+    quality, methods = tables(folder, "quality"), set(tables(folder, "method_samples")["method"])
+    if kind == "prompts":
+        assert set(quality["pairs"]) == {6}
+        assert quality["consistency"].notna().all()
+        assert "needs_pairs" not in codes
+        assert {"pca", "single 5"} <= methods
+        assert not list((folder / "diagnosis").glob("surface*"))
+    else:
+        assert set(quality["pairs"]) == {5}
+        assert quality["consistency"].isna().all()
+        assert {"needs_pairs", "short_list"} <= codes
+        assert methods == {"mean", "probe", "lda", *(f"random {i}" for i in range(1, 6))}
+        assert set(tables(folder, "surface")["feature"]) == {"length", "first word", "last word", "words"}
+    page = tmp_path / "report.html"
+    report_runs([folder], page)
+    assert ("told apart by their surface" in page.read_text(encoding="utf-8")) == (kind == "lists")
+
+
+@pytest.mark.parametrize("kind", ["prompts", "lists"])
+def test_without_a_sweep_the_source_itself_may_be_a_contrast_without_completions(
+    run: Run, llama: Backbone, personas: Path, lists: str, tmp_path: Path, kind: str
+) -> None:
+    source = str(personas) if kind == "prompts" else lists
+    content = {
+        "name": "seen", "models": [{"id": "smollm2-135m", "dtype": "float32"}],
+        "behaviors": [{"source": source, "name": "joyful"}], "sweep": False, "diagnosis": True,
+    }  # fmt: skip
+    folder = run(content, tmp_path / "run")
+    assert set(tables(folder, "quality")["pairs"]) == {6 if kind == "prompts" else 5}
+    made = SteeringVector.load(RunFolder(folder).vector_file("smollm2-135m", "joyful"))
+    assert (made.direction - extract(Model(llama), contrast(source)).direction).abs().max() < 1e-5
+    step = plan_study(make_study(content)).models[0].steps[0]
+    assert step.pairs == (12 if kind == "prompts" else 5)
+    with pytest.raises(DataError, match=r"no pairs"):
+        run(content | {"sweep": True, "layers": "1"}, tmp_path / "swept")
 
 
 def test_other_pairs_are_a_contrast_too(run: Run, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
     BehaviorSetting: {
         "source": "concise", "name": "other", "scoring": "text", "limit": 20, "contrast": "personas.jsonl",
+        "contrast_limit": 20,
+        "map": {"prompt": "question"},
     },
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
     Answers: {
@@ -64,6 +66,8 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
 }  # fmt: skip
 """Another value for every setting that shapes numbers."""
+BESIDE = {"contrast_limit": {"contrast": "personas.jsonl"}}
+"""What a setting needs beside it."""
 
 
 def marked() -> Iterator[type[Marked]]:
@@ -115,7 +119,8 @@ def test_every_field_of_every_settings_class_is_marked(kind: type[Marked]) -> No
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, values in OTHER.items() for name in values])
 def test_another_value_of_a_setting_that_shapes_numbers_is_another_run(kind: type[BaseModel], name: str) -> None:
-    assert identity(kind, **{name: OTHER[kind][name]}) != identity(kind)
+    beside: dict[str, Any] = BESIDE.get(name, {})
+    assert identity(kind, **beside, **{name: OTHER[kind][name]}) != identity(kind, **beside)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,8 @@ def test_another_value_of_a_setting_that_shapes_numbers_is_another_run(kind: typ
         (Study, {"name": "other", "folder": "/tmp"}),
         (Study, {"dose": True}),
         (Study, {"sweep": False}),
-        (Study, {"diagnosis": True, "side_effects": True, "robustness": True}),
+        (Study, {"diagnosis": True, "side_effects": True, "robustness": True, "projection": True}),
+        (Study, {"projection": False}),
         (ModelSetting, {"groups": {"a": "b"}, "facts": {"layers": 3}, "resources": {"gpus": 2}}),
         (BehaviorSetting, {"skip_bad": True, "size": {"pairs": 100, "characters": 100}}),
         (Replies, {"judges": [{"pattern": "a"}], "search": "halving", "min_coherence": 3, "prompts": 4}),

@@ -58,6 +58,27 @@ def test_without_balance_the_letter_is_what_comes_out() -> None:
     assert min(leakage.cosine) > 0.9
 
 
+def test_leakage_of_balanced_letters_is_the_angle_to_the_behavior_and_relative_to_the_length() -> None:
+    """Even letters that differ from pair to pair make a vector longer, and the cosine smaller for the same letter."""
+    random = torch.Generator().manual_seed(0)
+    behavior, axis = torch.zeros(WIDTH), torch.zeros(WIDTH)
+    behavior[0], behavior[1], axis[1] = 1.0, 0.5, 30.0
+    letters = axis + 4.0 * torch.randn(40, LAYERS, WIDTH, generator=random)  # of each pair its own
+    signs = torch.tensor([1.0, -1.0]).repeat(20)
+    once = behavior + signs[:, None, None] * letters
+    both = torch.cat([behavior + letters, behavior - letters])
+    balanced = collect(both, [0.5] * 80, torch.tensor([1.0, -1.0]).repeat_interleave(40))
+    given = collect(once, [1.0] * 40, signs)
+    leakages = [sums.letter_leakage(sums.mean) for sums in (balanced, given)]
+    assert balanced.lean == given.lean == 0
+    assert leakages[0] is not None
+    assert leakages[1] is not None
+    own = float(torch.cosine_similarity(behavior, balanced.letter_axis[0].float(), dim=0))
+    assert leakages[0].cosine[0] == pytest.approx(abs(own), abs=1e-5)  # that of the behavior alone, and no letter
+    assert max(leakages[1].cosine) < min(leakages[0].cosine)
+    assert (given.mean.norm(dim=1) > 1.5 * balanced.mean.norm(dim=1)).all()
+
+
 def test_the_letter_axis_is_free_of_the_behavior_however_uneven_the_letters() -> None:
     differences, signs, behavior = planted(letter=1.0)
     kept = uneven(signs)

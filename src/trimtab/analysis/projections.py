@@ -14,6 +14,11 @@ what is resampled as a whole; `projection`: of the example's state on the unit d
 the residual stream."""
 
 
+OWNER = ("model", "behavior", "engine")
+DRAWS = 1000
+"""Resamples of a report, which has an interval for each layer."""
+
+
 def separation(projections: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
     """How well each layer's direction tells positive from negative examples.
 
@@ -42,6 +47,40 @@ def separation(projections: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -
         )  # fmt: skip
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def separations(examples: pd.DataFrame) -> pd.DataFrame:
+    """`separation` of each model and behavior of a run, below each other.
+
+    Args:
+        examples: rows of `PROJECTION_COLUMNS` with the columns in `OWNER`.
+
+    Returns:
+        The columns of `OWNER` and of `separation`, and `chosen`: whether it is the layer that `select` chose.
+    """
+    found = []
+    for owner, rows in examples.groupby(list(OWNER), sort=False, observed=True):
+        table = separation(rows, draws=DRAWS)
+        for place, (name, value) in enumerate(zip(OWNER, owner, strict=True)):
+            table.insert(place, name, str(value))
+        found.append(table.assign(chosen=table["layer"] == best_layer(table)["layer"]))
+    together: pd.DataFrame = pd.concat(found, ignore_index=True)
+    return together
+
+
+def reported(separated: pd.DataFrame) -> pd.DataFrame:
+    """The chosen layer of each model and behavior, on the examples that report.
+
+    Args:
+        separated: from `separations`, of one run or with a column `run`.
+
+    Returns:
+        A row each, with `held_out`: whether other examples chose the layer.
+    """
+    keys = [name for name in ("run", *OWNER) if name in separated.columns]
+    rows = [best_layer(table) for _, table in separated.groupby(keys, sort=False, observed=True)]
+    found: pd.DataFrame = pd.DataFrame(rows).reset_index(drop=True)
+    return found
 
 
 def best_layer(separated: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
-from trimtab.data import Balance, Form
+from trimtab.data import Balance, Form, parse_columns
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -62,11 +62,13 @@ limit_option = click.option(
     "--limit", metavar="N", type=int, default=None, help="Use this many pairs of a behavior, a stratified sample."
 )
 skip_bad_option = click.option("--skip-bad", is_flag=True, help="Leave out lines that are no pairs, and say which.")
+map_option = click.option(
+    "--map", "columns", metavar="KEY=COLUMN,…", multiple=True,
+    callback=lambda context, option, texts: parse_columns(texts),
+    help="Columns of the file by key: prompt=question,positive=best; the others go to meta.",
+)  # fmt: skip
 rows_options = several(
-    click.option(
-        "--map", "mapping", metavar="KEY=COLUMN,…", multiple=True,
-        help="Columns of the file by key: prompt=question,positive=best; the others go to meta.",
-    ),
+    map_option,
     click.option(
         "--head", metavar="N", type=click.IntRange(min=1), default=None, help="Read the first rows of a file only."
     ),
@@ -96,8 +98,8 @@ price_option = click.option(
     "--price", metavar="IN,OUT", default=None, help="Dollars per million tokens, in and out: 0.15,0.6."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-pairs_options = several(limit_option, skip_bad_option)
-"""Which of the pairs."""
+pairs_options = several(limit_option, skip_bad_option, map_option)
+"""Which of the pairs, and by which columns of their file."""
 
 
 def refuse_unused(given: Mapping[str, bool], why: str) -> None:

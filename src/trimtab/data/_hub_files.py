@@ -1,4 +1,4 @@
-"""Files of data sets on the hub: one by its path, or the one that holds a split."""
+"""Files of data sets on the hub: one by its path, or those that hold a split."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ HUB = "hub:"
 _ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".tsv")
 _CONVERTED = "refs/convert/parquet"
 """The branch on which the hub keeps every data set as Parquet tables."""
+
+_PART = re.compile(r"(?P<before>.*?)(?P<number>\d+)(?:-of-(?P<of>\d+))?(?P<after>\.[\w.]+)")
+"""A numbered part of a table: `train-00000-of-00002.parquet`, `train/0001.parquet`."""
 
 T = TypeVar("T")
 
@@ -58,26 +61,51 @@ class HubReference:
         return "-".join([dataset, *(part for part in (*self.path.split("/"), self.split) if part)])
 
 
-def download(reference: HubReference, offline: bool) -> Path:
-    """A local copy of the file of a data set.
+@dataclass(frozen=True)
+class HubFile:
+    """One file of a data set, which is downloaded when it is wanted."""
+
+    reference: HubReference
+    path: str
+    revision: str | None
+    offline: bool
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        at = f"@{self.revision}" if self.revision else ""
+        return f"{HUB}{self.reference.repository}{at}/{self.path}"
+
+    def fetch(self) -> Path:
+        """A local copy.
+
+        Raises:
+            DataError: where there is no such file.
+        """
+        return _fetched(self.reference, self.path, self.revision, self.offline)
+
+
+def hub_files(reference: HubReference, offline: bool) -> tuple[HubFile, ...]:
+    """The file of a data set, or those of a split in their order; nothing is downloaded yet.
 
     Raises:
-        DataError: where there is no such file, or no single one of the split.
+        DataError: where no file holds the split, where several do that are no parts of one table, and where one of
+            these parts is missing.
     """
     if reference.is_file or not reference.split:
-        return _fetched(reference, reference.path, reference.revision, offline)
+        return (HubFile(reference, reference.path, reference.revision, offline),)
     files, revision = _files(reference, offline), reference.revision
     found = files_of_split(files, reference.path, reference.split)
     if not found and not offline and revision is None:
         converted = _listed(reference, _CONVERTED, missing_ok=True)
         found, revision = files_of_split(converted, reference.path, reference.split), _CONVERTED
-    if len(found) == 1:
-        return _fetched(reference, found[0], revision, offline)
-    if found:
+    files_found = tuple(HubFile(reference, path, revision, offline) for path in found)
+    if found and (fault := parts_fault(found)):
         shown = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
-        at = f"@{revision}" if revision else ""
-        advice = f"name one of them: {HUB}{reference.repository}{at}/{found[0]}"
-        raise DataError(f"{reference.text}: the split is in {len(found)} files ({shown}); {advice}")
+        advice = f"name one of them: {files_found[0].name}"
+        raise DataError(f"{reference.text}: the split is in {len(found)} files ({shown}), {fault}; {advice}")
+    if found:
+        return files_found
     data = [file for file in files if file.endswith(_ENDINGS)]
     shown = ", ".join(data[:8]) + (", …" if len(data) > 8 else "")
     raise DataError(f"{reference.text}: no file of the split {reference.split!r}; its data files are {shown or 'none'}")
@@ -94,7 +122,35 @@ def files_of_split(files: Sequence[str], folder: str, split: str) -> list[str]:
     prefix = f"{folder}/" if folder else ""
     named = re.compile(rf"(?:.*/)?{re.escape(split)}(?:/[^/]+|[-.][\w.-]*)?\.(?:parquet|jsonl?|csv|tsv)(?:\.gz)?")
     data = [file for file in files if file.startswith(prefix) and file.endswith(_ENDINGS)]
-    return sorted(file for file in data if named.fullmatch(file[len(prefix) :]))
+    return sorted((file for file in data if named.fullmatch(file[len(prefix) :])), key=_place)
+
+
+def _place(file: str) -> tuple[str, int]:
+    """Sorts parts by their number."""
+    part = _PART.fullmatch(file)
+    return (part["before"], int(part["number"])) if part else (file, 0)
+
+
+def parts_fault(files: Sequence[str]) -> str:
+    """Why files are not the parts of one table, in order: `train-00000-of-00002.parquet`, `train/0001.parquet`.
+
+    Args:
+        files: paths of one split, sorted.
+
+    Returns:
+        "" where they are, or where there is one file only that does not say that there are others.
+    """
+    parts = [_PART.fullmatch(file) for file in files]
+    first = parts[0]
+    if len(files) == 1 and (first is None or first["of"] is None):
+        return ""
+    if len({part and part.group("before", "of", "after") for part in parts}) > 1 or first is None:
+        return "which are no parts of one table"
+    numbers = {int(part["number"]) for part in parts if part is not None}
+    begin = 0 if 0 in numbers else 1
+    count = int(first["of"] or max(numbers) + 1 - begin)
+    missing = sorted(set(range(begin, begin + count)) - numbers)
+    return f"and of {count} parts number {missing[0]} is missing" if missing else ""
 
 
 def _files(reference: HubReference, offline: bool) -> list[str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab._util.suggest import nearest_words
-from trimtab.data._hub_files import HUB, HubReference, download
+from trimtab.data._hub_files import HUB, HubReference, hub_files
 from trimtab.data.builtin import BUILT_INS, LOADABLE
 from trimtab.data.contrasts import AnyContrast, Example, SetContrast
 from trimtab.data.formats.base import OpenQuestion
-from trimtab.data.formats.files import FileContent, Reading, describe, make_contrast, parse_file
+from trimtab.data.formats.files import FileContent, Reading, describe, make_contrast, parse_file, parse_parts
 from trimtab.data.formats.published.sides import as_sides
 from trimtab.errors import DataError
 from trimtab.inputs.bounded_files import exists
@@ -98,7 +98,10 @@ def _read_one(name: str, offline: bool, reading: Reading) -> tuple[str, FileCont
     """What the behavior of a source with one file is called, and the file."""
     if name.startswith(HUB):
         reference = HubReference.parse(name)
-        path = download(reference, offline)
+        files = hub_files(reference, offline)
+        if len(files) > 1:
+            return reference.name, parse_parts(name, files, reading)
+        path = files[0].fetch()
         label, part = reference.name or stem(path), reference.split if reference.is_file else ""
     else:
         place, part = _without_part(name)

@@ -35,8 +35,8 @@ def dataset(
     Args:
         name_or_path: the name of a built-in behavior ("corrigible") or of a translation ("cheerful-fr"); a file of any
             format that `trimtab data formats` lists, with or without its ending; a folder that holds exactly one; or
-            `hub:owner/dataset/path/in/it.jsonl` or `hub:owner/dataset#split`, downloaded once
-            (`hub:owner/dataset@revision/…` for a fixed revision).
+            `hub:owner/dataset/path/in/it.jsonl` or `hub:owner/dataset#split`, in one file or numbered parts, downloaded
+            once (`hub:owner/dataset@revision/…` for a fixed revision).
         limit: keep at most this many pairs, a sample stratified by answer label.
         seed: which pairs the sample keeps.
         offline: take files of the hub from its cache only.
@@ -47,9 +47,11 @@ def dataset(
 
     Raises:
         DataError: when there is no such behavior, with every problem of its file, and for other contrasts than pairs.
+        SettingError: for columns and a head of a built-in behavior, which is no file.
     """
     name = os.fspath(name_or_path)
     if name in LOADABLE:
+        _require_a_file(name, columns, head)
         behavior = LOADABLE[name].load()
     else:
         content = read_source(name, offline=offline, reading=Reading(skip_bad, columns, head))
@@ -99,13 +101,20 @@ def contrast(
     """
     name = os.fspath(source)
     if negative is None and name in LOADABLE:
-        return dataset(name, limit=limit, seed=seed)
+        return dataset(name, limit=limit, seed=seed, columns=columns, head=head)
     content = read_source(
         name, os.fspath(negative or ""), offline=offline, reading=Reading(skip_bad, columns, head), raw=raw
     )
     found = content.contrast()
     _warn_left_out(content)
     return found if limit is None else sampled(found, limit, seed)
+
+
+def _require_a_file(name: str, columns: Mapping[str, str] | None, head: int | None) -> None:
+    """Refuse what only a file has, where a behavior is built in."""
+    if columns or head is not None:
+        what = "columns to name" if columns else "rows to stop at"
+        raise SettingError(f"{name} is built in, and no file with {what}; `limit` takes some of its pairs")
 
 
 def open_prompts(

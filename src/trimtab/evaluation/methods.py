@@ -10,14 +10,14 @@ import pandas as pd
 
 from trimtab._util.callbacks import Progress
 from trimtab.analysis import COLUMNS
-from trimtab.data import Balance, Behavior, Pair
+from trimtab.data import AskedTexts, Balance, Behavior, Pair
 from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
 from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, vectors_batches
 from trimtab.steering import Positions, SteeringSetting
-from trimtab.vectors import AGGREGATIONS, Aggregation, StateDifferences, SteeringVector
+from trimtab.vectors import AGGREGATIONS, Aggregation, ContrastStates, StateDifferences, SteeringVector
 
 STRENGTHS = (-0.1, 0.1)
 """Strengths at which methods are compared, relative to the residual stream."""
@@ -26,12 +26,15 @@ SINGLES, RANDOMS = 5, 5
 METHOD_COLUMNS = ("model", "behavior", "method", *COLUMNS[2:])
 """Of `compare_methods`: those of a samples table and `method`, in which draws are numbered ("single 2", "random 5")."""
 
+Material = StateDifferences | ContrastStates
+"""What vectors of any method are made of: the differences of pairs, or the states of another contrast."""
+
 _TRIES = 100
 """Seeds tried for each different pair that must be drawn."""
 
 
 def method_vectors(
-    differences: StateDifferences,
+    differences: Material,
     methods: Sequence[str] | None = None,
     *,
     singles: int = SINGLES,
@@ -41,8 +44,8 @@ def method_vectors(
     """The vectors of several methods by name; those that draw are there several times, as "single 1", "single 2", ….
 
     Args:
-        differences: the pairs' differences.
-        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all of them.
+        differences: the pairs' differences, or the states of another contrast.
+        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all that can be made of it.
         singles: draws of a method that draws a pair, such as `single`, each of another pair; at most all pairs.
         randoms: draws of other methods that draw, such as `random`.
         seed: of the draws; each has a seed of its own, which its provenance names.
@@ -54,7 +57,7 @@ def method_vectors(
     if min(singles, randoms) < 1:
         raise SettingError(f"{singles} single pairs, {randoms} random directions: draw at least one, or leave them out")
     found: dict[str, SteeringVector] = {}
-    for method in dict.fromkeys(AGGREGATIONS.names() if methods is None else methods):
+    for method in dict.fromkeys(possible_methods(differences.has_pairs) if methods is None else methods):
         aggregation = AGGREGATIONS.get(method)
         if not aggregation.draws:
             found[method] = differences.vector(method)
@@ -65,9 +68,14 @@ def method_vectors(
     return found
 
 
+def possible_methods(has_pairs: bool) -> list[str]:
+    """Names of the methods that make a vector of pairs, or of two lists without pairs."""
+    return [name for name in AGGREGATIONS.names() if has_pairs or AGGREGATIONS.get(name).takes_sets]
+
+
 def compare_methods(
     model: Model,
-    differences: StateDifferences,
+    differences: Material,
     select: Behavior,
     test: Behavior | None = None,
     *,
@@ -88,7 +96,7 @@ def compare_methods(
 
     Args:
         model: from `trimtab.load`.
-        differences: from `read_differences`; those of the training part.
+        differences: from `read_differences`, those of the training part; or from `read_contrast`.
         select: prompts on which each method's layer is chosen.
         test: other prompts on which the methods are compared there.
         methods: names of `trimtab.vectors.AGGREGATIONS`; by default all of them.
@@ -130,11 +138,11 @@ def compare_methods(
     return table
 
 
-def count_vectors(singles: int = SINGLES, randoms: int = RANDOMS) -> int:
+def count_vectors(singles: int = SINGLES, randoms: int = RANDOMS, *, has_pairs: bool = True) -> int:
     """How many vectors `method_vectors` makes of all methods, for plans; where there are pairs enough to draw from."""
     pair = Pair("", "", "a", "b")
     found = 0
-    for name in AGGREGATIONS.names():
+    for name in possible_methods(has_pairs):
         aggregation = AGGREGATIONS.get(name)
         draws_pairs = aggregation.draws and aggregation.drawn_pair([pair], 0) is not None
         found += (singles if draws_pairs else randoms) if aggregation.draws else 1
@@ -167,7 +175,7 @@ def method_cosines(vectors: Mapping[str, SteeringVector]) -> pd.DataFrame:
 
 
 def _seeds_of_different_pairs(
-    differences: StateDifferences, aggregation: Aggregation, draws: int, seed: int
+    differences: Material, aggregation: Aggregation, draws: int, seed: int
 ) -> list[int] | None:
     """The first seeds that draw different pairs, fewer than wanted where there are no more; None where none draws."""
     found: dict[str, int] = {}
@@ -181,9 +189,13 @@ def _seeds_of_different_pairs(
     return list(found.values())
 
 
-def _warn_of_shared_prompts(differences: StateDifferences, parts: Sequence[tuple[str, Behavior | None]]) -> None:
+def _warn_of_shared_prompts(differences: Material, parts: Sequence[tuple[str, Behavior | None]]) -> None:
     """Say when vectors are measured on prompts that they were made from."""
-    used = {prompt_key(pair) for pair in differences.pairs}
+    if isinstance(differences, ContrastStates):
+        asked = AskedTexts.of(differences.contrast)
+        used = {prompt_key(pair) for _, part in parts for pair in part or () if asked.hold(pair.prompt)}
+    else:
+        used = {prompt_key(pair) for pair in differences.pairs}
     for name, part in parts:
         shared = sum(prompt_key(pair) in used for pair in part or ())
         if shared:

@@ -1,11 +1,13 @@
-"""Held-out examples projected on a vector: how a contrast without completions is swept over layers.
+"""Held-out examples projected on a vector, layer by layer: what can be measured of a contrast without completions.
 
 Such a contrast has nothing whose probability could be compared. What can be measured of its vector without generating
-is whether it tells held-out examples apart, layer by layer: that is reading, and no evidence that pushing works.
+is whether it tells held-out examples apart: that is reading, and no evidence that pushing works. Pairs of completions
+are read in the same way, so that vectors of any contrast can be compared.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,12 +21,15 @@ from trimtab._util.progress_bars import progress_of
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.analysis.formatting import fixed, with_interval
 from trimtab.analysis.projections import PROJECTION_COLUMNS, best_layer, separation
-from trimtab.data import PromptContrast, SetContrast
+from trimtab.data import AnyContrast, Balance, Behavior, Form, PromptContrast, SetContrast
+from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.models import ExamplePosition
 from trimtab.steering import require_fit
 from trimtab.vectors import ContrastStates, SteeringVector, possible_positions, read_contrast
+from trimtab.vectors.residual_norms import with_residual_norms
+from trimtab.vectors.state_reading import Reading, prepare
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,12 @@ class Projection(Summarized):
 def project(
     model: Model,
     vectors: SteeringVector,
-    select: PromptContrast | SetContrast,
+    select: AnyContrast,
     *,
-    test: PromptContrast | SetContrast | None = None,
+    test: AnyContrast | None = None,
     progress: Progress | bool = True,
 ) -> Projection:
-    """Project held-out examples on the vector at every layer.
+    """Project held-out examples on the vector at every layer; of pairs of completions both completions.
 
     Args:
         model: from `trimtab.load`, unsteered.
@@ -116,9 +121,81 @@ def project(
         if part is None:
             continue
         with progress_of(progress, f"reading {part.name} ({split}) in {model.name}") as advance:
-            states = read_contrast(model, part, token_position=_position(vectors, part), progress=advance)
-        frames.append(projections(states, vectors, split))
+            frames.append(projected(model, vectors, part, split, progress=advance))
     return Projection(pd.concat(frames, ignore_index=True), select.name)
+
+
+def projected(
+    model: Model,
+    vectors: SteeringVector,
+    part: AnyContrast,
+    split: str,
+    *,
+    form: Form | Literal["auto"] = "auto",
+    balance: Balance = "both_orders",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Read the examples of a contrast of any shape and project them on the vector at every layer.
+
+    They are read where the vector was, if they have that place.
+
+    Args:
+        model: From `trimtab.load`, unsteered.
+        vectors: For the model.
+        part: The examples.
+        split: Name of the part in the table.
+        form: How pairs of completions are asked. By default choice pairs as such if those of the vector were, and all
+            others by text.
+        balance: How choice pairs are shown; an example counts as the weighted mean over its showings.
+        seed: Of what `balance` draws.
+        progress: Called with (texts read, texts in all); of pairs with (showings read, showings in all).
+
+    Returns:
+        Columns in `trimtab.analysis.projections.PROJECTION_COLUMNS`.
+
+    Raises:
+        PromptError, DataError: as of `trimtab.vectors.read_contrast`.
+    """
+    if not isinstance(part, Behavior):
+        states = read_contrast(model, part, token_position=_position(vectors, part), progress=progress)
+        return projections(states, vectors, split)
+    vectors = with_residual_norms(vectors, model)
+    made = vectors.provenance
+    asked: Form = ("choice" if made.form == "choice" and part.is_choice else "text") if form == "auto" else form
+    position = made.token_position if made.form == asked else "auto"
+    means = _pair_means(model, prepare(model, part, position, asked, balance, seed), vectors, progress)
+    rows = [
+        row
+        for side, sign in enumerate((1, -1))
+        for pair in part
+        if pair.id in means
+        for row in _rows(split, pair.id, prompt_key(pair), sign, means[pair.id][side], vectors.layers)
+    ]
+    table: pd.DataFrame = pd.DataFrame(rows, columns=list(PROJECTION_COLUMNS))
+    return table
+
+
+def _pair_means(
+    model: Model, reading: Reading, vectors: SteeringVector, progress: Progress | None
+) -> dict[str, Tensor]:
+    """Projections of both completions of each pair, the weighted mean over its showings [2, n_layers], by id."""
+    unit, scale = _axes(vectors, vectors.require_residual_norm())
+    sums: dict[str, Tensor] = {}
+    weights: dict[str, float] = {}
+    done = 0
+    for captured in model.capture(reading.encoded, reading.token_position):
+        both = torch.stack([captured.positive, captured.negative], dim=1)  # [rows, 2, n_layers, d_model]
+        along = torch.einsum("rsld,ld->rsl", both, unit) / scale
+        for row, values in zip(captured.indices, along, strict=True):
+            shown = reading.presented[row]
+            name = shown.pair.id
+            sums[name] = sums.get(name, torch.zeros_like(values)) + shown.weight * values
+            weights[name] = weights.get(name, 0.0) + shown.weight
+        done += len(captured.indices)
+        if progress:
+            progress(done, len(reading.encoded))
+    return {name: whole / weights[name] for name, whole in sums.items()}
 
 
 def projections(states: ContrastStates, vectors: SteeringVector, split: str = "select") -> pd.DataFrame:
@@ -135,11 +212,8 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
         example that is read token by token counts as the mean over its tokens.
     """
     contrast = states.contrast
-    unit = torch.nn.functional.normalize(vectors.direction, dim=1)
-    norms = states.residual_norm if vectors.residual_norm is None else vectors.residual_norm
-    scale = norms.clamp_min(torch.finfo(torch.float32).tiny)
-    n_layers = vectors.n_layers
-    rows = []
+    unit, scale = _axes(vectors, states.residual_norm)
+    rows: list[tuple[object, ...]] = []
     paired = isinstance(contrast, PromptContrast)
     groups = [pair.key for pair in contrast.pairs] if isinstance(contrast, PromptContrast) else []
     for sign, side, examples in (
@@ -149,12 +223,24 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
         for number, example in enumerate(examples):
             mean: Tensor = along[side.example == number].mean(0)
             group = groups[number] if paired else example.key
-            rows += [
-                (split, example.id, group, sign, layer, (layer + 1) / n_layers, float(mean[layer]))
-                for layer in vectors.layers
-            ]
+            rows += _rows(split, example.id, group, sign, mean, vectors.layers)
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(PROJECTION_COLUMNS))
     return table
+
+
+def _axes(vectors: SteeringVector, measured: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit directions [n_layers, d_model], and norms of the residual stream [n_layers], the vector's own if known."""
+    unit = torch.nn.functional.normalize(vectors.direction, dim=1)
+    norms = measured if vectors.residual_norm is None else vectors.residual_norm
+    return unit, norms.clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def _rows(
+    split: str, example: str, group: str, sign: int, along: Tensor, layers: Sequence[int]
+) -> Iterator[tuple[object, ...]]:
+    """A row for each layer that has a direction; `along` [n_layers]."""
+    for layer in layers:
+        yield split, example, group, sign, layer, (layer + 1) / len(along), float(along[layer])
 
 
 def _position(vectors: SteeringVector, part: PromptContrast | SetContrast) -> ExamplePosition | Literal["auto"]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from trimtab._util.callbacks import NamedProgress
 from trimtab._util.progress_bars import named_progress_of
-from trimtab.data import Behavior
+from trimtab.data import AnyContrast, Behavior
 from trimtab.engines import Model
 from trimtab.report import RunTables
 from trimtab.study import make_study, run_study
@@ -26,6 +26,7 @@ def run_given(
     parts: tuple[Behavior | None, Behavior | None, Behavior | None],
     settings: Mapping[str, Any],
     *,
+    contrast: AnyContrast | None = None,
     vectors: SteeringVector | None = None,
     out: str | Path | None = None,
     progress: NamedProgress | bool = True,
@@ -38,12 +39,13 @@ def run_given(
         model: the loaded model.
         parts: pairs for the vector, for choosing and for reporting; None where there are none.
         settings: of the study, besides its models and behaviors; those that are None have their defaults.
+        contrast: what the vector is made of instead of pairs; None: the pairs.
         vectors: steer with these; None: extract them from the pairs for the vector.
         out: the run folder, which is resumed; by default one that is deleted when its tables are read.
         progress: True: bars where somebody watches; False: none; or what is called with (what, done, total).
         approve: called with what judging would cost at most, before anything is spent.
     """
-    label = next(part.name for part in parts if part is not None)
+    label = contrast.name if contrast is not None else next(part.name for part in parts if part is not None)
     scoring = settings.get("scoring") or "auto"
     given = {key: value for key, value in settings.items() if value is not None and key != "scoring"}
     study = make_study(
@@ -56,7 +58,8 @@ def run_given(
         "settings",
     )
     train, select, test = (Behavior(label, ()) if part is None else replace(part, name=label) for part in parts)
-    objects = Given({model.name: model}, {label: (train, select, test)})
+    made_of = {} if contrast is None else {label: contrast}
+    objects = Given({model.name: model}, {label: (train, select, test)}, made_of)
     with named_progress_of(progress) as advance, tempfile.TemporaryDirectory(prefix="trimtab-") as folder:
         path = Path(folder) / name if out is None else Path(out)
         run_study(study, path, vectors=vectors, given=objects, progress=advance, approve=approve)

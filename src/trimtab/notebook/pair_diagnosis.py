@@ -1,4 +1,4 @@
-"""`diagnose`: whether pairs are good, whether their vector is stable, and which layers heuristics pick."""
+"""`diagnose`: whether pairs or another contrast are good, how stable their vector is, which layers heuristics pick."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 
 from trimtab._util.callbacks import NamedProgress
 from trimtab._util.wording import plural
-from trimtab.data import Balance, Behavior
+from trimtab.data import AnyContrast, Balance, Behavior
 from trimtab.engines import Model, Scoring
-from trimtab.models import TokenPosition
+from trimtab.models import ExamplePosition, TokenPosition
 from trimtab.notebook._given_study import run_given
 from trimtab.notebook.measured_run import Measured
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis(Measured):
-    """Whether pairs are good, which of them are not, and what more would bring."""
+    """Whether pairs or the examples of another contrast are good, which are not, and what more would bring."""
 
     measure: ClassVar[str] = "diagnosis"
     _plots: ClassVar[str] = "diagnosis"
 
     @property
     def advice(self) -> pd.DataFrame:
-        """Every finding with its level (good, caution, problem) and what to do."""
+        """Every finding with its level (good, caution, problem, note) and what to do."""
         return self._table("diagnoses")
 
     @property
@@ -50,6 +50,11 @@ class Diagnosis(Measured):
         return self._table("heuristics")
 
     @property
+    def surface(self) -> pd.DataFrame:
+        """Of two lists, how well length and words alone tell them apart; empty for pairs."""
+        return self._table("surface")
+
+    @property
     def picks(self) -> pd.DataFrame:
         """The layer that each heuristic picks."""
         return self._table("picks")
@@ -64,16 +69,17 @@ class Diagnosis(Measured):
         counts = (
             plural(int(levels.get(name, 0)), noun) for name, noun in (("problem", "problem"), ("caution", "caution"))
         )
-        pairs = int(self.run.manifest["behaviors"][0]["n_train"])
-        return {"pairs": plural(pairs, "pair"), "found": ", ".join(counts), "flagged": f"{len(self.flags)} flagged"}
+        read = int(self.quality["pairs"].iloc[0])
+        of = plural(read, "text") if len(self.surface) else plural(read, "pair")
+        return {"of": of, "found": ", ".join(counts), "flagged": f"{len(self.flags)} flagged"}
 
 
 def diagnose(
     model: Model,
-    pairs: Behavior,
+    pairs: AnyContrast,
     *,
     scoring: Scoring | Literal["auto"] = "auto",
-    token_position: TokenPosition | Literal["auto"] = "auto",
+    token_position: TokenPosition | ExamplePosition | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
     seed: int = 0,
     out: str | Path | None = None,
@@ -81,11 +87,12 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose pairs and the vector they make: do they agree, what confounds them, would more help.
 
-    It is `trimtab diagnose` with a model and pairs that are there already; nothing is swept.
+    It is `trimtab diagnose` with a model and pairs that are there already; nothing is swept. Contrasts between prompts
+    and between two lists are diagnosed as well; of lists, which have no pairs, a finding says what that leaves out.
 
     Args:
         model: from `trimtab.load`.
-        pairs: what a vector is made from, or will be.
+        pairs: what a vector is made from, or will be: pairs of completions, a `PromptContrast` or a `SetContrast`.
         scoring: how choice pairs are asked; see `trimtab.sweep`.
         token_position: as in `trimtab.extract`.
         balance: as in `trimtab.extract`.
@@ -95,11 +102,13 @@ def diagnose(
             (what, done, total).
 
     Raises:
-        SettingError: for choice scoring of open pairs.
-        DataError: when a pair's completions become the same tokens.
+        SettingError: for choice scoring of open pairs, and a token position that the contrast does not have.
+        DataError: when a pair's completions become the same tokens, or an example has nothing at the token position.
     """
     settings = {
         "scoring": scoring, "token_position": token_position, "balance": balance, "seed": seed, "sweep": False,
         "diagnosis": True,
     }  # fmt: skip
-    return Diagnosis(run_given("diagnosis", model, (pairs, None, None), settings, out=out, progress=progress))
+    own, other = (pairs, None) if isinstance(pairs, Behavior) else (None, pairs)
+    run = run_given("diagnosis", model, (own, None, None), settings, contrast=other, out=out, progress=progress)
+    return Diagnosis(run)

@@ -40,14 +40,14 @@ def models_table(runs: Sequence[RunTables]) -> Table:
 
 
 def behaviors_table(runs: Sequence[RunTables]) -> Table:
-    """The behaviors and how their pairs were used."""
+    """The behaviors and how their examples were used."""
     rows = gathered(runs, "behaviors")
     left_out = [count("left_out", "lines left out")] if any(row.get("left_out") for row in rows) else []
     columns = [
         *_run_column(runs),
         word("name", "behavior"),
         word("description"),
-        Column("pairs", lambda row: "choice" if row.get("is_choice") else "open", number=False),
+        Column("examples", _examples, number=False),
         *left_out,
         count("n_train", "train"),
         count("n_select", "select"),
@@ -150,6 +150,12 @@ def _experts(row: Row) -> str:
     if isinstance(moe, Mapping):
         return ", ".join(f"{name} {value}" for name, value in flat(moe)) or "–"
     return "–" if moe is None else _yes(moe) if isinstance(moe, bool) else str(moe)
+
+
+def _examples(row: Row) -> str:
+    """What the examples of a behavior are."""
+    pairs = "choice pairs" if row.get("is_choice") else "open pairs"
+    return {"prompts": "pairs of prompts", "sets": "two lists"}.get(str(row.get("shape")), pairs)
 
 
 def _yes(value: Any) -> str:

@@ -59,6 +59,17 @@ def rates_together(runs: Sequence[RunTables]) -> pd.DataFrame | None:
     return pd.concat(known, ignore_index=True) if known else None
 
 
+def unscored_owners(runs: Sequence[RunTables]) -> list[dict[str, str]]:
+    """The behaviors without completions to score, in each of the run's models: run, engine, model, behavior."""
+    return [
+        {"run": run.name, "engine": model.get("engine", ""), "model": model["name"], "behavior": behavior["name"]}
+        for run in runs
+        for model in run.manifest.get("models", [])
+        for behavior in run.manifest.get("behaviors", [])
+        if behavior.get("shape", "completions") != "completions"
+    ]
+
+
 def gathered(runs: Sequence[RunTables], key: str) -> list[dict[str, Any]]:
     """The entries under `key` of all manifests ("models", "behaviors", "vectors"), each with its `run`."""
     return [{"run": run.name, **entry} for run in runs for entry in run.manifest.get(key, [])]

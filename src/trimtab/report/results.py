@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from trimtab.analysis import Denominator, Finding, merged, ordered
 from trimtab.report.measures import MEASURE_REPORTS, MeasureReport, ReportContext
-from trimtab.report.report_inputs import RunTables, require_names
+from trimtab.report.report_inputs import RunTables, require_names, unscored_owners
 
 R = TypeVar("R")
 
@@ -22,6 +22,8 @@ class Results:
     denominator: Denominator
     findings: Sequence[Finding]
     """Comparisons, effects, what is not shown, cautions."""
+    unscored: Sequence[Mapping[str, str]] = ()
+    """Run, engine, model and behavior of what has no completions to score."""
 
     def of(self, report: MeasureReport[R]) -> R:
         """The results of a measure that was measured.
@@ -46,4 +48,4 @@ def analysed(runs: Sequence[RunTables], denominator: Denominator = "unsteered") 
     results = [(report, context.results(report)) for report in reports]
     findings = [finding for report, found in results if found is not None for finding in report.findings(found)]
     measures = {report.name: found for report, found in results if found is not None}
-    return Results(measures, denominator, merged(ordered(findings)))
+    return Results(measures, denominator, merged(ordered(findings)), unscored_owners(runs))

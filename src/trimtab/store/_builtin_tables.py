@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trimtab.analysis import RATES
 from trimtab.analysis.diagnosis.curve import CURVE
 from trimtab.analysis.diagnosis.heuristics import HEURISTICS
+from trimtab.analysis.diagnosis.lists import SURFACE
 from trimtab.analysis.diagnosis.quality import QUALITY
 from trimtab.store._table_columns import COLUMNS, Schema, count, measured, schema, text
 
@@ -71,6 +72,11 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         "the answers in one cell, as imported",
         (*_OWNER, "layer", "strength"),
     ),
+    "projection/examples": Table(
+        schema((*_OWNER, "engine", "split", "example", "group", "side", "layer", "depth", "projection"), layer=_LAYER),
+        "one held-out example at one layer",
+        (*_OWNER, "engine", "split", "example", "side", "layer"),
+    ),
     "diagnosis/quality": Table(
         schema((*_OWNER, *QUALITY), layer=_LAYER), "one layer, from all pairs", (*_OWNER, "layer")
     ),
@@ -85,6 +91,9 @@ BUILTIN_TABLES: Mapping[str, Table] = {
     ),
     "diagnosis/flags": Table(
         schema((*_OWNER, "prompt_id", "flag", "value", "other", "text")), "one pair and one reason to look at it"
+    ),
+    "diagnosis/surface": Table(
+        schema((*_OWNER, *SURFACE)), "one feature of the texts of two lists", (*_OWNER, "feature")
     ),
     "diagnosis/findings": Table(schema((*_OWNER, "code", "level", "text", "advice")), "one finding"),
     "diagnosis/cosines": Table(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from trimtab._util.registry import Registry
+from trimtab.analysis.diagnosis.lists.surface import FEATURES
 from trimtab.analysis.diagnosis.sentences import Level
 from trimtab.engines import Scoring
 from trimtab.engines.requests import Finish
@@ -161,18 +162,33 @@ COLUMNS: Schema = {
     "kl": measured("mean KL divergence of next-token distributions from the unsteered ones", "nats"),
     "relative": measured("norm of the push, of the mean norm of the residual stream", "ratio"),
     "alpha": measured("strength as a multiple of the vector", "vector norms"),
+    # Projection.
+    "example": text("id of the example"),
+    "group": count("examples with the same number are resampled together", "index"),
+    "side": Column(
+        "integer", -1, 1, unit="sign", meaning="1 where the example shows the behavior, −1 where it does not"
+    ),
+    "projection": measured(
+        "state of the example along the vector's unit direction, of the mean norm of the residual stream", "ratio"
+    ),
     # Diagnosis.
-    "pairs": count("pairs that the numbers rest on", "pairs"),
+    "pairs": count("pairs that the numbers rest on; of two lists their examples", "pairs"),
     "code": text("which finding it is"),
     "level": text("how serious the finding is", words=get_args(Level)),
     "text": text("the finding in words, or the flagged prompt"),
     "advice": text("what to do about the finding"),
     "flag": text("why the pair is flagged"),
+    "feature": text("what is looked at in the texts", words=FEATURES),
+    "auroc": measured("couples, one text of each list, in which the positive text has the higher score", "share", 0, 1),
+    "auroc_low": measured(f"auroc: {_INTERVAL.format('lower')}", "share"),
+    "auroc_high": measured(f"auroc: {_INTERVAL.format('upper')}", "share"),
+    "positive": measured("median tokens of the positive texts, or share that has their most common word"),
+    "negative": measured("the same of the negative texts"),
     "value": measured("number that the flag rests on"),
     "other": text("id of the other pair, for duplicates"),
     "cosine": measured("cosine of the method's vector with the study's", "cosine"),
     "consistency": measured("mean cosine over all couples of pair differences", "cosine"),
-    "stability": measured("mean cosine of the vectors from two disjoint sets of pairs", "cosine"),
+    "stability": measured("mean cosine of the vectors from two disjoint sets of pairs or examples", "cosine"),
     "stability_random": measured("stability of pairs in one option order, split without regard to letters", "cosine"),
     "signal_to_noise": measured("norm of the mean difference over the standard deviation of norms", "ratio"),
     "normalisation": measured("cosine of the mean difference with the mean of normalized differences", "cosine"),
@@ -186,7 +202,10 @@ COLUMNS: Schema = {
     },
     "letter_cosine": measured("absolute cosine of the vector with the letter axis", "cosine"),
     "letter_share": measured("the letter's share of the squared differences as shown", "share"),
-    "length_correlation": measured("rank correlation of the projection with the difference in length", "correlation"),
+    "length_correlation": measured(
+        "rank correlation of the projection with the difference in length; of lists with the length, within each",
+        "correlation",
+    ),
     "length_p": measured("p of length_correlation by shuffling, two-sided", "probability"),
     "low": measured("2.5th percentile of stability over the draws", "cosine"),
     "high": measured("97.5th percentile of stability over the draws", "cosine"),
@@ -198,9 +217,11 @@ COLUMNS: Schema = {
         for number in range(1, 11)
     },
     "components_80": measured("principal components that hold 80% of the squared differences", "components"),
-    "probe_accuracy": measured("held-out pairs that a logistic probe orders correctly", "share"),
-    "probe_low": measured("probe_accuracy: Wilson's 95% interval, lower end", "share"),
-    "probe_high": measured("probe_accuracy: Wilson's 95% interval, upper end", "share"),
+    "probe_accuracy": measured(
+        "held-out pairs, or couples of one text of each list, that a logistic probe orders correctly", "share"
+    ),
+    "probe_low": measured("probe_accuracy: 95% interval, lower end", "share"),
+    "probe_high": measured("probe_accuracy: 95% interval, upper end", "share"),
     "probe_null": measured("mean probe accuracy over random labels", "share"),
     "probe_null_high": measured("95th percentile of probe accuracy over random labels", "share"),
     "probe_p": measured("random labels with an accuracy at least as high", "probability"),

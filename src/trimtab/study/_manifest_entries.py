@@ -7,6 +7,7 @@ from dataclasses import asdict
 from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.store.manifest import BehaviorEntry, Facts, LetterEntry, ModelEntry, VectorEntry
+from trimtab.study._unscored import examples_of, size_of
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
 from trimtab.vectors import SteeringVector
@@ -31,19 +32,21 @@ def model_entry(model: Model, setting: ModelSetting) -> ModelEntry:
 def behavior_entry(
     behavior: Behavior, parts: tuple[Behavior, Behavior, Behavior], scoring: Scoring, study: Study
 ) -> BehaviorEntry:
-    """Make the entry of a behavior that was split into pairs for the vector, for choosing and for reporting."""
-    train, select, test = parts
+    """Make the entry of a behavior that was split into parts for the vector, for choosing and for reporting."""
+    train, select, test = map(size_of, parts)
+    shape = examples_of(behavior).shape
     return BehaviorEntry(
         name=behavior.name,
         description=behavior.description,
         pairs_hash=behavior.hash,
         left_out=len(behavior.left_out),
         is_choice=behavior.is_choice,
-        n_train=len(train),
-        n_select=len(select),
-        n_test=len(test),
-        scoring=scoring,
-        balance=study.balance,
+        shape=shape,
+        n_train=train,
+        n_select=select,
+        n_test=test,
+        scoring=scoring if shape == "completions" else "",
+        balance=study.balance if shape == "completions" else "",
     )
 
 

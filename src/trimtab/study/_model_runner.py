@@ -18,10 +18,11 @@ from trimtab.steering import require_fit
 from trimtab.store.cached_tables import CachedTables
 from trimtab.store.manifest import AskedEntry
 from trimtab.store.run_folder import RunFolder
-from trimtab.study._contrast_parts import parts_of
+from trimtab.study._contrast_parts import parts_of, vector_source
 from trimtab.study._file_locations import located
 from trimtab.study._manifest_entries import behavior_entry, model_entry, vector_entry
 from trimtab.study._recorder import Recorder
+from trimtab.study._unscored import UnscoredBehavior, prompts_of, size_of
 from trimtab.study.given import Given
 from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
@@ -88,9 +89,12 @@ class Work:
         for behavior_setting, behavior in self.job.behaviors:
             with suppress(PromptError):
                 model.encode(behavior.pairs, form_of(resolve_scoring(behavior, behavior_setting.scoring)))
+                if isinstance(behavior, UnscoredBehavior):
+                    model.encode_examples([*behavior.contrast.positive, *behavior.contrast.negative])
         doses = Doses(self.folder, model, self.study, self.progress)
         contexts, refused = self._every_behavior(model, doses)
-        others = [(context.subject.parts[2], context.subject.scoring) for context in contexts]
+        subjects = [context.subject for context in contexts]
+        others = [(subject.parts[2], subject.scoring) for subject in subjects if not SCORES.unfit(subject.behavior)]
         left_out = {behavior.name for _, behavior in self.job.behaviors} - {c.subject.name for c in contexts}
         run_measures([replace(c, subject=replace(c.subject, others=others, refused=left_out)) for c in contexts])
         self.tables.drop_unused(tables_of(self.study))
@@ -120,7 +124,7 @@ class Work:
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
         made_of = self.job.contrasts.get(setting.label)
         if vectors is not None and (
-            vectors.provenance.origin or (len(train) and vectors.provenance.pairs_hash != train.hash)
+            vectors.provenance.origin or (size_of(train) and vectors.provenance.pairs_hash != train.hash)
         ):
             warnings.warn(f"{behavior.name}: {_doubt(vectors)}", TrimtabWarning, stacklevel=2)
         vector = (
@@ -129,24 +133,27 @@ class Work:
         self.recorder.enter(vector_entry(model, behavior, vector))
         subject = RunSubject(
             study, model.name, model.facts.layers, setting, behavior, (train, select, test), scoring,
-            made_of=AskedTexts.of(made_of), directed=vector.layers, loaded=model, folder=self.folder,
+            made_of=AskedTexts.of(made_of), contrast=made_of, directed=vector.layers, loaded=model,
+            folder=self.folder,
         )  # fmt: skip
         context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
         return self._swept(context, doses) if study.sweep else context
 
     def _swept(self, context: Context, doses: Doses) -> Context:
-        """Scores, answers and replies in the cells of the study."""
+        """Scores, answers and replies in the cells of the study, as far as the behavior can have them."""
         study, vector, subject = self.study, context.vector, context.subject
         grid = doses.calibrated(swept_grid(study, subject.n_layers, subject.directed), vector, subject.name)
         context = replace(context, subject=replace(subject, swept=grid))
-        SCORES.run(context)
+        if not SCORES.unfit(subject.behavior):
+            SCORES.run(context)
         covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
         if study.answers and study.answers.covers(*covered):
             ANSWERS.run(study.answers, context)
-        if study.replies is None or not study.replies.covers(*covered):
+        if study.replies is None or not study.replies.covers(*covered) or REPLIES.unfit(subject.behavior):
             return context
         panel = self.job.panels[subject.setting.label]
-        select, test = (tuple(pair.id for pair in part.pairs[: study.replies.prompts]) for part in subject.parts[1:])
+        asked = (prompts_of(part)[: study.replies.prompts] for part in subject.parts[1:])
+        select, test = (tuple(prompt.id for prompt in prompts) for prompts in asked)
         self.recorder.judged_by(subject.model, subject.name, panel.entries)
         self.recorder.enter(AskedEntry(model=subject.model, behavior=subject.name, select=select, test=test))
         cells = reply_grid(study, study.replies, subject.n_layers, subject.directed)
@@ -173,10 +180,10 @@ class Work:
         started = time.monotonic()
         vector = extract(
             model,
-            train if made_of is None else made_of,
+            vector_source(train, made_of),
             method=self.study.method,
             token_position=self.study.token_position,
-            form=form if made_of is None else "auto",
+            form="auto" if made_of is not None or isinstance(train, UnscoredBehavior) else form,
             balance=self.study.balance,
             seed=self.study.seed,
             progress=lambda done, total: self.progress(extracting(train.name, model.name), done, total),

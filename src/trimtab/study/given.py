@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from trimtab.data import Behavior
+from trimtab.data import AnyContrast, Behavior
 from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model
 from trimtab.errors import SettingError
@@ -22,6 +22,8 @@ class Given:
     """Used in place of loading the model of that label, and left loaded."""
     parts: Mapping[str, Parts] = field(default_factory=dict)
     """Used in place of reading and splitting the behavior of that label; a part may be empty."""
+    contrasts: Mapping[str, AnyContrast] = field(default_factory=dict)
+    """What the vectors of behaviors are made of that are not made of a part of the pairs, by label."""
 
     def __post_init__(self) -> None:
         """Refuse parts that share prompts: what chose or made a vector would report on it."""

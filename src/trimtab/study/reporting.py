@@ -137,8 +137,9 @@ _NUMBERS = {"layer": "int32", "order": "int8"} | dict.fromkeys(("depth", "streng
 
 
 def _samples(folder: RunFolder, manifest: Manifest) -> pd.DataFrame:
-    """The run's samples; none where pairs are diagnosed only and nothing was to be swept."""
-    if not manifest.settings.get("sweep", True) and folder.parts("samples") is None:
+    """The run's samples; none where nothing was to be swept, or nothing can be scored."""
+    scored = not manifest.behaviors or any(behavior.is_scored for behavior in manifest.behaviors)
+    if not (scored and manifest.settings.get("sweep", True)) and folder.parts("samples") is None:
         nothing: pd.DataFrame = pd.DataFrame(columns=list(COLUMNS)).astype(_NUMBERS)
         return nothing
     return folder.samples()

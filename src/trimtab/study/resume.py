@@ -51,5 +51,6 @@ def reopened(path: Path, checks: Mapping[str, Any]) -> tuple[Study, SteeringVect
 
 
 def _none_added(settings: Mapping[str, Any]) -> dict[str, None]:
-    """Settings without the measures whose tables are stored whole."""
-    return {name: None for name in MEASURES.names() if name in settings and not MEASURES.get(name).grows}
+    """Settings without the measures whose tables are stored whole; one that is ruled out stays so."""
+    present = [name for name in MEASURES.names() if settings.get(name) is not None and settings[name] is not False]
+    return {name: None for name in present if not MEASURES.get(name).grows}

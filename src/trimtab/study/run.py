@@ -5,17 +5,16 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from trimtab.data import Behavior, dataset
+from trimtab.data import Behavior
 from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
 from trimtab.store.run_folder import RunFolder, free_folder
-from trimtab.study._contrast_parts import contrast_of
-from trimtab.study._file_locations import located
+from trimtab.study._contrast_parts import contrasts_of, read_behavior
+from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
@@ -80,13 +79,13 @@ def run_study(
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", TrimtabWarning)
         behaviors = [
-            (setting, given.whole(setting.label) or _named_dataset(setting, study)) for setting in study.behaviors
+            (setting, given.whole(setting.label) or read_behavior(study, setting)) for setting in study.behaviors
         ]
-        contrasts = {
-            setting.label: found
-            for setting, behavior in behaviors
-            if (found := contrast_of(study, setting, behavior)) is not None
-        }
+        require_measurable(study, behaviors)
+        contrasts = contrasts_of(study, behaviors, given)
+        for setting, behavior in behaviors:
+            if words := measured_in_words(study, setting, behavior):
+                warnings.warn(f"{behavior.name}: {words}", TrimtabWarning, stacklevel=2)
     require_names_of_their_own([behavior.name for _, behavior in behaviors])
     if study.answers is not None:
         for named, behavior in behaviors:
@@ -162,6 +161,7 @@ def _panels(study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]])
         setting.label: panel_for(replies, setting.label, behavior)
         for setting, behavior in behaviors
         if any(replies.covers(label, setting.label, behavior.is_choice) for label in labels)
+        and not REPLIES.unfit(behavior)
     }
 
 
@@ -185,13 +185,6 @@ def _require_approval(
         paying.discard(REPLIES.name)
     if paying and (cost := price(study, behaviors, paying, given)) and not approve(cost):
         raise RunError("stopped before anything was run or spent")
-
-
-def _named_dataset(setting: BehaviorSetting, study: Study) -> Behavior:
-    behavior = dataset(
-        located(setting.source, study.folder), limit=setting.limit, seed=study.seed, skip_bad=setting.skip_bad
-    )
-    return replace(behavior, name=setting.name) if setting.name else behavior
 
 
 def _vector_key(vectors: SteeringVector) -> str:

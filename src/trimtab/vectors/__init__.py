@@ -2,7 +2,7 @@
 
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
-from trimtab.vectors.contrast_states import ContrastStates, possible_positions, read_contrast
+from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.description import VectorDescription, describe
 from trimtab.vectors.extraction import extract
 from trimtab.vectors.pair_differences import StateDifferences, read_differences
@@ -17,6 +17,7 @@ __all__ = [
     "LetterLeakage",
     "Origin",
     "Provenance",
+    "Side",
     "StateDifferences",
     "SteeringVector",
     "VectorDescription",

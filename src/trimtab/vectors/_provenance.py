@@ -12,13 +12,21 @@ from trimtab.vectors.tensor_file import NO_OTHER_FIELDS
 
 @dataclass(frozen=True)
 class LetterLeakage:
-    """How much of the vector is about the answer letter instead of the behavior, by layer."""
+    """Where the vector lies to the answer letter, and how much of the data the letter was, by layer."""
 
     __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
     cosine: tuple[float, ...]
-    """|cos(v, v_letter)|, v_letter being the mean difference of "A is positive" and "B is positive" pairs."""
+    """|cos(v, v_letter)|, v_letter being half the mean difference of "A is positive" and "B is positive" rows.
+
+    Where both letters count alike (`balance`), the letter of the data has cancelled, and what is left is the angle
+    between the behavior's own direction and the letter's: steering can then move the letter too. It is relative to the
+    length of the vector, so that it does not rank ways of balancing: without `both_orders`, pairs whose letters happen
+    to be even give a longer vector, by what the letter does differently in each pair, and with about as much of the
+    letter in it a smaller cosine.
+    """
     share: tuple[float, ...]
-    """The letter's share of the squared norm of the pairs' differences, before balancing."""
+    """The letter's share of the squared norm of the pairs' differences, before balancing; high in most A/B data, and no
+    fault of a vector whose letters are balanced."""
 
 
 @dataclass(frozen=True)

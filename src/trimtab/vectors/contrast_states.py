@@ -62,6 +62,16 @@ class ContrastStates(Summarized):
         shape = f"{rows} and {len(self.negative.states)} rows × {layers} layers × {width}"
         return Summary({"behavior": repr(made.behavior), "shape": shape, "model": f"from {made.model}"})
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether it is known which two examples belong together."""
+        return isinstance(self.contrast, PromptContrast)
+
+    @property
+    def pairs(self) -> tuple[PromptPair, ...]:
+        """The pairs; none of two lists."""
+        return self.contrast.pairs if isinstance(self.contrast, PromptContrast) else ()
+
     @cached_property
     def mean(self) -> Tensor:
         """Difference of the sides' means, [n_layers, d_model] float64; of pairs it is the mean of their differences."""

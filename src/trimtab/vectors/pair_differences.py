@@ -56,6 +56,11 @@ class StateDifferences(Summarized):
         )
 
     @property
+    def has_pairs(self) -> bool:
+        """Always: these are differences of pairs."""
+        return True
+
+    @property
     def pairs(self) -> tuple[Pair, ...]:
         """The pairs as given, in the order of their numbers."""
         return tuple(s.pair for s in self.presented if s.order == 0)

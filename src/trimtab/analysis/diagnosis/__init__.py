@@ -8,7 +8,7 @@ from trimtab.analysis.diagnosis.heuristics import COMPONENTS, HEURISTICS, layer_
 from trimtab.analysis.diagnosis.methods import METHOD_EFFECTS, REFERENCE, method_effects
 from trimtab.analysis.diagnosis.picks import LARGEST, PICKS, SMALLEST, heuristic_picks
 from trimtab.analysis.diagnosis.quality import QUALITY, pair_quality
-from trimtab.analysis.diagnosis.sentences import Level
+from trimtab.analysis.diagnosis.sentences import Diagnosis, Level
 
 __all__ = [
     "COMPONENTS",
@@ -22,6 +22,7 @@ __all__ = [
     "QUALITY",
     "REFERENCE",
     "SMALLEST",
+    "Diagnosis",
     "Level",
     "PairDifferences",
     "diagnosis_findings",

@@ -40,7 +40,8 @@ def confounds(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagno
     """
     if d.n_pairs >= ENOUGH:
         yield from _length(d, row)
-        yield from _first_token(d)
+        if d.sides == "completions":
+            yield from _first_token(d)
     yield from _letter(d, row)
 
 
@@ -54,7 +55,7 @@ def _length(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagnosi
     ):
         if share >= NEARLY_ALL and times >= LONGER:
             found.append(
-                f"in {percent(share)} of the pairs the {side} completion is the longer one, "
+                f"in {percent(share)} of the pairs the {side} {d.side} is the longer one, "
                 f"in the middle {fixed(times, 1, [LONGER])} times as long"
             )
     one_sided = bool(found)
@@ -63,7 +64,7 @@ def _length(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagnosi
     if follows and row is not None:
         found.append(
             f"the projection of a pair on the vector of the others correlates with the extra length of its positive "
-            f"completion (rank correlation {fixed(correlation)}, {p_equals(row['length_p'])}, "
+            f"{d.side} (rank correlation {fixed(correlation)}, {p_equals(row['length_p'])}, "
             f"{at_layer(row['layer'], d.n_layers)})"
         )
     if found:
@@ -73,7 +74,7 @@ def _length(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagnosi
             "length_confound",
             "problem" if serious else "caution",
             f"{text[0].upper()}{text[1:]}. The vector may be about length.",
-            "Unless length is the behavior, write completions of the same length, or as many pairs the other way.",
+            f"Unless length is the behavior, write {d.sides} of the same length, or as many pairs the other way.",
         )
 
 
@@ -166,8 +167,9 @@ def _letter(d: PairDifferences, row: dict[str, Any] | None) -> Iterator[Diagnosi
         yield Diagnosis(
             "letter_confound",
             "caution",
-            f"Although letters are balanced, the vector has |cosine| {fixed(row['letter_cosine'])} with the letter "
-            f"axis ({layer}): steering with it also moves the choice of letter.",
+            "Letters are balanced here, so that none of the data's is left; but the behavior's own direction has "
+            f"|cosine| {fixed(row['letter_cosine'])} with the letter axis ({layer}), and steering with it can move the "
+            "choice of letter, too.",
             "Look at the delta in both option orders, or use answers by text.",
         )
 

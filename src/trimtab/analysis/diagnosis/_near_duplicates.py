@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from trimtab.analysis.diagnosis.differences import PairDifferences
 from trimtab.stats.bootstrap import Array
 
 SAME_TEXT = 0.8
@@ -38,15 +38,23 @@ def _letter_groups(text: str) -> set[str]:
     return {plain[start : start + SHINGLE] for start in range(len(plain) - SHINGLE + 1)}
 
 
-def pair_similarity(pairs: pd.DataFrame) -> Array:
-    """Similarity of the pairs' texts, prompt and both completions together: [n, n]."""
-    return similarity([f"{row.prompt}\n{row.positive}\n{row.negative}" for row in pairs.itertuples()])
+def pair_similarity(d: PairDifferences) -> Array:
+    """Similarity of the pairs' texts, prompt and both completions together: [n, n].
+
+    Of a contrast between prompts alone what is asked and what stands around it are compared apart, and count by the
+    less similar of the two: a long system prompt is the same for every question.
+    """
+    sides = [f"{row.positive}\n{row.negative}" for row in d.pairs.itertuples()]
+    prompts = [str(prompt) for prompt in d.pairs["prompt"]]
+    if d.sides == "prompts":
+        return np.minimum(similarity(prompts), similarity(sides))
+    return similarity([f"{prompt}\n{texts}" for prompt, texts in zip(prompts, sides, strict=True)])
 
 
-def near_groups(pairs: pd.DataFrame) -> NDArray[np.int64]:
+def near_groups(d: PairDifferences) -> NDArray[np.int64]:
     """A group number for each pair; pairs nearly the same, or with nearly the same prompt, share one: [n_pairs]."""
-    prompts = similarity([str(prompt) for prompt in pairs["prompt"]])
-    return joined((prompts >= SAME_TEXT) | (pair_similarity(pairs) >= SAME_TEXT))
+    prompts = similarity([str(prompt) for prompt in d.pairs["prompt"]])
+    return joined((prompts >= SAME_TEXT) | (pair_similarity(d) >= SAME_TEXT))
 
 
 def joined(linked: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -53,7 +53,7 @@ def split_cosines(gram: Array, weight: Array, splits: Splits) -> Array:
     """Cosine of the two sets' weighted sums in each draw: [draws]; NaN where a set has no direction."""
     first, second = splits.first * weight, splits.second * weight
     seen = first @ gram
-    return _cosine((seen * second).sum(1), (seen * first).sum(1), ((second @ gram) * second).sum(1))
+    return cosine_of((seen * second).sum(1), (seen * first).sum(1), ((second @ gram) * second).sum(1))
 
 
 class Stability(NamedTuple):
@@ -90,10 +90,10 @@ def _without_one(gram: Array, weight: Array, splits: Splits) -> Array:
         (seen * chosen).sum(1)[:, None] - 2 * chosen * seen + chosen**2 * own
         for chosen, seen in ((first, by_first), (second, by_second))
     ]
-    return _cosine(across, *within)
+    return cosine_of(across, *within)
 
 
-def _cosine(across: Array, first: Array, second: Array) -> Array:
+def cosine_of(across: Array, first: Array, second: Array) -> Array:
     """Inner products over the root of two squared lengths, in [−1, 1]; NaN where a length is 0."""
     squares = first * second
     known = (first > 0) & (second > 0)

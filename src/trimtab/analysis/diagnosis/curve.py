@@ -54,10 +54,10 @@ def pair_curve(d: PairDifferences, *, seed: int = 0) -> pd.DataFrame:
             m: nothing if d.letter_hides_all else split_cosines(gram, d.pair_weight, splits)
             for m, splits in drawn.items()
         }
-        rows += [_point(layer, depth, m, _summary(cosine), False) for m, cosine in cosines.items()]
-        known = _summary(cosines[half])
+        rows += [curve_point(layer, depth, m, middle_and_ends(cosine), False) for m, cosine in cosines.items()]
+        known = middle_and_ends(cosines[half])
         for m in (k * d.n_pairs for k in MULTIPLES):
-            rows.append(_point(layer, depth, m, [predicted(cosine, half, m) for cosine in known], True))
+            rows.append(curve_point(layer, depth, m, [predicted(cosine, half, m) for cosine in known], True))
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(CURVE))
     return table
 
@@ -69,7 +69,7 @@ def predicted(cosine: float, pairs: int, wanted: int) -> float:
     return float(ratio * known / (1 + (ratio - 1) * known))
 
 
-def _point(layer: int, depth: float, pairs: int, cosines: Sequence[float], extrapolated: bool) -> dict[str, Any]:
+def curve_point(layer: int, depth: float, pairs: int, cosines: Sequence[float], extrapolated: bool) -> dict[str, Any]:
     """A row of the curve from a mean cosine and the two ends of the draws."""
     to_truth = float(np.sqrt(np.maximum(cosines[0], 0.0)))
     return dict(zip(CURVE, (layer, depth, pairs, *cosines, extrapolated, to_truth), strict=True))
@@ -80,6 +80,7 @@ def _sizes(half: int) -> NDArray[np.int64]:
     return np.unique(np.geomspace(min(SMALLEST, half), half, SIZES).round().astype(np.int64))
 
 
-def _summary(cosine: Array) -> tuple[float, float, float]:
+def middle_and_ends(cosine: Array) -> tuple[float, float, float]:
+    """Mean and middle 95% of the draws; NaN where there are none."""
     known = cosine[np.isfinite(cosine)]
     return (float(known.mean()), *percentiles(known)) if len(known) else (np.nan, np.nan, np.nan)

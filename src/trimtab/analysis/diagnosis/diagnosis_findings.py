@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from trimtab._util.wording import plural, verb_for
 from trimtab.analysis.claims import ALPHA
 from trimtab.analysis.diagnosis._confounds import confounds
+from trimtab.analysis.diagnosis._shared_prompts import shared_around
 from trimtab.analysis.diagnosis.differences import DEEP, PairDifferences
 from trimtab.analysis.diagnosis.sentences import Diagnosis, at_layer, named
 from trimtab.analysis.formatting import fixed, p_equals, percent, percent_with_interval, with_interval
@@ -29,7 +30,11 @@ FEW_DECIDE = 0.9
 WORTH = 0.03
 """Gain in expected cosine from twice as many pairs below which writing them is not worth it."""
 
-_RANK = {"problem": 0, "caution": 1, "good": 2}
+_RANK = {"problem": 0, "caution": 1, "good": 2, "note": 3}
+_NOISE = (
+    "The two sides of the pairs are not shown to differ in a common direction.",
+    "Check that the positive sides show the behavior and the negative ones do not; if so, write more pairs.",
+)
 
 
 def diagnosis_findings(
@@ -39,7 +44,7 @@ def diagnosis_findings(
 
     Numbers of one layer are those of the steadiest layer of depth ≥ 1/3. Codes: `stable` or `unstable`, `probe` or
     `noise`, `few_pairs`, `more_pairs`, `disagreeing_pairs`, `duplicates`, `norm_dominated`, `length_confound`,
-    `first_token`, `letter_confound`, `answer_label`. Codes without a finding are left out.
+    `first_token`, `letter_confound`, `answer_label`, `shared_prompts`. Codes without a finding are left out.
 
     Args:
         quality: What `pair_quality` returned.
@@ -53,11 +58,20 @@ def diagnosis_findings(
     if row is not None:
         at = curve[curve["layer"] == row["layer"]]
         truth = {int(point["pairs"]): point["to_truth"] for point in records(at[at["extrapolated"]])}
-        found += [_steady(row, truth, d), *_dominated(row, flags, d), _more(row, truth, d)]
-    found += [*_probe(heuristics), *_few(heuristics, d)]
+        found += [_steady(row, truth, d), *_dominated(row, flags, d), _more(row, truth, d), *shared_around(row, d)]
+    n_pairs = int(heuristics["pairs"].iloc[0])
+    found += [
+        *probe_finding(heuristics, "pairs", _NOISE),
+        *few_to_fit("few_pairs", "pairs", n_pairs, d.difference.shape[2]),
+    ]
     if any(diagnosis.code == "answer_label" for diagnosis in found):
         # Nothing is called good, and no pairs are worth writing, before the label is out.
         found = [diagnosis for diagnosis in found if diagnosis.level != "good" and diagnosis.code != "more_pairs"]
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Diagnosis]) -> list[Diagnosis]:
+    """Problems first, notes last."""
     return sorted(found, key=lambda diagnosis: _RANK[diagnosis.level])
 
 
@@ -85,7 +99,7 @@ def _steady(row: dict[str, Any], truth: dict[int, float], d: PairDifferences) ->
         "unstable",
         "problem" if expected < HALF_NOISE else "caution",
         text,
-        "Write more pairs, and pairs whose completions differ in the behavior and in little else.",
+        "Write more pairs, and pairs whose sides differ in the behavior and in little else.",
     )
 
 
@@ -98,7 +112,7 @@ def _more(row: dict[str, Any], truth: dict[int, float], d: PairDifferences) -> D
             "more_pairs",
             "problem",
             f"Halves of the pairs have nothing in common yet ({where}), so the number needed cannot be extrapolated.",
-            "Look at what the completions differ in before writing more of the same.",
+            f"Look at what the {d.sides} differ in before writing more of the same.",
         )
     text = (
         f"Expected cosine with the vector of infinitely many such pairs ({where}): {fixed(now)} with these "
@@ -137,7 +151,7 @@ def _disagreeing(flags: pd.DataFrame, d: PairDifferences) -> Iterator[Diagnosis]
         "problem" if len(apart) > MANY_DISAGREE * d.n_pairs else "caution",
         f"{len(apart)} of {plural(d.n_pairs, 'pair')} {verb_for(len(apart), 'stand')} apart from the rest ({who}); "
         f"pointing against it: {against}.",
-        "Read them: turn completions that are the wrong way round, and drop what is about something else.",
+        f"Read them: turn {d.sides} that are the wrong way round, and drop what is about something else.",
     )
 
 
@@ -157,7 +171,14 @@ def _repeated(flags: pd.DataFrame, d: PairDifferences) -> Iterator[Diagnosis]:
     )
 
 
-def _probe(heuristics: pd.DataFrame) -> Iterator[Diagnosis]:
+def probe_finding(heuristics: pd.DataFrame, of: str, noise: tuple[str, str]) -> Iterator[Diagnosis]:
+    """How well a probe does on what it has not seen, against random labels.
+
+    Args:
+        heuristics: What `layer_heuristics` returned.
+        of: What it orders, in the plural.
+        noise: What it means that it does no better than by chance, and what to do then.
+    """
     tried = heuristics[heuristics["probe_p_max"].notna()]
     if tried.empty:
         return
@@ -168,32 +189,26 @@ def _probe(heuristics: pd.DataFrame) -> Iterator[Diagnosis]:
     p = best["probe_p_max"]
     share = percent_with_interval(best["probe_accuracy"], best["probe_low"], best["probe_high"], (0.0, 0.5, 1.0))
     text = (
-        f"A probe classifies {share} of held-out pairs correctly at the layer with the highest accuracy "
+        f"A probe classifies {share} of held-out {of} correctly at the layer with the highest accuracy "
         f"({at_layer(best['layer'], len(heuristics))}{others}); with random labels {percent(best['probe_null'])} on "
         f"average; {p_equals(p)}, corrected for {layers}."
     )
     if p < ALPHA:
         yield Diagnosis("probe", "good", text, "Nothing to do.")
         return
-    yield Diagnosis(
-        "noise",
-        "problem",
-        f"The two sides of the pairs are not shown to differ in a common direction. {text}",
-        "Check that the completions show the behavior; if they do, write more pairs.",
-    )
+    yield Diagnosis("noise", "problem", f"{noise[0]} {text}", noise[1])
 
 
-def _few(heuristics: pd.DataFrame, d: PairDifferences) -> Iterator[Diagnosis]:
-    d_model, n_pairs = d.difference.shape[2], int(heuristics["pairs"].iloc[0])
-    if n_pairs >= d_model:
-        return
-    yield Diagnosis(
-        "few_pairs",
-        "caution",
-        f"There are fewer pairs ({n_pairs}) than dimensions ({d_model}): a probe separates any labels of so few on "
-        "the pairs it is fitted on (Cover 1965), so an accuracy there means nothing.",
-        "Read the accuracy on held-out pairs, against that with random labels.",
-    )
+def few_to_fit(code: str, noun: str, n: int, d_model: int) -> Iterator[Diagnosis]:
+    """A word on accuracies of what was fitted, where there is less of it than dimensions."""
+    if n < d_model:
+        yield Diagnosis(
+            code,
+            "caution",
+            f"There are fewer {noun} ({n}) than dimensions ({d_model}): a probe separates any labels of so few on "
+            f"the {noun} it is fitted on (Cover 1965), so an accuracy there means nothing.",
+            f"Read the accuracy on held-out {noun}, against that with random labels.",
+        )
 
 
 def _interval(row: dict[str, Any], name: str) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ PAIR_COLUMNS = (
     "negative_first",
 )  # fmt: skip
 """What is known of a pair: its texts, the label of the positive answer ("" if it has none), how many tokens its
-completions have and the first token of each as text."""
+completions have and the first token of each as text. Of a contrast between prompts, `prompt` is what both sides ask
+alike, and a column `around` more has what the sides put around it ("" where
+that is the same)."""
 
 EVEN = 1e-9
 """Weights whose signs add up to less than this, relative to their sum, are even but for rounding."""
@@ -47,6 +50,8 @@ class PairDifferences:
     """A row for each pair number, with `PAIR_COLUMNS`."""
     spelled: bool = False
     """Whether the labels are those that completions of open pairs begin with, and not of choices."""
+    sides: Literal["completions", "prompts"] = "completions"
+    """What the texts of `pairs` and their lengths are of: of prompts alone there are no first tokens and labels."""
 
     def __post_init__(self) -> None:
         problems = _problems(self)
@@ -57,6 +62,11 @@ class PairDifferences:
     def n_pairs(self) -> int:
         """How many pairs there are."""
         return len(self.pairs)
+
+    @property
+    def side(self) -> str:
+        """What one side of a pair is called in sentences."""
+        return self.sides.removesuffix("s")
 
     @property
     def n_layers(self) -> int:

@@ -49,8 +49,8 @@ def pair_flags(d: PairDifferences, *, seed: int = 0) -> pd.DataFrame:
     - `duplicate`: nearly the same as an earlier pair, `other`: four fifths of the letter groups of their texts are
       shared (`value` is the similarity), or half of them and nearly the same difference. The earlier pair has no flag.
     - `outlier_norm`: its difference is at least 3 times as long as the median one (`value`) and an outlier.
-    - `length`: one completion has more than twice the tokens of the other (`value`: positive over negative), unless
-      that is so in more than half of the pairs.
+    - `length`: one completion, or of pairs of prompts one prompt, has more than twice the tokens of the other (`value`:
+      positive over negative), unless that is so in more than half of the pairs.
 
     Args:
         d: The differences.
@@ -82,9 +82,9 @@ def _disagreeing(d: PairDifferences, found: Agreement) -> Iterator[dict[str, Any
     for pair in _ordered(apart, found.cosine):
         cosine = float(found.cosine[pair])
         advice = (
-            "its completions may be the wrong way round"
+            f"its {d.sides} may be the wrong way round"
             if cosine < 0
-            else "it may be about something else, or its completions may hardly differ"
+            else f"it may be about something else, or its {d.sides} may hardly differ"
         )
         text = (
             f"Its difference has cosine {fixed(cosine)} with the mean of the others, where the median pair has "
@@ -105,7 +105,7 @@ def _outliers(d: PairDifferences, found: Agreement) -> Iterator[dict[str, Any]]:
 
 
 def _duplicates(d: PairDifferences) -> Iterator[dict[str, Any]]:
-    similar = pair_similarity(d.pairs)
+    similar = pair_similarity(d)
     close = similar >= ALIKE_TEXT
     np.fill_diagonal(close, False)
     alike = close & (_mean_cosines(d) >= ALIKE_STATES) if close.any() else close
@@ -124,7 +124,7 @@ def _lengths(d: PairDifferences) -> Iterator[dict[str, Any]]:
         return
     for pair in _ordered(apart, -np.abs(np.log(ratio))):
         positive, negative = (int(d.pairs[f"{side}_tokens"].iloc[pair]) for side in ("positive", "negative"))
-        text = f"Its positive completion has {plural(positive, 'token')}, the negative one {negative}."
+        text = f"Its positive {d.side} has {plural(positive, 'token')}, the negative one {negative}."
         yield _flag(d, pair, "length", float(ratio[pair]), text)
 
 

@@ -58,7 +58,7 @@ def layer_heuristics(d: PairDifferences, *, folds: int = 5, permutations: int = 
         vectors = np.stack([d.pair_weight @ d.balanced_at(layer) / d.weight.sum() for layer in range(d.n_layers)])
         norms = np.linalg.norm(vectors, axis=1)
         table = pd.concat([table, pd.DataFrame(rows), _probes(d, folds, permutations, seed)], axis=1)
-        table = table.assign(relative_magnitude=norms / d.residual_norm, adjacent_cosine=_adjacent(vectors, norms))
+        table = table.assign(relative_magnitude=norms / d.residual_norm, adjacent_cosine=next_cosines(vectors, norms))
     result: pd.DataFrame = table.reindex(columns=list(HEURISTICS))
     return result
 
@@ -76,7 +76,7 @@ def _spectrum(balanced: Array) -> dict[str, float]:
     return found | {"components_80": float(np.argmax(np.cumsum(shares) >= SPECTRUM_SHARE - 1e-9) + 1)}
 
 
-def _adjacent(vectors: Array, norms: Array) -> Array:
+def next_cosines(vectors: Array, norms: Array) -> Array:
     """Cosine of each vector with the next; NaN at the last and where one has no direction: [n_layers]."""
     found = np.full(len(vectors), np.nan)
     lengths = norms[:-1] * norms[1:]
@@ -86,7 +86,7 @@ def _adjacent(vectors: Array, norms: Array) -> Array:
 
 def _probes(d: PairDifferences, folds: int, permutations: int, seed: int) -> pd.DataFrame:
     """The probe's columns, a row for each layer; no columns where there is nothing to hold out."""
-    groups = near_groups(d.pairs)
+    groups = near_groups(d)
     none: pd.DataFrame = pd.DataFrame(index=range(d.n_layers))
     if groups.max() < 1:
         return none
@@ -106,12 +106,12 @@ def _columns(found: Probed, best: Array) -> dict[str, float]:
         "probe_high": found.high,
         "probe_null": float(null.mean()),
         "probe_null_high": float(np.quantile(null, LEVEL)),
-        "probe_p": _reached(null, observed),
-        "probe_p_max": _reached(best, observed),
+        "probe_p": share_reaching(null, observed),
+        "probe_p_max": share_reaching(best, observed),
     }
 
 
-def _reached(null: Array, observed: float) -> float:
+def share_reaching(null: Array, observed: float) -> float:
     """Share of labellings at least as good, the true one counted with them."""
     # Sums of weights in another order must not lose a tie.
     return float((1 + (null >= observed - 1e-9).sum()) / (1 + len(null)))

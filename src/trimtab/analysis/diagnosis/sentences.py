@@ -8,7 +8,7 @@ from typing import Literal
 
 from trimtab._util.wording import listed
 
-Level = Literal["good", "caution", "problem"]
+Level = Literal["good", "caution", "problem", "note"]
 
 MAX_NAMED = 5
 """Pairs that one sentence names; of the others it gives the number."""
@@ -21,7 +21,8 @@ class Diagnosis:
     code: str
     """What it is about; see `diagnosis_findings`."""
     level: Level
-    """good: nothing to do. caution: read on. problem: the vector is not what it seems to be."""
+    """good: nothing to do. caution: read on. problem: the vector is not what it seems to be. note: for information,
+    such as what was not measured, and why."""
     text: str
     """What was found, with its numbers."""
     advice: str

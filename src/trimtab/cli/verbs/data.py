@@ -23,7 +23,6 @@ from trimtab.data import (
     check,
     contrast,
     contrast_rows,
-    parse_columns,
     write_contrast,
 )
 from trimtab.data.builtin import LOADABLE
@@ -61,12 +60,12 @@ def list_() -> None:
 @json_option
 @skip_bad_option
 @rows_options
-def show(name: str, count: int, as_json: bool, skip_bad: bool, mapping: tuple[str, ...], head: int | None) -> None:
+def show(name: str, count: int, as_json: bool, skip_bad: bool, columns: dict[str, str], head: int | None) -> None:
     """Show pairs of NAME: a built-in behavior, a file, "POSITIVE vs NEGATIVE", or hub:owner/dataset#split.
 
     As JSON there is one object on each line, as in a file of pairs.
     """
-    found = contrast(name, skip_bad=skip_bad, columns=parse_columns(mapping), head=head)
+    found = contrast(name, skip_bad=skip_bad, columns=columns, head=head)
     if as_json:
         for row in contrast_rows(found)[:count]:
             echo_json(row)
@@ -96,13 +95,12 @@ def show(name: str, count: int, as_json: bool, skip_bad: bool, mapping: tuple[st
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @skip_bad_option
 @rows_options
-def check_(files: tuple[str, ...], skip_bad: bool, mapping: tuple[str, ...], head: int | None) -> None:
+def check_(files: tuple[str, ...], skip_bad: bool, columns: dict[str, str], head: int | None) -> None:
     """Check files: what each is, then every problem at once, as file:line on stderr; exit code 2 if there is any.
 
     The content of a file decides about its format; `trimtab data formats` lists those that are read. Two lists are
     named as one: "positive.txt vs negative.txt".
     """
-    columns = parse_columns(mapping)
     reports = [check(file, skip_bad=skip_bad, columns=columns, head=head) for file in files]
     for report in reports:
         for remark in report.remarks:
@@ -124,12 +122,12 @@ def check_(files: tuple[str, ...], skip_bad: bool, mapping: tuple[str, ...], hea
 @out_option(required=True)
 @skip_bad_option
 @rows_options
-def convert(source: str, out: Path, skip_bad: bool, mapping: tuple[str, ...], head: int | None) -> None:
+def convert(source: str, out: Path, skip_bad: bool, columns: dict[str, str], head: int | None) -> None:
     """Read SOURCE, a file or another source of any format, and write it as JSON lines of trimtab's own.
 
     Pairs, contrasts of prompts and two lists are each written in the format of their shape.
     """
-    found = contrast(source, skip_bad=skip_bad, columns=parse_columns(mapping), head=head)
+    found = contrast(source, skip_bad=skip_bad, columns=columns, head=head)
     write_contrast(out, found)
     echo_text(f"{plural(len(found), _unit(found))} of {source}")
     echo_path("written", out)

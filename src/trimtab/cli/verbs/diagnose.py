@@ -35,6 +35,7 @@ def command(
     behavior: str | None,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -51,7 +52,8 @@ def command(
     """Diagnose the pairs and vectors of RUN, or of --behavior, which needs no sweep; and write the report.
 
     How well the pairs agree, which do not, what confounds them, whether more are worth writing, and which layer the
-    usual heuristics pick; all of it from one pass over the pairs.
+    usual heuristics pick; all of it from one pass over the pairs. --behavior may hold pairs of prompts, or name two
+    lists ("A.txt vs B.txt"), of which what needs pairs is not known.
     """
     if (run is None) == (behavior is None):
         raise click.UsageError("give a run folder, or --behavior for pairs that were not swept yet")
@@ -65,7 +67,9 @@ def command(
         {
             "name": "diagnosis",
             "models": [{"id": model, "dtype": dtype, "device": device, "quantization": quantization, **ask}],
-            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "behaviors": [
+                {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
+            ],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,
         },

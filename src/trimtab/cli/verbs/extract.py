@@ -35,6 +35,7 @@ def command(
     behavior: str,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -63,12 +64,14 @@ def command(
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
-            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "behaviors": [
+                {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
+            ],
             "method": method, "token_position": token_position, "balance": balance, "seed": seed,
         },
         "options",
     )  # fmt: skip
-    given = contrast(behavior, limit=limit, seed=seed, skip_bad=skip_bad)
+    given = contrast(behavior, limit=limit, seed=seed, skip_bad=skip_bad, columns=columns)
     form: Form | Literal["auto"] = "auto"
     if isinstance(given, Behavior):
         form = form_of(resolve_scoring(given, study.behaviors[0].scoring))

@@ -61,6 +61,9 @@ replies:
   max_new_tokens: 40
   judges: [classifier]  # trained on your pairs; or {{model: openai/gpt-4o-mini}}, which costs money
 
+# How well does each layer of the vector tell held-out examples apart, without steering?
+# projection: true
+
 # What else changes (other behaviors, plain text, easy questions, random directions)? Takes a few minutes more.
 # side_effects: true
 

@@ -66,6 +66,7 @@ def fit(
     behavior: str,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -77,7 +78,8 @@ def fit(
     balance: str,
 ) -> None:
     """Fit a probe at every layer on the training part of the pairs, choose a layer on the second, test on the third."""
-    train, select, held_out = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad).split(seed=seed)
+    pairs = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad, columns=columns)
+    train, select, held_out = pairs.split(seed=seed)
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
         loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization)

@@ -44,6 +44,7 @@ def command(
     behavior: str,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -78,7 +79,9 @@ def command(
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
-            "behaviors": [{"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad}],
+            "behaviors": [
+                {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
+            ],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,
             "first_token": first_token, "method": method, "token_position": token_position, "balance": balance,
             "seed": seed,

@@ -84,6 +84,7 @@ def command(
     behavior: str,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -119,7 +120,7 @@ def command(
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],
-            "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad}],
+            "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad, "map": columns}],
             "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,
             "replies": {
                 "behaviors": [behavior], "prompts": prompts, "max_new_tokens": max_new_tokens, "search": search,

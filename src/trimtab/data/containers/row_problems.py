@@ -63,6 +63,10 @@ class Problems:
         """Note several problems of one line."""
         self._found.extend((line, message) for message in messages)
 
+    def numbered(self) -> list[tuple[int, str]]:
+        """All problems, as (line, what is wrong); line 0 stands for the whole file."""
+        return list(self._found)
+
     def clear(self) -> None:
         """Forget them all: something else is wrong with the whole file."""
         self._found = []

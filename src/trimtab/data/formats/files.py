@@ -14,6 +14,7 @@ from typing import Any
 from trimtab._util.atomic_files import write_whole
 from trimtab._util.wording import noun_for
 from trimtab.data.containers import Rows, read_container
+from trimtab.data.containers.parts import PartProblems, TablePart, read_parts
 from trimtab.data.containers.row_problems import PAIRS_FILE, Problems, zero_faults
 from trimtab.data.contrasts import AnyContrast, PromptContrast, PromptPair, SetContrast
 from trimtab.data.formats import PAIR_FORMATS, PairFormat
@@ -100,6 +101,29 @@ def parse_file(path: str | os.PathLike[str], reading: Reading | None = None) -> 
         problems.add(0, f"head {reading.head}: read at least one row")
         return FileContent("", None, (), (), problems)
     rows = read_container(Path(path), problems, reading.head, known_columns(), reading.part)
+    return _parsed(rows, reading, problems)
+
+
+def parse_parts(name: str, parts: Iterable[TablePart], reading: Reading) -> FileContent:
+    """What is in a table that is stored in several files, read in their order as one.
+
+    A part is fetched when the rows before it are read, so that with a `head` no more are than it takes. The limits of a
+    file are those of all parts together.
+
+    Args:
+        name: what messages call the whole.
+        parts: the files.
+        reading: how to read them.
+    """
+    problems = PartProblems(name)
+    if reading.head is not None and reading.head < 1:
+        problems.add(0, f"head {reading.head}: read at least one row")
+        return FileContent("", None, (), (), problems)
+    return _parsed(read_parts(parts, problems, reading.head, known_columns()), reading, problems)
+
+
+def _parsed(rows: Rows, reading: Reading, problems: Problems) -> FileContent:
+    """The items of the rows of a file."""
     found_rows, notes = named_rows(rows, reading.columns or {}, problems)
     if problems and not found_rows:
         return FileContent(rows.container, None, (), (), problems)
@@ -119,7 +143,7 @@ def parse_file(path: str | os.PathLike[str], reading: Reading | None = None) -> 
         rows.container,
         found.kind,
         tuple(numbered),
-        _left_out(problems.path, rows, defects),
+        _left_out(problems, rows, defects),
         problems,
         (*notes, *found.notes),
     )
@@ -146,12 +170,12 @@ def describe(found: FileContent) -> str:
     return ", ".join(part for part in (found.container, found.kind.title if found.kind else "") if part)
 
 
-def _left_out(path: str, rows: Rows, defects: list[tuple[int, str]]) -> tuple[LeftOut, ...]:
+def _left_out(problems: Problems, rows: Rows, defects: list[tuple[int, str]]) -> tuple[LeftOut, ...]:
     """Rows that are left out, with what stands there."""
     if not defects:
         return ()
-    wanted = dict(sorted(defects))
-    if rows.container != JSON_LINES or path.endswith(".gz"):
+    wanted, path = dict(sorted(defects)), problems.path
+    if rows.container != JSON_LINES or path.endswith(".gz") or isinstance(problems, PartProblems):
         content = {number: json.dumps(row, sort_keys=True, ensure_ascii=False) for number, row in rows.rows}
         return tuple(LeftOut(number, reason, content.get(number, "")) for number, reason in wanted.items())
     with open_bounded(path, PAIRS_FILE) as file:  # as it stands there, as it may be no JSON

@@ -8,6 +8,7 @@ from trimtab.report.charts.interval_plots import answer_plots, normalised_curves
 from trimtab.report.charts.measures.diagnosis import pair_curves, quality_plots
 from trimtab.report.charts.measures.heuristics import heuristic_plots
 from trimtab.report.charts.measures.methods import method_cosines, method_dots
+from trimtab.report.charts.measures.projection import separation_curves
 from trimtab.report.charts.measures.random_directions import null_plots
 from trimtab.report.charts.measures.reply_heatmaps import reply_fronts, reply_heatmaps
 from trimtab.report.charts.measures.robustness import survival_forests
@@ -42,6 +43,7 @@ __all__ = [
     "reply_fronts",
     "reply_heatmaps",
     "score_violins",
+    "separation_curves",
     "shift_matrices",
     "side_scatter",
     "strength_curves",

@@ -32,6 +32,7 @@ def measured(run: RunTables, results: Results) -> Iterator[Sentence]:
         )  # fmt: skip
     if run.rates is not None and len(run.rates):
         yield ("Answers were also read from generated text; we report the share that matches the behavior.",)
+    yield from _projection(run.of("projection"))
     yield from _side_effects(run.of("side_effects"))
     yield from _robustness(run.of("robustness"))
 
@@ -76,6 +77,17 @@ def _judge(entry: Mapping[str, Any]) -> str:
     accuracy = entry.get("accuracy")
     right = "" if accuracy is None else f" (right on {percent(accuracy)} of completions that it had not seen)"
     return f"{name}{named}{right}"
+
+
+def _projection(tables: Mapping[str, pd.DataFrame]) -> Iterator[Sentence]:
+    if "examples" not in tables or not len(tables["examples"]):
+        return
+    yield (
+        "Without steering we projected held-out examples on the vector of each layer; AUROC is the probability that a "
+        "positive example lies further along it than a negative one, at the layer that other held-out examples chose, "
+        "with 95% bootstrap intervals over prompts. It tells whether the vector reads the behavior, not whether it "
+        "steers.",
+    )
 
 
 def _side_effects(tables: Mapping[str, pd.DataFrame]) -> Iterator[Sentence]:

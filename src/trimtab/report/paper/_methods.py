@@ -111,8 +111,10 @@ def _models(run: RunTables, imported: bool) -> Iterator[Sentence]:
         return
     if imported:
         yield (f"The scores of {listed(models)}{about} were measured with another program and imported.",)
-    else:
+    elif any(found is not None and len(found) for found in (run.samples, run.replies, run.dose)):
         yield (f"We steered {listed(models)}{about}.",)
+    else:
+        yield (f"We made steering vectors in {listed(models)}{about}.",)
 
 
 def _model(entry: Mapping[str, Any]) -> str:
@@ -137,7 +139,7 @@ def _vectors(run: RunTables) -> Iterator[Sentence]:
         made = f"made elsewhere ({listed(makers)}) and given" if makers else "given"
         yield (f"The steering vectors were {made}, not extracted in this run.",)
         return
-    vectors = run.manifest.get("vectors", [])
+    vectors, behaviors = (run.manifest.get(key, []) for key in ("vectors", "behaviors"))
     kinds = list(dict.fromkeys(_kind(v) for v in vectors))
     for method, place, form in kinds:
         if not method:
@@ -150,14 +152,20 @@ def _vectors(run: RunTables) -> Iterator[Sentence]:
             what = SETS.get(method, what)
         yield (f"{CONTRASTS.get(form, _PAIRS)}, {read}; the vector{of} of the layer is ", *what, ".")
         if form in CONTRASTS:
-            yield (f"It was made of {_items(mine, form)}, none of them among the pairs that were scored.",)
-    pairs = _by_number(run.manifest.get("behaviors", []), "n_train")
+            scored = {str(b["name"]) for b in behaviors if not _is_unscored(b)} & {str(v["behavior"]) for v in mine}
+            apart = ", none of them among the pairs that were scored" if scored else ""
+            yield (f"It was made of {_items(mine, form)}{apart}.",)
+    pairs = _by_number((b for b in behaviors if not _is_unscored(b)), "n_train")
     if pairs:
         yield (f"Vectors were extracted from {pairs}.",)
-    behaviors = run.manifest.get("behaviors", [])
     by_choice = {str(v.get("behavior")) for v in vectors if v.get("form") == "choice"}
     if any(b.get("balance") == "both_orders" and str(b.get("name")) in by_choice for b in behaviors):
         yield ("Choice pairs entered in both orders of their options.",)
+
+
+def _is_unscored(behavior: Mapping[str, Any]) -> bool:
+    """Whether it has no pairs of completions."""
+    return bool(behavior.get("shape", "completions") != "completions")
 
 
 def _kind(vector: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -42,13 +42,18 @@ def _works(case: Case) -> Tile:
     for one in case.scores:
         scoring = f"scores ({one.row['scoring']})" if len(case.scores) > 1 else "scores"
         notes.append(f"{scoring}: {score_change(one.row)}, {reported_on(one.row)}")
+    if not case.measured:
+        notes.append("no judged replies" if case.scorable else "no completions to score, no judged replies")
     return Tile("Does it work?", value, notes, tone)
 
 
 def _setting(case: Case) -> Tile:
     use = case.setting
     if use is None:
-        return Tile("Setting to use", "none", ["no setting is shown to do it"], "none")
+        why = "no setting is shown to do it"
+        if not (case.scorable or case.measured):
+            why = "without completions to score, only judged replies can recommend one"
+        return Tile("Setting to use", "none", [why], "none")
     by_replies = "direction" in use.row
     value = reply_setting(use.row) if by_replies else score_setting(use.row)
     notes = [scale_and_positions(use.row)]

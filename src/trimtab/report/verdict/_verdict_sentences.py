@@ -18,6 +18,8 @@ from trimtab.report.verdict.evidence import Case, Evidence
 
 WORKS = ("yes", "yes, in scores")
 """Outcomes that count as steering that works."""
+NOT_MEASURED = "not measured"
+"""The outcome where nothing was scored or judged."""
 
 
 def size(case: Case) -> str:
@@ -31,6 +33,8 @@ def size(case: Case) -> str:
 
 def word(case: Case) -> tuple[str, Tone]:
     """The outcome in a word or two, and how it is colored."""
+    if not case.measured:
+        return NOT_MEASURED, "none"
     if not case.judged:
         outcomes = [one.outcome for one in case.scores]
         if "shown" in outcomes:
@@ -98,6 +102,11 @@ def _of_scores(case: Case) -> str:
         return (
             f"Steering works in scores: the score of {behavior} in {case.model} rises by {score_change(shown.row)} "
             f"{compared(shown.row)}. Use {score_setting(shown.row)}. What the model writes then was not judged."
+        )
+    if not case.scorable:
+        return (
+            f"Whether steering works was not measured: {behavior} has no completions to score, and no reply of "
+            f"{case.model} was judged. So no setting is recommended."
         )
     if not case.scores:
         return f"Nothing is known yet of {behavior} in {case.model}: no reply was judged and no score measured."

@@ -20,7 +20,7 @@ from trimtab.report.section import Example
 from trimtab.report.tables import Table, table
 from trimtab.report.tables import word as word_column
 from trimtab.report.verdict._tiles import tiles
-from trimtab.report.verdict._verdict_sentences import WORKS, sentence, size, word
+from trimtab.report.verdict._verdict_sentences import NOT_MEASURED, WORKS, sentence, size, word
 from trimtab.report.verdict._words import reply_setting, score_setting
 from trimtab.report.verdict.base import Verdict
 from trimtab.report.verdict.evidence import KEYS, Case, Evidence, cases
@@ -76,14 +76,17 @@ def summary(found: Sequence[Verdict]) -> str:
 
 def _summary(words: Sequence[tuple[str, str, str, bool]]) -> str:
     behaviors, models = (len({entry[place] for entry in words}) for place in (0, 1))
+    where = f"{plural(behaviors, 'behavior')} in {plural(models, 'model')}"
+    measured = [entry for entry in words if entry[2] != NOT_MEASURED]
+    if not measured:
+        return f"Whether steering works was not measured ({where}): nothing was scored, and no reply was judged."
     outcomes = Counter(outcome for _, _, outcome, _ in words)
     works = sum(count for outcome, count in outcomes.items() if outcome in WORKS)
     others = [f"{outcome}: {count}" for outcome, count in outcomes.most_common() if outcome not in WORKS]
-    where = f"{plural(behaviors, 'behavior')} in {plural(models, 'model')}"
     text = f"Steering works in {works} of {len(words)} cases ({where})"
-    judged = sum(entry[3] for entry in words)
-    basis = {0: "by scores; what the models write then was not judged", len(words): "by judged replies"}.get(
-        judged, f"{judged} by judged replies, {len(words) - judged} by scores"
+    judged = sum(entry[3] for entry in measured)
+    basis = {0: "by scores; what the models write then was not judged", len(measured): "by judged replies"}.get(
+        judged, f"{judged} by judged replies, {len(measured) - judged} by scores"
     )
     rest = f" The others: {', '.join(others)}." if others else ""
     return f"{text}, {basis}.{rest}"
@@ -95,7 +98,7 @@ def verdict_table(found: Sequence[Verdict]) -> Table:
         {
             "behavior": verdict.behavior, "model": verdict.model, "word": verdict.word, "size": verdict.size,
             "setting": verdict.tiles[1].value,
-            "cost": "–" if verdict.tiles[2].value == "not measured" else verdict.tiles[2].value,
+            "cost": "–" if verdict.tiles[2].value == NOT_MEASURED else verdict.tiles[2].value,
         }
         for verdict in found
     ]  # fmt: skip

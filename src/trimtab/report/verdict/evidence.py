@@ -43,6 +43,8 @@ class Case:
     away: Evidence | None
     judged: bool
     """Whether there are replies with a judgement."""
+    scorable: bool = True
+    """Whether there are pairs of completions that could be scored."""
 
     @property
     def behavior(self) -> str:
@@ -53,6 +55,11 @@ class Case:
     def model(self) -> str:
         """The name of the model."""
         return self.owner["model"]
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was measured that says whether steering works; projections do not."""
+        return self.judged or bool(self.scores)
 
     @property
     def setting(self) -> Evidence | None:
@@ -69,11 +76,15 @@ class Case:
 
 
 def cases(results: Results) -> Iterator[Case]:
-    """Every behavior in every model that scores or replies were measured of, in the order of the tables."""
+    """Every behavior in every model that scores or replies were measured of, in the order of the tables.
+
+    Behaviors without completions to score come last, those included of which neither was measured.
+    """
     best = results.of(SCORES).best
     replies: ReplyResults | None = results.measures.get(REPLIES.name)
     settings = analysis.first_judged(replies.settings) if replies else pd.DataFrame(columns=list(KEYS))
-    owners = pd.concat([settings[list(KEYS)], best[list(KEYS)]]).drop_duplicates()
+    unscored = pd.DataFrame([dict(owner) for owner in results.unscored], columns=list(KEYS))
+    owners = pd.concat([settings[list(KEYS)], best[list(KEYS)], unscored]).drop_duplicates()
     named = ["model", *analysis.several(owners, ("run", "engine"))] if len(owners) else []
     for owner in records(owners):
         mine = records(_rows(settings, owner))
@@ -86,6 +97,7 @@ def cases(results: Results) -> Iterator[Case]:
             toward=sides.get(1),
             away=sides.get(-1),
             judged=any(row["reason"] != "not judged" for row in mine),
+            scorable=_rows(unscored, owner).empty,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -87,11 +87,19 @@ class BehaviorEntry(Entry):
     left_out: Count = 0
     """Lines of the pairs file that were skipped."""
     is_choice: bool = False
+    shape: Literal["completions", "prompts", "sets"] = "completions"
+    """What the examples are: pairs of completions, or pairs of prompts or two lists, which cannot be scored."""
     n_train: Count | None = None
     n_select: Count = 0
     n_test: Count = 0
     scoring: str = ""
+    """Empty where nothing can be scored."""
     balance: str = ""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it has pairs of completions."""
+        return self.shape == "completions"
 
 
 class LetterEntry(Entry):

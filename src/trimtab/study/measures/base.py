@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from trimtab.data import NOTHING_ASKED, AskedTexts, Behavior
+from trimtab.data import NOTHING_ASKED, AnyContrast, AskedTexts, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid
 from trimtab.store.table_schemas import Table
+from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.measures.settings import MeasureSettings
 from trimtab.study.measures.work import Work
 from trimtab.study.settings.study_file import BehaviorSetting, Study
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trimtab.study.measures.context import Context
+
+NO_PAIRS = "no pairs of completions that can be scored"
+"""What a behavior lacks that scores, and what is chosen by scores, need."""
 
 ScoredPairs = tuple[Behavior, Scoring]
 """Pairs, and how they are scored."""
@@ -52,17 +56,28 @@ class Subject(ABC):
     n_layers: int
     setting: BehaviorSetting
     behavior: Behavior
+    """Its pairs; an `UnscoredBehavior` where it has none to score."""
     parts: tuple[Behavior, Behavior, Behavior]
     """For the vector, for choosing the layer, for reporting."""
     scoring: Scoring
+    """How its pairs are scored, if it has any."""
     others: Sequence[ScoredPairs] = ()
-    """The test parts of all behaviors of the study that this model can be asked, this one included."""
+    """The test parts of all behaviors of the study that can be scored in this model, this one included."""
     made_of: AskedTexts = NOTHING_ASKED
     """What the contrast asks that the vector is made of, where that is no part of the pairs."""
+    contrast: AnyContrast | None = None
+    """That contrast; None where the vector is made of the training part."""
     refused: Collection[str] = ()
     """Names of the study's behaviors that this model cannot be asked."""
     directed: tuple[int, ...] | None = None
     """The layers at which the vector has a direction; None where that is not known yet."""
+
+    @property
+    def vector_contrast(self) -> AnyContrast | None:
+        """What the vector is made of, where that is not the behavior's pairs; without a sweep nothing is held out."""
+        if self.contrast is None and isinstance(self.behavior, UnscoredBehavior):
+            return examples_of(self.parts[0] if self.study.sweep else self.behavior)
+        return self.contrast
 
     @property
     def name(self) -> str:
@@ -126,6 +141,8 @@ class Measure(ABC, Generic[Settings]):
     """Its tables; each is stored as `<name>/<table>`, one file for each unit."""
     grows: ClassVar[bool] = False
     """Whether its tables grow row by row while a behavior is worked on, so that its `run` is its own."""
+    needs_scores: ClassVar[bool] = True
+    """Whether it needs pairs of completions that can be scored, or a setting that their scores chose."""
 
     @property
     def label(self) -> str:
@@ -136,6 +153,10 @@ class Measure(ABC, Generic[Settings]):
     def has_costs(self) -> bool:
         """Whether it may pay for something: it says itself what."""
         return type(self).costs is not Measure.costs
+
+    def unfit(self, behavior: Behavior) -> str:
+        """What a behavior lacks that it needs, whatever the model; empty where it can be made."""
+        return NO_PAIRS if self.needs_scores and isinstance(behavior, UnscoredBehavior) else ""
 
     @abstractmethod
     def units(self, settings: Settings, subject: Subject) -> Iterable[Unit]:

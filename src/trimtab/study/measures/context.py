@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from trimtab.analysis import best_cells, effects
 from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.errors import RunError
 from trimtab.evaluation import Grid, form_of
-from trimtab.models import PromptError
+from trimtab.models import ExamplePosition, PromptError
 from trimtab.steering import layers_label
 from trimtab.store.cached_tables import CachedTables
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import grid_key, narrowed
-from trimtab.vectors import StateDifferences, SteeringVector, read_differences, require_pairs_position
+from trimtab.vectors import (
+    ContrastStates,
+    StateDifferences,
+    SteeringVector,
+    read_contrast,
+    read_differences,
+    require_pairs_position,
+)
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total)."""
@@ -102,6 +109,23 @@ class Context:
             balance=study.balance, seed=study.seed, progress=lambda done, total: self.progress(what, done, total),
         )  # fmt: skip
 
+    def vector_material(self, what: str) -> StateDifferences | ContrastStates:
+        """What the vector is made of, read as it was read for the vector; of the behavior's own pairs all of them."""
+        study, found = self.subject.study, self.subject.vector_contrast
+        if found is None:
+            return self.differences(self.subject.behavior, what)
+
+        def advance(done: int, total: int) -> None:
+            self.progress(what, done, total)
+
+        if isinstance(found, Behavior):
+            position = require_pairs_position(found, study.token_position)
+            return read_differences(
+                self.model, found, token_position=position, balance=study.balance, seed=study.seed, progress=advance
+            )
+        where = cast(ExamplePosition, study.token_position)  # `answer` is refused by name
+        return read_contrast(self.model, found, token_position=where, progress=advance)
+
     def shaping(self, grid: Grid | None) -> list[Any]:
         """What every table depends on: the model and how pairs are read; with a grid the vector and the cells too."""
         study = self.subject.study
@@ -109,7 +133,11 @@ class Context:
         read.append(self.subject.scoring)
         if grid is None:
             return read
+        return [*read, *self.vector_key, grid_key(grid)]
+
+    @property
+    def vector_key(self) -> list[Any]:
+        """What identifies the vector; rounded, as on another machine the same one may differ in its last digit."""
         made = self.vector.provenance
-        # Rounded: on another machine the same vector may differ in its last digit.
-        vector = [made.pairs_hash, made.method, f"{float(self.vector.direction.double().sum()):.6e}"]
-        return [*read, *vector, *made.origin_key, grid_key(grid)]
+        total = f"{float(self.vector.direction.double().sum()):.6e}"
+        return [made.pairs_hash, made.method, total, *made.origin_key]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OF_STUDY = ("scores", "dose")
 """Measures whose settings are the study's own keys."""
-BUILT_IN = (*OF_STUDY, "answers", "replies", "diagnosis", "side_effects", "robustness")
+BUILT_IN = (*OF_STUDY, "answers", "replies", "projection", "diagnosis", "side_effects", "robustness")
 _HERE = "trimtab.study.measures"
 
 
@@ -57,6 +57,10 @@ MEASURES = MeasureRegistry(
         ),
         "replies": Entry(
             f"{_HERE}.replies.measure:REPLIES", "Generate and judge replies at every setting; recommend one."
+        ),
+        "projection": Entry(
+            f"{_HERE}.projection.measure:PROJECTION",
+            "Measure how well each layer of the vector tells held-out examples apart.",
         ),
         "diagnosis": Entry(
             f"{_HERE}.diagnosis.measure:DIAGNOSIS",

@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from trimtab.data import Behavior
 from trimtab.store.cached_tables import TableName
+from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.context import Context
+from trimtab.study.measures.projection.settings import Projections
 from trimtab.study.measures.registry import MEASURES, OF_STUDY
 from trimtab.study.settings.identity import shaping_part
 from trimtab.study.settings.study_file import Study
@@ -17,14 +20,23 @@ from trimtab.study.step_names import measuring
 
 def measures_of(subject: Subject) -> Iterator[tuple[Measure[Any], Any]]:
     """The measures that a study has for a behavior in a model, with their settings; None for those of its own keys."""
-    study = subject.study
+    about = (subject.model, subject.setting.label, subject.behavior.is_choice)
+    for measure, settings in wanted_measures(subject.study, subject.behavior):
+        if (settings is None or settings.covers(*about)) and not measure.unfit(subject.behavior):
+            yield measure, settings
+
+
+def wanted_measures(study: Study, behavior: Behavior) -> Iterator[tuple[Measure[Any], Any]]:
+    """The measures that a study asks for, be it only in other models and behaviors, and that a behavior gets by itself.
+
+    Where nothing can be scored, held-out examples are projected without being asked for, unless the study says no.
+    """
     wanted = study.measures
+    if isinstance(behavior, UnscoredBehavior) and study.projection is None and study.sweep:
+        wanted |= {"projection": Projections()}
     for name in MEASURES.names():
-        if name in wanted:
-            if wanted[name].covers(subject.model, subject.setting.label, subject.behavior.is_choice):
-                yield MEASURES.get(name), wanted[name]
-        elif name in OF_STUDY:
-            yield MEASURES.get(name), None
+        if name in wanted or name in OF_STUDY:
+            yield MEASURES.get(name), wanted.get(name)
 
 
 def tables_of(study: Study) -> list[str]:

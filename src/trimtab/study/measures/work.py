@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from trimtab.data import Behavior, Example, Form, Pair
 from trimtab.engines import Scoring
@@ -27,6 +28,8 @@ class ReadPairs:
 
     behavior: Behavior
     scoring: Scoring
+    token_position: Literal["auto"] | None = None
+    """`auto`: at the usual place of such pairs; None: where the study reads pairs."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _scores(work: ScoreRows, target: Target) -> Counted:
 def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
     form = form_of(work.scoring)
     pairs = _encoded(target, present(work.behavior, form, study.balance, study.seed), work.scoring)
-    position = require_pairs_position(work.behavior, study.token_position)
+    position = work.token_position or require_pairs_position(work.behavior, study.token_position)
     queries = [capture_query(pair, default_position(form) if position == "auto" else position) for pair in pairs]
     naive = sum(q.tokens for q in queries)
     if target.by_requests:

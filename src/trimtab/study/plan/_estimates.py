@@ -9,16 +9,17 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from trimtab.data import Behavior, Pair, dataset
+from trimtab.data import Behavior, Pair
 from trimtab.data.sources import HUB
 from trimtab.errors import ModelError, UnreachableError
 from trimtab.llm import CHARACTERS_PER_TOKEN
 from trimtab.models import USUAL, Asking, Facts, peek
 from trimtab.models.bundled import resolve
 from trimtab.store.model_facts import ModelFacts
+from trimtab.study._contrast_parts import read_behavior
 from trimtab.study._file_locations import located
 from trimtab.study.settings.model_setting import ModelSetting
-from trimtab.study.settings.study_file import BehaviorSetting
+from trimtab.study.settings.study_file import BehaviorSetting, Study
 
 TOKEN_RULE = f"a token is taken for {CHARACTERS_PER_TOKEN} characters"
 
@@ -113,25 +114,22 @@ def _facts(given: ModelFacts, layers: int, width: int, parameters: int) -> Facts
     )
 
 
-def reach_pairs(setting: BehaviorSetting, seed: int, folder: Path) -> tuple[Behavior, str]:
-    """The pairs of a behavior, and what to say where they are estimates.
+def reach_behavior(study: Study, setting: BehaviorSetting) -> tuple[Behavior, str]:
+    """The pairs of a behavior, or its contrast, and what to say where they are estimates.
 
     Raises:
         UnreachableError: When they cannot be fetched and the study file does not give their size.
         DataError: when there are none or they are broken.
     """
     try:
-        offline = setting.source.startswith(HUB) and not hub_answers()
-        source = located(setting.source, folder)
-        found = dataset(source, limit=setting.limit, seed=seed, offline=offline, skip_bad=setting.skip_bad)
-        return found, ""
+        return read_behavior(study, setting, offline=setting.source.startswith(HUB) and not hub_answers()), ""
     except UnreachableError as error:
         if setting.size is None or setting.scoring not in ("auto", "choice"):
             hint = "to plan without it, give its size, as `size: {pairs: 300, characters: 500}`; for choice pairs only"
             raise UnreachableError(f"{error}; {hint}") from error
     count = min(setting.size.pairs, setting.limit or setting.size.pairs)
     pairs = tuple(_pair(index, setting.size.characters) for index in range(count))
-    return Behavior(PurePosixPath(setting.source).stem, pairs), FROM_SIZE
+    return Behavior(setting.name or PurePosixPath(setting.source).stem, pairs), FROM_SIZE
 
 
 def _pair(index: int, characters: int) -> Pair:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trimtab.data import Behavior
+from trimtab.data import AnyContrast, Behavior
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, resolve_scoring
 from trimtab.study._contrast_parts import parts_of
+from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.given import Parts
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import narrowed, reply_grid, swept_grid
@@ -56,6 +57,7 @@ def planned_subjects(
     n_layers: int,
     behaviors: Sequence[tuple[BehaviorSetting, Behavior]],
     given: Mapping[str, Parts] = MappingProxyType({}),
+    contrasts: Mapping[str, AnyContrast] = MappingProxyType({}),
 ) -> Iterator[PlannedSubject]:
     """The behaviors of a study in one model.
 
@@ -65,12 +67,20 @@ def planned_subjects(
         n_layers: How many layers it has.
         behaviors: Settings and pairs of every behavior of the study.
         given: Parts of behaviors that are not split by the study, by label.
+        contrasts: What vectors are made of that are not made of a part of the pairs, by label.
     """
     split = [
         (setting, behavior, given.get(setting.label) or parts_of(study, setting, behavior))
         for setting, behavior in behaviors
     ]
     scorings = [resolve_scoring(behavior, setting.scoring) for setting, behavior in behaviors]
-    others = [(parts[2], scoring) for (_, _, parts), scoring in zip(split, scorings, strict=True)]
+    others = [
+        (parts[2], scoring)
+        for (_, behavior, parts), scoring in zip(split, scorings, strict=True)
+        if not isinstance(behavior, UnscoredBehavior)
+    ]
     for (setting, behavior, parts), scoring in zip(split, scorings, strict=True):
-        yield PlannedSubject(study, model.label, n_layers, setting, behavior, parts, scoring, others)
+        yield PlannedSubject(
+            study, model.label, n_layers, setting, behavior, parts, scoring, others,
+            contrast=contrasts.get(setting.label),
+        )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trimtab._util.callbacks import StepName
 from trimtab.data import Behavior
@@ -11,12 +11,14 @@ from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError
-from trimtab.study._contrast_parts import contrast_of
+from trimtab.study._contrast_parts import contrasts_of, vector_source
+from trimtab.study._measurable import measured_in_words, require_measurable
+from trimtab.study.given import Given
 from trimtab.study.measures.running import measures_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
 from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
-from trimtab.study.plan._estimates import reach_pairs
+from trimtab.study.plan._estimates import reach_behavior
 from trimtab.study.plan._pace import FIXED_SECONDS, Pace
 from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
 from trimtab.study.plan._targets import Target, target_for
@@ -51,20 +53,17 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
     gpu = ACCELERATORS[accelerator] if accelerator else None
     for model in study.models:
         model.require_engine(here=False)  # a plan may be for another machine
-    pairs = [reach_pairs(setting, study.seed, study.folder) for setting in study.behaviors]
-    require_names_of_their_own(
-        [setting.name or behavior.name for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)]
-    )
-    behaviors = [
-        (setting, replace(behavior, name=setting.name or behavior.name))
-        for setting, (behavior, _) in zip(study.behaviors, pairs, strict=True)
-    ]
+    reached = [reach_behavior(study, setting) for setting in study.behaviors]
+    behaviors = [(setting, behavior) for setting, (behavior, _) in zip(study.behaviors, reached, strict=True)]
+    require_measurable(study, behaviors)
+    require_names_of_their_own([behavior.name for _, behavior in behaviors])
+    contrasts = contrasts_of(study, behaviors, Given())
     models = []
     for model in study.models:
         target = target_for(model, gpu, study.folder)
         try:
-            subjects = planned_subjects(study, model, target.facts.layers, behaviors)
-            counted = [_counted(subject, note, target) for subject, (_, note) in zip(subjects, pairs, strict=True)]
+            subjects = planned_subjects(study, model, target.facts.layers, behaviors, contrasts=contrasts)
+            counted = [_counted(subject, note, target) for subject, (_, note) in zip(subjects, reached, strict=True)]
         except PromptError as error:
             raise PromptError([f"{model.label}: {problem}" for problem in error.problems]) from error
         models.append(_model_plan(model, target, counted, pace_of(model, target, gpu, study.folder)))
@@ -89,12 +88,10 @@ class _Part:
 
 def _reading(subject: PlannedSubject) -> Work:
     """What the vector is read from."""
-    found = contrast_of(subject.study, subject.setting, subject.behavior)
-    if found is None:
-        return ReadPairs(subject.parts[0], subject.scoring)
-    if isinstance(found, Behavior):
-        return ReadPairs(found, resolve_scoring(found, "auto"))
-    return ReadExamples([*found.positive, *found.negative])
+    source = vector_source(subject.parts[0], subject.contrast)
+    if isinstance(source, Behavior):
+        return ReadPairs(source, subject.scoring if subject.contrast is None else resolve_scoring(source, "auto"))
+    return ReadExamples([*source.positive, *source.negative])
 
 
 def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, list[_Part]]:
@@ -119,6 +116,7 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
     step = Step(
         behavior=subject.name,
         scoring=subject.scoring,
+        unscored=measured_in_words(study, subject.setting, subject.behavior),
         note=note,
         pairs=read.rows,
         prompts=sum(part.rows for part in swept if part.scores),

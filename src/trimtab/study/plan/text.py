@@ -50,7 +50,9 @@ class PlannedMeasure:
         """For people."""
         if self.writing is not None:
             return self.writing.lines(self.what)
-        return [f"    {self.what}: {plural(self.scored, 'score')}, {plural(self.tokens, 'token')}"]
+        read = sum(piece.rows for piece in self.pieces)
+        what = plural(self.scored, "score") if self.scored or not read else plural(read, "text")
+        return [f"    {self.what}: {what}, {plural(self.tokens, 'token')}"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Step:
 
     behavior: str
     scoring: str
+    unscored: str
+    """By what it is measured where it has no pairs to score, and what is left out then; empty where it has."""
     note: str
     """Where the pairs are estimates."""
     pairs: int
@@ -114,11 +118,11 @@ class Step:
                 f"{self.tokens:,} tokens (one cell at a time {self.naive_tokens:,}, "
                 f"{self.naive_tokens / max(1, self.tokens):.1f} times as many)"
             )
+        sweep = f", sweep {self.prompts:,} rows × {self.cells:,} cells and the unsteered one"
         return [
-            f"  {self.behavior}, scored by {self.scoring}",
-            f"    extraction {self.pairs:,} rows, sweep {self.prompts:,} rows × {self.cells:,} cells and the unsteered "
-            f"one: {self.passes:,} {kind}",
-            f"    {tokens}, {self.samples:,} samples",
+            f"  {self.behavior}: {self.unscored}" if self.unscored else f"  {self.behavior}, scored by {self.scoring}",
+            f"    extraction {self.pairs:,} rows{'' if self.unscored else sweep}: {self.passes:,} {kind}",
+            f"    {self.tokens:,} tokens" if self.unscored else f"    {tokens}, {self.samples:,} samples",
             *(line for check in self.checks for line in check.lines()),
             *(line for measure in self.measures if measure.writing for line in measure.lines()),
             *(f"      judging: {line}" for line in self.judging),
@@ -227,7 +231,8 @@ class Plan:
     def text(self) -> str:
         """For people."""
         gpu = self.accelerator
-        lines = [f"plan of {self.name}: {plural(len(self.steps), 'sweep')}", *self._doubts()]
+        sweeps = sum(not step.unscored for step in self.steps)
+        lines = [f"plan of {self.name}: {plural(sweeps, 'sweep')}", *self._doubts()]
         for model in self.models:
             lines += ["", *model.lines(gpu)]
         timed = [model for model in self.models if not model.by_requests]

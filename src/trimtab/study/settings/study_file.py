@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    SerializeAsAny,
     SerializerFunctionWrapHandler,
     create_model,
     field_validator,
@@ -30,6 +31,7 @@ from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.measures.answers.settings import Answers
 from trimtab.study.measures.diagnosis.settings import Diagnosis
+from trimtab.study.measures.projection.settings import OnByItself, Projections
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.measures.robustness.settings import Robustness
@@ -68,19 +70,30 @@ class BehaviorSetting(Marked):
     """One behavior of a study."""
 
     source: Annotated[str, SHAPES]
-    """A built-in name, a file, a folder or a hub reference; see `trimtab.dataset`."""
+    """A built-in name, a file, two files, a folder or a hub reference; see `trimtab.contrast`. What has no pairs of
+    completions is measured without scores."""
     name: Annotated[str, SHAPES] = ""
     """The name in tables and charts; the data's own name by default."""
     contrast: Annotated[str, Shapes(unless="")] = ""
     """What the vector is made of, where that is not a part of the pairs: other pairs, prompts, or two lists, as
     `trimtab.data.contrast` reads them. All pairs of `source` are held out then."""
+    contrast_limit: Annotated[int | None, Shapes(unless=None)] = Field(default=None, ge=4)
+    """Use this many pairs of `contrast`, a sample; of two lists this many examples of each."""
     scoring: Annotated[Scoring | Literal["auto"], SHAPES] = "auto"
     limit: Annotated[int | None, SHAPES] = Field(default=None, ge=16)
-    """Use this many pairs, a stratified sample."""
+    """Use this many pairs, a stratified sample; of two lists this many examples of each."""
     skip_bad: Annotated[bool, NO_NUMBERS] = False
     """Leave out lines of the file that are no pairs; the hash of the pairs tells which are left."""
+    map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
+    """The file's own names of columns by key, such as `{prompt: question}`; of `source`, not of `contrast`."""
     size: Annotated[PairsSize | None, NO_NUMBERS] = None
     """For planning where the pairs cannot be reached."""
+
+    @model_validator(mode="after")
+    def _limits_what_is_there(self) -> BehaviorSetting:
+        if self.contrast_limit is not None and not self.contrast:
+            raise ValueError("contrast_limit: there is no `contrast` that it could limit; `limit` is of the source")
+        return self
 
     @property
     def label(self) -> str:
@@ -135,6 +148,8 @@ class Study(Marked):
     """Measure how far each cell moves the model on neutral prompts; always done with the scale `kl`."""
     answers: Annotated[Answers | None, Switched, SHAPES] = None
     replies: Annotated[Replies | None, Switched, SHAPES] = None
+    projection: Annotated[Projections | None, SerializeAsAny(), OnByItself, ADDS] = None
+    """Project held-out examples on the vector; None: only where a behavior has no pairs that could be scored."""
     diagnosis: Annotated[Diagnosis | None, Switched, ADDS] = None
     side_effects: Annotated[SideEffects | None, Switched, ADDS] = None
     robustness: Annotated[Robustness | None, Switched, ADDS] = None
@@ -170,12 +185,6 @@ class Study(Marked):
     @model_validator(mode="after")
     def _measurable(self) -> Study:
         models, behaviors = [m.label for m in self.models], [b.label for b in self.behaviors]
-        made_elsewhere = [b.label for b in self.behaviors if b.contrast]
-        if self.diagnosis is not None and made_elsewhere:
-            raise ValueError(
-                f"diagnosis: it looks at the pairs that a vector is made of, and that of {made_elsewhere[0]} is made "
-                "of its contrast; leave one of the two out"
-            )
         for key, settings in self.measures.items():
             settings.check_study(key, sweep=self.sweep)
             settings.check_names(key, models, behaviors)

@@ -77,8 +77,13 @@ class Aggregation(ABC):
         Raises:
             SettingError: with the methods that take lists.
         """
-        if type(self).of_sets is Aggregation.of_sets:
+        if not self.takes_sets:
             raise self._needs_pairs()
+
+    @property
+    def takes_sets(self) -> bool:
+        """Whether it makes a direction of two lists without pairs, too."""
+        return type(self).of_sets is not Aggregation.of_sets
 
     def _needs_pairs(self) -> SettingError:
         return SettingError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from torch import Tensor
 
 from trimtab.errors import SettingError
 from trimtab.vectors.constant_pushes import constant_push
@@ -47,6 +49,7 @@ def export_vector(
         raise SettingError(f"{path}: {form.title} ends in {' or '.join(form.suffixes)}")
     chosen = vector.layers if layer is None else (layer,) if isinstance(layer, int) else tuple(layer)
     vector.require_directions(chosen)
+    rows: Mapping[int, Tensor]
     if strength is None:
         rows = {each: vector.direction[each] for each in chosen}
     elif not strength:

@@ -81,7 +81,7 @@ def pair_curves(curve: pd.DataFrame, quality: pd.DataFrame) -> list[Chart]:
         now = next((point for point in points if point["extrapolated"]), points[-1])
         charts.append(
             finished(
-                _by_number(points, int(now["pairs"])),
+                _by_number(points, int(now["pairs"]), "pairs" if math.isfinite(row["consistency"]) else "texts"),
                 _curve_rows(points),
                 at[at["stability"].notna()],
                 slug=slugged("pair-curve", panel.title),
@@ -116,13 +116,12 @@ def _curve_rows(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _by_number(points: list[dict[str, Any]], now: int) -> Layered:
+def _by_number(points: list[dict[str, Any]], now: int, unit: str) -> Layered:
+    """The figure; `unit` is what is counted: pairs, or the texts of two lists, which have no consistency."""
     lowest = min(0.0, *(float(point["low"]) for point in points))
     sizes = sorted({int(point["pairs"]) for point in points})
     axis = alt.Axis(values=sizes, tickCount=len(sizes), labelOverlap="greedy", labelSeparation=6, format="d")
-    x = alt.X(
-        "pairs:Q", title="pairs", scale=alt.Scale(type="log", nice=False, domain=[sizes[0], sizes[-1]]), axis=axis
-    )
+    x = alt.X("pairs:Q", title=unit, scale=alt.Scale(type="log", nice=False, domain=[sizes[0], sizes[-1]]), axis=axis)
     y = alt.Y(
         "value:Q",
         title="cosine",
@@ -132,7 +131,7 @@ def _by_number(points: list[dict[str, Any]], now: int) -> Layered:
     names = [TWO, TRUTH]
     colour = alt.Color("series:N", scale=alt.Scale(domain=names, range=[MAIN, OTHER]), legend=legend(names))
     tooltip = [
-        alt.Tooltip("pairs:Q", title="pairs"),
+        alt.Tooltip("pairs:Q", title=unit),
         alt.Tooltip("series:N", title="cosine"),
         alt.Tooltip("value:Q", title="mean", format=NUMBER),
         alt.Tooltip("low:Q", title="middle 95% of draws from", format=NUMBER),

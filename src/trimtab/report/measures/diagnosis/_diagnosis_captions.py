@@ -6,14 +6,21 @@ from trimtab.analysis.diagnosis import COMPONENTS
 
 PAIRS = (
     "Computed from the pairs alone, with the answer letters cancelled out: how much the pairs agree, what else they "
-    "differ in, and advice."
+    "differ in, and advice. Of two lists without pairs, what can be known without pairs."
+)
+SURFACE = (
+    "Two lists can differ in what no model has to understand. The share of couples, one text of each list, in which "
+    "the positive one scores higher, by its length, or by its words as they are distributed over the other texts; 50% "
+    "is chance, and of length less than 50% means that the negative texts are longer. Then what it rests on: the "
+    "length, and the share of texts that have the positive list’s most common first or last word."
 )
 LAYERS = (
     "Over depth, each with its 95% band. Consistency: mean cosine between the differences of two pairs. Stability: "
     "cosine of the vectors from two halves of the pairs; the orange line, where it departs from the blue one, is the "
     "stability of random halves that have each pair in one option order only. Normalization: cosine of the vector with "
     "the one of unit-length differences; low where a few long pairs dominate. Signal to noise: length of the mean "
-    "difference over the spread of their lengths. Higher is better in all four."
+    "difference over the spread of their lengths. Higher is better in all four. Of two lists there is the stability "
+    "only: both are halved, each on its own."
 )
 NUMBER = (
     "At the most stable layer from a third of the depth on. Blue: cosine of the vectors from two disjoint sets of this "
@@ -28,7 +35,8 @@ FLAGS = (
 HEURISTICS = (
     "Heuristics of the field for choosing a layer, from the pairs that made the vector. A diamond marks the layer a "
     "heuristic picks, the broken line the chosen layer of the sweep. Relative magnitude: length of the vector over "
-    "that of the states. Probe: share of held-out pairs classified correctly, with its 95% band; grey, the same with "
+    "that of the states. Probe: share of held-out pairs (of two lists: of couples, one text of each) classified "
+    "correctly, with its 95% band; grey, the same with "
     f"random labels, up to the 95th percentile. Components: shares of the first {COMPONENTS} principal components, the "
     "first at the bottom. In the table, in brackets: Δ at the layer picked as a share of that at the chosen one, at "
     "the same strength. Where that layer was not swept, the pick among the swept layers follows. There is no share "

@@ -7,14 +7,14 @@ import math
 import pandas as pd
 
 from trimtab.analysis.diagnosis import LARGEST, SMALLEST
-from trimtab.analysis.formatting import decimals_for, fixed, plain
+from trimtab.analysis.formatting import decimals_for, fixed, percent_with_interval, plain
 from trimtab.analysis.samples import present, records
 from trimtab.report.charts.measures.methods import named
 from trimtab.report.charts.panels import SUBJECT
 from trimtab.report.measures._columns import subject_columns
 from trimtab.report.tables import Column, Row, Table, number, share, table, with_interval, word
 
-LEVELS = ("problem", "caution", "good")
+LEVELS = ("problem", "caution", "good", "note")
 """Of findings, the worst first."""
 HEURISTICS = {
     "relative_magnitude": "relative magnitude", "pc1": "share of component 1", "probe_accuracy": "probe accuracy",
@@ -39,6 +39,18 @@ def flags_table(flags: pd.DataFrame) -> Table:
         word("text", "reason"),
     ]
     return table("Pairs to read", columns, records(flags))
+
+
+def surface_table(surface: pd.DataFrame) -> Table:
+    """How well the surface of the texts alone tells two lists apart."""
+    columns = [
+        *subject_columns(surface),
+        word("feature"),
+        Column("share in order [95% interval]", _in_order),
+        Column("positive texts", lambda row: _of_list(row, "positive")),
+        Column("negative texts", lambda row: _of_list(row, "negative")),
+    ]
+    return table("Two lists told apart by their surface", columns, records(surface))
 
 
 def picks_table(picks: pd.DataFrame) -> Table:
@@ -87,6 +99,16 @@ def _picked(pick: Row) -> str:
 
 def _reached(pick: Row, name: str) -> str:
     return f" ({share(pick, name)})" if math.isfinite(pick[name]) else ""
+
+
+def _in_order(row: Row) -> str:
+    return percent_with_interval(row["auroc"], row["auroc_low"], row["auroc_high"], (0.0, 0.5, 1.0))
+
+
+def _of_list(row: Row, side: str) -> str:
+    if row["feature"] == "length":
+        return f"{fixed(row[side], 0)} tokens (median)"
+    return share(row, side) if math.isfinite(row[side]) else "–"
 
 
 def _range(row: Row) -> str:

@@ -21,7 +21,7 @@ from trimtab.report.section import Section, folded_figures, folded_rows
 
 MAX_OPEN_FLAGS = 15
 """More flagged pairs are folded."""
-USUAL = ("few_pairs", "more_pairs")
+USUAL = ("few_pairs", "more_pairs", "few_examples", "more_examples")
 """Codes of cautions that most pairs have: these stand in their section only."""
 
 
@@ -36,6 +36,8 @@ class DiagnosisResults:
     diagnoses: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Findings of the diagnosis with advice."""
     picks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    surface: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Of two lists, how well length and words alone tell them apart."""
     cosines: pd.DataFrame = field(default_factory=pd.DataFrame)
     methods: pd.DataFrame = field(default_factory=pd.DataFrame)
     best: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -48,7 +50,7 @@ class DiagnosisReport(MeasureReport[DiagnosisResults]):
 
     name = "diagnosis"
     tables = (
-        "quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines", "method_samples",
+        "quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines", "surface", "method_samples",
     )  # fmt: skip
 
     def results(self, context: ReportContext) -> DiagnosisResults | None:
@@ -67,7 +69,7 @@ class DiagnosisReport(MeasureReport[DiagnosisResults]):
         several = len(results.diagnoses) > 0 and results.diagnoses["model"].nunique() > 1
         return [
             f"{row['level']}: {Subject.of(row, ('model',) if several else ())}: {row['text']}"
-            + (f" {row['advice']}" if row["level"] != "good" else "")
+            + (f" {row['advice']}" if row["level"] in ("problem", "caution") else "")
             for row in records(results.diagnoses)
         ]
 
@@ -80,6 +82,7 @@ class DiagnosisReport(MeasureReport[DiagnosisResults]):
         names = {
             "diagnoses": "diagnosis", "quality": "pair_quality", "curve": "pair_curve", "flags": "flagged_pairs",
             "heuristics": "heuristics", "picks": "heuristic_picks", "methods": "methods", "cosines": "method_cosines",
+            "surface": "list_surface",
         }  # fmt: skip
         return {f"tables/{file}.csv": getattr(results, name) for name, file in names.items()}
 
@@ -104,7 +107,7 @@ def _analysed(run: RunTables, made: Mapping[str, pd.DataFrame], scores: ScoreRes
 
 def _findings(table: pd.DataFrame) -> list[Finding]:
     """What the diagnosis warns of; what is in order, or true of most pairs, stands in its section only."""
-    warned = table[(table["level"] != "good") & ~table["code"].isin(USUAL)] if len(table) else table
+    warned = table[table["level"].isin(("problem", "caution")) & ~table["code"].isin(USUAL)] if len(table) else table
     named = ("model",) if len(table) > 0 and table["model"].nunique() > 1 else ()
     return [
         caution(
@@ -160,6 +163,13 @@ def _pairs(results: DiagnosisResults) -> list[Section]:
             tables=[flags],
             file="tables/flagged_pairs.csv",
             folded=folded_rows(flags, MAX_OPEN_FLAGS),
+        ),
+        Section(
+            "surface",
+            "Are the lists told apart by their surface?",
+            captions.SURFACE,
+            tables=[tables.surface_table(results.surface)],
+            file="tables/list_surface.csv",
         ),
         Section(
             "heuristics",

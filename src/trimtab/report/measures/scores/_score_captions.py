@@ -47,8 +47,9 @@ CHOICE = (
 TAILS = "A mean can rise while some prompts fall: the quantiles of the prompts’ scores at each strength."
 CELLS = "A click on a heading sorts."
 LETTER = (
-    "How much of each vector is the answer letter instead of the behavior: the cosine with the letter axis, "
-    "and the share of variance of the pair differences that the letter explains. Near 0 is good."
+    "The cosine of each vector with the letter axis, and the share of the squared pair differences that the letter "
+    "makes up before it is balanced. A cosine near 0 is good: of unbalanced pairs it is the letter of the data; of "
+    "balanced ones, how far the behavior’s own direction also moves the choice of letter. A high share is usual."
 )
 BEHAVIOR_COSINES = (
     "Cosines between the vectors of different behaviors in the same model and at the same layer: 1 is the same "

@@ -8,6 +8,7 @@ from typing import Any
 from trimtab.data import NEUTRAL_PROMPTS
 from trimtab.evaluation import Grid
 from trimtab.evaluation.dose import TOKENS
+from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import growing_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.grids import reply_grid, swept_grid
@@ -24,12 +25,16 @@ class DoseMeasure(Measure[Any]):
     name = "dose"
     tables = growing_tables("dose")
     grows = True
+    needs_scores = False
 
     def units(self, settings: None, subject: Subject) -> Iterator[Unit]:
-        """One unit for each grid whose doses are measured."""
+        """One unit for each grid whose doses are measured; none where the study steers nothing."""
         study, replies = subject.study, subject.study.replies
+        if not study.sweep:
+            return
         grids = [swept_grid(study, subject.n_layers, subject.directed)]
-        if replies is not None and replies.covers(subject.model, subject.setting.label, subject.behavior.is_choice):
+        covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
+        if replies is not None and replies.covers(*covered) and prompts_of(subject.behavior):
             grids.append(reply_grid(study, replies, subject.n_layers, subject.directed))
         for grid in dict.fromkeys(grids):
             if is_measured(study, grid):

@@ -12,6 +12,7 @@ from trimtab.evaluation import prompt_text
 from trimtab.judges import Exchange, Judge, JudgeSettings
 from trimtab.llm import CHARACTERS_PER_TOKEN
 from trimtab.store.run_folder import RunFolder
+from trimtab.study._unscored import prompts_of
 from trimtab.study.measures.replies.settings import Replies
 
 _REPLY = ("model", "behavior", "split", "prompt_id", "layers", "strength")
@@ -100,13 +101,13 @@ def highest_cost(settings: Replies, label: str, behavior: Behavior, replies: int
     Args:
         settings: The judges.
         label: The behavior's name in the study.
-        behavior: Its pairs, for the length of prompts and as examples.
+        behavior: What is replied to, for the length of prompts, and its pairs as examples.
         replies: How many are judged at most.
 
     Raises:
         SettingError: When a judge's settings are wrong.
     """
-    prompts = [prompt_text(pair) for pair in behavior]
+    prompts = [prompt_text(pair) for pair in prompts_of(behavior)]
     longest = "x" * (CHARACTERS_PER_TOKEN * settings.max_new_tokens)
     exchanges = [Exchange(prompts[i % len(prompts)], f"{i} {longest}", longest) for i in range(replies)]
     lines = []

@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Iterator
 
 from trimtab.analysis import rounds
-from trimtab.data import NEUTRAL_TEXTS
+from trimtab.data import NEUTRAL_TEXTS, Behavior
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import OTHER_PROMPTS, Grid
+from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import growing_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.context import Context
@@ -26,10 +27,15 @@ class RepliesMeasure(Measure[Replies]):
     settings = Replies
     tables = growing_tables("replies", "judgements")
     grows = True
+    needs_scores = False
+
+    def unfit(self, behavior: Behavior) -> str:
+        """That there is nothing to reply to, as of raw text; empty where there is."""
+        return "" if prompts_of(behavior) else "no prompts to reply to"
 
     def units(self, settings: Replies, subject: Subject) -> Iterator[Unit]:
         """One unit: the prompts that choose, in the cells that a search leaves, and a setting each way to report."""
-        select, test = (part.pairs[: settings.prompts] for part in subject.parts[1:])
+        select, test = (prompts_of(part)[: settings.prompts] for part in subject.parts[1:])
         grid = reply_grid(subject.study, settings, subject.n_layers, subject.directed)
         halving = settings.search == "halving"
         choosing = _replies_until_chosen(len(select), grid, halving=halving)
@@ -77,7 +83,8 @@ class RepliesMeasure(Measure[Replies]):
             )
         replying = Replying(
             context.folder, model, context.vector, grid, subject.name, settings,
-            {"select": subject.parts[1].pairs, "test": subject.parts[2].pairs}, panel.judges, context.progress,
+            {"select": prompts_of(subject.parts[1]), "test": prompts_of(subject.parts[2])}, panel.judges,
+            context.progress,
             context.add_seconds,
         )  # fmt: skip
         chosen = replying.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,12 +19,23 @@ from trimtab.analysis.diagnosis import (
     pair_flags,
     pair_quality,
 )
+from trimtab.analysis.diagnosis import Diagnosis as Finding
+from trimtab.analysis.diagnosis.lists import (
+    list_curve,
+    list_findings,
+    list_flags,
+    list_heuristics,
+    list_quality,
+    list_surface,
+)
+from trimtab.data import PromptContrast
 from trimtab.engines import Model
-from trimtab.evaluation._spelled_labels import label_signs
-from trimtab.evaluation.methods import method_cosines, method_vectors
+from trimtab.evaluation.diagnosing._contrast_material import list_states, prompt_differences
+from trimtab.evaluation.diagnosing._spelled_labels import label_signs
+from trimtab.evaluation.methods import Material, method_cosines, method_vectors
 from trimtab.evaluation.replies import prompt_text
 from trimtab.models import EncodedPair
-from trimtab.vectors import StateDifferences
+from trimtab.vectors import ContrastStates, StateDifferences
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,7 @@ class Diagnosed:
     """The tables of a diagnosis; see `trimtab.analysis.diagnosis` for the columns."""
 
     TABLES: ClassVar = ("quality", "curve", "heuristics", "part_quality", "flags", "findings", "cosines")
+    OF_LISTS: ClassVar = (*TABLES, "surface")
 
     quality: pd.DataFrame
     curve: pd.DataFrame
@@ -43,9 +55,11 @@ class Diagnosed:
     """Columns code, level (good, caution, problem), text, advice."""
     cosines: pd.DataFrame
     """Of the vectors of every method with the mean's; see `method_cosines`."""
+    surface: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Of two lists, how well length and words alone tell them apart; see `list_surface`. Empty for pairs."""
 
     def table(self, name: str) -> pd.DataFrame:
-        """One of `TABLES`."""
+        """One of `TABLES`, or of `OF_LISTS`."""
         table: pd.DataFrame = getattr(self, name)
         return table
 
@@ -64,20 +78,63 @@ def diagnose(
     """
     every = pair_differences(differences, model)
     part = differences if train is None else differences.subset(train)
+    return _of_pairs(every, every if train is None else pair_differences(part, model), part, seed)
+
+
+def diagnose_contrast(states: ContrastStates, model: Model, *, seed: int = 0) -> Diagnosed:
+    """Diagnose a contrast between prompts or between lists, and the vectors it makes.
+
+    Prompts come in pairs, so that all is measured that is measured of pairs of completions. Lists do not: what needs
+    pairs is left out of the numbers, and a finding says so.
+
+    Args:
+        states: from `trimtab.vectors.read_contrast`.
+        model: the one they were read from, for the text of its tokens.
+        seed: of splits, resamples and permutations.
+    """
+    if isinstance(states.contrast, PromptContrast):
+        pairs = prompt_differences(states, model)
+        return _of_pairs(pairs, pairs, states, seed)
+    lists = list_states(states, model)
+    quality, curve, flags = list_quality(lists, seed=seed), list_curve(lists, seed=seed), list_flags(lists)
+    heuristics, surface = list_heuristics(lists, seed=seed), list_surface(lists, seed=seed)
+    found = list_findings(quality, curve, heuristics, flags, surface, lists)
+    return Diagnosed(
+        quality, curve, heuristics, quality, flags, _as_table(found), _cosines(states, seed), surface
+    )  # fmt: skip
+
+
+def _of_pairs(every: PairDifferences, part: PairDifferences, material: Material, seed: int) -> Diagnosed:
+    """The tables of pairs.
+
+    Args:
+        every: All pairs.
+        part: Those that a vector is made of.
+        material: The same, for the vectors of other methods.
+        seed: Of splits, resamples and permutations.
+    """
     quality = pair_quality(every, seed=seed)
     curve = pair_curve(every, seed=seed)
-    heuristics = layer_heuristics(every if train is None else pair_differences(part, model), seed=seed)
+    heuristics = layer_heuristics(part, seed=seed)
     flags = pair_flags(every, seed=seed)
-    found = diagnosis_findings(quality, curve, heuristics, flags, every)
     return Diagnosed(
         quality=quality,
         curve=curve,
         heuristics=heuristics,
-        part_quality=quality if train is None else pair_quality(pair_differences(part, model), seed=seed),
+        part_quality=quality if part is every else pair_quality(part, seed=seed),
         flags=flags,
-        findings=pd.DataFrame([asdict(f) for f in found], columns=["code", "level", "text", "advice"]),
-        cosines=method_cosines(method_vectors(part, seed=seed)),
+        findings=_as_table(diagnosis_findings(quality, curve, heuristics, flags, every)),
+        cosines=_cosines(material, seed),
     )
+
+
+def _as_table(found: Sequence[Finding]) -> pd.DataFrame:
+    table: pd.DataFrame = pd.DataFrame([asdict(one) for one in found], columns=["code", "level", "text", "advice"])
+    return table
+
+
+def _cosines(material: Material, seed: int) -> pd.DataFrame:
+    return method_cosines(method_vectors(material, seed=seed))
 
 
 def pair_differences(differences: StateDifferences, model: Model) -> PairDifferences:

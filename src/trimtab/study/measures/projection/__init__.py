@@ -1,0 +1,1 @@
+"""How well each layer of a vector tells held-out examples apart, without steering."""
