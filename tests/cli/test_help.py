@@ -22,6 +22,10 @@ OWN_MEANING = {
         for option in ("--layer", "--model")
     },
     ("vectors prove", "--strength"): "pushed both ways, never 0",
+    ("vectors export", "--layer"): "it is taken from the file",
+    ("vectors export", "--strength"): "it may be left out",
+    ("vectors export", "--scale"): "a file holds constants",
+    ("vectors export", "--behavior"): "it is one of a run, not pairs to read",
     ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
     ("chat", "--scale"): "a chat knows no doses",

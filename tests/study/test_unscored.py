@@ -14,7 +14,7 @@ import pytest
 from study.conftest import CELLS, Run, WhimSettings, table
 from trimtab.data import SetContrast, contrast
 from trimtab.engines import Model
-from trimtab.errors import DataError, RunError, SettingError
+from trimtab.errors import DataError, RunError, SettingError, TrimtabWarning
 from trimtab.evaluation import project
 from trimtab.judges import JUDGES
 from trimtab.models import Backbone
@@ -218,6 +218,26 @@ def test_a_contrast_of_pairs_has_a_limit_of_its_own(run: Run, lists: str, tmp_pa
         make_study(settings({"source": "permissive", "contrast_limit": 6}))
 
 
+def test_what_the_vector_is_made_of_is_diagnosed_and_methods_are_left_out_in_words(
+    run: Run, lists: str, tmp_path: Path
+) -> None:
+    with pytest.warns(TrimtabWarning, match="methods are not compared: there are no pairs of completions"):
+        folder = run(settings(lists, diagnosis={"methods": True}), tmp_path / "run")
+    quality = read_cached_tables(RunFolder(folder), "diagnosis", "quality")
+    assert quality is not None
+    train, _, _ = contrast(lists).split()
+    assert set(quality["pairs"]) == {len(train)}  # what is held out has no part in it
+    assert read_cached_tables(RunFolder(folder), "diagnosis", "method_samples") is None
+
+
+def test_a_diagnosis_alone_holds_nothing_out(run: Run, lists: str, tmp_path: Path) -> None:
+    folder = run(settings(lists, diagnosis=True, sweep=False), tmp_path / "run")
+    quality = read_cached_tables(RunFolder(folder), "diagnosis", "quality")
+    assert quality is not None
+    assert set(quality["pairs"]) == {len(contrast(lists))}
+    assert read_cached_tables(RunFolder(folder), "projection", "examples") is None
+
+
 REFUSED: list[tuple[Callable[[str], dict[str, Any]], str]] = [
     (lambda source: settings(source, projection=False), "nothing else is asked for, so nothing would be measured"),
     (lambda source: settings(source, projection=False, sweep=False), "nothing would be measured"),
@@ -225,7 +245,7 @@ REFUSED: list[tuple[Callable[[str], dict[str, Any]], str]] = [
     (lambda source: settings({"source": source, "contrast": "corrigible"}), "of the contrast 'corrigible'"),
     (lambda source: settings(source, replies=True), "no completions that the text classifier could learn from"),
     (lambda source: settings(source, robustness=True), f"robustness: nothing can be measured of .*{NAME[-3:]}"),
-    (lambda source: settings(source, diagnosis=True), "there are no pairs of completions that can be scored"),
+    (lambda source: settings(source, side_effects=True), "there are no pairs of completions that can be scored"),
     (
         lambda source: settings(
             {"source": source, "name": "x"}, {"source": "permissive", "limit": 16}, robustness={"behaviors": ["x"]}

@@ -128,3 +128,8 @@ def test_what_cannot_be_written_is_named(
 def test_without_residual_norms_a_relative_strength_is_refused(vector: SteeringVector, tmp_path: Path) -> None:
     with pytest.raises(VectorError, match="residual norms"):
         export_vector(replace(vector, residual_norm=None), tmp_path / "v.gguf", layer=1, strength=0.1)
+
+
+def test_the_page_lists_every_layout_as_it_is_registered() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vectors.md").read_text(encoding="utf-8")
+    assert not [name for name, words in VECTOR_EXPORTS.summaries().items() if f"| `{name}` | {words} |" not in page]

@@ -136,6 +136,7 @@ def prove(
     behavior: str,
     limit: int | None,
     skip_bad: bool,
+    columns: dict[str, str],
     dtype: str,
     device: str,
     quantization: str,
@@ -149,7 +150,7 @@ def prove(
 
     States which of the three the numbers support, or that they cannot tell.
     """
-    _, select, _ = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad).split(seed=seed)
+    _, select, _ = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad, columns=columns).split(seed=seed)
     with closing(_loaded(model, dtype, device, quantization, quiet)) as loaded, shown_progress(quiet) as progress:
         vector = SteeringVector.read(file, made_by, layer, loaded)
         found = check_layer_map(

@@ -16,7 +16,7 @@ from trimtab.vectors.steering_vector import SteeringVector
 
 @dataclass(frozen=True, eq=False)
 class Pushes:
-    """What is to be written."""
+    """What an export writes."""
 
     rows: Mapping[int, Tensor]
     """Layer → what is added behind it at strength 1 [d_model], float32."""
