@@ -15,7 +15,7 @@ from synthetic import NOISE, PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS
 from trimtab.report import RunTables
 from trimtab.report.results import analysed
-from trimtab.report.verdict import MAX_WHOLE, verdict_sentences, verdicts
+from trimtab.report.verdict import MAX_WHOLE, verdict_sentences, verdict_table, verdicts
 
 SAID = "cheerful"
 """What the synthetic replies are about."""
@@ -126,9 +126,22 @@ def test_many_verdicts_are_summed_up_and_counted():
     found = verdicts([run], results)
     assert [verdict.word for verdict in found] == ["yes, in scores", "yes, in scores", "not shown", "the other way"]
     (text,) = verdict_sentences(results, MAX_WHOLE)
-    assert text.startswith("Steering works in 2 of 4 cases (4 behaviors in 1 model), by scores")
-    assert "not shown: 1" in text
-    assert "the other way: 1" in text
+    assert text.startswith("Steering works in 2 of 4 cases (4 behaviors in 1 model). Measured by scores")
+    assert "1 not shown" in text
+    assert "1 the other way" in text
+
+
+def test_a_summary_of_what_does_not_work_does_not_say_works():
+    parts = [scored(0.0, behavior=f"b{place}", seed=place) for place in range(4)]
+    (text,) = verdict_sentences(analysed([run_of(pd.concat(parts, ignore_index=True))]), MAX_WHOLE)
+    assert text.startswith("Steering is shown to work in none of 4 cases (4 behaviors in 1 model). ")
+    assert text.endswith("Of these: 4 not shown.")
+
+
+def test_the_table_of_one_models_verdicts_leaves_out_the_model():
+    parts = [scored(1.5, behavior=f"b{place}", seed=place) for place in range(4)]
+    run = run_of(pd.concat(parts, ignore_index=True))
+    assert "model" not in [column.heading for column in verdict_table(verdicts([run], analysed([run]))).columns]
 
 
 def unscored(*behaviors):
@@ -180,7 +193,7 @@ def test_many_that_were_not_measured_are_no_failures_of_steering():
     mixed = analysed([run_of(scored(1.5), **unscored("a", "b", "c"))])
     (text,) = verdict_sentences(mixed, MAX_WHOLE)
     assert text.startswith("Steering works in 1 of 4 cases")
-    assert "not measured: 3" in text
+    assert "3 not measured" in text
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -82,14 +82,15 @@ def _summary(words: Sequence[tuple[str, str, str, bool]]) -> str:
         return f"Whether steering works was not measured ({where}): nothing was scored, and no reply was judged."
     outcomes = Counter(outcome for _, _, outcome, _ in words)
     works = sum(count for outcome, count in outcomes.items() if outcome in WORKS)
-    others = [f"{outcome}: {count}" for outcome, count in outcomes.most_common() if outcome not in WORKS]
-    text = f"Steering works in {works} of {len(words)} cases ({where})"
+    others = [f"{count} {outcome}" for outcome, count in outcomes.most_common() if outcome not in WORKS]
+    lead = f"Steering works in {works}" if works else "Steering is shown to work in none"
     judged = sum(entry[3] for entry in measured)
-    basis = {0: "by scores; what the models write then was not judged", len(measured): "by judged replies"}.get(
-        judged, f"{judged} by judged replies, {len(measured) - judged} by scores"
-    )
-    rest = f" The others: {', '.join(others)}." if others else ""
-    return f"{text}, {basis}.{rest}"
+    basis = {
+        0: "Measured by scores; what the models write then was not judged",
+        len(measured): "By judged replies",
+    }.get(judged, f"{judged} were measured by judged replies, {len(measured) - judged} by scores")
+    rest = f" {'The others' if works else 'Of these'}: {', '.join(others)}." if others else ""
+    return f"{lead} of {len(words)} cases ({where}). {basis}.{rest}"
 
 
 def verdict_table(found: Sequence[Verdict]) -> Table:
@@ -102,9 +103,10 @@ def verdict_table(found: Sequence[Verdict]) -> Table:
         }
         for verdict in found
     ]  # fmt: skip
+    models = len({verdict.model for verdict in found})
     columns = [
         word_column("behavior"),
-        word_column("model"),
+        *([word_column("model")] if models > 1 else []),  # on a phone it would push the verdict out of sight
         word_column("word", "does it work?"),
         word_column("size", "change"),
         word_column("setting", "setting to use"),
