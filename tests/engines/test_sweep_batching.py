@@ -16,7 +16,7 @@ LIMITS = {
     "one pair at a time": {"tokens": 1},
     "all pairs at once": {"tokens": 1 << 20},
     "one pair a row": {"row_tokens": 1},
-    "all pairs in one row": {"tokens": 1 << 20, "row_tokens": 1 << 20},
+    "all pairs in one row": {"tokens": 1 << 20, "row_tokens": 1 << 12},
     "one cell at a time": {"ceiling": 1},
     "cells in groups": {"ceiling": 150, "tokens": 300},
 }
