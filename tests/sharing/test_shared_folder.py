@@ -11,51 +11,23 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 
-from run_folders import finished_run
+from sharing.cards import header_of
 from tiny import tiny, vector_for
 from trimtab.cli.main import main
 from trimtab.errors import SettingError, TrimtabError, VectorError
-from trimtab.sharing import receive_vector, share_run, share_vector
-from trimtab.steering import Gate
-from trimtab.store.run_folder import RunFolder
-from trimtab.study.setting_to_use import recommendation
+from trimtab.sharing import receive_vector, share_vector
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.constant_pushes import constant_push
 
 FILES = {"vectors.safetensors", "control_vector.gguf", "steering.json", "README.md"}
-BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @pytest.fixture(scope="module")
 def vector() -> SteeringVector:
     made = vector_for(tiny("llama"))
     return replace(made, residual_norm=torch.tensor([1.0, 2.0, 3.0, 4.0]))
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A judged run that recommends a setting, with warnings, whose vector is that of a tiny model."""
-    folder = finished_run(tmp_path_factory.mktemp("runs") / "run")
-    settings = {
-        "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
-        "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
-        "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
-    }  # fmt: skip
-    folder.write_manifest(folder.manifest().model_copy(update={"settings": settings}))
-    deep = vector_for(tiny("llama"))
-    rows = deep.direction.repeat(3, 1)
-    made = replace(deep.provenance, first_token_ratio=(), letter=None)
-    wide = replace(deep, direction=rows, residual_norm=torch.ones(len(rows)) * 2, provenance=made)
-    wide.save(RunFolder(folder.path).vector_file("tiny-135M", "cheerful"))
-    return folder.path
-
-
-def header_of(folder: Path) -> tuple[dict[str, Any], str]:
-    _, header, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(header), text
 
 
 def test_a_folder_is_read_back_bit_for_bit_by_whoever_has_only_safetensors(
@@ -88,28 +60,6 @@ def test_steering_json_says_how_to_steer(vector: SteeringVector, tmp_path: Path)
     assert (told["model"]["n_layers"], told["model"]["width"]) == tuple(vector.direction.shape)
     assert "counted from 0" in told["layer_map"]
     assert set(told["files"]) == {"vectors.safetensors", "control_vector.gguf"}
-
-
-def test_the_card_of_a_run_names_the_base_model_effect_and_every_warning(run: Path, tmp_path: Path) -> None:
-    made = share_run(run, tmp_path / "v")
-    header, text = header_of(made.folder)
-    assert header["base_model"] == BASE
-    assert header["base_model_relation"] == "adapter"
-    assert header["library_name"] == "trimtab"
-    assert {"steering-vector", "activation-steering", "control-vector"} <= set(header["tags"])
-    found = recommendation(run)
-    effect = made.steering.effect
-    assert effect is not None
-    assert effect.change == found.evidence.row["change"]
-    assert (effect.low, effect.high) == (found.evidence.row["change_low"], found.evidence.row["change_high"])
-    assert effect.statement in text
-    cautions = [one.text for one in found.findings if one.kind == "caution"]
-    assert cautions
-    warnings = text.partition("## Warnings")[2].partition("## ")[0]
-    for one in (*cautions, *found.warnings):
-        assert " ".join(one.split()).replace("&", "&amp;").replace("<", "&lt;") in warnings
-    assert list(made.steering.setting.layers) == found.use.layers
-    assert made.steering.setting.strength == found.use.strength
 
 
 def test_a_card_without_a_run_says_that_nothing_was_measured_and_hides_where_the_model_lies(
@@ -263,34 +213,31 @@ def test_damaged_and_hostile_folders_are_refused_with_file_and_reason(
     assert str(caught.value).startswith(str(made.folder / file))
 
 
-def test_the_command_line_writes_and_reads_a_folder(
-    run: Path, vector: SteeringVector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_the_command_line_refuses_what_does_not_belong_together(
+    vector: SteeringVector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["hub", "push", str(run), "-o", "shared"]) == 0
-    assert main(["hub", "pull", "shared", "-o", "mine.safetensors"]) == 0
-    use = recommendation(run).use
-    out = capsys.readouterr().out
-    assert "measured there: judged replies" in out
-    command = f"trimtab chat --vectors mine.safetensors --layer {use.layers[0]} --strength={use.strength:g}"
-    assert f"{command} --scale relative" in out
-    assert SteeringVector.load("mine.safetensors").provenance.origin is not None
     vector.save("v.safetensors")
+    push = ["hub", "push", "v.safetensors", "-l", "1", "-s", "1"]
+    assert main([*push, "-o", "shared"]) == 0
     for wrong in (
-        ["v.safetensors", "-o", "w"], ["v.safetensors", "-l", "1", "-s", "1"], [str(run), "-o", "w", "-l", "1"],
-        ["v.safetensors", "-l", "1", "-s", "1", "-o", "w", "--private"], ["shared"],
-        ["shared", "-o", "w", "--to", "a/b"],
-        ["v.safetensors", "-l", "1", "-s", "1", "-o", "w", "-b", "x"],
-        ["v.safetensors", "-l", "1", "-s", "1", "-o", "w", "--to", "no-owner"],
+        ["hub", "push", "v.safetensors", "-o", "w"], push, [*push, "-o", "w", "--private"],
+        [*push, "-o", "w", "-b", "x"],
+        [*push, "-o", "w", "--to", "no-owner"], ["hub", "push", "shared"],
+        ["hub", "push", "shared", "-o", "w", "--to", "a/b"], ["hub", "push", ".", "-o", "w", "-l", "1"],
+        ["hub", "pull", "shared", "--revision", "x"],
     ):  # fmt: skip
-        assert main(["hub", "push", *wrong]) == 2, wrong
+        assert main(wrong) == 2, wrong
         assert not Path("w").exists()
-    assert main(["hub", "pull", "shared", "--revision", "x"]) == 2
 
 
-def test_settings_with_a_gate_are_not_shared(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = recommendation(run)
-    gated = replace(found.use, steering=replace(found.use.steering, gate=Gate.__new__(Gate)))
-    monkeypatch.setattr("trimtab.sharing.shared_vector.recommendation", lambda *args: replace(found, use=gated))
-    with pytest.raises(SettingError, match="with a gate"):
-        share_run(run, tmp_path / "v")
+def test_what_the_chat_must_be_told_is_printed(
+    vector: SteeringVector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    share_vector(vector, "v", layer=2, strength=-0.5, positions="generated")
+    assert main(["hub", "pull", "v", "-o", "it's.safetensors"]) == 0
+    out = capsys.readouterr().out
+    assert "what it does was not measured" in out
+    assert "/positions generated" in out
+    assert """--vectors 'it'"'"'s.safetensors' --layer 2 --strength=-0.5 --scale relative""" in out

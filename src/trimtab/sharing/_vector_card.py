@@ -104,8 +104,9 @@ def _files(steering: Steering) -> str:
 def _origin(steering: Steering, made: Provenance) -> str:
     model, how = steering.model, steering.vector
     pairs = "an unknown number of" if how.pairs is None else f"{how.pairs:,}"
+    base = f", on the hub {model.base_model}," if model.base_model not in ("", model.name) else ""
     text = (
-        f"Made from {_plain(model.name)} (fingerprint of the weights `{model.fingerprint or 'unknown'}`), method "
+        f"Made from {_plain(model.name)}{base} (fingerprint of the weights `{model.fingerprint or 'unknown'}`), method "
         f"{_plain(how.method or 'unknown')}, token position {_plain(how.token_position or 'unknown')}, {pairs} pairs."
     )
     if made.origin is not None:

@@ -74,6 +74,7 @@ def share_run(run: str | Path, out: str | Path, *, model: str = "", behavior: st
     found = recommendation(Path(run), model, behavior)
     use = found.use
     vector = SteeringVector.load(use.vectors)
+    vector = replace(vector, provenance=replace(vector.provenance, behavior=use.behavior))
     measured = Measured(
         _effect(found),
         tuple(one.text for one in found.findings if one.kind != "caution"),
@@ -128,7 +129,7 @@ def _write(
 ) -> Shared:
     _require_sharable(vector, layers, strength, how, base_model)
     # A model that is no hub id may be a folder, whose place is nobody's business.
-    name = base_model or Path(label).name or "unknown"
+    name = label if hub_id(label) else Path(label).name or base_model or "unknown"
     vector = replace(vector, provenance=replace(vector.provenance, model=name))
     with whole_folder(out, error=VectorError) as folder:
         export_vector(vector, folder / VECTORS, "tensor")
@@ -196,7 +197,8 @@ def _steering(
 ) -> Steering:
     made, (n_layers, width) = vector.provenance, vector.direction.shape
     known = how.scale == "raw" or vector.residual_norm is not None
-    lengths = [float(constant_push(vector, layer, strength, how.scale).norm()) if known else None for layer in layers]
+    pushes = [constant_push(vector, layer, strength, how.scale) if known else None for layer in layers]
+    lengths = [None if push is None else float(f"{float(push.norm()):.6g}") for push in pushes]
     return Steering(
         format=LAYOUT,
         behavior=made.behavior,
