@@ -196,6 +196,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "another site": (changed(setting={"site": "mlp"}), "steering.json", "setting.site"),
     "positions": (changed(setting={"positions": "$(x)"}), "steering.json", "no such positions"),
     "a shell command": (changed(model={"base_model": "a/b; rm -rf ~"}), "steering.json", "no owner/name"),
+    "a long name": (changed(behavior="x" * 1001), "steering.json", "more than 1000 characters"),
     "many layers": (changed(model={"n_layers": 10**9}), "steering.json", "cannot be"),
     "another width": (changed(model={"width": 47}), "vectors.safetensors", "says \\[4, 47\\]"),
 }  # fmt: skip

@@ -29,6 +29,8 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII
 Unit = Literal["raw", "relative"]
 _TENSOR = "direction"
 _MAX_LAYERS = 10_000
+_MAX_NAME = 1000
+"""Characters of what is printed."""
 _JSON = FileKind(STEERING, MIB, VectorError)
 
 
@@ -145,6 +147,13 @@ def _why_unusable(steering: Steering) -> str:
     model, use = steering.model, steering.setting
     if not (0 < model.n_layers <= _MAX_LAYERS and model.width > 0):
         return f"a model of {model.n_layers} layers and width {model.width} cannot be"
+    told = (
+        steering.behavior,
+        model.name,
+        *((steering.effect.measure, steering.effect.unit) if steering.effect else ()),
+    )
+    if any(len(text) > _MAX_NAME for text in told):
+        return f"a name of more than {_MAX_NAME} characters"
     if not use.layers or len(set(use.layers)) < len(use.layers) or len(use.layers) != len(use.lengths):
         return "setting: needs one or more layers, each once, with a length for each"
     if stray := [layer for layer in use.layers if not 0 <= layer < model.n_layers]:
