@@ -49,6 +49,7 @@ FILES = {
     "notebook": ("test_figures",),
     "report": ("test_charts", "test_files"),
     "serve": ("test_chat",),
+    "sharing": ("test_shared_folder",),
     "steering": ("test_hooks", "test_interventions"),
     "store": ("test_manifest", "test_table_schemas"),
     "study": ("test_hints", "test_settings", "test_strict_settings"),

@@ -31,6 +31,7 @@ ORDER = [
     "store",
     "importing",
     "study",
+    "sharing",
     "notebook",
     "serve",
     "cli",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,9 @@ import torch
 from gguf import GGUFWriter
 from safetensors.torch import save_file
 from torch import Tensor
+
+from trimtab.sharing import share_vector
+from trimtab.vectors import SteeringVector
 
 LAYERS, WIDTH = 4, 48
 """Of the tiny models."""
@@ -138,6 +141,13 @@ def _sae_file(folder: Path) -> Path:
     return Path(str(sae(folder)).replace("#", "/sae_weights.safetensors#"))
 
 
+def shared_folder(folder: Path) -> Path:
+    """A folder of `trimtab hub push`, of a vector whose model is not known."""
+    vector = SteeringVector.from_directions(EVERY, name="kind")
+    whole = replace(vector, provenance=replace(vector.provenance, origin=None))
+    return share_vector(whole, folder / "shared", layer=2, strength=0.5, scale="raw").folder
+
+
 def _axbench(folder: Path) -> Path:
     torch.save(T, folder / "DiffMean_weight.pt")
     return folder / "DiffMean_weight.pt#2"
@@ -188,6 +198,7 @@ LAYOUTS: dict[str, Layout] = {
         says="output of block N",
         behavior="kind",
     ),
+    "trimtab-hub": Layout(shared_folder, EVERY, says="layer N of the file", whole=True, behavior="kind"),
     "persona_vectors": Layout(
         _saved("evil_response_avg_diff.pt", _HIDDEN_STATES),
         {n: T[n] for n in (0, 1, 2)},

@@ -26,6 +26,14 @@ OWN_MEANING = {
     ("vectors export", "--strength"): "it may be left out",
     ("vectors export", "--scale"): "a file holds constants",
     ("vectors export", "--behavior"): "it is one of a run, not pairs to read",
+    **{
+        ("hub push", option): "it chooses in a run, or belongs to a vector's file"
+        for option in ("--behavior", "--model", "--layer", "--strength")
+    },
+    ("hub push", "--to"): "a place, not a program",
+    ("hub push", "--yes"): "nothing is paid for",
+    ("hub push", "--scale"): "a file holds constants",
+    ("hub pull", "--revision"): "it is read",
     ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
     ("chat", "--scale"): "a chat knows no doses",
@@ -97,7 +105,7 @@ def test_every_option_says_what_it_does_and_shows_its_choices_as_a_list(words: s
                 assert str(option.default) in shown
 
 
-@pytest.mark.parametrize("words", [[], ["data"], ["pairs"], ["monitor"], ["vectors"]])
+@pytest.mark.parametrize("words", [[], ["data"], ["pairs"], ["monitor"], ["vectors"], ["hub"]])
 def test_without_a_command_there_is_help_and_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     out, err = capsys.readouterr()

@@ -21,6 +21,7 @@ from trimtab.engines import Model
 from trimtab.generation import pair_key
 from trimtab.models import Backbone, wrap
 from trimtab.monitors import fit_monitor
+from trimtab.sharing import share_vector
 from trimtab.study import RunFolder, make_study, run_study
 from trimtab.study.given import Given
 from vector_files import control_vector
@@ -123,6 +124,17 @@ class Inputs:
             shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
 
+    def _put_source(self, path: Path, given: Mapping[str, Any]) -> None:
+        """What is shared: a vector's file, a run, or a folder that was written before."""
+        if given["out"] is None:
+            self._put_shared(path, given)
+            return
+        (self._put_vectors if path.suffix else self._put_judged_run)(path, given)
+
+    def _put_shared(self, path: Path, given: Mapping[str, Any]) -> None:
+        """A folder that was shared."""
+        share_vector(vector_for(self.model.backbone, layers=LAYERS), path, layer=17, strength=0.3)
+
     def _put_models(self, path: Path, given: Mapping[str, Any]) -> None:
         path.write_text(f"- {{name: m, layers: {LAYERS}}}\n", encoding="utf-8")
 
@@ -169,6 +181,8 @@ KIND_OF_INPUT = {
     ("vectors prove", "file"): "foreign_vectors",
     ("vectors export", "file"): "vectors",
     ("vectors export", "run"): "judged_run",
+    ("hub push", "source"): "source",
+    ("hub pull", "source"): "shared",
     ("import", "models"): "models",
     ("import", "results"): "results",
     ("import", "rates"): "rates",

@@ -56,6 +56,8 @@ KINDS = {
     "chat": Kind(typed="/help\n/quit\n"),
     "bake": Kind(("--quiet",)),
     "vectors export": Kind(),
+    "hub push": Kind(),
+    "hub pull": Kind(),
     "monitor fit": Kind(SMALL),
     "monitor test": Kind(("--limit", "16")),
     "monitor score": Kind(),
@@ -151,6 +153,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     for verb in ("extract", "chat", "bake", "monitor", "vectors"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
+    monkeypatch.setattr("trimtab.cli.verbs.hub._upload", lambda *args: None)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)
     return tmp_path
 

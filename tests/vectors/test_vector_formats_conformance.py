@@ -91,7 +91,11 @@ def test_a_layer_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None
 
 def _inner_file(place: Path) -> Path:
     place = Path(str(place).partition("#")[0])
-    return next(file for file in sorted(place.iterdir()) if file.suffix != ".json") if place.is_dir() else place
+    return (
+        next(file for file in sorted(place.iterdir()) if file.suffix not in (".json", ".md"))
+        if place.is_dir()
+        else place
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.97])

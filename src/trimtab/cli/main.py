@@ -34,6 +34,7 @@ _VERBS = {
     "import": "Bring results that another program measured into a run folder.",
     "report": "Write the page, charts and tables of a finished run.",
     "vectors": "Bring vectors of other tools in, show and prove what is in a vector file.",
+    "hub": "Share a vector with what was measured of it; read one that was shared.",
     "chat": "Chat with a model and change the steering as you go.",
     "bake": "Write a model whose weights hold the push.",
     "monitor": "Score each token of a text with a linear probe.",

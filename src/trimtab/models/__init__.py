@@ -1,7 +1,7 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
 from trimtab.models.architecture import cache_name, hidden_of, with_hidden
-from trimtab.models.bundled import BUNDLED
+from trimtab.models.bundled import BUNDLED, hub_id
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
@@ -53,6 +53,7 @@ __all__ = [
     "encode_prompt",
     "gap_after",
     "hidden_of",
+    "hub_id",
     "identify",
     "load_backbone",
     "peek",

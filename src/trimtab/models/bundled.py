@@ -49,6 +49,15 @@ def resolve(name: str) -> str:
     return name
 
 
+def hub_id(name: str) -> str:
+    """`owner/name` on the hub of a model that users name so, or by its bundled name; "" of a folder or file."""
+    if name == BUNDLED:
+        return _HUB_ID
+    parts = name.split("/")
+    plain = len(parts) == 2 and all(part and part[0] not in ".~" for part in parts)
+    return name if plain and not os.path.exists(name) else ""
+
+
 def describe_source(name: str) -> str:
     """Where the weights come from, in words, for reports."""
     if name != BUNDLED:

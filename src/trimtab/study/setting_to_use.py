@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.analysis import Finding
 from trimtab.errors import RunError
 from trimtab.report.results import analysed
-from trimtab.report.verdict import Case, cases
+from trimtab.report.verdict import Case, Evidence, cases
 from trimtab.steering import SteeringSetting
 from trimtab.store.run_folder import RunFolder
 from trimtab.study._file_locations import located
@@ -34,8 +35,26 @@ class SettingToUse:
     """`replies` or `scores`."""
 
 
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """A setting, and what was measured that recommends it."""
+
+    use: SettingToUse
+    evidence: Evidence
+    case: Case
+    findings: tuple[Finding, ...]
+    """About the behavior in the model, or the whole run, in the order of the report."""
+    warnings: tuple[str, ...]
+    """Of the whole run, in its order."""
+
+
 def setting_to_use(run: Path, model: str = "", behavior: str = "") -> SettingToUse:
-    """The setting that the report of a run recommends.
+    """The setting that the report of a run recommends; see `recommendation`."""
+    return recommendation(run, model, behavior).use
+
+
+def recommendation(run: Path, model: str = "", behavior: str = "") -> Recommendation:
+    """The setting that the report of a run recommends, with what was measured.
 
     Args:
         run: The run folder.
@@ -46,14 +65,16 @@ def setting_to_use(run: Path, model: str = "", behavior: str = "") -> SettingToU
         RunError: When it is no run folder, has no such model or behavior, or nothing in it is shown to work.
     """
     study, _ = reopened(run, {})
-    found = list(cases(analysed([read_run(run)])))
+    tables = read_run(run)
+    results = analysed([tables])
+    found = list(cases(results))
     case = _only(run, [c for c in found if model in ("", c.model) and behavior in ("", c.behavior)], found)
-    use = case.setting
-    if use is None:
+    evidence = case.setting
+    if evidence is None:
         raise RunError(f"{run}: no setting is shown to work for {case.behavior} in {case.model}; see its report")
     setting = next(one for one in study.models if one.label == case.model)
-    row = use.row
-    return SettingToUse(
+    row = evidence.row
+    use = SettingToUse(
         behavior=case.behavior,
         model=setting,
         model_id=located(setting.id, study.folder),
@@ -62,6 +83,15 @@ def setting_to_use(run: Path, model: str = "", behavior: str = "") -> SettingToU
         strength=float(row["strength"]),
         steering=study.steering(str(row["scale"])),
         chosen_by="replies" if case.judged else "scores",
+    )
+    mine = tuple(finding for finding in results.findings if _is_about(finding, case))
+    return Recommendation(use, evidence, case, mine, tuple(tables.manifest.get("warnings", ())))
+
+
+def _is_about(finding: Finding, case: Case) -> bool:
+    """Whether a finding is about a case, or about nothing less than the run."""
+    return not finding.subjects or any(
+        one.behavior in ("", case.behavior) and one.model in ("", case.model) for one in finding.subjects
     )
 
 

@@ -30,6 +30,10 @@ VECTOR_FORMATS: Registry[VectorFormat] = Registry(
         "trimtab-gguf": Entry(
             f"{_PUBLISHED}.control_vectors:TRIMTAB", "GGUF that trimtab wrote; `direction.N` is layer N"
         ),
+        "trimtab-hub": Entry(
+            f"{_PUBLISHED}.shared_folders:SHARED_FOLDER",
+            "a folder of `trimtab hub push`: `vectors.safetensors`, row N is layer N, and `steering.json`",
+        ),
         "persona_vectors": Entry(
             f"{_PUBLISHED}.persona_vectors:PERSONA_VECTORS",
             "`{trait}_response_avg_diff.pt`, `[n_layers + 1, d]`; row R is layer R−1, the first and last are left out",

@@ -60,7 +60,7 @@ def open_vector_file(path: Path) -> VectorFile:
     if start.lstrip()[:1] == b"{" and b"\0" not in start[:8]:
         return VectorFile(path, "json", read_json(path, _JSON), sha256=sha256_of(path))
     if start[8:9] == b"{":
-        return _safetensors(path)
+        return open_safetensors(path)
     if start.startswith(b"\x80") or (path.suffix in _TORCH_SUFFIXES and start):
         raise VectorError(f"{path}: {_PICKLE}")
     reason = foreign_file(path, start) or "neither GGUF, PyTorch, NumPy, safetensors nor a JSON object"
@@ -190,7 +190,12 @@ def _gguf(path: Path) -> VectorFile:
     return VectorFile(path, "gguf", found, header.entries, hashlib.sha256(content).hexdigest())
 
 
-def _safetensors(path: Path) -> VectorFile:
+def open_safetensors(path: Path) -> VectorFile:
+    """A safetensors file with its tensors.
+
+    Raises:
+        VectorError: when it is damaged, too large, or none.
+    """
     texts, described = read_header(path, VECTOR_FILE)
     try:
         with safe_open(path, framework="pt") as file:

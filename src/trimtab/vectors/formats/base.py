@@ -75,6 +75,8 @@ class Directions:
     """What was left out, and what else matters, in sentences."""
     sha256: str = ""
     """Of the file of a folder that they are in."""
+    fingerprint: str = ""
+    """Of the model's weights, as trimtab takes it, where the file says it."""
 
 
 class VectorFormat(ABC):

@@ -157,7 +157,10 @@ def _vector(chosen: Chosen, found: Directions, model: Source | None) -> Steering
     sha256, whole = file.sha256 or found.sha256 or _digest(found.rows), n_layers is not None
     origin = Origin(chosen.name, file.path.name, sha256, found.layer_map, found.notes, is_whole=whole)
     made = _unknown(found.behavior or file.path.stem, origin)
-    made = replace(made, model=found.model, method=found.method, token_position=found.token_position)
+    made = replace(
+        made, model=found.model, method=found.method, token_position=found.token_position,
+        fingerprint=found.fingerprint,
+    )  # fmt: skip
     return SteeringVector(rows, None if model is None else neutral_norms(model), made)
 
 

@@ -1,0 +1,109 @@
+"""The vector of a run, shared: with the setting, effect, findings and warnings of its report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from run_folders import finished_run
+from sharing.cards import header_of
+from tiny import tiny, vector_for
+from trimtab.cli.main import main
+from trimtab.errors import SettingError
+from trimtab.sharing import share_run
+from trimtab.steering import Gate
+from trimtab.store.run_folder import RunFolder
+from trimtab.study.setting_to_use import Recommendation, recommendation
+from trimtab.vectors import SteeringVector
+
+BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judged run that recommends a setting, with warnings, whose vector is that of a tiny model."""
+    folder = finished_run(tmp_path_factory.mktemp("runs") / "run")
+    settings = {
+        "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
+        "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
+        "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
+    }  # fmt: skip
+    folder.write_manifest(folder.manifest().model_copy(update={"settings": settings}))
+    deep = vector_for(tiny("llama"))
+    rows = deep.direction.repeat(3, 1)
+    made = replace(deep.provenance, first_token_ratio=(), letter=None)
+    wide = replace(deep, direction=rows, residual_norm=torch.ones(len(rows)) * 2, provenance=made)
+    wide.save(RunFolder(folder.path).vector_file("tiny-135M", "cheerful"))
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def analysed(run: Path) -> Recommendation:
+    """What the run recommends, which takes seconds to find."""
+    return recommendation(run)
+
+
+@pytest.fixture
+def found(run: Path, analysed: Recommendation, monkeypatch: pytest.MonkeyPatch) -> Recommendation:
+    """The same, which sharing then takes as it is."""
+
+    def same(path: Path, model: str, behavior: str) -> Recommendation:
+        assert (path, model, behavior) == (run, "", "")
+        return analysed
+
+    monkeypatch.setattr("trimtab.sharing.shared_vector.recommendation", same)
+    return analysed
+
+
+def test_the_card_names_the_base_model_effect_and_every_warning(
+    run: Path, found: Recommendation, tmp_path: Path
+) -> None:
+    made = share_run(run, tmp_path / "v")
+    header, text = header_of(made.folder)
+    assert header["base_model"] == BASE
+    assert header["base_model_relation"] == "adapter"
+    assert (made.steering.behavior, made.steering.model.name) == ("cheerful", "tiny-135M")
+    assert header["library_name"] == "trimtab"
+    assert {"steering-vector", "activation-steering", "control-vector"} <= set(header["tags"])
+    effect = made.steering.effect
+    assert effect is not None
+    assert effect.change == found.evidence.row["change"]
+    assert (effect.low, effect.high) == (found.evidence.row["change_low"], found.evidence.row["change_high"])
+    assert effect.statement in text
+    cautions = [one.text for one in found.findings if one.kind == "caution"]
+    assert cautions
+    warnings = text.partition("## Warnings")[2].partition("## ")[0]
+    for one in (*cautions, *found.warnings):
+        assert " ".join(one.split()).replace("&", "&amp;").replace("<", "&lt;") in warnings
+    assert list(made.steering.setting.layers) == found.use.layers
+    assert made.steering.setting.strength == found.use.strength
+
+
+def test_the_command_line_writes_and_reads_a_folder(
+    run: Path,
+    found: Recommendation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["hub", "push", str(run), "-o", "w", "-l", "1"]) == 2
+    assert main(["hub", "push", str(run), "-o", "shared"]) == 0
+    assert main(["hub", "pull", "shared", "-o", "mine.safetensors"]) == 0
+    out = capsys.readouterr().out
+    assert "measured there: judged replies" in out
+    command = f"trimtab chat --vectors mine.safetensors --layer {found.use.layers[0]} --strength={found.use.strength:g}"
+    assert f"{command} --scale relative" in out
+    assert SteeringVector.load("mine.safetensors").provenance.origin is not None
+
+
+def test_settings_with_a_gate_are_not_shared(
+    run: Path, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = replace(found.use, steering=replace(found.use.steering, gate=Gate.__new__(Gate)))
+    monkeypatch.setattr("trimtab.sharing.shared_vector.recommendation", lambda *args: replace(found, use=gated))
+    with pytest.raises(SettingError, match="with a gate"):
+        share_run(run, tmp_path / "v")
