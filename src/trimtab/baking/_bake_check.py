@@ -97,18 +97,18 @@ def check_baked(
                 "share_strength": asked.setting.share_strength}  # fmt: skip
     largest = effect = scale = 0.0
     diverged: list[tuple[float, float, int]] = []
-    texts = list(_texts(model))
+    texts = list(check_texts(model))
     for ids in texts:
-        plain = _logits(backbone, ids)
+        plain = logits_of(backbone, ids)
         with model.steer(replace(vector, direction=added), **exact):  # type: ignore[arg-type]
-            steered = _logits(backbone, ids)
+            steered = logits_of(backbone, ids)
         with model.steer(vector, **as_asked):  # type: ignore[arg-type]
-            wanted = _logits(backbone, ids)
-        found = _logits(baked, ids)
+            wanted = logits_of(backbone, ids)
+        found = logits_of(baked, ids)
         largest = max(largest, float((found - steered).abs().max()))
         effect = max(effect, float((steered - plain).abs().max()))
         scale = max(scale, float(steered.abs().max()))
-        diverged.append((_divergence(wanted, plain), _divergence(wanted, found), ids.shape[1] - 1))
+        diverged.append((divergence(wanted, plain), divergence(wanted, found), ids.shape[1] - 1))
     allowed = max(EXACT, scale * EXACT / 10) + ROUNDED * effect * rounded
     tokens = sum(count for _, _, count in diverged)
     return BakeCheck(
@@ -117,7 +117,7 @@ def check_baked(
     )  # fmt: skip
 
 
-def _texts(model: Model) -> Iterator[Tensor]:
+def check_texts(model: Model) -> Iterator[Tensor]:
     """Token ids [1, tokens]: a prompt as the model is asked, and the beginning of a text behind it."""
     tokenizer: Any = model.backbone.tokenizer
     for prompt, text in zip(NEUTRAL_PROMPTS[:TEXTS], NEUTRAL_TEXTS[:TEXTS], strict=True):
@@ -125,14 +125,14 @@ def _texts(model: Model) -> Iterator[Tensor]:
         yield torch.tensor([[*model.tokens(prompt), *behind]], device=model.backbone.device)
 
 
-def _logits(backbone: Backbone, ids: Tensor) -> Tensor:
+def logits_of(backbone: Backbone, ids: Tensor) -> Tensor:
     """[tokens, vocabulary] in float32."""
     with inference(backbone.model):
         logits: Tensor = backbone.model(input_ids=ids, use_cache=False).logits[0].float()
     return logits
 
 
-def _divergence(wanted: Tensor, found: Tensor) -> float:
+def divergence(wanted: Tensor, found: Tensor) -> float:
     """Σ over tokens but the first of KL(wanted ‖ found), in nats: the first is pushed by baking alone."""
     p, q = wanted[1:].log_softmax(-1), found[1:].log_softmax(-1)
     return float((p.exp() * (p - q)).sum())

@@ -26,7 +26,7 @@ def with_biases(model: Any, chosen: Mapping[int, Tensor], writes: Mapping[int, S
     """
     tried = [model.config, *_switched_on(model.config)]
     for config in tried:
-        found = _empty(type(model), config)
+        found = empty_model(type(model), config)
         if all(any(_bias(found, write.name) is not None for write in writes[layer]) for layer in chosen):
             return found
     first = next(iter(writes.values()))[0]
@@ -73,7 +73,8 @@ def _switched_on(config: Any) -> list[Any]:
     return found
 
 
-def _empty(kind: type[Any], config: Any) -> nn.Module:
+def empty_model(kind: type[Any], config: Any) -> nn.Module:
+    """A model of a configuration, on the meta device."""
     with torch.device("meta"):
         found: nn.Module = kind(copy.deepcopy(config))
     return found

@@ -12,6 +12,12 @@ from trimtab.vectors import SteeringVector
 TAGS = ("steering-vector", "activation-steering", "trimtab")
 
 
+def header(backbone: Backbone) -> str:
+    """What the hub reads of a card: the model underneath, and tags."""
+    lines = ["---", f"base_model: {json.dumps(backbone.name)}", "library_name: transformers", "tags:"]
+    return "\n".join([*lines, *(f"- {tag}" for tag in TAGS), "---"])
+
+
 def card(
     backbone: Backbone,
     vector: SteeringVector,
@@ -31,11 +37,9 @@ def card(
         dtype: Number format of the weights.
     """
     made = vector.provenance
-    header = ["---", f"base_model: {json.dumps(backbone.name)}", "library_name: transformers", "tags:"]
-    header += [f"- {tag}" for tag in TAGS] + ["---"]
     name, weights = backbone.name, f"{backbone.name} (fingerprint `{backbone.fingerprint or 'unknown'}`)"
     added = "\n".join(f"| {layer} | {length:.4g} |" for layer, length in pushes)
-    return f"""{chr(10).join(header)}
+    return f"""{header(backbone)}
 
 # {name}, steered along "{made.behavior}"
 

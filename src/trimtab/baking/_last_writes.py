@@ -6,7 +6,6 @@ last, if nothing stands between: a norm behind the MLP (Gemma 2 and 3, OLMo 2) d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,18 +47,18 @@ def last_writes(backbone: Backbone, layer: int) -> list[LastWrite]:
     """
     model, block = backbone.model, backbone.anatomy.layers[layer]
     names = {module: name for name, module in model.named_modules()}
-    source = torch.Generator().manual_seed(0)
-    ids = torch.randint(backbone.anatomy.vocabulary // 2, (_ROWS, _TOKENS), generator=source).to(backbone.device)
+    ids = probe_ids(backbone)
     plain = _behind(backbone, layer, ids)
-    size = _SIZE * float(plain.norm(dim=-1).mean()) / plain.shape[-1] ** 0.5
-    constant = (torch.randn(plain.shape[-1], generator=source) * size).to(plain)
+    constant = probe_constant(plain)
 
     def adds(module: nn.Module, args: Any, output: Any) -> Any:
         fits = torch.is_tensor(output) and output.shape[-1] == len(constant)
         return output + constant.to(output) if fits else None
 
     found = []
-    for module in _candidates(block, plain.shape[-1]):
+    for module in block.modules():
+        if not may_write(module, plain.shape[-1]):
+            continue
         handle = module.register_forward_hook(adds)
         try:
             moved = (_behind(backbone, layer, ids) - plain).reshape(-1, plain.shape[-1])
@@ -78,12 +77,24 @@ def last_writes(backbone: Backbone, layer: int) -> list[LastWrite]:
     return found
 
 
-def _candidates(block: nn.Module, width: int) -> Iterator[nn.Module]:
-    """Matrices that may write the residual stream: by the one dimension that they have in common with it."""
-    for module in block.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, Tensor) and weight.dim() == 2 and width in weight.shape and not list(module.children()):
-            yield module
+def may_write(module: nn.Module, width: int) -> bool:
+    """Whether a module is a matrix that has a dimension in common with the residual stream."""
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, Tensor) and weight.dim() == 2 and width in weight.shape and not list(module.children())
+
+
+def probe_ids(backbone: Backbone) -> Tensor:
+    """Token ids [rows, tokens] to try a model on."""
+    source = torch.Generator().manual_seed(0)
+    return torch.randint(backbone.anatomy.vocabulary // 2, (_ROWS, _TOKENS), generator=source).to(backbone.device)
+
+
+def probe_constant(states: Tensor) -> Tensor:
+    """A constant [d_model] in a random direction, of a tenth of the states' length."""
+    source = torch.Generator().manual_seed(1)
+    size = _SIZE * float(states.norm(dim=-1).mean()) / states.shape[-1] ** 0.5
+    constant: Tensor = torch.randn(states.shape[-1], generator=source) * size
+    return constant.to(states)
 
 
 def _behind(backbone: Backbone, layer: int, ids: Tensor) -> Tensor:

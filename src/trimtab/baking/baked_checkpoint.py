@@ -16,6 +16,10 @@ from trimtab.baking._bake_check import Asked, BakeCheck, check_baked
 from trimtab.baking._bias_fields import biased_state, with_biases
 from trimtab.baking._card import card
 from trimtab.baking._last_writes import last_writes
+from trimtab.baking._orthogonal_card import orthogonal_card
+from trimtab.baking._orthogonal_check import check_orthogonal
+from trimtab.baking._orthogonal_weights import orthogonal_state
+from trimtab.baking._stream_writers import stream_writers
 from trimtab.errors import ModelError, SettingError
 from trimtab.models import Backbone
 from trimtab.models.kinds.quantization import is_quantized
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from trimtab.engines import Model
     from trimtab.vectors import SteeringVector
 
+PROJECT_OUT = "project_out"
+BAKED_SCALES = (*CONSTANT_SCALES, PROJECT_OUT)
+"""Scales whose push can be part of the weights."""
 SaveDType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -36,16 +43,19 @@ class Baked(Summarized):
 
     folder: Path
     pushes: dict[int, float]
-    """Layer → length of what is added behind it."""
+    """Layer → length of what is added behind it; empty where a direction was removed."""
     check: BakeCheck
+    """Of a direction that was removed, an `OrthogonalCheck`."""
+    edited: tuple[str, ...] = ()
+    """The matrices that a direction was removed from."""
 
     def _summary(self) -> Summary:
         """Where it is, and how exact."""
-        layers = ", ".join(map(str, self.pushes))
+        layers, removed = ", ".join(map(str, self.pushes)), f"a direction, from {len(self.edited)} matrices"
         return Summary(
             {
                 "folder": repr(str(self.folder)),
-                "layers": layers,
+                **({"removed": removed} if self.edited else {"layers": layers}),
                 "baked and steered": f"logits equal within {self.check.largest:.1e}",
             },
             more={"from what was asked": f"{self.check.from_asked:.3g} nats a token"},
@@ -64,20 +74,28 @@ def bake(
     share_strength: bool = False,
     save_dtype: SaveDType = "auto",
 ) -> Baked:
-    """Write a checkpoint that is steered wherever it runs: the push as a bias of each layer's last matrix.
+    """Write a checkpoint that is steered wherever it runs: a push as a bias, or without a direction in its weights.
 
     `h + c` behind a layer at every token, the first one too, is the same as a bias of what that layer adds last, unless
     a norm or a router stands between. A relative strength becomes raw by the layer's mean residual norm: the push no
-    longer follows the length of each token's state. The folder is loaded again and compared with steering before it
-    appears; how far it is from the relative push is measured too. Two copies of the model are in memory for that.
+    longer follows the length of each token's state.
+
+    `project_out` removes one layer's direction from every matrix that writes into the residual stream, embeddings and
+    biases too: W − α·v̂·v̂ᵀW (weight orthogonalization, Arditi et al. 2024, section 4.1). With α = 1 no state has a
+    component along it, at any layer or token. With another α that share is removed of what each matrix writes, and the
+    shares compound. Steering with `project_out` acts behind layers only, which is another intervention.
+
+    The folder is loaded again and compared with steering, or with hooks on what was edited, before it appears; how far
+    it is from steering as asked is measured too. Two copies of the model are in memory for that.
 
     Args:
         model: In float32, on the default engine: `tt.load(name, dtype="float32")`.
         vector: One direction for each layer.
         out: The folder to write; nothing, or an empty folder, may be there.
-        layer: The decoder layer to push behind, or several.
+        layer: The decoder layer to push behind, or several; for `project_out` the one whose direction is removed.
         strength: α.
-        scale: `raw` (c = α·v) or `relative` (c = α·mean ‖h‖·v̂, by the norms that the vector's file holds).
+        scale: `raw` (c = α·v), `relative` (c = α·mean ‖h‖·v̂, by the norms that the vector's file holds) or
+            `project_out` (W − α·v̂·v̂ᵀW).
         positions: Only `all` can be baked.
         share_strength: Whether several layers share the strength.
         save_dtype: Number format of the folder's weights; `auto` is the one of fewest bits that holds the model's own
@@ -87,48 +105,78 @@ def bake(
         The folder, and what was measured.
 
     Raises:
-        ModelError: Where the family has no such matrix or no bias for it, the model is quantized, has an adapter or
+        ModelError: Where the family has no such matrix or no bias for it, or something else than matrices writes into
+            the residual stream (a norm behind them, experts), the model is quantized, has an adapter or
             code that is not in transformers, or the check fails: then nothing is written.
         SettingError: For a scale, positions, layer or strength that cannot be baked.
         VectorError: Where the vector is of another model, or lacks what a relative strength needs.
     """
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
     asked = Asked(layers, strength, SteeringSetting(scale, share_strength=share_strength))
-    _require_constant(asked, positions)
+    _require_bakeable_setting(asked, positions)
     backbone = _bakeable(model)
     require_fit(vector, backbone)
     require_layers(layers, backbone.facts.layers)
-    each_strength = asked.setting.strength_of_each(strength, len(layers))
-    pushes = {each: constant_push(vector, each, each_strength, scale) for each in layers}
     dtype = _exact_dtype(backbone.model) if save_dtype == "auto" else getattr(torch, save_dtype)
+    make = _with_constants if scale != PROJECT_OUT else _without_direction
+    return make(model, backbone, vector, asked, dtype, Path(out))
+
+
+def _with_constants(
+    model: Model, backbone: Backbone, vector: SteeringVector, asked: Asked, dtype: torch.dtype, out: Path
+) -> Baked:
+    each_strength = asked.setting.strength_of_each(asked.strength, len(asked.layers))
+    pushes = {each: constant_push(vector, each, each_strength, asked.setting.scale) for each in asked.layers}
     writes = {each: last_writes(backbone, each) for each in pushes}
     room = with_biases(backbone.model, pushes, writes)
     state = biased_state(backbone.model, room, pushes, writes)
-    with whole_folder(Path(out), error=ModelError) as folder:
+    with whole_folder(out, error=ModelError) as folder:
         _save(backbone, room, state, dtype, folder)
         check = check_baked(model, folder, vector, pushes, asked, rounded=dtype != torch.float32)
         check.require_equal()
         lengths = {each: float(push.norm()) for each, push in pushes.items()}
         text = card(backbone, vector, list(lengths.items()), asked, check, str(dtype)[6:])
         write_whole(folder / "README.md", text, error=ModelError)
-    return Baked(Path(out), lengths, check)
+    return Baked(out, lengths, check)
 
 
-def _require_constant(asked: Asked, positions: str) -> None:
-    """Refuse what no bias can do."""
+def _without_direction(
+    model: Model, backbone: Backbone, vector: SteeringVector, asked: Asked, dtype: torch.dtype, out: Path
+) -> Baked:
+    (layer,), share = asked.layers, asked.strength
+    vector.require_directions([layer])
+    unit = vector.direction[layer] / vector.direction[layer].norm()
+    writers = stream_writers(backbone)
+    room, state = orthogonal_state(backbone, writers, unit, share)
+    with whole_folder(out, error=ModelError) as folder:
+        _save(backbone, room, state, dtype, folder)
+        check = check_orthogonal(model, folder, writers, state, vector, layer, share)
+        check.require_equal()
+        text = orthogonal_card(backbone, vector, layer, share, writers, check, str(dtype)[6:])
+        write_whole(folder / "README.md", text, error=ModelError)
+    return Baked(out, {}, check, tuple(writer.name for writer in writers))
+
+
+def _require_bakeable_setting(asked: Asked, positions: str) -> None:
+    """Refuse what no weights can do."""
     check_strength(asked.strength)
-    if asked.setting.scale not in CONSTANT_SCALES:
+    if asked.setting.scale not in BAKED_SCALES:
         raise SettingError(
             f"scale {asked.setting.scale!r} cannot be baked as a bias: its push depends on the state of each token; "
-            f"{' and '.join(CONSTANT_SCALES)} can"
+            f"{', '.join(CONSTANT_SCALES)} can, and {PROJECT_OUT} by editing the matrices that write"
         )
     if positions != "all":
         raise SettingError(
-            f"positions {positions!r} cannot be baked: a bias acts on every token of prompts and replies; give "
+            f"positions {positions!r} cannot be baked: weights act on every token of prompts and replies; give "
             "positions all to bake it so, and measure the setting with positions all first"
         )
     if not asked.layers:
         raise SettingError("no layer to bake the push at was given")
+    if asked.setting.scale == PROJECT_OUT and len(asked.layers) > 1:
+        raise SettingError(
+            f"{PROJECT_OUT} is baked into all matrices, of one direction: give the one layer whose direction is "
+            f"removed, not {len(asked.layers)}"
+        )
     if not asked.strength:
         raise SettingError("strength 0 pushes nothing; give the strength to bake")
 

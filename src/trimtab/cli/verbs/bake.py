@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from trimtab.baking import SaveDType, bake
+from trimtab.baking import BAKED_SCALES, PROJECT_OUT, Baked, OrthogonalCheck, SaveDType, bake
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
@@ -22,10 +22,10 @@ from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused,
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
 from trimtab.engines import load
-from trimtab.study.setting_to_use import setting_to_use
+from trimtab.errors import SettingError
+from trimtab.study.setting_to_use import SettingToUse, setting_to_use
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
-from trimtab.vectors.constant_pushes import CONSTANT_SCALES
 
 
 @click.command(
@@ -33,6 +33,7 @@ from trimtab.vectors.constant_pushes import CONSTANT_SCALES
     epilog=example(
         "trimtab bake --run runs/quickstart -o cheerful-smollm2",
         "trimtab bake --vectors vectors.safetensors --layer 17 --strength 0.3 -o cheerful-smollm2",
+        "trimtab bake --vectors vectors.safetensors --layer 17 --scale project_out --strength 1 -o plain-smollm2",
     ),
 )
 @click.option(
@@ -45,10 +46,11 @@ from trimtab.vectors.constant_pushes import CONSTANT_SCALES
 @model_option()
 @vectors_option
 @click.option(
-    "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
-)
+    "--layer", "-l", "layers", metavar="N", type=int, multiple=True,
+    help="Push behind this layer; for project_out, whose direction is removed. May be given again.",
+)  # fmt: skip
 @click.option("--strength", "-s", metavar="α", type=float, default=None, help="How far to push.")
-@scale_option("relative", lambda: CONSTANT_SCALES)
+@scale_option("relative", lambda: BAKED_SCALES)
 @positions_option
 @out_option("", required=True)
 @choice(
@@ -76,7 +78,9 @@ def command(
     """Write a model folder that is steered wherever it runs: transformers, llama.cpp, Ollama.
 
     The push becomes a bias of the layer's last matrix. It acts on every token, the first one too. The folder is
-    compared with steering before it appears.
+    compared with steering before it appears. With project_out the layer's direction is removed from every matrix that
+    writes into the residual stream: another intervention than steering behind layers, and what sets them apart is
+    measured.
     """
     source, name, options = model, model, {"device": device, **ask}
     how: dict[str, Any] = {"layer": list(layers), "strength": strength, "scale": scale, "positions": positions}
@@ -86,6 +90,7 @@ def command(
         )
         use = setting_to_use(run, model if was_given("model") else "", behavior or "")
         source, name, vectors, options = use.model_id, use.model.label, use.vectors, use.model.load_options
+        _require_same_push(run, use)
         how = {
             "layer": use.layers, "strength": use.strength, "scale": use.steering.scale,
             "positions": positions if was_given("positions") else use.steering.positions,
@@ -104,6 +109,14 @@ def command(
             progress("bake and compare", 0, 1)
             made = bake(loaded, vector, out, save_dtype=save_dtype, **how)
             progress("bake and compare", 1, 1)
+    if isinstance(made.check, OrthogonalCheck):
+        _report_removal(made, made.check, float(how["strength"]))
+    else:
+        _report_push(made, str(how["scale"]))
+    echo_path("model", made.folder)
+
+
+def _report_push(made: Baked, scale: str) -> None:
     check = made.check
     pushed = ", ".join(f"{length:.3g} behind layer {layer}" for layer, length in made.pushes.items())
     echo(f"Baked: a constant of length {pushed}, at every token, the first one of a text too.")
@@ -112,14 +125,50 @@ def command(
         f"push changes them by up to {check.effect:.2g}."
     )
     echo(
-        f"From steering as asked ({how['scale']}, not at the first token) it diverges by {check.from_asked:.2g} nats a "
+        f"From steering as asked ({scale}, not at the first token) it diverges by {check.from_asked:.2g} nats a "
         f"token; the unsteered model by {check.asked_effect:.2g}."
     )
-    echo_path("model", made.folder)
+
+
+def _report_removal(made: Baked, check: OrthogonalCheck, share: float) -> None:
+    removed = "The direction was" if share == 1 else f"The share {share:g} of the direction was"
+    echo(f"{removed} removed from {len(made.edited)} matrices, for every token, the first one of a text too.")
+    echo(
+        f"On {check.texts} texts at most {check.along:.1g} of a state's length is along it behind any layer "
+        f"({check.along_plain:.2g} before)."
+    )
+    if share != 1:
+        echo("The shares compound: later matrices read what the earlier ones wrote.")
+    echo(
+        f"The edited weights' logits and those of hooks that remove it are equal within {check.largest:.1g}; removing "
+        f"it changes them by up to {check.effect:.2g}."
+    )
+    if check.rounding:
+        echo(f"Rounding the weights to the folder's 16 bits changes them by up to {check.rounding:.2g}.")
+    echo(
+        f"From steering with {PROJECT_OUT} behind all layers, which is another intervention, it diverges by "
+        f"{check.from_asked:.2g} nats a token; the unsteered model by {check.asked_effect:.2g}."
+    )
 
 
 _OF_A_RUN = {"vectors": "vectors", "layer": "layers", "strength": "strength", "scale": "scale", "device": "device",
              "ask": "ask"}  # fmt: skip
+
+
+def _require_same_push(run: Path, use: SettingToUse) -> None:
+    """Refuse a run's setting that weights would do something else for."""
+    if use.steering.scale == PROJECT_OUT:
+        raise SettingError(
+            f"{run}: it measured {PROJECT_OUT} behind layers, and weights remove a direction everywhere, which is "
+            f"another intervention; to make that, give --vectors {use.vectors} --layer N --scale {PROJECT_OUT} "
+            "--strength 1, and measure the folder"
+        )
+    if use.steering.vector_layer is not None:
+        raise SettingError(
+            f"{run}: it pushed along the direction of layer {use.steering.vector_layer} behind others, and bake pushes "
+            "along each layer's own; make a vector that has it there (SteeringVector.from_directions), and give "
+            "--vectors"
+        )
 
 
 def _require_all(given: dict[str, bool]) -> None:
