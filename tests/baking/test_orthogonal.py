@@ -121,10 +121,12 @@ def test_the_card_tells_what_was_measured_and_that_steering_is_another_intervent
     _, made = bake(model, tmp_path / "baked", strength=0.5)
     assert isinstance(made.check, OrthogonalCheck)
     assert made.check.from_asked > 0
+    assert 0 < made.check.from_first < made.check.from_asked
     assert made.check.along_plain > made.check.along > 0.01
     text = (made.folder / "README.md").read_text(encoding="utf-8")
     assert "shares compound" in text
     assert f"`project_out` behind all layers | {made.check.from_asked:.3g} nats a token" in text
+    assert f"the first one too | {made.check.from_first:.3g} nats a token" in text
     assert "another intervention" in text
 
 

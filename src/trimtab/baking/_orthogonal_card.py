@@ -71,10 +71,11 @@ Measured in float32 on {check.texts} texts of {check.tokens} tokens that are not
 | largest difference that removing it makes | {check.effect:.3g} |{rounded}
 | divergence of {name} from trimtab's `project_out` behind all layers | {check.asked_effect:.3g} nats a token |
 | divergence of this model from trimtab's `project_out` behind all layers | {check.from_asked:.3g} nats a token |
+| divergence of this model from the same at every token, the first one too | {check.from_first:.3g} nats a token |
 
-The last line is of another intervention: `project_out` removes the direction behind the layers, at every token but the
-first one, and leaves the embedding and what the MLP reads of the attention in the same layer as they are. What either
-does to the behavior was not measured here.
+The last lines are of another intervention: `project_out` removes the direction behind the layers, by default at every
+token but the first one, and leaves the embedding and what the MLP reads of the attention in the same layer as they are.
+What either does to the behavior was not measured here.
 
 Edited: {edited}.
 """

@@ -37,6 +37,8 @@ class OrthogonalCheck(BakeCheck):
     """The same of the model before."""
     allowed_along: float
     """What `along` may be; infinite where only a share of the direction was to be removed."""
+    from_first: float
+    """KL divergence of the baked model from `project_out` behind all layers at every token, the first one too."""
     rounding: float
     """Largest difference between logits that rounding the weights to 16 bits makes; 0 in float32."""
 
@@ -91,7 +93,7 @@ def check_orthogonal(
     baked = load_backbone(str(folder), dtype="float32", device=str(backbone.device))
     texts = list(check_texts(model))
     along, along_plain = _Along(unit), _Along(unit)
-    plain, found, hooked, wanted = [], [], [], []
+    plain, found, hooked, wanted, first = [], [], [], [], []
     for ids in texts:
         with along_plain.watching(backbone):
             plain.append(logits_of(backbone, ids))
@@ -101,6 +103,8 @@ def check_orthogonal(
             hooked.append(logits_of(backbone, ids))
         with model.steer(vector, **as_asked):  # type: ignore[arg-type]
             wanted.append(logits_of(backbone, ids))
+        with model.steer(vector, **as_asked, first_token=True):  # type: ignore[arg-type]
+            first.append(logits_of(backbone, ids))
     rounded = _unround(baked, state)
     exact = [logits_of(baked, ids) for ids in texts] if rounded else found
     tokens = sum(ids.shape[1] - 1 for ids in texts)
@@ -116,6 +120,7 @@ def check_orthogonal(
         along=along.largest,
         along_plain=along_plain.largest,
         allowed_along=left if share == 1 else float("inf"),
+        from_first=sum(map(divergence, first, found)) / tokens,
         rounding=_largest(found, exact),
     )
 

@@ -55,7 +55,7 @@ def stream_writers(backbone: Backbone) -> list[StreamWriter]:
         backbone: A model in float32.
 
     Raises:
-        ModelError: Where something else writes too, so that a direction cannot be kept out of the stream by weights.
+        ModelError: Where something else writes too, so that no weights can leave a direction out of the stream.
     """
     names = {module: name for name, module in backbone.model.named_modules()}
     found: dict[str, StreamWriter] = {}

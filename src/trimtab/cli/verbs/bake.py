@@ -147,7 +147,8 @@ def _report_removal(made: Baked, check: OrthogonalCheck, share: float) -> None:
         echo(f"Rounding the weights to the folder's 16 bits changes them by up to {check.rounding:.2g}.")
     echo(
         f"From steering with {PROJECT_OUT} behind all layers, which is another intervention, it diverges by "
-        f"{check.from_asked:.2g} nats a token; the unsteered model by {check.asked_effect:.2g}."
+        f"{check.from_asked:.2g} nats a token ({check.from_first:.2g} where the first token is steered too); the "
+        f"unsteered model by {check.asked_effect:.2g}."
     )
 
 
