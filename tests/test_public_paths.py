@@ -21,8 +21,7 @@ def takes_paths() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, function in public_functions():
         function = getattr(function, "__func__", function)
-        takes_any = inspect.isclass(function) and (issubclass(function, Exception) or hasattr(function, "model_fields"))
-        if callable(function) and not takes_any:  # pydantic's models turn text into paths
+        if callable(function) and not inspect.isclass(function):
             for parameter in inspect.signature(function).parameters.values():
                 if "Path" in str(parameter.annotation):
                     found[f"{name}({parameter.name})"] = str(parameter.annotation)

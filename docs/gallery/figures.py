@@ -74,7 +74,7 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "heatmap", "effect_heatmap", "Effect by model and behavior",
             "Which model can be steered in what, each at the layer chosen for it?",
             _SEVERAL,
-            "Each cell has a layer of its own; a model whose layers were not swept finely may look worse than it is.",
+            "Each cell has its own best layer; a model whose layers were not swept finely may look worse than it is.",
             "planted",
         ),
         Figure(

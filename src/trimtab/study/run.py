@@ -79,7 +79,8 @@ def run_study(
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", TrimtabWarning)
         behaviors = [
-            (setting, given.whole(setting.label) or read_behavior(study, setting)) for setting in study.behaviors
+            (setting, read_behavior(study, setting) if (whole := given.whole(setting.label)) is None else whole)
+            for setting in study.behaviors
         ]
         require_measurable(study, behaviors)
         contrasts = contrasts_of(study, behaviors, given)
