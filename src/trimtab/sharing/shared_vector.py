@@ -228,6 +228,5 @@ def _finite(value: Any) -> float | None:
 
 
 def _described(path: Path) -> SharedFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SharedFile(path.stat().st_size, digest)
+    content = path.read_bytes()
+    return SharedFile(len(content), hashlib.sha256(content).hexdigest())
