@@ -11,7 +11,11 @@ import torch
 from gguf import GGUFReader
 
 from tiny import tiny, vector_for
+from trimtab.cli.main import main
 from trimtab.errors import SettingError, VectorError
+from trimtab.steering import SteeringSetting
+from trimtab.study.setting_to_use import SettingToUse
+from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.exports import VECTOR_EXPORTS
 from trimtab.vectors.exports.exported_vectors import export_vector
@@ -81,6 +85,8 @@ def test_positions_that_the_program_does_not_have_are_a_loss(vector: SteeringVec
     made = export_vector(vector, tmp_path / "v.gguf", layer=1, strength=1, positions="after_prompt")
     assert any("after_prompt" in loss for loss in made.losses)
     assert any("first token" in loss for loss in made.losses)
+    pushed = export_vector(vector, tmp_path / "w.gguf", layer=1, strength=1, first_token=True)
+    assert not any("first token" in loss for loss in pushed.losses)
     tensor = export_vector(vector, tmp_path / "v.npy", "tensor", positions="after_prompt")
     assert tensor.losses == ()
 
@@ -133,3 +139,16 @@ def test_without_residual_norms_a_relative_strength_is_refused(vector: SteeringV
 def test_the_page_lists_every_layout_as_it_is_registered() -> None:
     page = (Path(__file__).parents[2] / "docs" / "vectors.md").read_text(encoding="utf-8")
     assert not [name for name, words in VECTOR_EXPORTS.summaries().items() if f"| `{name}` | {words} |" not in page]
+
+
+def test_a_run_that_pushed_along_another_layers_direction_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = SettingToUse(
+        behavior="kind", model=ModelSetting(id="m"), model_id="m", vectors=tmp_path / "v.safetensors", layers=[1],
+        strength=0.5, steering=SteeringSetting("relative", vector_layer=2), chosen_by="scores",
+    )  # fmt: skip
+    monkeypatch.setattr("trimtab.cli.vector_export.setting_to_use", lambda *_: use)
+    assert main(["vectors", "export", "--run", str(tmp_path), "-o", str(tmp_path / "v.gguf")]) == 2
+    assert "direction of layer 2" in capsys.readouterr().err
+    assert not (tmp_path / "v.gguf").exists()

@@ -94,7 +94,7 @@ def check_baked(
         added[layer] = push
     exact = {"layer": list(pushes), "strength": 1.0, "scale": "raw", "first_token": True}
     as_asked = {"layer": list(asked.layers), "strength": asked.strength, "scale": asked.setting.scale,
-                "share_strength": asked.setting.share_strength}  # fmt: skip
+                "share_strength": asked.setting.share_strength, "first_token": asked.setting.first_token}  # fmt: skip
     largest = effect = scale = 0.0
     diverged: list[tuple[float, float, int]] = []
     texts = list(check_texts(model))

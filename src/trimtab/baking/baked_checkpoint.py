@@ -72,6 +72,7 @@ def bake(
     scale: str = "relative",
     positions: str = "all",
     share_strength: bool = False,
+    first_token: bool = False,
     save_dtype: SaveDType = "auto",
 ) -> Baked:
     """Write a checkpoint that is steered wherever it runs: a push as a bias, or without a direction in its weights.
@@ -98,6 +99,7 @@ def bake(
             `project_out` (W − α·v̂·v̂ᵀW).
         positions: Only `all` can be baked.
         share_strength: Whether several layers share the strength.
+        first_token: Whether the steering that was asked for pushes the first token too; baking always does.
         save_dtype: Number format of the folder's weights; `auto` is the one of fewest bits that holds the model's own
             exactly.
 
@@ -112,7 +114,7 @@ def bake(
         VectorError: Where the vector is of another model, or lacks what a relative strength needs.
     """
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
-    asked = Asked(layers, strength, SteeringSetting(scale, share_strength=share_strength))
+    asked = Asked(layers, strength, SteeringSetting(scale, first_token=first_token, share_strength=share_strength))
     _require_bakeable_setting(asked, positions)
     backbone = _bakeable(model)
     require_fit(vector, backbone)

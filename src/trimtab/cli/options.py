@@ -58,6 +58,16 @@ def out_option(default: str = "", *, path: str | None = None, required: bool = F
     )  # fmt: skip
 
 
+run_options = several(
+    click.option(
+        "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
+        help="Finished run: its model and vector, at the setting that its report recommends.",
+    ),
+    click.option(
+        "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
+    ),
+)  # fmt: skip
+"""Whose recommended setting is used."""
 limit_option = click.option(
     "--limit", metavar="N", type=int, default=None, help="Use this many pairs of a behavior, a stratified sample."
 )

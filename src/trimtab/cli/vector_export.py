@@ -9,7 +9,7 @@ import click
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, positions_option, scale_option
-from trimtab.cli.options import out_option, refuse_unused, was_given
+from trimtab.cli.options import out_option, refuse_unused, run_options, was_given
 from trimtab.cli.terminal import echo, echo_path, echo_text
 from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
@@ -27,13 +27,7 @@ from trimtab.vectors.exports.exported_vectors import export_vector
     ),
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
-    help="Finished run: its model and vector, at the setting that its report recommends.",
-)  # fmt: skip
-@click.option(
-    "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
-)
+@run_options
 @click.option("--to", cls=NamesOption, names=VECTOR_EXPORTS.names, default="gguf", show_default=True, help="For what.")
 @out_option(required=True)
 @click.option(
@@ -68,10 +62,11 @@ def export(
             of_a_run | {"--scale": was_given("scale"), "--positions": was_given("positions")}, "--run says it"
         )
         use = setting_to_use(run, "", behavior or "")
+        use.require_own_directions()
         file, steering = use.vectors, use.steering
         how = {
             "layer": use.layers, "scale": steering.scale, "positions": steering.positions,
-            "strength": steering.strength_of_each(use.strength, len(use.layers)),
+            "strength": steering.strength_of_each(use.strength, len(use.layers)), "first_token": steering.first_token,
         }  # fmt: skip
     else:
         refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")

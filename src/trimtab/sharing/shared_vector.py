@@ -180,7 +180,7 @@ def _control_vector(
         return [f"{CONTROL_VECTOR} is left out: {why}"], ()
     made = export_vector(
         vector, folder / CONTROL_VECTOR, "gguf", layer=layers, strength=strength, scale=how.scale,
-        positions=how.positions,
+        positions=how.positions, first_token=how.first_token,
     )  # fmt: skip
     usage = tuple(line.replace(str(made.path), CONTROL_VECTOR) for line in made.usage)
     return [f"{CONTROL_VECTOR}: {loss}" for loss in made.losses], usage

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.analysis import Finding
-from trimtab.errors import RunError
+from trimtab.errors import RunError, SettingError
 from trimtab.report.results import analysed
 from trimtab.report.verdict import Case, Evidence, cases
 from trimtab.steering import SteeringSetting
@@ -33,6 +33,19 @@ class SettingToUse:
     """Scale, positions and the other options of the study."""
     chosen_by: str
     """`replies` or `scores`."""
+
+    def require_own_directions(self) -> None:
+        """Refuse a setting that pushes layers along the direction of another one, where each is taken as it is.
+
+        Raises:
+            SettingError: with what to do instead.
+        """
+        if self.steering.vector_layer is not None:
+            raise SettingError(
+                f"{self.behavior} in {self.model.label}: the run pushed along the direction of layer "
+                f"{self.steering.vector_layer} behind others, and here each layer has its own; make a vector that has "
+                "it there (SteeringVector.from_directions), and name its file"
+            )
 
 
 @dataclass(frozen=True, eq=False)

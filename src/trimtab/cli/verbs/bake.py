@@ -18,7 +18,7 @@ from trimtab.cli.model_options import (
     scale_option,
     vectors_option,
 )
-from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, was_given
+from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
 from trimtab.engines import load
@@ -36,13 +36,7 @@ from trimtab.vectors import SteeringVector
         "trimtab bake --vectors vectors.safetensors --layer 17 --scale project_out --strength 1 -o plain-smollm2",
     ),
 )
-@click.option(
-    "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
-    help="Finished run: its model and vector, at the setting that its report recommends.",
-)  # fmt: skip
-@click.option(
-    "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
-)
+@run_options
 @model_option()
 @vectors_option
 @click.option(
@@ -94,7 +88,7 @@ def command(
         how = {
             "layer": use.layers, "strength": use.strength, "scale": use.steering.scale,
             "positions": positions if was_given("positions") else use.steering.positions,
-            "share_strength": use.steering.share_strength,
+            "share_strength": use.steering.share_strength, "first_token": use.steering.first_token,
         }  # fmt: skip
     else:
         refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
@@ -112,11 +106,11 @@ def command(
     if isinstance(made.check, OrthogonalCheck):
         _report_removal(made, made.check, float(how["strength"]))
     else:
-        _report_push(made, str(how["scale"]))
+        _report_push(made, str(how["scale"]), first_token=bool(how.get("first_token")))
     echo_path("model", made.folder)
 
 
-def _report_push(made: Baked, scale: str) -> None:
+def _report_push(made: Baked, scale: str, *, first_token: bool) -> None:
     check = made.check
     pushed = ", ".join(f"{length:.3g} behind layer {layer}" for layer, length in made.pushes.items())
     echo(f"Baked: a constant of length {pushed}, at every token, the first one of a text too.")
@@ -125,8 +119,8 @@ def _report_push(made: Baked, scale: str) -> None:
         f"push changes them by up to {check.effect:.2g}."
     )
     echo(
-        f"From steering as asked ({scale}, not at the first token) it diverges by {check.from_asked:.2g} nats a "
-        f"token; the unsteered model by {check.asked_effect:.2g}."
+        f"From steering as asked ({scale}{'' if first_token else ', not at the first token'}) it diverges by "
+        f"{check.from_asked:.2g} nats a token; the unsteered model by {check.asked_effect:.2g}."
     )
 
 
@@ -164,12 +158,7 @@ def _require_same_push(run: Path, use: SettingToUse) -> None:
             f"another intervention; to make that, give --vectors {use.vectors} --layer N --scale {PROJECT_OUT} "
             "--strength 1, and measure the folder"
         )
-    if use.steering.vector_layer is not None:
-        raise SettingError(
-            f"{run}: it pushed along the direction of layer {use.steering.vector_layer} behind others, and bake pushes "
-            "along each layer's own; make a vector that has it there (SteeringVector.from_directions), and give "
-            "--vectors"
-        )
+    use.require_own_directions()
 
 
 def _require_all(given: dict[str, bool]) -> None:

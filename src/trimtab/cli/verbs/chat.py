@@ -18,7 +18,7 @@ from trimtab.cli.model_options import (
     scale_option,
     vectors_option,
 )
-from trimtab.cli.options import refuse_unused, was_given
+from trimtab.cli.options import refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo
 from trimtab.engines import load
@@ -36,13 +36,7 @@ from trimtab.vectors import SteeringVector
         "trimtab chat --vectors vectors.safetensors --layer 20 --strength 0.3 --compare",
     ),
 )
-@click.option(
-    "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
-    help="Finished run: its model and vector, at the setting that its report recommends.",
-)  # fmt: skip
-@click.option(
-    "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."
-)
+@run_options
 @model_option()
 @vectors_option
 @click.option(

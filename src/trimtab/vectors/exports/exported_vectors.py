@@ -23,6 +23,7 @@ def export_vector(
     strength: float | None = None,
     scale: str = "relative",
     positions: str = "all",
+    first_token: bool = False,
 ) -> Exported:
     """Write a vector for another program.
 
@@ -36,6 +37,7 @@ def export_vector(
         scale: What a strength means, `raw` or `relative`; the latter becomes raw by the mean residual norm of each
             layer.
         positions: At which tokens the vector was measured; what the program does instead is among the losses.
+        first_token: Whether it was measured with the first token pushed too.
 
     Returns:
         The file, what is lost, and what to type.
@@ -58,12 +60,12 @@ def export_vector(
         rows = {each: constant_push(vector, each, strength, scale) for each in chosen}
     rows, lost = form.fitting(Pushes(rows, vector, strength is not None))
     pushes = Pushes(rows, vector, strength is not None)
-    losses = (*lost, *_losses(form, pushes, scale, positions))
+    losses = (*lost, *_losses(form, pushes, scale, positions, first_token=first_token))
     form.write(path, pushes)
     return Exported(path, tuple(sorted(rows)), losses, form.usage(path, pushes))
 
 
-def _losses(form: VectorExport, pushes: Pushes, scale: str, positions: str) -> list[str]:
+def _losses(form: VectorExport, pushes: Pushes, scale: str, positions: str, *, first_token: bool) -> list[str]:
     """What a file of constants, and who reads it, cannot do as trimtab does."""
     found = []
     if pushes.is_setting and scale == "relative":
@@ -73,7 +75,7 @@ def _losses(form: VectorExport, pushes: Pushes, scale: str, positions: str) -> l
         )
     if form.pushes_everywhere and positions != "all":
         found.append(f"every token is pushed, not only those of positions {positions}")
-    if form.pushes_first_token:
+    if form.pushes_first_token and not first_token:
         found.append("the first token of a text is pushed, too, which trimtab leaves alone")
     if len(pushes.rows) > 1 and form.pushes_everywhere:
         found.append(f"all {len(pushes.rows)} layers are pushed together; choose one with --layer")
