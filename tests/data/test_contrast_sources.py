@@ -356,3 +356,18 @@ def test_a_split_offline_is_looked_for_in_the_cache(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(UnreachableError, match="go online"):
         dataset("hub:a/b#train", offline=True)
+
+
+def test_a_split_on_a_hub_that_refuses_connections_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the HTTP library raises is no OSError."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    refused = vars(huggingface_hub.errors)["HTTPError"]
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise refused("connection refused")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", refuse)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", refuse)
+    with pytest.raises(UnreachableError, match="out of reach"):
+        contrast("hub:owner/pairs#train")

@@ -53,8 +53,8 @@ class BakeCheck:
         """
         if not self.effect > 10 * EXACT:
             raise ModelError(
-                f"this push changes no logit by more than {self.effect:.1e}, so that a baked model could not be told "
-                "from a plain one; choose a larger strength or another layer"
+                f"this push changes no logit by more than {self.effect:.1e}, so a baked model could not be "
+                "distinguished from a plain one; choose a larger strength or another layer"
             )
         if not self.largest <= self.allowed:
             raise ModelError(

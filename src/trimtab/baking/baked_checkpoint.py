@@ -201,7 +201,7 @@ def _bakeable(model: Model) -> Backbone:
         )
     if backbone.dtype != torch.float32:
         raise ModelError(
-            f"{model.name} is loaded in {str(backbone.dtype)[6:]}, in which a bias cannot be told from rounding: load "
+            f"{model.name} is loaded in {str(backbone.dtype)[6:]}, in which a bias is lost in rounding: load "
             "it with dtype float32; save_dtype says in which format the folder is written"
         )
     return backbone

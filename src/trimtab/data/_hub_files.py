@@ -198,6 +198,7 @@ def _fetched(reference: HubReference, path: str, revision: str | None, offline: 
 
 def _asked(reference: HubReference, ask: Callable[[], T]) -> T:
     """What the hub answers, its errors in words."""
+    from huggingface_hub import errors
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -209,6 +210,8 @@ def _asked(reference: HubReference, ask: Callable[[], T]) -> T:
         RevisionNotFoundError,
     )
 
+    # What the library that huggingface_hub speaks with raises, whichever that is in its version; no OSError in all.
+    transport: type[Exception] = vars(errors)["HTTPError"]
     text = reference.text
     try:
         return ask()
@@ -226,3 +229,5 @@ def _asked(reference: HubReference, ask: Callable[[], T]) -> T:
         raise DataError(f"{text}: the dataset {reference.repository} has no file {reference.path}") from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise DataError(f"{text}: the file cannot be downloaded: {error}") from error
+    except transport as error:
+        raise UnreachableError(f"{text}: the hub is out of reach ({error}); go online, or give a local file") from error

@@ -154,10 +154,10 @@ def pull(source: str, out: Path, revision: str) -> None:
 
 
 def _show_received(found: Received) -> None:
-    told = found.steering
-    use, effect = told.setting, told.effect
+    stated = found.steering
+    use, effect = stated.setting, stated.effect
     layers = " and ".join(map(str, use.layers))
-    echo_text(f"“{told.behavior}” in {told.model.base_model or told.model.name or 'an unknown model'}")
+    echo_text(f"“{stated.behavior}” in {stated.model.base_model or stated.model.name or 'an unknown model'}")
     echo_text(f"recommended: layer {layers} at {use.strength:+g} ({use.unit}, positions {use.positions})")
     if effect is None:
         echo_text("what it does was not measured")

@@ -79,7 +79,7 @@ def end_words(d: ListStates, feature: str) -> list[str]:
 def _held_out_ranks(words: Sequence[Sequence[str]], d: ListStates, folds: NDArray[np.int64]) -> Array:
     """Where each text stands among those held out with it, by the log ratio of its words in all others: [texts].
 
-    Texts are compared within their fold: what a text adds to the counts of its own list would else be held against it.
+    Texts are compared within their fold: what a text adds to the counts of its own list would count against it.
     """
     place = {word: number for number, word in enumerate(sorted({word for one in words for word in one}))}
     has = np.zeros((len(words), len(place)))
