@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peer_models import load_peer_model
 from repeng import ControlVector, DatasetEntry
 from steering_vectors import SteeringVector, train_steering_vector
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from serve import serve, timed
 
@@ -20,21 +20,7 @@ STATE: dict[str, Any] = {}
 def load(path: str, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     material = json.loads(Path(path).read_text(encoding="utf-8"))
-    folder = Path(material["model"])
-    special = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    # The folder names a tokenizer class that older transformers do not know; the tokenizer itself is in its file.
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"),
-        bos_token=special["bos_token"],
-        eos_token=special["eos_token"],
-        pad_token=special["pad_token"],
-    )
-    # Nor do they read the rotary base from where newer ones write it; with the default they compute another model.
-    config = AutoConfig.from_pretrained(folder)
-    rope = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("rope_parameters") or {}
-    if "rope_theta" in rope:
-        config.rope_theta = rope["rope_theta"]
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, torch_dtype=torch.float32).eval()
+    model, tokenizer = load_peer_model(Path(material["model"]))
     STATE.update(material=material, model=model, tokenizer=tokenizer)
     with torch.no_grad():
         model(**tokenizer(material["prompts"][0], return_tensors="pt"))  # warms up

@@ -16,9 +16,9 @@ from trimtab.data import Behavior, Pair
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
 from trimtab.evaluation import check_layer_map
-from trimtab.evaluation.layer_maps import EARLIER, LATER, STATED, judged
+from trimtab.evaluation.layer_maps import EARLIER, LATER, STATED, compare_maps, judged
 from trimtab.models import Backbone, wrap
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import SteeringVector, extract
 
 LAYERS = 10
 
@@ -73,7 +73,7 @@ def test_a_right_map_is_supported() -> None:
     found = check_layer_map(model(), vector(dict(enumerate(gradients()))), behavior(), strength=0.05)
     assert found.supported == STATED
     assert "support the layer map as stated" in found.summary
-    stated = dict(zip(NAMES, found.effects, strict=True))[STATED]
+    stated = dict(zip(NAMES, found.steering.effects, strict=True))[STATED]
     assert stated.low > 0
     assert found.prompts == 12
     assert len(found.layers) == LAYERS - 2
@@ -99,7 +99,7 @@ def test_directions_without_an_effect_of_their_own_decide_nothing(seed: int) -> 
 def test_the_same_direction_at_all_layers_decides_nothing() -> None:
     found = check_layer_map(model(), vector(dict.fromkeys(range(LAYERS), gradients()[5])), behavior())
     assert found.supported == ""
-    assert all(one.mean == 0 for one in found.differences)
+    assert all(one.mean == 0 for one in (*found.steering.differences, *found.reading.differences))
 
 
 def test_too_few_neighbours_and_other_models_are_refused() -> None:
@@ -109,6 +109,36 @@ def test_too_few_neighbours_and_other_models_are_refused() -> None:
         check_layer_map(model(), vector(dict(enumerate(gradients()))), behavior(), strength=0)
     with pytest.raises(VectorError):
         check_layer_map(model(), SteeringVector.from_directions({1: [1.0, 2.0]}), behavior())
+
+
+def several(start: int, count: int) -> Behavior:
+    """Pairs whose sides differ in more than one token, so that states of neighbouring layers do, too."""
+    chosen = tuple(
+        Pair(f"s{i}", f"Say {i * 37}", f"Yes, {i} is fine", f"No, never {i}") for i in range(start, start + count)
+    )
+    return Behavior("agrees", chosen)
+
+
+@pytest.mark.parametrize("shift", [-1, 0, 1])
+def test_a_difference_of_states_is_placed_by_reading(shift: int) -> None:
+    made = extract(model(), several(0, 12), progress=False)
+    rows = {layer + shift: row for layer, row in enumerate(made.direction) if 0 <= layer + shift < LAYERS}
+    found = check_layer_map(model(), vector(rows), several(20, 12), strength=0.05)
+    supported = {-1: LATER, 0: STATED, 1: EARLIER}[shift]
+    assert found.reading.supported == supported
+    assert found.supported == supported or found.steering.supported not in ("", supported)
+    cosine = dict(zip(NAMES, found.reading.effects, strict=True))[supported].mean
+    held_out = extract(model(), several(20, 12), progress=False).direction
+    own = torch.cosine_similarity(held_out, made.direction, dim=-1)
+    assert cosine == pytest.approx(float(own[list(found.layers)].mean()), abs=1e-5)
+
+
+def test_steering_and_reading_that_contradict_each_other_decide_nothing() -> None:
+    later, earlier = ({name: _effects(0)[name] + 9 * (name == best) for name in NAMES} for best in (LATER, EARLIER))
+    found = judged(later, earlier, range(8), "both")
+    assert (found.steering.supported, found.reading.supported, found.supported) == (LATER, EARLIER, "")
+    assert f"most effect {LATER}" in found.summary
+    assert judged(later, _effects(1), range(8), "one").supported == LATER
 
 
 def _effects(seed: int, gain: float = 0.0) -> dict[str, np.ndarray]:
@@ -121,11 +151,11 @@ def _effects(seed: int, gain: float = 0.0) -> dict[str, np.ndarray]:
 
 
 def test_chance_is_seldom_taken_for_a_layer_map() -> None:
-    decided = [judged(_effects(seed), range(8), "chance").supported for seed in range(200)]
+    decided = [compare_maps(_effects(seed)).supported for seed in range(200)]
     assert sum(map(bool, decided)) <= 10
 
 
 def test_a_gain_at_all_layers_is_found() -> None:
-    decided = [judged(_effects(seed, 3.0), range(8), "gain").supported for seed in range(50)]
+    decided = [compare_maps(_effects(seed, 3.0)).supported for seed in range(50)]
     assert decided.count(LATER) >= 45
     assert decided.count(STATED) == decided.count(EARLIER) == 0

@@ -146,7 +146,7 @@ def prove(
     prompts: int,
     as_json: bool,
 ) -> None:
-    """Steer with the directions of FILE at their layers, one layer earlier and one later, and compare the effects.
+    """Compare the directions of FILE at their layers, one layer earlier and one later, by steering and by reading.
 
     States which of the three the numbers support, or that they cannot tell.
     """
@@ -215,10 +215,9 @@ def _number(value: float | None, digits: int) -> str:
 def _show_test(found: LayerMapTest) -> None:
     """The effects, their differences, and what they say."""
     echo_text(found.summary)
-    echo("")
-    header = ("layer map", "effect", "95% interval")
-    rows = [(one.name, f"{one.mean:.3f}", f"[{one.low:.3f}, {one.high:.3f}]") for one in found.effects]
-    echo_table(header, rows)
-    echo("")
-    rows = [(one.name, f"{one.mean:.3f}", f"[{one.low:.3f}, {one.high:.3f}]") for one in found.differences]
-    echo_table(("difference", "effect", "95% interval"), rows)
+    measures = {"effect of steering": found.steering, "pairs apart (cosine)": found.reading}
+    for measure, compared in measures.items():
+        for header, ones in (("layer map", compared.effects), ("difference", compared.differences)):
+            echo("")
+            rows = [(one.name, f"{one.mean:.3f}", f"[{one.low:.3f}, {one.high:.3f}]") for one in ones]
+            echo_table((header, measure, "95% interval"), rows)

@@ -1,7 +1,9 @@
 """Whether the layer map of a vector from elsewhere is right: its directions at their layers, one earlier, one later.
 
 At each layer the same push is tried along the direction that the map puts there and along its two neighbours, all of
-the same length. So the maps differ in the direction only, not in how much a push at that layer moves the model.
+the same length. So the maps differ in the direction only, not in how much a push at that layer moves the model. And
+the states of pairs at that layer are read along the same three directions: a difference of states lies best along the
+direction that was made of states of that layer.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from trimtab._util.callbacks import Progress
-from trimtab.data import Balance, Behavior
+from trimtab.data import Balance, Behavior, Form
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation.grid import Grid
 from trimtab.evaluation.layer_maps._map_verdict import LATER, MAPS, LayerMapTest, judged
-from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, vectors_batches
+from trimtab.evaluation.sweeping import Row, resolve_scoring, shown_rows, vectors_batches
 from trimtab.steering import SteeringSetting, require_fit
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import StateDifferences, SteeringVector, read_differences
 
 MIN_LAYERS, MAX_LAYERS = 6, 10
 """Layers that are tried, evenly over those that can be; fewer say too little about layers."""
@@ -39,7 +41,9 @@ def check_layer_map(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LayerMapTest:
-    """Compare effects of a vector's directions at their layers, one layer earlier and one later, in one pass.
+    """Compare a vector's directions at their layers, one layer earlier and one later, by steering and by reading.
+
+    Takes one pass over the pairs for each.
 
     Args:
         model: from `trimtab.load`.
@@ -49,7 +53,7 @@ def check_layer_map(
         prompts: how many pairs are scored.
         balance: option orders of choice pairs; see `trimtab.data.present`.
         seed: of the resamples, and for `balance="subsample"`.
-        progress: called with (rows done, rows in all).
+        progress: called with (rows done, rows in all), the rows of both passes together.
 
     Raises:
         SettingError: where too few layers have a direction and two neighbours, or for a strength of 0.
@@ -61,8 +65,13 @@ def check_layer_map(
     scoring = resolve_scoring(used, "auto")
     grid = Grid(tuple((n,) for n in layers), (-abs(strength), abs(strength)), SteeringSetting("relative"))
     shifted = {name: _shifted(vector, layers, shift) for name, shift in MAPS.items()}
-    found = _effects(model, shifted, used, grid, scoring, balance, seed, progress)
-    return judged(found, layers, vector.provenance.behavior, seed)
+    rows = shown_rows([("select", used)], scoring, balance, seed)
+    both = None if progress is None else lambda done, _: progress(done, 2 * len(rows))
+    behind = None if progress is None else lambda done, _: progress(len(rows) + done, 2 * len(rows))
+    effects = _effects(model, shifted, rows, grid, scoring, used.name, both)
+    form: Form = "choice" if scoring == "choice" else "text"
+    states = read_differences(model, used, form=form, balance=balance, seed=seed, progress=behind)
+    return judged(effects, _readings(states, shifted, layers), layers, vector.provenance.behavior, seed)
 
 
 def _layers(vector: SteeringVector) -> list[int]:
@@ -89,19 +98,17 @@ def _shifted(vector: SteeringVector, layers: Sequence[int], shift: int) -> Steer
 def _effects(
     model: Model,
     vectors: Mapping[str, SteeringVector],
-    behavior: Behavior,
+    rows: Sequence[Row],
     grid: Grid,
     scoring: Scoring,
-    balance: Balance,
-    seed: int,
+    behavior: str,
     progress: Progress | None,
 ) -> dict[str, NDArray[np.float64]]:
     """Score at +α minus score at −α, mean over option orders, [prompts, layers] by map."""
-    rows = shown_rows([("select", behavior)], scoring, balance, seed)
     frames, done = [], 0
     if progress:
         progress(0, len(rows))
-    for name, frame in vectors_batches(model, vectors, rows, grid, scoring, behavior.name):
+    for name, frame in vectors_batches(model, vectors, rows, grid, scoring, behavior):
         frames.append(frame.assign(map=name))
         if progress and name == LATER:
             done += len(frame) // (1 + len(grid.steered))
@@ -111,3 +118,17 @@ def _effects(
     # Two signs at each layer: their mean is half of the difference.
     means = 2 * signed.groupby(["map", "prompt_id", "layer"])["score"].mean().unstack("layer")
     return {name: means.loc[name].to_numpy(np.float64) for name in vectors}
+
+
+def _readings(
+    states: StateDifferences, vectors: Mapping[str, SteeringVector], layers: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
+    """Projections of the pairs' differences on each map's unit directions ÷ length of their mean, [pairs, layers]."""
+    at = [states.at(layer) for layer in layers]
+    lengths = [float(differences.mean(0).norm()) or 1.0 for differences in at]  # all zero: nothing lies apart
+    found = {}
+    for name, vector in vectors.items():
+        units = torch.nn.functional.normalize(vector.direction[list(layers)].double(), dim=-1)
+        columns = [d @ unit / length for d, unit, length in zip(at, units, lengths, strict=True)]
+        found[name] = torch.stack(columns, dim=1).numpy()
+    return found

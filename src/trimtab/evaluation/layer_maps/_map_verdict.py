@@ -37,61 +37,99 @@ class MapEffect:
 
 
 @dataclass(frozen=True)
-class LayerMapTest:
-    """Effects under three layer maps, and which of them the numbers support."""
+class MapComparison:
+    """One measure under three layer maps, and which of them it supports."""
 
     supported: str
     """A name of `MAPS`; "" where the numbers cannot tell."""
+    is_shown: bool
+    """Whether the measure differs from zero under any map, or over all of them."""
+    effects: tuple[MapEffect, ...]
+    """Of each map, mean over prompts and layers."""
+    differences: tuple[MapEffect, ...]
+    """Of each two maps, prompt by prompt."""
+
+
+@dataclass(frozen=True)
+class LayerMapTest:
+    """What steering and reading say about a layer map."""
+
+    supported: str
+    """A name of `MAPS`; "" where the numbers cannot tell, or steering and reading contradict each other."""
     summary: str
     """The outcome in words."""
-    effects: tuple[MapEffect, ...]
-    """Score at +α minus score at −α, mean over the layers, of each map."""
-    differences: tuple[MapEffect, ...]
-    """Differences of the effects, prompt by prompt, of each two maps."""
+    steering: MapComparison
+    """Score at +α minus score at −α along each map's direction."""
+    reading: MapComparison
+    """How far the states of the pairs' sides lie apart along each map's direction, divided by the length of their mean
+    difference at that layer: its mean over pairs is the cosine with the mean difference."""
     layers: tuple[int, ...]
     """The layers that were tried."""
     prompts: int
 
 
-def judged(effects: Mapping[str, NDArray[np.float64]], layers: Sequence[int], name: str, seed: int = 0) -> LayerMapTest:
-    """What the effects under each map, [prompts, layers], say.
+def judged(
+    steering: Mapping[str, NDArray[np.float64]],
+    reading: Mapping[str, NDArray[np.float64]],
+    layers: Sequence[int],
+    name: str,
+    seed: int = 0,
+) -> LayerMapTest:
+    """What both measures under each map, [prompts, layers] each, say together.
 
-    A map is supported where its effect is larger than that of both others, prompt by prompt, in the direction in which
-    the vector moves the model at all.
+    Either can decide alone: neighbouring directions that steer alike may still be told apart by the states that they
+    were made of, and a trained vector steers without being a difference of states.
     """
-    plain = [_mean(map_, effects[map_], seed) for map_ in MAPS]
-    overall = _mean("all", np.mean([effects[map_] for map_ in MAPS], axis=0), seed)
+    moved, read = compare_maps(steering, seed), compare_maps(reading, seed)
+    found = {one.supported for one in (moved, read) if one.supported}
+    supported = next(iter(found)) if len(found) == 1 else ""
+    return LayerMapTest(supported, _summary(moved, read, name), moved, read, tuple(layers), len(steering[STATED]))
+
+
+def compare_maps(values: Mapping[str, NDArray[np.float64]], seed: int = 0) -> MapComparison:
+    """What one measure under each map, [prompts, layers], says.
+
+    A map is supported where its value is larger than that of both others, prompt by prompt, in the direction in which
+    the vector points at all.
+    """
+    plain = [_mean(map_, values[map_], seed) for map_ in MAPS]
+    overall = _mean("all", np.mean([values[map_] for map_ in MAPS], axis=0), seed)
     sign = -1.0 if overall.mean < 0 else 1.0
     pairs = [(STATED, EARLIER), (STATED, LATER), (LATER, EARLIER)]
-    differences = [_mean(f"{a} − {b}", sign * (effects[a] - effects[b]), seed) for a, b in pairs]
+    differences = [_mean(f"{a} − {b}", sign * (values[a] - values[b]), seed) for a, b in pairs]
     ahead = {(a, b): d.is_above_zero for (a, b), d in zip(pairs, differences, strict=True)}
     ahead |= {(b, a): d.high < 0 for (a, b), d in zip(pairs, differences, strict=True)}
-    has_effect = overall.has_a_sign or any(one.has_a_sign for one in plain)
-    best = [a for a in MAPS if all(ahead[a, b] for b in MAPS if b != a)] if has_effect else []
-    supported = best[0] if best else ""
-    return LayerMapTest(
-        supported, _summary(supported, has_effect, name), tuple(plain), tuple(differences), tuple(layers),
-        len(effects[STATED]),
-    )  # fmt: skip
+    is_shown = overall.has_a_sign or any(one.has_a_sign for one in plain)
+    best = [a for a in MAPS if all(ahead[a, b] for b in MAPS if b != a)] if is_shown else []
+    return MapComparison(best[0] if best else "", is_shown, tuple(plain), tuple(differences))
 
 
-def _summary(supported: str, has_effect: bool, name: str) -> str:
-    if not has_effect:
+def _summary(steering: MapComparison, reading: MapComparison, name: str) -> str:
+    moved, read = steering.supported, reading.supported
+    unknown = f"{name}: the numbers cannot tell which layer map is right"
+    if moved and read and moved != read:
         return (
-            f"{name}: the numbers cannot tell which layer map is right: at none of them is an effect shown; try more "
-            "prompts, another strength, or pairs that are nearer to what the vector is for"
+            f"{unknown}: steering has most effect {moved}, and the pairs lie furthest apart along its directions {read}"
         )
-    if not supported:
+    if not (moved or read):
+        if not (steering.is_shown or reading.is_shown):
+            return (
+                f"{unknown}: at none of them is an effect shown, and the pairs do not lie apart along its directions; "
+                "try more prompts, another strength, or pairs that are nearer to what the vector is for"
+            )
         return (
-            f"{name}: the numbers cannot tell which layer map is right: no map's effect is larger than both others'; "
-            "neighbouring directions may be too alike to matter"
+            f"{unknown}: no map's effect is larger than both others', nor do the pairs lie further apart along its "
+            "directions; neighbouring directions may be too alike to matter"
         )
-    if supported == STATED:
-        return f"{name}: the numbers support the layer map as stated"
-    return (
-        f"{name}: the numbers speak against the layer map: its directions have more effect {supported} than as stated, "
-        "so the file may be of another maker than was said"
-    )
+    how = "steering and reading" if moved and read else "steering" if moved else "reading"
+    if (moved or read) == STATED:
+        return f"{name}: the numbers support the layer map as stated ({how})"
+    more = {
+        "steering": f"its directions have more effect {moved} than as stated",
+        "reading": f"the pairs lie further apart along its directions {read} than as stated",
+    }
+    said = ", and ".join(text for kind, text in more.items() if kind in how)
+    return f"{name}: the numbers speak against the layer map: {said}, so the file may be of another maker than was said"
 
 
 def _mean(name: str, values: NDArray[np.float64], seed: int) -> MapEffect:
