@@ -17,8 +17,8 @@ def main(pairs: int = 40, max_new_tokens: int = 30) -> None:
     question = "How was your day?"
     print(f"unsteered: {model.chat(question, max_new_tokens=max_new_tokens)}\n")
     for strength in (0.2, -0.2):
-        # `relative`: each token is moved by this share of its own norm, so strengths compare between layers and models.
-        with model.steer(vectors, layer=14, strength=strength, scale="relative"):
+        # Each token is moved by this share of its own norm, so strengths compare between layers and models.
+        with model.steer(vectors, layer=14, strength=strength):
             print(f"{strength:+}: {model.chat(question, max_new_tokens=max_new_tokens)}\n")
 
 

@@ -22,7 +22,6 @@ def main(pairs: int = 60, layers: Sequence[int] = (8, 11, 14, 17, 20, 23), promp
         test=test[:prompts],
         layers=layers,
         strengths=[-0.1, 0.1],
-        scale="relative",
     )
     columns = ["layer", "depth", "split", "delta", "glass", "glass_low", "glass_high"]
     print(sweep.effects[columns].round(2).to_string(index=False))

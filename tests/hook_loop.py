@@ -107,7 +107,7 @@ def _require_steered_passes(
     direction = torch.zeros_like(made.direction)
     direction[push[0]] = push[1]
     vector = SteeringVector(direction, made.residual_norm, made.provenance)
-    with loaded.steer(vector, layer=push[0], strength=1.0), torch.no_grad():
+    with loaded.steer(vector, layer=push[0], strength=1.0, scale="raw"), torch.no_grad():
         found = model(torch.tensor([list(tokens)]), use_cache=False).logits[0].float()
     expected = logits_of(model, layers, tokens, push)
     _near(found, expected, tolerance)

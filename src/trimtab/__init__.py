@@ -5,7 +5,7 @@
     model = tt.load()
     train, select, test = tt.dataset("cheerful").split(seed=0)
     vectors = tt.extract(model, train)
-    sweep = tt.sweep(model, vectors, select, test=test, scale="relative", strengths=[-0.1, 0.1])
+    sweep = tt.sweep(model, vectors, select, test=test)
     print(sweep.best())
 
 Importing this package is quick: torch and transformers come in with the first name that needs them.

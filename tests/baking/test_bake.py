@@ -178,7 +178,7 @@ def test_the_bundled_model_is_baked_from_the_command_line(tmp_path: Path, capsys
     assert "within" in capsys.readouterr().out
     baked = tt.load(str(tmp_path / "baked"), dtype="float32")
     strength = 0.2 * float(vectors.require_residual_norm()[17] / vectors.norm[17])
-    with plain.steer(vectors, layer=17, strength=strength, first_token=True):
+    with plain.steer(vectors, layer=17, strength=strength, scale="raw", first_token=True):
         wanted = plain.chat("How was your day?", max_new_tokens=12)
     assert baked.chat("How was your day?", max_new_tokens=12) == wanted
     assert plain.chat("How was your day?", max_new_tokens=12) != wanted

@@ -101,7 +101,7 @@ def broken_off(model: tt.Model, vectors: tt.SteeringVector, parts: Parts) -> Non
     stream = model.stream("hello", max_new_tokens=5)
     next(stream)
     del stream
-    with pytest.raises(SettingError), model.steer(vectors, layer=1, strength=1e-30):
+    with pytest.raises(SettingError), model.steer(vectors, layer=1, strength=1e-30, scale="raw"):
         model.chat("hello", max_new_tokens=2)
 
 

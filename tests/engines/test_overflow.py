@@ -41,7 +41,7 @@ TEXT = Text((5, HOT, 9, 12), 2)
 
 
 def cells(model: Model, strength: float = 1.0) -> list[Intervention]:
-    return [steering(vector_for(model.backbone), layer, strength) for layer in (1, 3)]
+    return [steering(vector_for(model.backbone), layer, strength, scale="raw") for layer in (1, 3)]
 
 
 ASKED: dict[str, Callable[[Model], Any]] = {

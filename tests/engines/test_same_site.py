@@ -25,7 +25,7 @@ def last_logits(backbone: Backbone, tokens: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("layer", range(4))
 def test_adding_a_minus_b_to_run_b_gives_the_logits_of_run_a(backbone: Backbone, layer: int) -> None:
     (states,) = TransformersEngine(backbone).capture([PAIR], "last")
-    step = Intervention({layer: (states.positive - states.negative)[0, layer]}, 1.0, positions="generated")
+    step = Intervention({layer: (states.positive - states.negative)[0, layer]}, 1.0, "raw", "generated")
     run_a, run_b = (last_logits(backbone, tokens) for tokens in (PAIR.positive, PAIR.negative))
     with steered(backbone, [step], [len(PROMPT)]):
         steered_b = last_logits(backbone, PAIR.negative)

@@ -26,7 +26,7 @@ def hooks_on(backbone: Backbone) -> int:
 
 def push_at(backbone: Backbone, strength: float = 1.0, **options: object) -> Intervention:
     directions = random_directions(backbone)
-    return Intervention({1: directions[1], 3: directions[3]}, strength, **options)  # type: ignore[arg-type]
+    return Intervention({1: directions[1], 3: directions[3]}, strength, **{"scale": "raw", **options})  # type: ignore[arg-type]
 
 
 def test_strength_zero_is_bit_identical_to_no_hook(backbone: Backbone) -> None:

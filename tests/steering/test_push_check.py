@@ -89,7 +89,7 @@ def test_pushes_of_written_tokens_are_watched_too(model: Model, work: Work, posi
 def test_each_of_several_layers_must_move(model: Model, work: Work) -> None:
     directions = random_directions(model.backbone)
     with pytest.raises(SettingError, match="layer 3"):
-        work(model, Intervention({1: directions[1], 3: 1e-30 * directions[3]}, 1.0))
+        work(model, Intervention({1: directions[1], 3: 1e-30 * directions[3]}, 1.0, "raw"))
 
 
 @everywhere
@@ -175,7 +175,7 @@ def test_a_context_that_steered_says_nothing(model: Model) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_error_names_the_number_format(dtype: torch.dtype) -> None:
     backbone = wrap(tiny_model("llama").to(dtype), tiny_tokenizer(CHAT_TEMPLATE), name="tiny")
-    cell = Intervention({2: random_directions(backbone)[2]}, 1e-7)
+    cell = Intervention({2: random_directions(backbone)[2]}, 1e-7, "raw")
     with pytest.raises(SettingError, match=str(dtype)[6:]):
         sweep(Model(backbone), cell)
 
@@ -197,6 +197,6 @@ def test_an_intervention_is_one_line_without_its_numbers() -> None:
     one = Intervention({9: torch.ones(500), 3: torch.ones(500)}, 0.5, "relative", "after_prompt")
     assert repr(one) == "Intervention(layers 3, 9: strength 0.5 relative, positions after_prompt)"
     gate = Gate({4: torch.ones(500)}, {4: 0.0})
-    two = one.and_also(Intervention({4: torch.ones(500)}, -1.0, positions="after_prompt", gate=gate))
+    two = one.and_also(Intervention({4: torch.ones(500)}, -1.0, "raw", "after_prompt", gate=gate))
     assert repr(two).endswith("+ Intervention(layer 4: strength -1 raw, positions after_prompt, gated)")
     assert "tensor" not in repr(gate)

@@ -171,12 +171,12 @@ def test_a_scale_from_elsewhere_steers_a_model_and_is_swept() -> None:
     backbone = tiny("llama")
     model, vector, pairs = Model(backbone), vector_for(backbone), random_pairs(3)
     theirs = SteeringSetting("doubled").intervention(vector, Cell((1,), 0.5))
-    ours = Intervention({1: vector.direction[1]}, 1.0)
+    ours = Intervention({1: vector.direction[1]}, 1.0, "raw")
     scores = [next(model.score(pairs, [cell], "text")).scores for cell in (theirs, ours)]
     torch.testing.assert_close(*scores)
     with model.steer(vector, layer=1, strength=0.5, scale="doubled"):
         found = model.chat("Hello", max_new_tokens=6)
-    with model.steer(vector, layer=1, strength=1.0):
+    with model.steer(vector, layer=1, strength=1.0, scale="raw"):
         assert model.chat("Hello", max_new_tokens=6) == found
 
 

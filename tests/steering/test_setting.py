@@ -19,13 +19,13 @@ def test_a_setting_picks_the_directions_of_its_layers(llama: Backbone) -> None:
     vector = vector_for(llama)
     one, several = (
         steering(vector, 2, 0.5),
-        steering(vector, [0, 3], -1, scale="relative", positions="prompt", first_token=True),
+        steering(vector, [0, 3], -1, scale="raw", positions="prompt", first_token=True),
     )
     assert list(one.directions) == [2]
     assert torch.equal(one.directions[2], vector.direction[2])
-    assert (one.strength, one.scale, one.positions, one.first_token) == (0.5, "raw", "all", False)
+    assert (one.strength, one.scale, one.positions, one.first_token) == (0.5, "relative", "all", False)
     assert list(several.directions) == [0, 3]
-    assert (several.scale, several.positions, several.first_token) == ("relative", "prompt", True)
+    assert (several.scale, several.positions, several.first_token) == ("raw", "prompt", True)
 
 
 def test_layers_may_share_the_strength(llama: Backbone) -> None:

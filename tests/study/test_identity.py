@@ -41,7 +41,7 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 OTHER: dict[type[BaseModel], dict[str, Any]] = {
     Study: {
-        "models": ["n"], "behaviors": ["concise"], "layers": "3", "strengths": [2.0], "scale": "relative",
+        "models": ["n"], "behaviors": ["concise"], "layers": "3", "strengths": [2.0], "scale": "raw",
         "positions": "prompt", "first_token": True, "share_strength": True, "vector_layer": 1, "method": "pca",
         "token_position": "last", "balance": "off", "split": {"train": 0.6, "select": 0.2, "test": 0.2},
         "answers": {}, "replies": {}, "seed": 1,
@@ -66,7 +66,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
 }  # fmt: skip
 """Another value for every setting that shapes numbers."""
-BESIDE = {"contrast_limit": {"contrast": "personas.jsonl"}}
+BESIDE: dict[str, Any] = {"contrast_limit": {"contrast": "personas.jsonl"}, "scale": {"strengths": [0.3]}}
 """What a setting needs beside it."""
 
 
@@ -101,7 +101,9 @@ def identity(kind: type[BaseModel], **changes: Any) -> str:
 
 def test_identities_are_those_that_runs_were_begun_with() -> None:
     # A key that is added later is marked `Shapes(unless=...)`, so that it leaves these alone.
-    assert make_study(ONE).identity(["h", "g"]) == "83d9b19d6daca933"
+    # The scale that was meant by leaving it out is another one now; said, it is the same run, strengths and all.
+    assert make_study({**ONE, "scale": "raw"}).identity(["h", "g"]) == "83d9b19d6daca933"
+    assert make_study(ONE).identity(["h", "g"]) == "90660e8e9a6e2dfc"
     assert make_study(EVERYTHING).identity(["h", "g"]) == "28833fd3fd4060c1"
 
 

@@ -116,7 +116,7 @@ def test_in_python_it_is_swept_steered_and_projected_like_any_other(imported: St
     assert set(found.effects["layers"]) == {"1", "2"}
     with pytest.raises(SettingError, match="no direction at layer 0"), model.steer(imported, layer=0):
         pass
-    with model.steer(imported, layer=2, strength=3.0):
+    with model.steer(imported, layer=2, strength=3.0, scale="raw"):
         assert model.chat("Hello", max_new_tokens=2) is not None
 
 
@@ -129,7 +129,8 @@ def test_a_vector_by_hand_knows_its_model(tmp_path: Path) -> None:
     torch.testing.assert_close(vector.direction[2], T[2])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with model.steer(SteeringVector.load(vector.save(tmp_path / "v.safetensors")), layer=2, strength=3.0):
+        again = SteeringVector.load(vector.save(tmp_path / "v.safetensors"))
+        with model.steer(again, layer=2, strength=3.0, scale="raw"):
             model.chat("Hello", max_new_tokens=2)
 
 

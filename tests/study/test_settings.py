@@ -22,7 +22,7 @@ def test_a_study_needs_only_its_behaviors(tmp_path: Path) -> None:
     study = read_study(write(tmp_path, "behaviors: [cheerful]\n"))
     assert study.name == "mine"
     assert study.models[0].id == "smollm2-135m"
-    assert (study.strengths, study.scale, study.layers) == ((-1.0, 1.0), "raw", "all")
+    assert (study.strengths, study.scale, study.layers) == ((-0.1, 0.1), "relative", "all")
 
 
 def test_names_may_be_bare_or_objects(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from trimtab.errors import ModelError, SettingError
 from trimtab.models import Backbone
 from trimtab.models.kinds.quantization import is_quantized
 from trimtab.models.quiet import quiet_loading
-from trimtab.steering import SteeringSetting, check_strength, require_fit, require_layers
+from trimtab.steering import DEFAULT_SCALE, SteeringSetting, check_strength, require_fit, require_layers
 from trimtab.vectors.constant_pushes import CONSTANT_SCALES, constant_push
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def bake(
     *,
     layer: int | Sequence[int],
     strength: float,
-    scale: str = "relative",
+    scale: str = DEFAULT_SCALE,
     positions: str = "all",
     share_strength: bool = False,
     first_token: bool = False,

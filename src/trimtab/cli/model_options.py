@@ -22,7 +22,7 @@ from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
 from trimtab.models import BUNDLED, QUANTIZATIONS, DType, ExamplePosition, SystemRole, Template, Thinking, TokenPosition
-from trimtab.steering import SCALES, Positions
+from trimtab.steering import DEFAULT_SCALE, SCALES, Positions
 from trimtab.vectors import AGGREGATIONS
 
 
@@ -55,19 +55,23 @@ def layers_option(default: str) -> Decorator:
     )  # fmt: skip
 
 
-def strengths_option(default: str) -> Decorator:
-    """Which strengths."""
+def strengths_option(default: str | None = None) -> Decorator:
+    """Which strengths; by default those that are usual for the scale."""
     return click.option(
-        "--strengths", metavar="α,α,…", default=default, show_default=True,
-        help="In units of the scale; write --strengths=-1,1 where the first is negative.",
+        "--strengths", metavar="α,α,…", default=default, show_default=default or _usual_in_words(),
+        help="In units of the scale; write --strengths=-0.1,0.1 where the first is negative.",
     )  # fmt: skip
 
 
-def scale_option(default: str, names: Callable[[], Sequence[str]] = SCALES.names) -> Decorator:
+def _usual_in_words() -> str:
+    return " or ".join(f"±{SCALES.get(scale).usual_strength:g} {scale}" for scale in (DEFAULT_SCALE, "raw"))
+
+
+def scale_option(names: Callable[[], Sequence[str]] = SCALES.names) -> Decorator:
     """What a strength means."""
     return click.option(
-        "--scale", cls=NamesOption, names=names, default=default, show_default=True,
-        help="raw is h + α·v, relative h + α·‖h‖·v̂, kl a KL divergence in nats; docs/exactness.md has all.",
+        "--scale", cls=NamesOption, names=names, default=DEFAULT_SCALE, show_default=True,
+        help="relative is h + α·‖h‖·v̂, raw h + α·v, kl a KL divergence in nats; docs/exactness.md has all.",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from trimtab._util.wording import plural
 from trimtab.cli.costs import agreed
 from trimtab.cli.output import tell
 from trimtab.cli.progress import shown_progress, waiting
+from trimtab.cli.setting.strength_warning import warn_of_study
 from trimtab.cli.terminal import echo_text
 from trimtab.errors import IncompleteRun, TrimtabError
 from trimtab.study import Study, plan_study, reopened, report_runs, run_study
@@ -50,6 +51,8 @@ def run_and_report(
     doubt, instead = "judging", "give --yes, or another judge"
     if check:
         doubt, instead = "judging, which this run has not finished,", "finish its study first"
+    if not check:
+        warn_of_study(study)
     expected = {} if quiet or ray else _expected(study, check)
     incomplete: IncompleteRun | None = None
     with shown_progress(quiet, study.name, expected, models=len(study.models), ordered=ray is None) as progress:
@@ -70,6 +73,7 @@ def run_and_report(
 
 def show_plan(study: Study, accelerator: str | None = None) -> None:
     """Print the plan of a study, for this machine or an accelerator."""
+    warn_of_study(study)
     with waiting(f"{study.name}: timing a few passes", quiet=accelerator is not None):
         plan = plan_study(study, accelerator)
     echo_text(plan.text())

@@ -10,6 +10,7 @@ import click
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, positions_option, scale_option
 from trimtab.cli.options import out_option, refuse_unused, run_options, was_given
+from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path, echo_text
 from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
@@ -38,7 +39,7 @@ from trimtab.vectors.exports.exported_vectors import export_vector
     "--strength", "-s", metavar="α", type=float, default=None,
     help="Write what is added at this strength; without it the directions as they are.",
 )  # fmt: skip
-@scale_option("relative", lambda: CONSTANT_SCALES)
+@scale_option(lambda: CONSTANT_SCALES)
 @positions_option
 def export(
     file: Path | None,
@@ -71,6 +72,7 @@ def export(
     else:
         refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
         refuse_unused({"--scale": was_given("scale") and strength is None}, "it is of a strength; give --strength")
+        warn_of_strengths(scale, [] if strength is None else [strength])
         if file is None:
             raise click.UsageError("name the FILE of a vector, or a --run")
     made = export_vector(SteeringVector.read(file), out, to, **how)

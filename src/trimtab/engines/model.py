@@ -33,7 +33,7 @@ from trimtab.models import (
     template_hash,
     wrap,
 )
-from trimtab.steering import Gate, Intervention, SteeringOptions, require_fit, steering
+from trimtab.steering import DEFAULT_SCALE, SCALES, Gate, Intervention, SteeringOptions, require_fit, steering
 from trimtab.vectors import SteeringVector
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Model(PromptEncoder, Summarized):
         vector: SteeringVector,
         *,
         layer: int | Sequence[int],
-        strength: float = 1.0,
+        strength: float | None = None,
         gate: Gate | None = None,
         prompt_lengths: Sequence[int] | None = None,
         **options: Unpack[SteeringOptions],
@@ -136,12 +136,12 @@ class Model(PromptEncoder, Summarized):
         Args:
             vector: from `trimtab.extract` or a file.
             layer: behind which decoder layer to push, or several.
-            strength: α.
+            strength: α; by default what is usual for the scale, 0.1 for `relative`, 1 for `raw`.
             gate: push only tokens whose state opens it, as `trimtab.monitors.Monitor.gate` makes them.
             prompt_lengths: for your own calls of the transformers model at other positions than `all`: tokens of each
                 row's prompt, padding aside. Without it, the prompt is what its `generate` is called with, or what a
                 pass with an empty cache holds; other passes are refused.
-            options: the fields of `trimtab.steering.SteeringSetting`: scale (`raw`: h + α·v; `relative`: h + α·‖h‖·v̂;
+            options: the fields of `trimtab.steering.SteeringSetting`: scale (`relative`: h + α·‖h‖·v̂; `raw`: h + α·v;
                 `rotate`, `project_out`, `clamp`), positions (`all`, `after_prompt`, `prompt`, `generated`),
                 first_token, share_strength, vector_layer.
 
@@ -152,6 +152,8 @@ class Model(PromptEncoder, Summarized):
             ModelError: from a call inside of the context, when its pass went past the hooks.
         """
         vector = require_fit(vector, self.backbone)
+        if strength is None:
+            strength = SCALES.get(options.get("scale", DEFAULT_SCALE)).usual_strength
         intervention = steering(vector, layer, strength, gate=gate, **options)
         with self.engine.steered(intervention, prompt_lengths) as watched:
             mine = SteerContext(self.backbone, intervention)

@@ -23,7 +23,14 @@ from trimtab.engines import Model, Scored, Scoring
 from trimtab.errors import SettingError
 from trimtab.evaluation._sample_rows import samples_frame
 from trimtab.evaluation.grid import Grid, layers_of, parse_strengths
-from trimtab.steering import Positions, SteeringSetting, layers_label, require_fit
+from trimtab.steering import (
+    DEFAULT_SCALE,
+    Positions,
+    SteeringSetting,
+    layers_label,
+    require_fit,
+    usual_strengths,
+)
 from trimtab.vectors import SteeringVector, resolve_form
 
 
@@ -45,7 +52,7 @@ class Best(Summarized):
     prompts: int
     held_out: bool
     """Whether the numbers come from other prompts than those the cell was chosen on. If not, they flatter it."""
-    scale: str = "raw"
+    scale: str = DEFAULT_SCALE
     positions: Positions = "all"
     first_token: bool = False
     layers: tuple[int, ...] = ()
@@ -147,8 +154,8 @@ def sweep(
     *,
     test: Behavior | None = None,
     layers: str | Sequence[int] | Sequence[str] | None = None,
-    strengths: str | Sequence[float] = (-1.0, 1.0),
-    scale: str = "raw",
+    strengths: str | Sequence[float] | None = None,
+    scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     scoring: Scoring | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
@@ -164,8 +171,9 @@ def sweep(
         select: prompts on which the best cell is chosen; none of those the vector was made from.
         test: other prompts on which the chosen cell is reported.
         layers: see `parse_layers`; by default every layer at which the vector has a direction.
-        strengths: α, each with both signs; where one lacks its mirror, effects are measured against unsteered.
-        scale: what α means, such as `raw`: h + α·v, or `relative`: h + α·‖h‖·v̂; see `trimtab.steering.scales`.
+        strengths: α, each with both signs; where one lacks its mirror, effects are measured against unsteered. By
+            default what is usual for the scale: ±0.1 for `relative`, ±1 for `raw`.
+        scale: what α means, such as `relative`: h + α·‖h‖·v̂, or `raw`: h + α·v; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         scoring: `choice`: logit difference at the first differing token. `text`: log-probability per token of the whole
             completion, `text_sum` without division by length. `auto`: `choice` for choice pairs, else `text`.
@@ -181,7 +189,8 @@ def sweep(
     """
     setting = SteeringSetting(scale, positions, first_token)
     vectors = require_fit(vectors, model.backbone)
-    grid = Grid(layers_of(layers, model.facts.layers, vectors), parse_strengths(strengths), setting)
+    alphas = parse_strengths(usual_strengths(scale) if strengths is None else strengths)
+    grid = Grid(layers_of(layers, model.facts.layers, vectors), alphas, setting)
     how = resolve_scoring(select, scoring)
     rows = shown_rows([("select", select), ("test", test)], how, balance, seed)
     frames = []

@@ -16,7 +16,7 @@ from trimtab.engines import Model, Scoring
 from trimtab.notebook._given_study import run_given
 from trimtab.notebook._one_setting import one_setting, setting_facts
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import Positions
+from trimtab.steering import DEFAULT_SCALE, Positions
 from trimtab.vectors import SteeringVector
 
 
@@ -44,7 +44,7 @@ def robustness(
     train: Behavior,
     layer: int | Sequence[int],
     strength: float,
-    scale: str = "raw",
+    scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     first_token: bool = False,
     prompts: int | None = None,

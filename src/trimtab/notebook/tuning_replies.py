@@ -20,7 +20,7 @@ from trimtab.evaluation import Sweep
 from trimtab.judges import JudgeSettings
 from trimtab.notebook._given_study import run_given
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import Positions, layers_label
+from trimtab.steering import DEFAULT_SCALE, Positions, layers_label
 from trimtab.study.measures.replies.settings import Search
 from trimtab.study.run import Approve
 from trimtab.vectors import SteeringVector
@@ -179,7 +179,7 @@ def tune(
     train: Behavior | None = None,
     layers: str | Sequence[int] | Sequence[str] = "0.3:0.95",
     strengths: Sequence[float] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),
-    scale: str = "relative",
+    scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     first_token: bool = False,
     judges: Sequence[str | Mapping[str, Any] | JudgeSettings] = ("classifier",),

@@ -49,7 +49,7 @@ class Chat:
     vector: SteeringVector | None = None
     layers: list[int] = field(default_factory=list)
     strength: float = 0.0
-    setting: SteeringSetting = field(default_factory=lambda: SteeringSetting("relative"))
+    setting: SteeringSetting = field(default_factory=SteeringSetting)
     compare: bool = False
     max_new_tokens: int = 256
     temperature: float = 0.0

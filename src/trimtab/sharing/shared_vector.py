@@ -17,7 +17,7 @@ from trimtab.errors import SettingError, VectorError
 from trimtab.models import hub_id
 from trimtab.report.verdict import sentence
 from trimtab.sharing._vector_card import Measured, vector_card
-from trimtab.steering import SteeringSetting, check_strength
+from trimtab.steering import DEFAULT_SCALE, SteeringSetting, check_strength
 from trimtab.study.setting_to_use import Recommendation, recommendation
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.constant_pushes import CONSTANT_SCALES, constant_push
@@ -92,7 +92,7 @@ def share_vector(
     *,
     layer: int | Sequence[int],
     strength: float,
-    scale: str = "relative",
+    scale: str = DEFAULT_SCALE,
     positions: str = "all",
     base_model: str = "",
 ) -> Shared:

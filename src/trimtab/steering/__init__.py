@@ -19,10 +19,11 @@ from trimtab.steering.interventions import (
 )
 from trimtab.steering.push_check import PushCheck
 from trimtab.steering.pushes import Aim, push_each
-from trimtab.steering.scales import SCALES, Scale, push_scales
+from trimtab.steering.scales import DEFAULT_SCALE, SCALES, Scale, push_scales, usual_strengths
 from trimtab.steering.setting import SteeringOptions, SteeringSetting, steering
 
 __all__ = [
+    "DEFAULT_SCALE",
     "MAX_STRENGTH",
     "SCALES",
     "UNSTEERED",
@@ -53,6 +54,7 @@ __all__ = [
     "steered",
     "steered_range",
     "steering",
+    "usual_strengths",
 ]
 
 make_callable(__name__, "trimtab.steering.setting:steering")

@@ -14,7 +14,7 @@ from torch import Tensor
 from trimtab.errors import SettingError
 from trimtab.steering.gates import Gate
 from trimtab.steering.pushes import Aim
-from trimtab.steering.scales import SCALES, Scale
+from trimtab.steering.scales import DEFAULT_SCALE, SCALES, Scale
 
 MAX_STRENGTH = 1e9
 """Far beyond it states are no numbers any more in any dtype, and nothing that is measured means anything."""
@@ -29,7 +29,7 @@ class Intervention:
     directions: Mapping[int, Tensor]
     """Layer → raw direction [d_model]. Pushed is the output of that decoder layer (`resid_post`)."""
     strength: float
-    scale: str = "raw"
+    scale: str = DEFAULT_SCALE
     """What the strength means: a name of `trimtab.steering.scales.SCALES`."""
     positions: Positions = "all"
     first_token: bool = False

@@ -11,7 +11,7 @@ from trimtab.errors import SettingError
 from trimtab.steering.cell import Cell
 from trimtab.steering.gates import Gate
 from trimtab.steering.interventions import Intervention, Positions, check_one_of, require_layers
-from trimtab.steering.scales import SCALES
+from trimtab.steering.scales import DEFAULT_SCALE, SCALES
 from trimtab.vectors.steering_vector import SteeringVector
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SteeringSetting:
             sets a projection.
     """
 
-    scale: str = "raw"
+    scale: str = DEFAULT_SCALE
     """What a strength α means; see `trimtab.steering.scales`."""
     positions: Positions = "all"
     """Which tokens are pushed: `all`, `after_prompt`, `prompt` or `generated`."""

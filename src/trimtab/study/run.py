@@ -12,7 +12,7 @@ import torch
 from trimtab.data import Behavior
 from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
-from trimtab.store.run_folder import RunFolder, free_folder
+from trimtab.store.run_folder import RunFolder
 from trimtab.study._contrast_parts import contrasts_of, read_behavior
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study._model_runner import Job, Work
@@ -28,6 +28,7 @@ from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.plan.price import price
 from trimtab.study.ray.cluster import require_ray
 from trimtab.study.ray.driver import run_side_by_side
+from trimtab.study.settings.run_place import run_place
 from trimtab.study.settings.study_file import BehaviorSetting, Study, require_names_of_their_own
 from trimtab.vectors import SteeringVector
 
@@ -98,7 +99,7 @@ def run_study(
         + given.parts_hashes
         + ([_vector_key(vectors)] if vectors else [])
     )
-    path = Path(out) if out else free_folder(Path("runs") / study.name, identity)
+    path = run_place(study, out, identity)
     _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
     folder = RunFolder.open(path, identity)
     study = _as_the_folder_is(study, folder)

@@ -10,6 +10,12 @@ from trimtab.vectors.steering_vector import SteeringVector
 CONSTANT_SCALES = ("raw", "relative")
 """Scales whose push can be a constant."""
 
+DEFAULT_SCALE = "relative"
+"""What a strength means where nobody says it: options, study keys, signatures and requests all take it from here.
+
+α then carries over between layers, behaviors and models, as it does not with `raw`. Here, since the exports of vectors
+have strengths and are below the scales; `trimtab.steering` has it too."""
+
 
 def constant_push(vector: SteeringVector, layer: int, strength: float, scale: str) -> Tensor:
     """What is added behind a layer [d_model]: α·v, or α·mean ‖h‖·v̂ for a relative strength.

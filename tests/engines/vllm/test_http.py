@@ -56,7 +56,7 @@ def test_every_policy_layer_and_strength_has_a_salt_of_its_own() -> None:
         steer("cheerful", 13),
         steer("cheerful", 14, 2.0),
         steer("sad", 14),
-        steer("cheerful", 14, scale="relative"),
+        steer("cheerful", 14, 0.1, scale="raw"),
     ]
     assert len({request_fields(one)["cache_salt"] for one in asked}) == len(asked)
 

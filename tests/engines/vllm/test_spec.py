@@ -46,7 +46,7 @@ def test_a_spec_comes_back_from_json_as_it_went(spec: Spec) -> None:
 
 def test_what_is_left_out_has_the_defaults_of_the_python_interface() -> None:
     assert parse_spec({"pushes": [PUSH]}) == Spec(
-        (Push("cheerful", (14,), 0.1, "raw", None),), "all", False, None, None
+        (Push("cheerful", (14,), 0.1, "relative", None),), "all", False, None, None
     )
     assert parse_spec("{}") == Spec()
 
@@ -170,9 +170,9 @@ STEERED = Spec((Push("v", (3, 5), 1.0),), "after_prompt", False, 10)
 OTHERS = {
     "another strength": replace(STEERED, pushes=(Push("v", (3, 5), 1.5),)),
     "another layer": replace(STEERED, pushes=(Push("v", (3, 6), 1.0),)),
-    "another scale": replace(STEERED, pushes=(Push("v", (3, 5), 1.0, "relative"),)),
+    "another scale": replace(STEERED, pushes=(Push("v", (3, 5), 1.0, "raw"),)),
     "another vector": replace(STEERED, pushes=(Push("w", (3, 5), 1.0),)),
-    "another layer's direction": replace(STEERED, pushes=(Push("v", (3, 5), 1.0, "raw", 4),)),
+    "another layer's direction": replace(STEERED, pushes=(Push("v", (3, 5), 1.0, vector_layer=4),)),
     "a second push": replace(STEERED, pushes=(*STEERED.pushes, Push("w", (3,), 1.0))),
     "other positions": replace(STEERED, positions="generated"),
     "the first token too": replace(STEERED, first_token=True),

@@ -48,7 +48,7 @@ def test_a_registered_vector_is_found_by_name(vectors: Vectors) -> None:
     found = vectors.intervention(spec(added(vectors, {1: direction}), strength=2.0))
     assert found is not None
     assert torch.equal(found.directions[1], direction)
-    assert (found.strength, found.scale, found.gate) == (2.0, "raw", None)
+    assert (found.strength, found.scale, found.gate) == (2.0, "relative", None)
 
 
 def test_every_content_has_a_name_of_its_own(vectors: Vectors, ones: str) -> None:
@@ -115,7 +115,7 @@ def test_a_layer_that_the_vector_does_not_have_is_refused(vectors: Vectors, ones
 
 def test_several_pushes_keep_their_order(vectors: Vectors, ones: str) -> None:
     other = added(vectors, {1: torch.randn(WIDTH), 2: torch.randn(WIDTH)})
-    pushes = (Push(ones, (1,), 1.0, "project_out"), Push(other, (1, 2), 2.0), Push(ones, (1,), 3.0, "relative"))
+    pushes = (Push(ones, (1,), 1.0, "project_out"), Push(other, (1, 2), 2.0, "raw"), Push(ones, (1,), 3.0, "relative"))
     found = vectors.intervention(Spec(pushes, "after_prompt", True))
     assert found is not None
     assert [aim.scale.name for aim in found.aims(1)] == ["project_out", "raw", "relative"]

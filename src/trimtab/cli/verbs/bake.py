@@ -20,6 +20,7 @@ from trimtab.cli.model_options import (
 )
 from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
+from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path
 from trimtab.engines import load
 from trimtab.errors import SettingError
@@ -44,7 +45,7 @@ from trimtab.vectors import SteeringVector
     help="Push behind this layer; for project_out, whose direction is removed. May be given again.",
 )  # fmt: skip
 @click.option("--strength", "-s", metavar="α", type=float, default=None, help="How far to push.")
-@scale_option("relative", lambda: BAKED_SCALES)
+@scale_option(lambda: BAKED_SCALES)
 @positions_option
 @out_option("", required=True)
 @choice(
@@ -93,6 +94,7 @@ def command(
     else:
         refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
         _require_all({"--vectors": vectors is not None, "--layer": bool(layers), "--strength": strength is not None})
+        warn_of_strengths(scale, [float(how["strength"])])
     assert vectors is not None
     vector = SteeringVector.load(vectors)
     with shown_progress(quiet) as progress:

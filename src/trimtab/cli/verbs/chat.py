@@ -20,6 +20,7 @@ from trimtab.cli.model_options import (
 )
 from trimtab.cli.options import refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
+from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo
 from trimtab.engines import load
 from trimtab.serve import Chat
@@ -43,7 +44,7 @@ from trimtab.vectors import SteeringVector
     "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
 )
 @click.option("--strength", "-s", metavar="α", type=float, default=0.0, show_default=True, help="How far to push.")
-@scale_option("relative", push_scales)
+@scale_option(push_scales)
 @click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
 @placement_options
 @engine_options
@@ -72,6 +73,7 @@ def command(
     if vectors is None:
         unused = {"--layer": bool(layers), "--strength": strength != 0, "--compare": compare}
         refuse_unused(unused, "there is no vector to push along; give --vectors")
+    warn_of_strengths(scale, [strength])
     taken = SteeringVector.load(vectors) if vectors else None
     with shown_progress() as progress:
         progress(loading(model), 0, 1)

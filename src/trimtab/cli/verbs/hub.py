@@ -11,6 +11,7 @@ from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import positions_option, scale_option
 from trimtab.cli.options import out_option, refuse_unused, was_given
+from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path, echo_text
 from trimtab.errors import RunError
 from trimtab.sharing import Received, Shared, receive_vector, share_run, share_vector
@@ -41,7 +42,7 @@ def command() -> None:
     help="With a vector file: recommend this layer. May be given again.",
 )  # fmt: skip
 @click.option("--strength", "-s", metavar="α", type=float, default=None, help="With a vector file: recommend it.")
-@scale_option("relative", lambda: CONSTANT_SCALES)
+@scale_option(lambda: CONSTANT_SCALES)
 @positions_option
 @click.option(
     "--base-model", metavar="OWNER/NAME", default="",
@@ -96,6 +97,7 @@ def push(
             refuse_unused(of_run, f"{source} is no run")
             if not layers or strength is None:
                 raise click.UsageError("a vector file says no setting; give --layer and --strength")
+            warn_of_strengths(scale, [strength])
             made = share_vector(
                 SteeringVector.read(source), out, layer=layers, strength=strength, scale=scale, positions=positions,
                 base_model=base_model,

@@ -33,8 +33,8 @@ from trimtab.vectors import SteeringVector
 @extraction_options
 @vectors_option
 @layers_option("all")
-@strengths_option("-1,1")
-@scale_option("raw")
+@strengths_option()
+@scale_option()
 @positions_option
 @first_token_option
 @out_option("runs/sweep")
@@ -59,7 +59,7 @@ def command(
     scoring: str,
     vectors: Path | None,
     layers: str,
-    strengths: str,
+    strengths: str | None,
     scale: str,
     positions: str,
     first_token: bool,
@@ -82,7 +82,8 @@ def command(
             "behaviors": [
                 {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
             ],
-            "layers": layers, "strengths": strengths, "scale": scale, "positions": positions,
+            "layers": layers, "scale": scale, "positions": positions,
+            **({} if strengths is None else {"strengths": strengths}),
             "first_token": first_token, "method": method, "token_position": token_position, "balance": balance,
             "seed": seed,
         },

@@ -48,7 +48,7 @@ _JUDGES = "; ".join(f"{name}: {summary.rstrip('.')}" for name, summary in JUDGES
 @vectors_option
 @layers_option("0.3:0.95")
 @strengths_option("-0.3,-0.2,-0.1,0.1,0.2,0.3")
-@scale_option("relative")
+@scale_option()
 @positions_option
 @click.option(
     "--prompts", metavar="N", type=int, default=16, show_default=True, help="To choose by, and as many to report on."

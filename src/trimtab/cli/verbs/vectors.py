@@ -14,6 +14,7 @@ from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, model_option, model_options, placement_options
 from trimtab.cli.options import json_option, out_option, refuse_unused, several, was_given
 from trimtab.cli.progress import shown_progress
+from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_json, echo_path, echo_table, echo_text
 from trimtab.cli.vector_export import export
 from trimtab.data import dataset
@@ -150,6 +151,7 @@ def prove(
 
     States which of the three the numbers support, or that they cannot tell.
     """
+    warn_of_strengths("relative", [strength])
     _, select, _ = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad, columns=columns).split(seed=seed)
     with closing(_loaded(model, dtype, device, quantization, quiet)) as loaded, shown_progress(quiet) as progress:
         vector = SteeringVector.read(file, made_by, layer, loaded)

@@ -2,7 +2,7 @@
 
     served = Served("http://localhost:8000", folder="/vectors")
     served.publish("cheerful", vector)
-    served.generate(["How was your day?"], steering=steer("cheerful", layer=14, strength=0.1, scale="relative"))
+    served.generate(["How was your day?"], steering=steer("cheerful", layer=14, strength=0.1))
 
 With any other client, the same comes from `request_fields(steer(...))`, merged into the body of the request.
 """
@@ -24,7 +24,7 @@ from trimtab.engines.vllm.guard.http_errors import START, no_openai_server, open
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, is_name
 from trimtab.errors import ModelError, SettingError
 from trimtab.inputs.secrets import why_no_address
-from trimtab.steering import SteeringOptions, SteeringSetting
+from trimtab.steering import SCALES, SteeringOptions, SteeringSetting
 from trimtab.vectors import SteeringVector
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _NO_KEY = "none"
 def steer(
     vector: str,
     layer: int | Sequence[int],
-    strength: float = 1.0,
+    strength: float | None = None,
     **options: Unpack[SteeringOptions],
 ) -> Spec:
     """What a request says, in the words of `Model.steer`; `and_also` puts several vectors together.
@@ -45,7 +45,7 @@ def steer(
     Args:
         vector: name of a vector that the server has: a file of its folder, without `.safetensors`.
         layer: behind which decoder layer to push, or several.
-        strength: α.
+        strength: α; by default what is usual for the scale, 0.1 for `relative`, 1 for `raw`.
         options: the fields of `trimtab.steering.SteeringSetting`: scale, positions, first_token, share_strength,
             vector_layer.
 
@@ -57,6 +57,7 @@ def steer(
         raise SettingError("a request carries no gate: leave it out")
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
     how = SteeringSetting(**options)
+    strength = SCALES.get(how.scale).usual_strength if strength is None else strength
     push = Push(vector, layers, how.strength_of_each(strength, len(layers)), how.scale, how.vector_layer)
     return Spec((push,), how.positions, how.first_token)
 

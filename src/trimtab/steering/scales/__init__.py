@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from trimtab._util.registry import Entry, Registry
 from trimtab.steering.scales.base import Scale, add, unit
+from trimtab.vectors.constant_pushes import DEFAULT_SCALE
 
 _HERE = "trimtab.steering.scales"
 
@@ -31,4 +32,14 @@ def push_scales() -> tuple[str, ...]:
     return tuple(name for name, scale in SCALES.loadable() if not scale.calibrated)
 
 
-__all__ = ["SCALES", "Scale", "add", "push_scales", "unit"]
+def usual_strengths(scale: str) -> tuple[float, float]:
+    """Both signs of the strength that a scale is tried at where none is given: ±0.1 for `relative`, ±1 for `raw`.
+
+    Raises:
+        SettingError: For a scale that is not registered.
+    """
+    usual = SCALES.get(scale).usual_strength
+    return -usual, usual
+
+
+__all__ = ["DEFAULT_SCALE", "SCALES", "Scale", "add", "push_scales", "unit", "usual_strengths"]

@@ -25,6 +25,11 @@ class Scale(ABC):
     """Whether several layers can share a strength, each pushed by its part."""
     may_rest: ClassVar[bool] = False
     """Whether a push may rightly change no state, as where a projection has its value already."""
+    usual_strength: ClassVar[float] = 1.0
+    """The strength that is taken where none is given; sweeps take it with both signs."""
+    usual_range: ClassVar[tuple[float, float] | None] = None
+    """Sizes of strengths that are usual, from and up to, where they are multiples of each state's length; None: they
+    depend on the vector and the layer, or nothing is known."""
     calibrated: ClassVar[bool] = False
     """Whether its strengths must be translated for each model first; such a scale cannot push."""
 

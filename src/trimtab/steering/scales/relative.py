@@ -15,6 +15,8 @@ class Relative(Scale):
     formula = "h + α·‖h‖·v̂"
     source = "as `raw`, with α in units of each token's norm"
     length = "residual"
+    usual_strength = 0.1
+    usual_range = (0.05, 0.5)
 
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
         """H + α·‖h‖·v̂ at the marked tokens."""

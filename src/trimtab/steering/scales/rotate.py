@@ -14,6 +14,7 @@ class Rotate(Scale):
     name = "rotate"
     formula = "‖h‖·u/‖u‖ with u = h + α·‖h‖·v̂"
     source = "a turn toward v in the plane of h and v that keeps the norm"
+    usual_strength = 0.1
 
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
         """‖h‖·u/‖u‖ at the marked tokens."""

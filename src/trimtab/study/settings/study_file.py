@@ -26,7 +26,7 @@ from trimtab.engines import Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import Place
 from trimtab.models import BUNDLED, ExamplePosition, TokenPosition
-from trimtab.steering import SCALES, Positions, SteeringOptions, SteeringSetting
+from trimtab.steering import DEFAULT_SCALE, SCALES, Positions, SteeringOptions, SteeringSetting, usual_strengths
 from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.measures.answers.settings import Answers
@@ -128,9 +128,10 @@ class Study(Marked):
     behaviors: Annotated[tuple[Annotated[BehaviorSetting, _named("source")], ...], SHAPES] = Field(min_length=1)
     layers: Annotated[Layers, SHAPES] = "all"
     """`all`, `9,13,17`, `9:18`, `0.33:` (from that depth on), `9+10` (steered together)."""
-    strengths: Annotated[Strengths, SHAPES] = (-1.0, 1.0)
-    scale: Annotated[ScaleName, SHAPES] = "raw"
-    """`raw`, `relative`, …; `kl`: each strength is a KL divergence from the unsteered model, in nats."""
+    strengths: Annotated[Strengths, SHAPES] = usual_strengths(DEFAULT_SCALE)
+    """By default what is usual for the scale: ±0.1 for `relative`, ±1 for `raw`."""
+    scale: Annotated[ScaleName, SHAPES] = DEFAULT_SCALE
+    """`relative`, `raw`, …; `kl`: each strength is a KL divergence from the unsteered model, in nats."""
     positions: Annotated[Positions, SHAPES] = "all"
     first_token: Annotated[bool, SHAPES] = False
     """Steer the first token, the attention sink, too."""
@@ -164,6 +165,14 @@ class Study(Marked):
         """The settings of everything that is measured beside the sweep, by the key in the study file."""
         given = ((name, getattr(self, name, None)) for name in MEASURES.names())
         return {name: settings for name, settings in given if isinstance(settings, MeasureSettings)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_strengths(cls, content: Any) -> Any:
+        """Without strengths, those that are usual for the scale that was given."""
+        if not isinstance(content, Mapping) or "strengths" in content or content.get("scale") not in SCALES.names():
+            return content
+        return {**content, "strengths": usual_strengths(content["scale"])}
 
     @model_validator(mode="after")
     def _shareable(self) -> Study:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from trimtab.errors import SettingError
-from trimtab.vectors.constant_pushes import constant_push
+from trimtab.vectors.constant_pushes import DEFAULT_SCALE, constant_push
 from trimtab.vectors.exports import VECTOR_EXPORTS
 from trimtab.vectors.exports.base import Exported, Pushes, VectorExport
 from trimtab.vectors.steering_vector import SteeringVector
@@ -21,7 +21,7 @@ def export_vector(
     *,
     layer: int | Sequence[int] | None = None,
     strength: float | None = None,
-    scale: str = "relative",
+    scale: str = DEFAULT_SCALE,
     positions: str = "all",
     first_token: bool = False,
 ) -> Exported:

@@ -19,7 +19,15 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from trimtab.errors import SettingError
-from trimtab.steering import SCALES, Positions, check_one_of, check_strength, push_scales, steered_range
+from trimtab.steering import (
+    DEFAULT_SCALE,
+    SCALES,
+    Positions,
+    check_one_of,
+    check_strength,
+    push_scales,
+    steered_range,
+)
 
 KEY = "trimtab"
 """Under which the spec stands in a request's extra arguments."""
@@ -60,7 +68,7 @@ class Push:
     """Name of a vector that the server has: one that was registered, or a file in its folder."""
     layers: tuple[int, ...]
     strength: float
-    scale: str = "raw"
+    scale: str = DEFAULT_SCALE
     vector_layer: int | None = None
     """Push along this layer's direction everywhere; by default along each layer's own."""
 
@@ -223,7 +231,7 @@ def _push(given: object) -> Push:
         vector=_is(str, push["vector"], "vector"),
         layers=_ints(push["layers"], "layers"),
         strength=strength,
-        scale=push.get("scale", "raw"),
+        scale=push.get("scale", DEFAULT_SCALE),
         vector_layer=_optional_int(push.get("vector_layer"), "vector_layer"),
     )
 
