@@ -22,7 +22,8 @@ def is_pushed(intervention: Intervention, position: int, prompt_length: int) -> 
     }[intervention.positions]
 
 
-def pushed(state: Tensor, direction: Tensor, intervention: Intervention) -> Tensor:
+def pushed(state: Tensor, layer: int, intervention: Intervention) -> Tensor:
+    direction = intervention.directions[layer]
     alpha, axis = intervention.strength, direction / direction.norm()
     if intervention.scale == "raw":
         return state + alpha * direction
@@ -33,6 +34,14 @@ def pushed(state: Tensor, direction: Tensor, intervention: Intervention) -> Tens
         return state.norm() * turned / turned.norm()
     if intervention.scale == "project_out":
         return state - alpha * (state @ axis) * axis
+    if intervention.scale == "cap":
+        return state - max(float(state @ axis - alpha * direction.norm()), 0.0) * axis
+    if intervention.scale == "floor":
+        return state + max(float(alpha * direction.norm() - state @ axis), 0.0) * axis
+    if intervention.scale == "affine":
+        mean = intervention.statistics["negative_mean"][layer]
+        return state - (state @ axis) * axis + (mean @ axis) * axis + alpha * direction
+    assert intervention.scale == "clamp"
     return state - (state @ axis) * axis + alpha * direction
 
 
@@ -52,7 +61,7 @@ def forward(
         while push is not None:
             for position in range(len(tokens) if layer in push.directions else 0):
                 if is_pushed(push, position, prompt_length):
-                    hidden[0, position] = pushed(hidden[0, position], push.directions[layer], push)
+                    hidden[0, position] = pushed(hidden[0, position], layer, push)
             push = push.also
         states.append(hidden[0])
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])

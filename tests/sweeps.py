@@ -36,6 +36,11 @@ def make_cells(backbone: Backbone, positions: Positions = "all", **options: Any)
     cells.append(Intervention(middle, -1.5, "clamp", positions, **options))
     other = Intervention({1: -directions[0], 3: directions[2]}, 0.5, "relative", positions, **options)
     cells.append(cells[0].and_also(other))
+    # Bounds that some tokens are beyond and others within.
+    cells.append(Intervention(middle, 0.05, "cap", positions, **options))
+    cells.append(Intervention(middle, -0.05, "floor", positions, **options))
+    mean = {"negative_mean": {1: random_directions(backbone, seed=3)[1]}}
+    cells.append(Intervention(middle, 0.5, "affine", positions, statistics=mean, **options))
     return cells
 
 

@@ -69,7 +69,7 @@ def by_hand(
                 opens = 1 / (1 + math.exp(-logit)) > push.gate.threshold
                 said.add(opens)
                 if opens:
-                    hidden[0, position] = oracle.pushed(hidden[0, position], push.directions[layer], push)
+                    hidden[0, position] = oracle.pushed(hidden[0, position], layer, push)
             push = push.also
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])  # type: ignore[index]
 

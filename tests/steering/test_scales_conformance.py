@@ -18,13 +18,19 @@ from trimtab.steering import SCALES, Aim, Cell, Intervention, Scale, SteeringSet
 from trimtab.steering.scales import add
 
 WIDTH = 16
-STRENGTH = 0.7
+STRENGTHS = {"cap": -0.7}
+"""Of a test's push, where 0.7 would leave every token as it is."""
+MEAN = torch.randn(WIDTH, generator=torch.Generator().manual_seed(9)) * 2
+"""Of every statistic that a scale needs."""
 FORMULAS = {
     "raw": lambda h, v, a: h + a * v,
     "relative": lambda h, v, a: h + a * h.norm() * v / v.norm(),
     "rotate": lambda h, v, a: h.norm() * (u := h + a * h.norm() * v / v.norm()) / u.norm(),
     "project_out": lambda h, v, a: h - a * (h @ v / v.norm()) * v / v.norm(),
     "clamp": lambda h, v, a: h + (a * v.norm() - h @ v / v.norm()) * v / v.norm(),
+    "cap": lambda h, v, a: h - (h @ v / v.norm() - a * v.norm()).clamp(min=0) * v / v.norm(),
+    "floor": lambda h, v, a: h + (a * v.norm() - h @ v / v.norm()).clamp(min=0) * v / v.norm(),
+    "affine": lambda h, v, a: h - (h - MEAN.double()) @ v / v.norm() * v / v.norm() + a * v,
 }
 """Each scale's documented formula, for one token in float64."""
 
@@ -44,8 +50,16 @@ def direction() -> Tensor:
     return torch.randn(WIDTH, generator=torch.Generator().manual_seed(2)) * 3
 
 
-def pushed(scale: Scale, hidden: Tensor, direction: Tensor, steered: Tensor) -> Tensor:
-    return push_each(hidden, [Aim(*scale.aim(direction, STRENGTH), scale)], steered)
+def strength_of(scale: Scale) -> float:
+    return STRENGTHS.get(scale.name, 0.7)
+
+
+def aimed(scale: Scale, direction: Tensor, strength: float, mean: Tensor = MEAN) -> tuple[Tensor, float]:
+    return scale.aim(direction, strength, **dict.fromkeys(scale.needs, mean))
+
+
+def pushed(scale: Scale, hidden: Tensor, direction: Tensor, steered: Tensor, mean: Tensor = MEAN) -> Tensor:
+    return push_each(hidden, [Aim(*aimed(scale, direction, strength_of(scale), mean), scale)], steered)
 
 
 def everywhere(hidden: Tensor) -> Tensor:
@@ -70,7 +84,7 @@ def test_a_scale_is_registered_under_its_own_name() -> None:
 
 def test_a_scale_does_what_its_formula_says(scale: Scale, hidden: Tensor, direction: Tensor) -> None:
     formula = FORMULAS[scale.name]
-    expected = [formula(h, direction.double(), STRENGTH) for h in hidden.double().flatten(0, 1)]
+    expected = [formula(h, direction.double(), strength_of(scale)) for h in hidden.double().flatten(0, 1)]
     found = pushed(scale, hidden, direction, everywhere(hidden)).flatten(0, 1)
     torch.testing.assert_close(found.double(), torch.stack(expected), atol=1e-5, rtol=1e-5)
 
@@ -97,7 +111,7 @@ def test_rows_in_a_batch_are_pushed_as_rows_alone(scale: Scale, hidden: Tensor, 
 
 def test_a_direction_and_a_strength_for_each_row_are_those_of_the_rows(scale: Scale, hidden: Tensor) -> None:
     vectors = torch.randn(len(hidden), WIDTH, generator=torch.Generator().manual_seed(4))
-    aims = [scale.aim(v, 0.2 + index) for index, v in enumerate(vectors)]
+    aims = [aimed(scale, v, 0.2 + index) for index, v in enumerate(vectors)]
     directions, strengths = torch.stack([d for d, _ in aims])[:, None], torch.tensor([s for _, s in aims])[:, None]
     together = scale.push(hidden, directions, strengths, everywhere(hidden))
     alone = [scale.push(row, d, s, everywhere(row)) for row, (d, s) in zip(hidden, aims, strict=True)]
@@ -106,7 +120,7 @@ def test_a_direction_and_a_strength_for_each_row_are_those_of_the_rows(scale: Sc
 
 def test_a_scale_turns_with_the_space(scale: Scale, hidden: Tensor, direction: Tensor) -> None:
     turn, _ = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(5)))
-    turned = pushed(scale, hidden @ turn, direction @ turn, everywhere(hidden))
+    turned = pushed(scale, hidden @ turn, direction @ turn, everywhere(hidden), MEAN @ turn)
     torch.testing.assert_close(
         turned, pushed(scale, hidden, direction, everywhere(hidden)) @ turn, atol=1e-4, rtol=1e-4
     )
@@ -117,10 +131,10 @@ def test_with_a_length_a_push_adds_an_amount_that_the_strength_and_the_norm_deci
 ) -> None:
     if scale.length is None:
         pytest.skip("the length of its pushes depends on the state")
-    aimed, strength = scale.aim(direction, STRENGTH)
+    axis, strength = aimed(scale, direction, strength_of(scale))
     norm = hidden.norm(dim=-1, keepdim=True) if scale.length == "residual" else 1.0
     found = pushed(scale, hidden, direction, everywhere(hidden))
-    torch.testing.assert_close(found, hidden + strength * norm * aimed, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, hidden + strength * norm * axis, atol=1e-5, rtol=1e-5)
 
 
 def test_layers_share_a_strength_where_the_scale_lets_them(scale: Scale) -> None:
@@ -131,6 +145,38 @@ def test_layers_share_a_strength_where_the_scale_lets_them(scale: Scale) -> None
         return
     shared = SteeringSetting(scale.name, share_strength=True).intervention(vector, Cell((0, 1), 1.0))
     assert shared.strength == 0.5
+
+
+@pytest.mark.parametrize(("name", "expected"), [("cap", [[-3, 1], [1, 1]]), ("floor", [[1, 1], [4, 1]])])
+def test_a_bound_moves_only_what_is_beyond_it(name: str, expected: list[list[int]]) -> None:
+    scale, direction = SCALES.get(name), torch.tensor([2.0, 0.0])
+    hidden = torch.tensor([[-3.0, 1.0], [4.0, 1.0]])
+    found = push_each(hidden, [Aim(*scale.aim(direction, 0.5), scale)], everywhere(hidden))
+    assert found.tolist() == expected
+
+
+def test_affine_at_strength_one_is_the_mean_of_the_positive_side_along_the_mean_difference() -> None:
+    source = torch.Generator().manual_seed(6)
+    positive, negative = torch.randn(9, WIDTH, generator=source) + 1, torch.randn(9, WIDTH, generator=source)
+    direction = positive.mean(0) - negative.mean(0)
+    axis, scale = direction / direction.norm(), SCALES.get("affine")
+    for strength, mean in ((1.0, positive.mean(0)), (1e-6, negative.mean(0))):
+        aims = [Aim(*aimed(scale, direction, strength, negative.mean(0)), scale)]
+        found = push_each(negative, aims, everywhere(negative))
+        torch.testing.assert_close(found @ axis, (mean @ axis).expand(9), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cap", "floor", "affine"])
+def test_strength_zero_of_a_scale_that_sets_a_bound_or_a_value_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match="stands for the unsteered model"):
+        SCALES.get(name).check(0.0)
+
+
+def test_a_vector_without_the_negative_mean_is_refused_with_what_to_do() -> None:
+    with pytest.raises(SettingError, match=r"scale affine needs the mean state.*trimtab extract measures it"):
+        SteeringSetting("affine").intervention(vector_for(tiny("llama")), Cell((0,), 1.0))
+    with pytest.raises(SettingError, match="negative_mean of layer 0"):
+        Intervention({0: torch.ones(3)}, 1.0, "affine")
 
 
 @pytest.mark.parametrize("name", sorted(set(SCALES.names()) - set(push_scales())))
@@ -153,7 +199,7 @@ class Doubled(Scale):
     source = "a test"
     normalizes = False
 
-    def aim(self, direction: Tensor, strength: float) -> tuple[Tensor, float]:
+    def aim(self, direction: Tensor, strength: float, **_: Tensor) -> tuple[Tensor, float]:
         return direction.float(), 2 * strength
 
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ class Model(PromptEncoder, Summarized):
                 row's prompt, padding aside. Without it, the prompt is what its `generate` is called with, or what a
                 pass with an empty cache holds; other passes are refused.
             options: the fields of `trimtab.steering.SteeringSetting`: scale (`relative`: h + α·‖h‖·v̂; `raw`: h + α·v;
-                `rotate`, `project_out`, `clamp`), positions (`all`, `after_prompt`, `prompt`, `generated`),
+                and the others of `trimtab.steering.SCALES`), positions (`all`, `after_prompt`, `prompt`, `generated`),
                 first_token, share_strength, vector_layer.
 
         Raises:

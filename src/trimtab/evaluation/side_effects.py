@@ -160,4 +160,4 @@ def random_samples(
 
 def _of_length(vector: SteeringVector, direction: Tensor, norm: Tensor) -> SteeringVector:
     unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return SteeringVector(unit * norm, vector.residual_norm, vector.provenance)
+    return SteeringVector(unit * norm, vector.residual_norm, vector.provenance, vector.statistics)

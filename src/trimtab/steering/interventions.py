@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -39,6 +39,8 @@ class Intervention:
     """Push only the tokens whose state, before anything is pushed at that layer, opens it."""
     also: Intervention | None = None
     """A second push, behind this one where both are at the same layer: several vectors at once; see `and_also`."""
+    statistics: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
+    """What the scale `needs`: name of `trimtab.vectors.STATISTICS` → layer → [d_model]."""
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range or contradict each other."""
@@ -57,8 +59,17 @@ class Intervention:
                 )
             if self.gate is not None:
                 self.gate.require_probe(layer, len(direction))
+            self._require_statistics(layer, direction)
         if self.also is not None and (self.also.positions, self.also.first_token) != (self.positions, self.first_token):
             raise SettingError("vectors that are pushed together steer the same positions")
+
+    def _require_statistics(self, layer: int, direction: Tensor) -> None:
+        for name in self.scaling.needs:
+            found = self.statistics.get(name, {}).get(layer)
+            if found is None:
+                raise SettingError(f"the scale {self.scale} needs the {name} of layer {layer}, which was not given")
+            if found.shape != direction.shape or not bool(torch.isfinite(found).all()):
+                raise SettingError(f"the {name} of layer {layer} is not {len(direction)} finite numbers")
 
     def and_also(self, other: Intervention) -> Intervention:
         """Both pushes at once: this one, then `other` where both are at the same layer."""
@@ -91,7 +102,9 @@ class Intervention:
         own = []
         if layer in self.directions:
             condition = None if self.gate is None else self.gate.condition(layer)
-            own = [Aim(*self.scaling.aim(self.directions[layer], self.strength), self.scaling, condition)]
+            known = {name: self.statistics[name][layer] for name in self.scaling.needs}
+            aimed = self.scaling.aim(self.directions[layer], self.strength, **known)
+            own = [Aim(*aimed, self.scaling, condition)]
         return own + (self.also.aims(layer) if self.also else [])
 
 

@@ -122,7 +122,8 @@ class PushCheck:
             layer, scale = still[0]
             more = f", and {len(still) - 1} more" if len(still) > 1 else ""
             warnings.warn(
-                f"{scale} at layer {layer}{more} changed no state: all projections had their value already",
+                f"{scale} at layer {layer}{more} changed no state: all projections had their value already, or were "
+                "within the bound",
                 TrimtabWarning,
                 stacklevel=3,
             )

@@ -74,7 +74,8 @@ class SteeringSetting:
         vector.require_directions(layers if source is None else [source])
         directions = {layer: vector.direction[layer if source is None else source] for layer in layers}
         each = self.strength_of_each(strength, len(directions))
-        return Intervention(directions, each, self.scale, self.positions, self.first_token, self.gate)
+        known = vector.statistics_at(SCALES.get(self.scale).needs, directions, self.scale)
+        return Intervention(directions, each, self.scale, self.positions, self.first_token, self.gate, statistics=known)
 
     def strength_of_each(self, strength: float, layers: int) -> float:
         """The strength at each of some layers that are steered together."""

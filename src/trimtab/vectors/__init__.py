@@ -2,6 +2,7 @@
 
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
+from trimtab.vectors.class_statistics import STATISTICS
 from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.description import VectorDescription, describe
 from trimtab.vectors.extraction import extract
@@ -12,6 +13,7 @@ from trimtab.vectors.steering_vector import SteeringVector
 
 __all__ = [
     "AGGREGATIONS",
+    "STATISTICS",
     "Aggregation",
     "ContrastStates",
     "LetterLeakage",

@@ -29,14 +29,16 @@ class DifferenceSums:
         self._signs = torch.tensor(signs, dtype=torch.float64)
         self._total = self._weights.sum()
         self._difference, self._letter, self._square, self._norm = (torch.zeros(()) for _ in range(4))
+        self._negative: Tensor | None = None
 
-    def add(self, rows: Sequence[int], difference: Tensor, norm: Tensor) -> None:
+    def add(self, rows: Sequence[int], difference: Tensor, norm: Tensor, negative: Tensor | None = None) -> None:
         """Take in some rows.
 
         Args:
             rows: which.
             difference: positive − negative, [rows, n_layers, d_model].
             norm: mean norm of the two states, [rows, n_layers].
+            negative: negative states, like `difference`; without them there is no `negative_mean`.
         """
         difference, index = difference.double(), torch.tensor(rows)
         weights, signs = self._weights[index], self._signs[index]
@@ -44,11 +46,20 @@ class DifferenceSums:
         self._letter = self._letter + torch.einsum("r,rld->ld", weights * signs, difference)
         self._square = self._square + torch.einsum("r,rl->l", weights, difference.square().sum(-1))
         self._norm = self._norm + torch.einsum("r,rl->l", weights, norm.double())
+        if negative is not None:
+            total = torch.einsum("r,rld->ld", weights, negative.double())
+            self._negative = total if self._negative is None else self._negative + total
 
     @property
     def mean(self) -> Tensor:
         """Weighted mean difference [n_layers, d_model] float64."""
         return self._difference / self._total
+
+    @property
+    def negative_mean(self) -> Tensor:
+        """Weighted mean of the negative states [n_layers, d_model] float32."""
+        assert self._negative is not None
+        return (self._negative / self._total).float()
 
     @property
     def residual_norm(self) -> Tensor:

@@ -107,7 +107,8 @@ class ContrastStates(Summarized):
             seed=seed if aggregation.draws else None,
             pair_id=None if drawn is None else drawn.id,
         )
-        return SteeringVector(require_direction(found), self.residual_norm, made)
+        known = {"negative_mean": self.negative.mean().float()}
+        return SteeringVector(require_direction(found), self.residual_norm, made, known)
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,7 +82,7 @@ def extract(
     sums = DifferenceSums(reading.weights, reading.signs)
     with progress_of(progress, what) as advance:
         for batch in reading.batches(advance):
-            sums.add(batch.rows, batch.difference, batch.norm)
+            sums.add(batch.rows, batch.difference, batch.norm, batch.negative)
     found = aggregation.from_mean(sums.mean, seed)
     made = replace(
         reading.provenance(sums.residual_norm),
@@ -90,4 +90,5 @@ def extract(
         letter=sums.letter_leakage(found),
         seed=seed if aggregation.draws else None,
     )
-    return SteeringVector(require_direction(found), sums.residual_norm, made)
+    known = {"negative_mean": sums.negative_mean}
+    return SteeringVector(require_direction(found), sums.residual_norm, made, known)

@@ -42,6 +42,8 @@ class StateDifferences(Summarized):
     """Of `balance="subsample"`."""
     provenance: Provenance
     """That of the mean vector."""
+    negative_mean: Tensor | None = None
+    """Weighted mean of the negative states, [n_layers, d_model] float32; None of a subset."""
 
     def _summary(self) -> Summary:
         made, (rows, layers, width) = self.provenance, self.difference.shape
@@ -121,6 +123,7 @@ class StateDifferences(Summarized):
             presented=tuple(presented),
             encoded=tuple(self.encoded[row] for row in rows),
             provenance=made,
+            negative_mean=None,
         )
         sink = torch.tensor(made.first_token_ratio) * self.residual_norm
         return replace(found, provenance=replace(made, first_token_ratio=tuple((sink / found.residual_norm).tolist())))
@@ -146,7 +149,8 @@ class StateDifferences(Summarized):
             seed=seed if aggregation.draws else None,
             pair_id=None if drawn is None else drawn.id,
         )
-        return SteeringVector(require_direction(found), self.residual_norm, made)
+        known = {} if self.negative_mean is None else {"negative_mean": self.negative_mean}
+        return SteeringVector(require_direction(found), self.residual_norm, made, known)
 
     @property
     def mean(self) -> Tensor:
@@ -203,13 +207,17 @@ def read_differences(
     """
     reading = prepare(model, behavior, token_position, form, balance, seed)
     difference = norm = torch.zeros(0)
+    weights = torch.tensor(reading.weights, dtype=torch.float64)
+    negative = torch.zeros((), dtype=torch.float64)
     for batch in reading.batches(progress):
+        negative = negative + torch.einsum("r,rld->ld", weights[batch.rows], batch.negative.double())
         if not len(norm):
             difference = torch.empty(len(reading.presented), *batch.difference.shape[1:])
             norm = torch.empty(difference.shape[:2])
         difference[batch.rows], norm[batch.rows] = batch.difference, batch.norm
     made = reading.provenance(_mean_norm(norm, reading.presented))
-    return StateDifferences(difference, norm, reading.presented, reading.encoded, balance, seed, made)
+    mean = (negative / weights.sum()).float()
+    return StateDifferences(difference, norm, reading.presented, reading.encoded, balance, seed, made, mean)
 
 
 def _mean_norm(norm: Tensor, presented: Sequence[Presentation]) -> Tensor:

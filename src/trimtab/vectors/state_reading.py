@@ -59,6 +59,8 @@ class Batch:
     """Positive − negative state, [rows, n_layers, d_model] float32."""
     norm: Tensor
     """Mean norm of the two states, [rows, n_layers] float32."""
+    negative: Tensor
+    """Negative state, like `difference`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class Reading:
             progress(0, len(self.encoded))
         for captured in self.model.capture(self.encoded, self.token_position):
             norm = (captured.positive.norm(dim=-1) + captured.negative.norm(dim=-1)) / 2
-            yield Batch(captured.indices, captured.positive - captured.negative, norm)
+            yield Batch(captured.indices, captured.positive - captured.negative, norm, captured.negative)
             done += len(captured.indices)
             if progress:
                 progress(done, len(self.encoded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from trimtab._util.plot_registry import Plottable
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.errors import SettingError, VectorError
 from trimtab.vectors._provenance import Provenance, layer_ranges
+from trimtab.vectors.class_statistics import HOW_MEASURED, STATISTICS
 from trimtab.vectors.tensor_file import naming, parsed, read_tensors, require_float32, write_tensors
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class SteeringVector(Summarized, Plottable):
     """[n_layers] mean norm of the residual stream at the tokens the vector was taken from, or of a vector that was made
     elsewhere at neutral prompts; None where no model has measured it."""
     provenance: Provenance
+    statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    """What some scales need besides: a name of `STATISTICS` → [n_layers, d_model] float32."""
 
     def __post_init__(self) -> None:
         """Refuse shapes and values that cannot steer."""
@@ -53,6 +56,8 @@ class SteeringVector(Summarized, Plottable):
             raise VectorError("the directions are so long that their norm is infinite")
         if norms is not None and not bool((torch.isfinite(norms) & (norms >= 0)).all()):
             raise VectorError("the residual norms hold NaN, infinite or negative values")
+        for name, statistic in self.statistics.items():
+            _require_statistic(name, statistic, self.direction)
         made, layers = self.provenance, len(self.direction)
         by_layer = {"first_token_ratio": made.first_token_ratio}
         if made.letter is not None:
@@ -88,7 +93,7 @@ class SteeringVector(Summarized, Plottable):
         direction = torch.zeros(n_layers, self.direction.shape[1])
         direction[: self.n_layers] = self.direction
         made = replace(self.provenance, origin=replace(origin, is_whole=True))
-        return replace(self, direction=direction, residual_norm=None, provenance=made)
+        return replace(self, direction=direction, residual_norm=None, provenance=made, statistics={})
 
     def require_residual_norm(self) -> Tensor:
         """The residual norms [n_layers].
@@ -116,6 +121,28 @@ class SteeringVector(Summarized, Plottable):
                     f"the vector {self.provenance.behavior!r} has no direction at layer {layer}; it has one at "
                     f"{layer_ranges(there)}"
                 )
+
+    def statistics_at(self, names: Iterable[str], layers: Iterable[int], scale: str) -> dict[str, dict[int, Tensor]]:
+        """Statistics by layer: name → layer → [d_model].
+
+        Args:
+            names: of `STATISTICS`.
+            layers: which.
+            scale: what needs them, for the message.
+
+        Raises:
+            SettingError: where the vector does not have one.
+        """
+        found = {}
+        for name in names:
+            if name not in self.statistics:
+                raise SettingError(
+                    f"the scale {scale} needs {STATISTICS[name]}, which the vector {self.provenance.behavior!r} does "
+                    "not have: vectors of earlier versions, made elsewhere, negated or added lack it. Extract the "
+                    f"vector again from its pairs ({HOW_MEASURED[name]})"
+                )
+            found[name] = {layer: self.statistics[name][layer] for layer in layers}
+        return found
 
     @property
     def norm(self) -> Tensor:
@@ -152,7 +179,8 @@ class SteeringVector(Summarized, Plottable):
 
     def __mul__(self, factor: float) -> SteeringVector:
         """Scale every layer."""
-        return self._derived(self.direction * factor, f"{factor:g} * {self._name}")
+        made = self._derived(self.direction * factor, f"{factor:g} * {self._name}")
+        return replace(made, statistics=self.statistics) if factor > 0 else made
 
     __rmul__ = __mul__
 
@@ -163,7 +191,8 @@ class SteeringVector(Summarized, Plottable):
     def unit(self) -> SteeringVector:
         """Every layer's direction at norm 1."""
         norm = self.norm.clamp_min(torch.finfo(torch.float32).tiny)
-        return self._derived(self.direction / norm[:, None], f"unit({self._name})")
+        made = self._derived(self.direction / norm[:, None], f"unit({self._name})")
+        return replace(made, statistics=self.statistics)
 
     def cosine(self, other: SteeringVector) -> Tensor:
         """Cosine between the two at each layer [n_layers]; NaN where one of them is zero."""
@@ -186,6 +215,7 @@ class SteeringVector(Summarized, Plottable):
         tensors = {"direction": self.direction}
         if self.residual_norm is not None:
             tensors["residual_norm"] = self.residual_norm
+        tensors |= self.statistics
         return write_tensors(path, "vector", _FORMAT, tensors, {"provenance": asdict(self.provenance)})
 
     @classmethod
@@ -195,12 +225,12 @@ class SteeringVector(Summarized, Plottable):
         Raises:
             VectorError: when the file is missing, truncated, changed since, zero at every layer, or something else.
         """
-        tensors, header = read_tensors(
-            path, "vector", _FORMAT, {"direction": 2, "residual_norm": 1}, optional=("residual_norm",)
-        )
+        ranks = {"direction": 2, "residual_norm": 1, **dict.fromkeys(STATISTICS, 2)}
+        tensors, header = read_tensors(path, "vector", _FORMAT, ranks, optional=set(ranks) - {"direction"})
         made = parsed(path, header.get("provenance", ""), Provenance)
         with naming(path):
-            found = cls(tensors["direction"], tensors.get("residual_norm"), made)
+            known = {name: tensors[name] for name in STATISTICS if name in tensors}
+            found = cls(tensors["direction"], tensors.get("residual_norm"), made, known)
             if not found.layers:
                 raise VectorError("the direction is zero at every layer, so there is nothing to steer along")
         return found
@@ -258,10 +288,21 @@ class SteeringVector(Summarized, Plottable):
     def _derived(self, direction: Tensor, name: str, other: SteeringVector | None = None) -> SteeringVector:
         made = self.provenance
         origin = made.origin or (other.provenance.origin if other is not None else None)
-        return replace(self, direction=direction, provenance=replace(made, behavior=name, letter=None, origin=origin))
+        known = replace(made, behavior=name, letter=None, origin=origin)
+        return replace(self, direction=direction, provenance=known, statistics={})
 
     def _same_shape(self, other: SteeringVector) -> None:
         if self.direction.shape != other.direction.shape:
             raise VectorError(
                 f"{self!r} and {other!r} have different shapes; vectors combine only within one model architecture"
             )
+
+
+def _require_statistic(name: str, values: Tensor, direction: Tensor) -> None:
+    if name not in STATISTICS:
+        raise VectorError(f"{name!r} is no statistic of a vector; those are {', '.join(STATISTICS)}")
+    require_float32(name, values)
+    if values.shape != direction.shape or not bool(torch.isfinite(values).all()):
+        raise VectorError(
+            f"{name} must be finite and {list(direction.shape)} as the directions, not {list(values.shape)}"
+        )

@@ -62,6 +62,18 @@ SCALES: dict[str, tuple[Part, ...]] = {
         "h minus the share ", Formula(r"\alpha"), " of its projection on ", Formula("v"), cite("arditi2024refusal"),
     ),
     "clamp": ("its projection on ", Formula(r"v / \lVert v \rVert"), " set to ", Formula(r"\alpha \lVert v \rVert")),
+    "cap": (
+        "its projection on ", Formula(r"v / \lVert v \rVert"), " lowered to ", Formula(r"\alpha \lVert v \rVert"),
+        " where it was higher", cite("lu2026axis"),
+    ),
+    "floor": (
+        "its projection on ", Formula(r"v / \lVert v \rVert"), " raised to ", Formula(r"\alpha \lVert v \rVert"),
+        " where it was lower", cite("lu2026axis"),
+    ),
+    "affine": (
+        "its projection on ", Formula(r"v / \lVert v \rVert"), " set to that of the negative side's mean state plus ",
+        Formula(r"\alpha \lVert v \rVert"), cite("marshall2024affine"),
+    ),
     "kl": (
         Formula(r"h + \beta v"), " with ", Formula(r"\beta"), " such that the next-token distribution on neutral "
         "prompts diverges by ", Formula(r"|\alpha|"), " nats",

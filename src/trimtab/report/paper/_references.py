@@ -60,6 +60,14 @@ _WORKS = {
         "Nanda, Neel",
         "Refusal in Language Models Is Mediated by a Single Direction",
     ),
+    "marshall2024affine": _arxiv(
+        "2411.09003", "Marshall et al., 2024", "Marshall, Thomas and Scherlis, Adam and Belrose, Nora",
+        "Refusal in {LLM}s is an Affine Function",
+    ),
+    "lu2026axis": _arxiv(
+        "2601.10387", "Lu et al., 2026", "Lu, Christina and others",
+        "The Assistant Axis: Situating and Stabilizing the Default Persona of Language Models",
+    ),
     "glass1976": _Work(
         "article", "Glass, 1976",
         {

@@ -21,6 +21,9 @@ SCALES: Registry[Scale] = Registry(
         "rotate": Entry(f"{_HERE}.rotate:ROTATE", "A turn toward v that keeps the norm of h."),
         "project_out": Entry(f"{_HERE}.project_out:PROJECT_OUT", "Removes the share α of the projection on v̂."),
         "clamp": Entry(f"{_HERE}.clamp:CLAMP", "Sets the projection on v̂ to α·‖v‖."),
+        "cap": Entry(f"{_HERE}.cap:CAP", "Lowers the projection on v̂ to α·‖v‖ where it is higher."),
+        "floor": Entry(f"{_HERE}.floor:FLOOR", "Raises the projection on v̂ to α·‖v‖ where it is lower."),
+        "affine": Entry(f"{_HERE}.affine:AFFINE", "Sets the projection on v̂ to the negative side's mean, plus α·‖v‖."),
         "kl": Entry(f"{_HERE}.kl:KL", "Strengths in nats of KL divergence, calibrated for each model; sweeps only."),
     },
 )

@@ -30,6 +30,8 @@ class Scale(ABC):
     usual_range: ClassVar[tuple[float, float] | None] = None
     """Sizes of strengths that are usual, from and up to, where they are multiples of each state's length; None: they
     depend on the vector and the layer, or nothing is known."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What it has to know of a vector besides its direction: names of `trimtab.vectors.STATISTICS`."""
     calibrated: ClassVar[bool] = False
     """Whether its strengths must be translated for each model first; such a scale cannot push."""
 
@@ -40,12 +42,13 @@ class Scale(ABC):
             SettingError: With the reason.
         """
 
-    def aim(self, direction: Tensor, strength: float) -> tuple[Tensor, float]:
+    def aim(self, direction: Tensor, strength: float, **statistics: Tensor) -> tuple[Tensor, float]:
         """Direction and strength as `push` takes them: what does not depend on h, computed once.
 
         Args:
             direction: v [d_model].
             strength: α.
+            statistics: what the scale `needs`, by name, of the pushed layer, [d_model] each; none else.
 
         Returns:
             By default v̂ in float32, and α.

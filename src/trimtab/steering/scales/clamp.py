@@ -22,7 +22,7 @@ class Clamp(Scale):
         if strength == 0:
             raise SettingError("clamping to 0 removes the direction: use project_out with strength 1")
 
-    def aim(self, direction: Tensor, strength: float) -> tuple[Tensor, float]:
+    def aim(self, direction: Tensor, strength: float, **_: Tensor) -> tuple[Tensor, float]:
         """v̂ in float32, and α in units of ‖v‖."""
         return unit(direction), strength * float(direction.float().norm())
 

@@ -16,7 +16,7 @@ class Raw(Scale):
     length = "vector"
     normalizes = False
 
-    def aim(self, direction: Tensor, strength: float) -> tuple[Tensor, float]:
+    def aim(self, direction: Tensor, strength: float, **_: Tensor) -> tuple[Tensor, float]:
         """V itself in float32, and α."""
         return direction.float(), strength
 

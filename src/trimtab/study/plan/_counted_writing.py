@@ -15,7 +15,7 @@ from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openin
 from trimtab.engines.transformers.writing.writing import places, rows_that_fit
 from trimtab.evaluation import Grid
 from trimtab.models import encode, encode_prompt
-from trimtab.steering import Intervention
+from trimtab.steering import SCALES, Intervention
 from trimtab.study.measures.work import WriteReplies
 from trimtab.study.plan._targets import Target
 
@@ -148,10 +148,14 @@ def _without_vectors(grid: Grid) -> Sequence[Intervention]:
     """The cells as far as they divide the work: where they push, not along which direction."""
     anywhere = torch.ones(1)  # only `raw` may push along nothing
     setting = grid.pushed_by
+    needs = SCALES.get(setting.scale).needs
     return [
-        Intervention(dict.fromkeys(layers, anywhere), strength, setting.scale, setting.positions, setting.first_token)
+        Intervention(
+            where := dict.fromkeys(layers, anywhere), strength, setting.scale, setting.positions, setting.first_token,
+            statistics=dict.fromkeys(needs, where),
+        )
         for layers, strength in grid.steered
-    ]
+    ]  # fmt: skip
 
 
 def _worth(opening: Opening, target: Target) -> float:
