@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +12,22 @@ from trimtab.models import Backbone, EncodedPair
 from trimtab.steering import Intervention
 
 
-def is_pushed(intervention: Intervention, position: int, prompt_length: int) -> bool:
+def is_pushed(
+    intervention: Intervention, position: int, prompt_length: int, tokens: Sequence[int] = (), vocabulary: Any = None
+) -> bool:
     if position == 0 and not intervention.first_token:
         return False
+    kind, _, numbers = intervention.positions.partition(":")
+    if kind == "tokens":
+        return position in [int(n) if int(n) >= 0 else prompt_length + int(n) for n in numbers.split(",")]
+    predicted = position - prompt_length + 2  # number of the reply's token that is predicted here, from 1 on
+    if numbers:
+        return 1 <= predicted <= int(numbers) if kind == "first" else predicted > int(numbers)
+    if kind in ("thinking", "response"):
+        marks = {vocabulary["<think>"]: "thinking", vocabulary["</think>"]: "response"}
+        before = [marks[token] for token in tokens[: position + 1] if token in marks]
+        phase = before[-1] if before else "response" if position >= prompt_length else ""
+        return predicted >= 1 and phase == kind
     return {
         "all": True,
         "prompt": position < prompt_length,
@@ -51,6 +65,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """Logits [tokens, vocabulary], and states behind every layer [n_layers, tokens, d_model] as steered."""
     states: list[Tensor] = []
+    vocabulary = backbone.tokenizer.get_vocab() if intervention is not None else {}
     if backbone.name.endswith("dynamic"):
         backbone.model(torch.tensor([[1]]), use_cache=False)  # it remembers the longest text until a short one comes
 
@@ -60,7 +75,7 @@ def forward(
         push = intervention
         while push is not None:
             for position in range(len(tokens) if layer in push.directions else 0):
-                if is_pushed(push, position, prompt_length):
+                if is_pushed(push, position, prompt_length, tokens, vocabulary):
                     hidden[0, position] = pushed(hidden[0, position], layer, push)
             push = push.also
         states.append(hidden[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from trimtab.models import Backbone, encode
 from trimtab.steering import Intervention, Positions, steered
 
 NEW_TOKENS = 12
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated")
 PROMPTS = [pair.positive[: pair.prompt_length] for pair in random_pairs(4)]
 TEXTS = ["Hello there", "A much longer prompt, to be padded against", "Hm", "What is it?"]
 END = 2
@@ -32,7 +32,7 @@ def continued(
     **options: Any,
 ) -> list[list[int]]:
     """Greedy tokens under `steered`, by transformers' own generation over a left-padded batch."""
-    batch = pad([Query((p,), (), len(p)) for p in prompts], lambda n, _: [False] * n, 0)
+    batch = pad([Query((p,), (), len(p)) for p in prompts], lambda tokens, _: [False] * len(tokens), 0)
     with steered(backbone, interventions, lengths):
         output = backbone.model.generate(
             batch.ids,

@@ -38,7 +38,7 @@ def test_little_memory_makes_groups_of_cells(llama: Backbone) -> None:
     queries = [score_query(pair, "text") for pair in random_pairs()]
     cells = make_cells(llama)
     budget = with_budget(llama, ceiling=150).budget
-    groups = schedule(queries, len(cells), marks_of(cells), budget, share=True).groups
+    groups = schedule(queries, len(cells), marks_of(cells, llama), budget, share=True).groups
     assert len(groups) > 1
     assert [cell for group in groups for cell in group] == list(range(len(cells)))
 

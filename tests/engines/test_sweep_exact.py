@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 import torch
 
@@ -14,7 +12,7 @@ from trimtab.engines import Scoring, TransformersEngine
 from trimtab.models import Backbone
 from trimtab.steering import Positions
 
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated")
 
 
 def test_beginnings_are_shared_by_every_family_with_attention_only(backbone: Backbone) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -55,8 +57,8 @@ def test_common_head_leaves_each_sequence_a_token_of_its_own() -> None:
     assert common_head([]) == 0
 
 
-def last_two(length: int, prompt_length: int) -> list[bool]:
-    return [index >= length - 2 for index in range(length)]
+def last_two(tokens: Sequence[int], prompt_length: int) -> list[bool]:
+    return [index >= len(tokens) - 2 for index in range(len(tokens))]
 
 
 def test_packing_splits_what_no_cell_changes_from_what_every_cell_has() -> None:

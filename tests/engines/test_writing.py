@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ NEW_TOKENS = 8
 END = 2
 PROMPTS = [pair.positive[: pair.prompt_length] for pair in random_pairs(5)]
 """They share a head of five tokens, and differ in length."""
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated")
 
 
 def replies(engine: TransformersEngine, requests: Sequence[Request]) -> list[Reply]:

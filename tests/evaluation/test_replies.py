@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -99,7 +98,7 @@ def test_every_prompt_and_cell_that_was_asked_has_one_row(model: Model) -> None:
     assert fixed.values.tolist() == [[model.name, "kind", model.engine.name, "relative", "all", "select"]]
 
 
-@pytest.mark.parametrize("positions", get_args(Positions))
+@pytest.mark.parametrize("positions", ["all", "after_prompt", "prompt", "generated"])
 def test_replies_equal_the_slow_loop_at_every_position_policy(model: Model, positions: Positions) -> None:
     equals_the_slow_loop(model, every(), Grid(GRID.layers, GRID.strengths, SteeringSetting("relative", positions)))
 

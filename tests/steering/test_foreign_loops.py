@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ from trimtab.errors import SettingError
 from trimtab.models import Backbone, hidden_of, wrap
 from trimtab.steering import Intervention, Positions, steered
 
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated")
 PARTIAL = [p for p in POSITIONS if p != "all"]
 _WORDS = random_pairs(4)[2].positive
 PROMPT = [*_WORDS[:8], *_WORDS[2:7]]  # its end stands in it before, for prompt lookup to find

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
@@ -19,7 +18,7 @@ from trimtab.errors import SettingError
 from trimtab.models import Backbone, encode, hidden_of
 from trimtab.steering import SCALES, Aim, Condition, Gate, Intervention, Positions, push_each, steered, steering
 
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated")
 NEW_TOKENS = 10
 END = 2
 TEXTS = ["Hello there", "A much longer prompt, to be padded against", "Hm"]

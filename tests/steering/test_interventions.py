@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 
 from trimtab.errors import SettingError
-from trimtab.steering import SCALES, Intervention, Positions, check_layers, is_steered, steered_range
+from trimtab.steering import SCALES, Intervention, Positions, check_layers, is_steered, steered_spans
 from trimtab.steering.scales import unit
 
 HIDDEN = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
@@ -96,7 +96,7 @@ def test_a_strength_that_no_state_has_room_for_is_refused(strength: float) -> No
     ("field", "value", "message"),
     [
         ("scale", "absolute", "unknown scale 'absolute'; choose from raw, relative"),
-        ("positions", "last", "positions 'last' is unknown; it is one of all, after_prompt, prompt, generated"),
+        ("positions", "last", "positions 'last' is unknown; it is one of all, prompt, after_prompt"),
     ],
 )
 def test_unknown_options_are_refused_with_the_known_ones(field: str, value: str, message: str) -> None:
@@ -121,10 +121,12 @@ def test_layers_out_of_range_are_refused() -> None:
         check_layers([None, Intervention({4: DIRECTION}, 1.0)], 4)
 
 
-@pytest.mark.parametrize("policy", get_args(Positions))
+@pytest.mark.parametrize(
+    "policy", ["all", "after_prompt", "prompt", "generated", "first:3", "after:2", "tokens:2,4,-1"]
+)
 @pytest.mark.parametrize("first_token", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 5])
-def test_the_range_of_a_policy_is_what_it_marks(policy: Positions, first_token: bool, length: int) -> None:
-    begin, end = steered_range(policy, length, first_token)
+def test_the_stretches_of_a_policy_are_what_it_marks(policy: Positions, first_token: bool, length: int) -> None:
+    spans = steered_spans(policy, length, first_token)
     marked = is_steered(policy, torch.arange(9), torch.tensor(length), first_token)
-    assert marked.nonzero().flatten().tolist() == list(range(begin, 9 if end is None else end))
+    assert marked.nonzero().flatten().tolist() == [i for a, b in spans for i in range(a, 9 if b is None else b)]

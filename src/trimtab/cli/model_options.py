@@ -22,7 +22,7 @@ from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
 from trimtab.models import BUNDLED, QUANTIZATIONS, DType, ExamplePosition, SystemRole, Template, Thinking, TokenPosition
-from trimtab.steering import DEFAULT_SCALE, SCALES, Positions
+from trimtab.steering import DEFAULT_SCALE, POSITIONS, SCALES
 from trimtab.vectors import AGGREGATIONS
 
 
@@ -103,9 +103,10 @@ vectors_option = click.option(
     "--vectors", "-v", metavar="FILE", type=click.Path(path_type=Path), default=None,
     help="Steer with the vectors in this file, written by `trimtab extract` or `trimtab vectors import`.",
 )  # fmt: skip
-positions_option = choice(
-    "--positions", choices=get_args(Positions), default="all", show_default=True, help="Tokens that are pushed."
-)
+positions_option = click.option(
+    "--positions", cls=NamesOption, names=lambda: tuple(POSITIONS), default="all", show_default=True,
+    help="Tokens that are pushed; docs/exactness.md says which.",
+)  # fmt: skip
 first_token_option = click.option("--first-token", is_flag=True, help="Push the first token, the attention sink, too.")
 
 

@@ -14,7 +14,7 @@ from trimtab.analysis import COLUMNS
 from trimtab.engines import Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.importing._external_table import ExternalTable, Floats
-from trimtab.steering import MAX_STRENGTH, UNSTEERED_LAYER, Positions, push_scales
+from trimtab.steering import MAX_STRENGTH, UNSTEERED_LAYER, parse_positions, push_scales
 from trimtab.store.table_schemas import MAX_LAYERS, MAX_ORDERS, MAX_VALUE
 
 REQUIRED = ("model", "behavior", "layer", "strength", "prompt_id")
@@ -48,7 +48,7 @@ def samples_of(table: ExternalTable, labels: Mapping[str, str], n_layers: Mappin
             "split": table.words("split", ("select", "test"), "test"),
             "scoring": table.words("scoring", get_args(Scoring), "choice"),
             "scale": table.words("scale", push_scales(), "raw"),
-            "positions": table.words("positions", get_args(Positions), "all"),
+            "positions": _positions(table),
             "strength": strength,
             "order": _whole(table, "order", 0),
             "weight": _weights(table),
@@ -237,3 +237,15 @@ def _described(samples: pd.DataFrame, i: int) -> str:
 
 def _warn(text: str) -> None:
     warnings.warn(text, TrimtabWarning, stacklevel=2)
+
+
+def _positions(table: ExternalTable) -> Any:
+    values = table.texts("positions", "all")
+    wrong = {}
+    for text in dict.fromkeys(map(str, values)):
+        try:
+            parse_positions(text)
+        except SettingError as error:
+            wrong[text] = str(error)
+    table.refuse(np.isin(values.astype(str), list(wrong)), lambda i: wrong[str(values[i])])
+    return values

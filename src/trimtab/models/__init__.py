@@ -21,6 +21,7 @@ from trimtab.models.prompting.encoding import (
     user_text,
 )
 from trimtab.models.prompting.rendering import gap_after, render_prompt
+from trimtab.models.prompting.thinking_markers import ThinkingMarkers, require_thinking_markers
 
 __all__ = [
     "BUNDLED",
@@ -41,6 +42,7 @@ __all__ = [
     "Template",
     "Text",
     "Thinking",
+    "ThinkingMarkers",
     "TokenPosition",
     "cache_name",
     "check_quantization",
@@ -58,6 +60,7 @@ __all__ = [
     "load_backbone",
     "peek",
     "render_prompt",
+    "require_thinking_markers",
     "template_hash",
     "user_text",
     "with_hidden",

@@ -34,7 +34,8 @@ def glossary(denominator: Denominator, terms: Sequence[tuple[str, str]] = ()) ->
         ("raw, relative", "The scale of α. raw: h + α·v. relative: h + α·‖h‖·v̂, token by token; 0.5 moves by half of "
          "the activation’s norm."),
         ("positions", "Which tokens are steered. all; after_prompt (from the last prompt token on); prompt; "
-         "generated."),
+         "generated; first:N and after:N (for the first N tokens of the reply, or those behind); thinking and response "
+         "(of models that think); tokens:I,J (these)."),
         ("setting", "A layer, or a set of layers, and a strength; a cell of the sweep."),
         ("chosen setting", "The setting with the largest Δ on the prompts that choose. It is the best on those only: "
          "on the prompts that are reported another setting may do as much, which the findings state."),

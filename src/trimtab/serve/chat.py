@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 from trimtab._util.suggest import nearest_word
 from trimtab._util.wording import plural
@@ -13,10 +13,10 @@ from trimtab.engines import Model
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.steering import (
+    POSITIONS,
     SCALES,
     Cell,
     Intervention,
-    Positions,
     SteeringSetting,
     check_strength,
     push_scales,
@@ -145,7 +145,7 @@ class Chat:
             "show": lambda _: self.settings,
             "clear": self._clear,
             "quit": self._quit,
-            "help": lambda _: HELP.format(scales=", ".join(push_scales()), positions=", ".join(get_args(Positions))),
+            "help": lambda _: HELP.format(scales=", ".join(push_scales()), positions=", ".join(POSITIONS)),
         }
         if name not in commands:
             near = nearest_word(name, commands)

@@ -6,14 +6,13 @@ import os
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from trimtab._util.summaries import Summarized, Summary
-from trimtab.errors import VectorError
+from trimtab.errors import SettingError, VectorError
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.models import BUNDLED, hub_id
 from trimtab.sharing.hub_repository import fetched
-from trimtab.steering import Positions
+from trimtab.steering import parse_positions
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.formats.published.shared_folders import STEERING, Steering, read_steering
 
@@ -63,8 +62,10 @@ def receive_vector(source: str | Path, *, revision: str = "") -> Received:
     elif revision:
         raise VectorError(f"{folder}: a folder has no revision; leave it out")
     vector, steering = SteeringVector.read(folder, FORMAT), read_steering(folder)
-    if steering.setting.positions not in get_args(Positions):
-        raise VectorError(f"{folder / STEERING}: setting: no such positions: {steering.setting.positions[:40]!r}")
+    try:
+        parse_positions(steering.setting.positions)
+    except SettingError as error:
+        raise VectorError(f"{folder / STEERING}: setting: {error}") from None
     if commit and vector.provenance.origin is not None:
         origin = replace(vector.provenance.origin, file=f"{source}@{commit}")
         vector = replace(vector, provenance=replace(vector.provenance, origin=origin))

@@ -113,7 +113,7 @@ def share_vector(
     """
     layers = [layer] if isinstance(layer, int) else list(layer)
     made = vector.provenance
-    setting = SteeringSetting(scale, positions=positions)  # type: ignore[arg-type]  # it checks them
+    setting = SteeringSetting(scale, positions=positions)
     return _write(vector, Path(out), layers, strength, setting, base_model or hub_id(made.model), made.model, None)
 
 

@@ -9,13 +9,19 @@ from trimtab.steering.hooks import steered
 from trimtab.steering.interventions import (
     MAX_STRENGTH,
     Intervention,
-    Positions,
     check_layers,
-    check_one_of,
     check_strength,
-    is_steered,
     require_layers,
-    steered_range,
+)
+from trimtab.steering.positions import (
+    POSITIONS,
+    POSITIONS_PATTERN,
+    PositionPolicy,
+    Positions,
+    is_steered,
+    parse_positions,
+    steered_spans,
+    valid_positions,
 )
 from trimtab.steering.push_check import PushCheck
 from trimtab.steering.pushes import Aim, push_each
@@ -25,6 +31,8 @@ from trimtab.steering.setting import SteeringOptions, SteeringSetting, steering
 __all__ = [
     "DEFAULT_SCALE",
     "MAX_STRENGTH",
+    "POSITIONS",
+    "POSITIONS_PATTERN",
     "SCALES",
     "UNSTEERED",
     "UNSTEERED_LAYER",
@@ -34,27 +42,29 @@ __all__ = [
     "Gate",
     "HookSet",
     "Intervention",
+    "PositionPolicy",
     "Positions",
     "PushCheck",
     "Scale",
     "SteeringOptions",
     "SteeringSetting",
     "check_layers",
-    "check_one_of",
     "check_strength",
     "engine_hooks_only",
     "is_steered",
     "layers_label",
     "one_pass",
+    "parse_positions",
     "push_each",
     "push_scales",
     "require_fit",
     "require_layers",
     "require_same_model",
     "steered",
-    "steered_range",
+    "steered_spans",
     "steering",
     "usual_strengths",
+    "valid_positions",
 ]
 
 make_callable(__name__, "trimtab.steering.setting:steering")

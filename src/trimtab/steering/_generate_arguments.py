@@ -42,6 +42,8 @@ class Generation:
     """Whether a second sequence runs beside it, for classifier-free guidance."""
     embedded: bool
     """Whether the prompt came as embeddings."""
+    beams: bool = False
+    """Whether texts exchange their rows."""
     cache: Any = None
 
     def require_own(self, cache: Any, past: int, width: int, *, embedded: bool) -> int:
@@ -136,12 +138,15 @@ def _generation(model: Any, inputs: Any = None, generation_config: Any = None, *
     mask = kwargs.get("attention_mask")
     if torch.is_tensor(mask) and mask.dim() == 2:
         given.append(mask.shape[1])
-    scale = kwargs.get("guidance_scale")
-    if scale is None:
-        scale = getattr(generation_config or getattr(model, "generation_config", None), "guidance_scale", None)
+    settings = generation_config or getattr(model, "generation_config", None)
+    scale, beams = (
+        getattr(settings, name, None) if kwargs.get(name) is None else kwargs[name]
+        for name in ("guidance_scale", "num_beams")
+    )
     return Generation(
         model=model,
         prompt=max(given, default=1),  # without a prompt, generate begins with a single token
         guided=scale is not None and scale != 1,
         embedded=embeddings is not None,
+        beams=beams is not None and beams > 1,
     )

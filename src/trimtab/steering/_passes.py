@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import SettingError
-from trimtab.models import cache_name
+from trimtab.models import ThinkingMarkers, cache_name
 from trimtab.steering._generate_arguments import current_generation
+from trimtab.steering._token_histories import Histories
 from trimtab.steering.interventions import Intervention
+from trimtab.steering.positions import parse_positions
 
 _REMEDY = (
     "; say how many tokens each row's prompt has, steer(…, prompt_lengths=[…]), or steer at positions all, which need "
@@ -44,6 +46,8 @@ class Pass:
     """Layers that have run."""
     dtype: torch.dtype = torch.float32
     """Of the residual stream."""
+    phases: Tensor | None = None
+    """Of the reply behind each token, where positions need them; see `trimtab.steering.phases`."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Passes:
         given: Sequence[int] | None,
         *,
         first_position: int = 0,
+        markers: ThinkingMarkers | None = None,
     ):
         """Expect passes.
 
@@ -73,6 +78,7 @@ class Passes:
             interventions: whose positions count.
             given: tokens of each row's prompt, where the caller knows.
             first_position: what the model calls the position of a text's first token.
+            markers: of its thinking, where positions need them.
 
         Raises:
             SettingError: for lengths that no prompt has.
@@ -82,8 +88,10 @@ class Passes:
         ):
             raise SettingError(f"prompt_lengths {given!r} are no lengths of prompts; give whole numbers from 1 on")
         self.model, self.given, self.first_position = model, given, first_position
-        policies = {c.positions for c in interventions if c is not None}
-        self._needs_prompt = policies - {"all"}
+        policies = [parse_positions(c.positions) for c in interventions if c is not None]
+        self._needs_prompt = any(policy.needs_prompt for policy in policies)
+        self._names_prompt = ", ".join(sorted({policy.text for policy in policies if policy.names_prompt}))
+        self._histories = None if markers is None else Histories(markers)
         self._by_cache: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
         self._local = threading.local()
 
@@ -138,6 +146,9 @@ class Passes:
             now.prompt_lengths = self._given_lengths(rows, tokens.device)
         elif self._needs_prompt:
             now.prompt_lengths = self._prompt_lengths(now, cache, past, tokens, inputs)
+        if self._histories is not None:
+            in_reply = now.positions >= now.prompt_lengths
+            now.phases = self._histories.phases(ids, cache, past, in_reply, current_generation(self.model))
         return now
 
     def _past(self, cache: Any, mask: Any, width: int) -> int:
@@ -167,10 +178,10 @@ class Passes:
         width = tokens.shape[1]
         generation = current_generation(self.model)
         seen = None if cache is None else self._by_cache.get(cache)
-        if generation is not None and "prompt" in self._needs_prompt and past and seen is None:
+        if generation is not None and self._names_prompt and past and seen is None:
             raise SettingError(
                 f"the cache holds {past} tokens of a prompt that was run outside of this steer context, so positions "
-                "prompt cannot be pushed any more; run the whole prompt inside"
+                f"{self._names_prompt} cannot be pushed any more; run the whole prompt inside"
             )
         if generation is not None:
             prompt = generation.require_own(cache, past, width, embedded=inputs.get("input_ids") is None)
@@ -208,6 +219,8 @@ class Passes:
         """After a pass: a cache that the model has made in it holds what the pass brought."""
         tokens = getattr(self._local, "uncached", None)
         cache = _cache_in(output)
+        if self._histories is not None:
+            self._histories.note_cache(cache)
         if tokens is not None and cache is not None and cache not in self._by_cache:
             self._by_cache[cache] = _Seen(tokens.shape[1], tokens.shape[1])
 

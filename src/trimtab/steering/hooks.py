@@ -17,7 +17,9 @@ from trimtab.models.kinds.multimodal import require_text
 from trimtab.steering._generate_arguments import generation_watched
 from trimtab.steering._passes import Pass, Passes
 from trimtab.steering.arming import HookSet
-from trimtab.steering.interventions import Intervention, check_layers, is_steered
+from trimtab.steering.interventions import Intervention, check_layers
+from trimtab.steering.phases import markers_for
+from trimtab.steering.positions import is_steered
 from trimtab.steering.push_check import PushCheck
 from trimtab.steering.pushes import Aim, push_each
 
@@ -75,8 +77,9 @@ class Steering:
         self.hooks = HookSet(backbone.model, engine=engine)
         self.layers = sorted({layer for i in interventions if i is not None for layer in i.layers})
         self._places = Passes(
-            backbone.model, interventions, prompt_lengths, first_position=backbone.anatomy.first_position
-        )
+            backbone.model, interventions, prompt_lengths, first_position=backbone.anatomy.first_position,
+            markers=markers_for(interventions, backbone),
+        )  # fmt: skip
         self._local = threading.local()  # the pass that a thread is in: tasks may hand a context to several
 
     def warn_of_nothing(self, used: bool) -> None:
@@ -208,7 +211,8 @@ class Steering:
         aims: Sequence[Aim],
         rows: slice,
     ) -> Tensor:
-        marks = is_steered(cell.positions, now.positions[rows], now.prompt_lengths[rows], cell.first_token)
+        phases = None if now.phases is None else now.phases[rows].to(now.positions.device)
+        marks = is_steered(cell.positions, now.positions[rows], now.prompt_lengths[rows], cell.first_token, phases)
         if now.real is not None:
             marks = marks & now.real[rows]
         marks = marks.to(hidden.device)

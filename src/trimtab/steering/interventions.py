@@ -6,20 +6,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from trimtab.errors import SettingError
 from trimtab.steering.gates import Gate
+from trimtab.steering.positions import Positions, parse_positions, require_first_token
 from trimtab.steering.pushes import Aim
 from trimtab.steering.scales import DEFAULT_SCALE, SCALES, Scale
 
 MAX_STRENGTH = 1e9
 """Far beyond it states are no numbers any more in any dtype, and nothing that is measured means anything."""
-
-Positions = Literal["all", "after_prompt", "prompt", "generated"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,9 @@ class Intervention:
         """Refuse values that are out of range or contradict each other."""
         check_strength(self.strength)
         self.scaling.check(self.strength)
-        check_one_of("positions", self.positions, Positions)
+        where = parse_positions(self.positions)
+        object.__setattr__(self, "positions", where.text)
+        require_first_token(where, self.first_token)
         if not self.directions:
             raise SettingError("no layer to steer at was given")
         require_layers(self.directions)
@@ -119,13 +119,6 @@ def check_strength(strength: float) -> float:
     return strength
 
 
-def check_one_of(name: str, value: str, literal: object) -> None:
-    """Refuse a value that is not among the options of a `Literal`."""
-    options = get_args(literal)
-    if value not in options:
-        raise SettingError(f"{name} {value!r} is unknown; it is one of {', '.join(options)}")
-
-
 def check_layers(interventions: Iterable[Intervention | None], n_layers: int) -> None:
     """Refuse layers that the model does not have."""
     for intervention in interventions:
@@ -147,36 +140,3 @@ def require_layers(layers: Iterable[int], n_layers: int | None = None) -> None:
         if layer < 0 or (n_layers is not None and layer >= n_layers):
             known = "layers count from 0" if n_layers is None else f"this model has layers 0 to {n_layers - 1}"
             raise SettingError(f"layer {layer} is out of range: {known}")
-
-
-def is_steered(policy: Positions, position: Tensor, prompt_length: Tensor, first_token: bool = False) -> Tensor:
-    """Which tokens a position policy pushes.
-
-    Args:
-        policy: `all`; `prompt`; `after_prompt`: from the last prompt token on, so that the first generated token is
-            already steered; `generated`: from the first token after the prompt on.
-        position: absolute position of each token in its sequence, 0 for the first, [...].
-        prompt_length: tokens of the prompt, broadcastable to `position`.
-        first_token: whether position 0, the attention sink, may be pushed.
-
-    Returns:
-        Boolean tensor like `position`.
-    """
-    if policy == "after_prompt":
-        chosen = position >= prompt_length - 1
-    elif policy == "generated":
-        chosen = position >= prompt_length
-    elif policy == "prompt":
-        chosen = position < prompt_length
-    else:
-        chosen = position >= 0
-    return chosen if first_token else chosen & (position != 0)
-
-
-def steered_range(policy: Positions, prompt_length: int, first_token: bool = False) -> tuple[int, int | None]:
-    """The tokens that a position policy pushes, as `is_steered` marks them: from, and up to; None: to the end."""
-    earliest = 0 if first_token else 1
-    if policy == "prompt":
-        return earliest, prompt_length
-    begin = {"all": 0, "after_prompt": prompt_length - 1, "generated": prompt_length}[policy]
-    return max(begin, earliest), None

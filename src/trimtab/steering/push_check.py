@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.steering.interventions import Intervention
+from trimtab.steering.positions import parse_positions
 
 Look = Callable[[int, Tensor, Tensor, Tensor], None]
 """(number of the push at this layer, marks of the tokens it may push, states before it, states behind it)"""
@@ -115,6 +116,24 @@ class PushCheck:
     def has_met_tokens(self) -> bool:
         """Whether any push came upon a token at its positions that its gate lets through."""
         return bool(self._met)
+
+    def warn_of_missed(self, cells: Sequence[Intervention | None]) -> None:
+        """At the end: name the positions at which no text had a token, where a text may have none.
+
+        Args:
+            cells: every push that was asked for.
+        """
+        met = {key[0] for key in self._met}
+        asked = {
+            id(c): c for c in cells if c is not None and any(part.strength and part.gate is None for part in c.parts())
+        }
+        missed = {c.positions for key, c in asked.items() if key not in met and parse_positions(c.positions).may_miss}
+        if missed:
+            warnings.warn(
+                f"at positions {', '.join(sorted(missed))} no text had a token to push, so these pushes did nothing",
+                TrimtabWarning,
+                stacklevel=3,
+            )
 
     def warn_of_rest(self) -> None:
         """At the end: say which projections were set or removed without any effect."""

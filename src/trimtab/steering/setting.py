@@ -10,7 +10,8 @@ from trimtab._util.suggest import hint
 from trimtab.errors import SettingError
 from trimtab.steering.cell import Cell
 from trimtab.steering.gates import Gate
-from trimtab.steering.interventions import Intervention, Positions, check_one_of, require_layers
+from trimtab.steering.interventions import Intervention, require_layers
+from trimtab.steering.positions import Positions, parse_positions, require_first_token
 from trimtab.steering.scales import DEFAULT_SCALE, SCALES
 from trimtab.vectors.steering_vector import SteeringVector
 
@@ -40,7 +41,7 @@ class SteeringSetting:
     scale: str = DEFAULT_SCALE
     """What a strength α means; see `trimtab.steering.scales`."""
     positions: Positions = "all"
-    """Which tokens are pushed: `all`, `after_prompt`, `prompt` or `generated`."""
+    """Which tokens are pushed: `all`, `after_prompt`, `prompt`, `generated`, or another of `POSITIONS`."""
     first_token: bool = False
     """Whether the first token of the sequence, the attention sink, is pushed too."""
     share_strength: bool = False
@@ -53,7 +54,9 @@ class SteeringSetting:
     def __post_init__(self) -> None:
         """Refuse options that cannot be combined with any vector."""
         scale = SCALES.get(self.scale)
-        check_one_of("positions", self.positions, Positions)
+        where = parse_positions(self.positions)
+        object.__setattr__(self, "positions", where.text)
+        require_first_token(where, self.first_token)
         if self.share_strength and not scale.shares_strength:
             raise SettingError(f"layers cannot share a strength of the scale {self.scale}")
         if self.vector_layer is not None and self.vector_layer < 0:

@@ -13,7 +13,7 @@ from trimtab.analysis.diagnosis.lists.surface import FEATURES
 from trimtab.analysis.diagnosis.sentences import Level
 from trimtab.engines import Scoring
 from trimtab.engines.requests import Finish
-from trimtab.steering import MAX_STRENGTH, SCALES, Positions
+from trimtab.steering import MAX_STRENGTH, POSITIONS, POSITIONS_PATTERN, SCALES
 
 MAX_LAYERS = 100_000
 MAX_ORDERS = 128
@@ -41,6 +41,8 @@ class Column:
     """Registry whose names are the only texts allowed."""
     pattern: str = ""
     """Regular expression that a text has to match."""
+    example: str = ""
+    """What matches it, in words."""
     unit: str = ""
     """Of numbers, such as `nats`; empty for texts, flags and pure numbers."""
     meaning: str = ""
@@ -67,7 +69,7 @@ class Column:
         if names := self._names:
             return f"one of {', '.join(names)}"
         if self.kind == "text":
-            return "layers such as 9 or 9+10, or empty" if self.pattern else "text"
+            return self.example or "text"
         what = {"integer": "a whole number", "number": "a number", "flag": "true or false"}[self.kind]
         low, high = max(self.low, -MAX_VALUE), min(self.high, MAX_VALUE)
         if (low, high) == (-MAX_VALUE, MAX_VALUE):
@@ -81,9 +83,9 @@ Schema = Mapping[str, Column]
 """Columns by name, in their order."""
 
 
-def text(meaning: str, words: tuple[str, ...] = (), pattern: str = "") -> Column:
+def text(meaning: str, words: tuple[str, ...] = (), pattern: str = "", example: str = "") -> Column:
     """Describe a column of texts."""
-    return Column("text", words=words, pattern=pattern, meaning=meaning)
+    return Column("text", words=words, pattern=pattern, example=example, meaning=meaning)
 
 
 def flag(meaning: str) -> Column:
@@ -110,13 +112,16 @@ COLUMNS: Schema = {
     "behavior": text("behavior that the vector is for"),
     "engine": text("engine that ran the model"),
     "layer": Column("integer", -1, MAX_LAYERS, unit="layer index", meaning="first steered layer; -1 where unsteered"),
-    "layers": text("all layers steered together; empty where unsteered", pattern=r"(\d{1,6}(\+\d{1,6})*)?"),
+    "layers": text(
+        "all layers steered together; empty where unsteered", pattern=r"(\d{1,6}(\+\d{1,6})*)?",
+        example="layers such as 9 or 9+10, or empty",
+    ),
     "depth": Column("number", 0, 1, unit="share of layers", meaning="(layer + 1) / number of layers"),
     "scale": Column("text", registry=SCALES, meaning="unit of the strength"),
     "strength": Column(
         "number", -MAX_STRENGTH, MAX_STRENGTH, unit="set by scale", meaning="steering strength; 0 where unsteered"
     ),
-    "positions": text("tokens that are steered", words=get_args(Positions)),
+    "positions": text("tokens that are steered", pattern=POSITIONS_PATTERN, example=f"one of {', '.join(POSITIONS)}"),
     "scoring": text("how a pair is scored", words=get_args(Scoring)),
     "split": text("held-out part that the prompt is in", words=("select", "test", "neutral")),
     "prompt_id": text("id of the prompt"),

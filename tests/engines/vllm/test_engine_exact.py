@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from trimtab.steering import Intervention, Positions
 pytestmark = pytest.mark.vllm
 NEW_TOKENS = 8
 TOLERANCE = 1e-4
-POSITIONS = get_args(Positions)
+POSITIONS = ("all", "after_prompt", "prompt", "generated", "first:3", "after:2", "tokens:2,4,-1")
 TWO_CORES = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
 ENGINES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "bundled, eager": ("bundled", {"enforce_eager": True}, {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from fake_server import Fake, echo, fake_server, said, streamed
 from trimtab.engines.vllm.http import Served, request_fields, steer
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, parse_spec
 from trimtab.errors import SettingError, VectorError
-from trimtab.steering import Positions, steering
+from trimtab.steering import steering
 from trimtab.vectors import Provenance, SteeringVector
 
 CHEERFUL = steer("cheerful", 14, 0.1, scale="relative")
@@ -51,7 +51,10 @@ def test_a_request_carries_the_spec_and_its_salt() -> None:
 
 
 def test_every_policy_layer_and_strength_has_a_salt_of_its_own() -> None:
-    asked = [steer("cheerful", 14, positions=where) for where in get_args(Positions)]
+    asked = [
+        steer("cheerful", 14, positions=where)
+        for where in ("all", "after_prompt", "prompt", "generated", "first:3", "after:2", "tokens:2,4,-1")
+    ]
     asked += [
         steer("cheerful", 13),
         steer("cheerful", 14, 2.0),

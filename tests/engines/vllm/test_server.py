@@ -107,8 +107,8 @@ def test_unsteered_answers_are_the_default_engines(served: Served, model: Model)
 def test_steered_answers_are_the_default_engines(served: Served, model: Model, vector: tt.SteeringVector) -> None:
     """Every policy, in company of unsteered requests and of other steering."""
     settings = [(0.2, "all"), (-0.2, "after_prompt"), (0.3, "generated"), (0.15, "prompt")]
-    specs = [steer("cheerful", LAYER, a, scale="relative", positions=where) for a, where in settings]  # type: ignore[arg-type]
-    cells = [steering(vector, LAYER, a, scale="relative", positions=where) for a, where in settings]  # type: ignore[arg-type]
+    specs = [steer("cheerful", LAYER, a, scale="relative", positions=where) for a, where in settings]
+    cells = [steering(vector, LAYER, a, scale="relative", positions=where) for a, where in settings]
     prompts = [prompt for prompt in PROMPTS for _ in range(1 + len(specs))]
     found = served.generate(prompts, steering=[None, *specs] * len(PROMPTS), max_new_tokens=TOKENS)
     assert found == expected(model, prompts, [None, *cells] * len(PROMPTS))
@@ -142,10 +142,10 @@ def test_steered_keys_and_values_are_never_read_by_other_requests(
 ) -> None:
     """Also without the salt that a careful client sends: the plugin names the blocks itself."""
     prompt = f"{positions}: {PROMPTS[1] * 3}"  # several blocks, in no other test's cache
-    strong = steer("cheerful", LAYER, 0.5, scale="relative", positions=positions)  # type: ignore[arg-type]
-    cell = steering(vector, LAYER, 0.5, scale="relative", positions=positions)  # type: ignore[arg-type]
-    weak = steer("cheerful", LAYER, 0.1, scale="relative", positions=positions)  # type: ignore[arg-type]
-    weak_cell = steering(vector, LAYER, 0.1, scale="relative", positions=positions)  # type: ignore[arg-type]
+    strong = steer("cheerful", LAYER, 0.5, scale="relative", positions=positions)
+    cell = steering(vector, LAYER, 0.5, scale="relative", positions=positions)
+    weak = steer("cheerful", LAYER, 0.1, scale="relative", positions=positions)
+    weak_cell = steering(vector, LAYER, 0.1, scale="relative", positions=positions)
     clean, pushed, less = expected(model, [prompt] * 3, [None, cell, weak_cell])
     assert clean != pushed
 

@@ -34,7 +34,7 @@ _CONSTANTS = ("model", "behavior", "engine", "scale", "positions", "scoring", "s
 @click.option("--behavior", help="The behavior, if no column says it.")
 @click.option("--engine", help="What ran the models.  [default: imported]")
 @click.option("--scale", help="raw or relative.  [default: raw]")
-@click.option("--positions", help="all, after_prompt, prompt or generated.  [default: all]")
+@click.option("--positions", help="all, after_prompt, prompt, generated, first:8, …  [default: all]")
 @click.option("--scoring", help="choice or text.  [default: choice]")
 @click.option("--split", help="select or test.  [default: test]")
 @click.option("--rates", type=click.Path(path_type=Path), default=None, help="Answers in generated text, by cell.")

@@ -101,7 +101,7 @@ class TransformersEngine(QueryRunner):
         check_layers(cells, self.backbone.facts.layers)
         if not pairs:
             return
-        marks = marks_of(cells)
+        marks = marks_of(cells, self.backbone)
         queries = [score_query(pair, scoring) for pair in pairs]
         require_reach(queries, marks)
         for chosen, states in self.every_cell(queries, cells, marks, done):
@@ -120,7 +120,7 @@ class TransformersEngine(QueryRunner):
         check_layers(cells, self.backbone.facts.layers)
         if not texts:
             return
-        marks = marks_of(cells) if cells else unmarked
+        marks = marks_of(cells, self.backbone) if cells else unmarked
         queries = [text_query(text) for text in texts]
         if cells:
             require_reach(queries, marks)

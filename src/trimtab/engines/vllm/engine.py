@@ -176,7 +176,7 @@ class VLLMEngine:
         check_layers(cells, self.identity.facts.layers)
         if not pairs:
             return
-        require_reach([score_query(pair, scoring) for pair in pairs], marks_of(cells))
+        require_reach([score_query(pair, scoring) for pair in pairs], marks_of(cells, self.identity))
         batches = [list(range(start, min(start + _BATCH, len(pairs)))) for start in range(0, len(pairs), _BATCH)]
         batches = [batch for batch in batches if not all(index in done for index in batch)]
         jobs = [[Job(pairs[index], cell) for cell in (None, *cells) for index in batch] for batch in batches]
@@ -195,7 +195,7 @@ class VLLMEngine:
         if not texts:
             return
         if cells:
-            require_reach([text_query(text) for text in texts], marks_of(cells))
+            require_reach([text_query(text) for text in texts], marks_of(cells, self.identity))
         yield from self._scorer.score_texts(texts, cells)
         self._tidy()
 

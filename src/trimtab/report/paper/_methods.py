@@ -84,6 +84,8 @@ POSITIONS = {
     "after_prompt": "from the last token of the prompt on",
     "prompt": "at the tokens of the prompt",
     "generated": "at generated tokens",
+    "thinking": "at the tokens that predict the model's thinking",
+    "response": "at the tokens that predict the reply behind the model's thinking",
 }
 SCORES: dict[str, str] = {
     "choice": "the difference of the logits of the two answers at the first token where they differ",

@@ -16,6 +16,7 @@ from trimtab.engines.transformers.writing.writing import places, rows_that_fit
 from trimtab.evaluation import Grid
 from trimtab.models import encode, encode_prompt
 from trimtab.steering import SCALES, Intervention
+from trimtab.steering.phases import markers_of
 from trimtab.study.measures.work import WriteReplies
 from trimtab.study.plan._targets import Target
 
@@ -129,7 +130,8 @@ def _every_reply(prompts: Sequence[tuple[int, ...]], grid: Grid, max_new_tokens:
         )
     length = places(max(request.most_tokens for request in requests))
     side_by_side = rows_that_fit(facts, target.dtype, target.budget, length, len(requests))
-    found = openings(requests, side_by_side, target.budget)
+    markers = markers_of({grid.positions}, target.reached.tokenizer, "the model")
+    found = openings(requests, side_by_side, target.budget, markers)
     worth = [_worth(opening, target) for opening in found]
     staircases = {o.cells: len(o.head) * (1 + _climbed(o, target)) for o in found}
     return CountedWriting(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from trimtab.data import Presentation, present
 from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query, score_query, state_query, text_query
+from trimtab.engines.transformers.packing.batches import Marks
 from trimtab.engines.transformers.packing.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
-from trimtab.evaluation import form_of
+from trimtab.evaluation import Grid, form_of
 from trimtab.models import EncodedPair, Text, encode, encode_examples, encode_pairs, render_prompt
+from trimtab.steering.phases import markers_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
 from trimtab.study.plan._targets import Target
@@ -71,7 +73,7 @@ def _scores(work: ScoreRows, target: Target) -> Counted:
     if target.by_requests:
         requests = sum(len(q.sequences) for q in queries) * (1 + cells)
         return Counted(len(queries), cells, requests, naive, naive, scores=scores)
-    marks = marks_for(grid.positions, grid.setting.first_token)
+    marks = _marks(grid, target)
     planned = schedule(queries, cells, marks, target.budget, share=True)
     climbed = work.vectors * target.passes_of(layers for layers, _ in grid.steered)
     head = len(planned.head)
@@ -115,7 +117,7 @@ def _examples(work: ReadExamples, target: Target) -> Counted:
 
 def _texts(work: ReadTexts, target: Target) -> int:
     tokenizer, grid = target.reached.tokenizer, work.grid
-    marks = marks_for(grid.positions, grid.setting.first_token)
+    marks = _marks(grid, target)
     rendered = [render_prompt(tokenizer, text, target.asking) if work.chat else text for text in work.texts]
     begun = [encode(tokenizer, text, target.asking) for text in rendered]
     # Of a plain text the first token is the prompt.
@@ -140,3 +142,8 @@ def _writing(work: WriteReplies, target: Target) -> Counted:
 def _encoded(target: Target, shown: Sequence[Presentation], scoring: Scoring) -> list[EncodedPair]:
     """Rows as tokens."""
     return encode_pairs(target.reached.tokenizer, [s.pair for s in shown], form_of(scoring), target.asking)
+
+
+def _marks(grid: Grid, target: Target) -> Marks:
+    markers = markers_of({grid.positions}, target.reached.tokenizer, "the model")
+    return marks_for(grid.positions, grid.setting.first_token, markers)

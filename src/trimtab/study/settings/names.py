@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from trimtab.engines import ENGINES
-from trimtab.steering import SCALES
+from trimtab.steering import SCALES, valid_positions
 from trimtab.vectors import AGGREGATIONS
 
 AggregationName = Annotated[str, AfterValidator(AGGREGATIONS.valid)]
 EngineName = Annotated[str, AfterValidator(ENGINES.valid)]
+PositionsText = Annotated[str, AfterValidator(valid_positions)]
 ScaleName = Annotated[str, AfterValidator(SCALES.valid)]

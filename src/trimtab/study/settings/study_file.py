@@ -26,7 +26,7 @@ from trimtab.engines import Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import Place
 from trimtab.models import BUNDLED, ExamplePosition, TokenPosition
-from trimtab.steering import DEFAULT_SCALE, SCALES, Positions, SteeringOptions, SteeringSetting, usual_strengths
+from trimtab.steering import DEFAULT_SCALE, SCALES, SteeringOptions, SteeringSetting, usual_strengths
 from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.measures.answers.settings import Answers
@@ -40,7 +40,7 @@ from trimtab.study.measures.side_effects.settings import SideEffects
 from trimtab.study.settings.cell_settings import Layers, Strengths
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
-from trimtab.study.settings.names import AggregationName, ScaleName
+from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName
 
 MAX_CHARACTERS = 50_000_000
 """Of all pairs that a plan makes up where they cannot be reached."""
@@ -132,7 +132,8 @@ class Study(Marked):
     """By default what is usual for the scale: ±0.1 for `relative`, ±1 for `raw`."""
     scale: Annotated[ScaleName, SHAPES] = DEFAULT_SCALE
     """`relative`, `raw`, …; `kl`: each strength is a KL divergence from the unsteered model, in nats."""
-    positions: Annotated[Positions, SHAPES] = "all"
+    positions: Annotated[PositionsText, SHAPES] = "all"
+    """`all`, `after_prompt`, `prompt`, `generated`, `first:8`, `after:8`, `thinking`, `response`, `tokens:3,-1`."""
     first_token: Annotated[bool, SHAPES] = False
     """Steer the first token, the attention sink, too."""
     share_strength: Annotated[bool, SHAPES] = False

@@ -13,8 +13,8 @@ from torch import Tensor
 from trimtab.engines._row_memory import require_memory
 from trimtab.engines.transformers.packing._token_tree import TokenTree
 
-Marks = Callable[[int, int], Sequence[bool]]
-"""(sequence length, prompt length) → which of its tokens are steered."""
+Marks = Callable[[Sequence[int], int], Sequence[bool]]
+"""(tokens of a sequence, prompt length) → which of them are steered."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,7 @@ def _grow(
     for query in queries:
         if not trees or len(trees[-1]) >= row_tokens:
             trees.append(TokenTree(head_length))
-        paths = [
-            trees[-1].add(s[head_length:], marks(len(s), query.prompt_length)[head_length:]) for s in query.sequences
-        ]
+        paths = [trees[-1].add(s[head_length:], marks(s, query.prompt_length)[head_length:]) for s in query.sequences]
         reads += [(len(trees) - 1, paths[s][index - head_length]) for s, index in query.reads]
         nodes += [(len(trees) - 1, path) for path in paths]
     return trees, reads, nodes
@@ -217,7 +215,7 @@ def pad(queries: Sequence[Query], marks: Marks, pad_token: int) -> Batch:
     for row, (sequence, prompt_length) in enumerate(sequences):
         ids[row, width - len(sequence) :] = torch.tensor(sequence)
         padding[row, width - len(sequence) :] = 1
-        steered[row, width - len(sequence) :] = torch.tensor(marks(len(sequence), prompt_length))
+        steered[row, width - len(sequence) :] = torch.tensor(marks(sequence, prompt_length))
     first_row = np.cumsum([0, *(len(query.sequences) for query in queries)])
     places = [(int(first_row[q]) + s, index) for q, query in enumerate(queries) for s, index in query.reads]
     return Batch(

@@ -12,7 +12,9 @@ from trimtab.engines.transformers.packing._token_tree import common_head
 from trimtab.engines.transformers.packing.batches import Marks, Query
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.errors import SettingError
+from trimtab.models import Identity, ThinkingMarkers
 from trimtab.steering import Intervention, Positions, is_steered
+from trimtab.steering.phases import markers_for, steered_tokens
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def shared_head(queries: Sequence[Query], marks: Marks) -> tuple[int, ...]:
     if len(queries) < 2:
         return ()
     marked = [
-        [2 * token + mark for token, mark in zip(s, marks(len(s), q.prompt_length), strict=True)]
+        [2 * token + mark for token, mark in zip(s, marks(s, q.prompt_length), strict=True)]
         for q in queries
         for s in q.sequences
     ]
@@ -82,7 +84,7 @@ def moved_tokens(query: Query, head: int, marks: Marks) -> int:
     starts = [head] + [max(head, shared)] * (len(query.sequences) - 1)
     moved = 0
     for sequence, start in zip(query.sequences, starts, strict=True):
-        marked = marks(len(sequence), query.prompt_length)
+        marked = marks(sequence, query.prompt_length)
         first = next((i for i, mark in enumerate(marked) if mark), len(marked))
         moved += max(0, len(sequence) - max(start, first))
     return moved
@@ -93,34 +95,49 @@ def tall_tokens(query: Query, head: int, cells: int, marks: Marks) -> int:
     return own_tokens(query, head) + (moved_tokens(query, head, marks) * cells if cells else 0)
 
 
-def unmarked(length: int, prompt_length: int) -> tuple[bool, ...]:
+def unmarked(tokens: Sequence[int], prompt_length: int) -> tuple[bool, ...]:
     """No token is steered."""
-    return (False,) * length
+    return (False,) * len(tokens)
 
 
-def marks_for(positions: Positions, first_token: bool) -> Marks:
-    """Which tokens a position policy steers, for sequences of any length."""
+def marks_for(positions: Positions, first_token: bool, markers: ThinkingMarkers | None = None) -> Marks:
+    """Which tokens a position policy steers, of any sequence.
+
+    Args:
+        positions: a form of `trimtab.steering.POSITIONS`.
+        first_token: whether token 0 may be steered.
+        markers: of the model's thinking, for the positions that need them.
+    """
 
     @lru_cache(maxsize=4096)
-    def marks(length: int, prompt_length: int) -> tuple[bool, ...]:
+    def by_length(length: int, prompt_length: int) -> tuple[bool, ...]:
         where = is_steered(positions, torch.arange(length), torch.tensor(prompt_length), first_token)
         return tuple(where.tolist())
+
+    @lru_cache(maxsize=4096)
+    def by_tokens(tokens: tuple[int, ...], prompt_length: int) -> tuple[bool, ...]:
+        return tuple(steered_tokens(positions, tokens, prompt_length, first_token, markers).tolist())
+
+    def marks(tokens: Sequence[int], prompt_length: int) -> tuple[bool, ...]:
+        if markers is not None:
+            return by_tokens(tuple(tokens), prompt_length)
+        return by_length(len(tokens), prompt_length)
 
     return marks
 
 
-def marks_of(cells: Sequence[Intervention]) -> Marks:
+def marks_of(cells: Sequence[Intervention], identity: Identity) -> Marks:
     """Which tokens the cells of one sweep steer.
 
     Raises:
-        SettingError: when they differ in their positions, or there are none.
+        SettingError: when they differ in their positions, there are none, or the model has no thinking to steer.
     """
     policies = {(cell.positions, cell.first_token) for cell in cells}
     if not policies:
         raise SettingError("a sweep needs at least one cell: a layer and a strength other than 0")
     if len(policies) != 1:
         raise SettingError("one sweep steers at the same positions in all of its cells; run one sweep for each policy")
-    return marks_for(*policies.pop())
+    return marks_for(*policies.pop(), markers_for(cells, identity))
 
 
 def require_reach(queries: Sequence[Query], marks: Marks) -> None:
@@ -129,9 +146,9 @@ def require_reach(queries: Sequence[Query], marks: Marks) -> None:
     Raises:
         SettingError: when no cell can change any score.
     """
-    if any(any(marks(len(s), q.prompt_length)) for q in queries for s in q.sequences):
+    if any(any(marks(s, q.prompt_length)) for q in queries for s in q.sequences):
         return
     raise SettingError(
         "these positions steer no token before the one whose logits are compared, so no cell can change; "
-        "use positions all, prompt or after_prompt, or score by text"
+        "use positions all, prompt or after_prompt, or score by text (positions thinking needs texts that think)"
     )

@@ -85,5 +85,5 @@ def _batch(mode: Mode, texts: Sequence[tuple[int, ...]]) -> Batch:
     return pack(queries, repetitive(_HEAD), _behind_head, row_tokens=1, share=True).present
 
 
-def _behind_head(length: int, prompt_length: int) -> list[bool]:
-    return [index >= _HEAD for index in range(length)]
+def _behind_head(tokens: Sequence[int], prompt_length: int) -> list[bool]:
+    return [index >= _HEAD for index in range(len(tokens))]

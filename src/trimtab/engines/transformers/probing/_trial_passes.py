@@ -270,5 +270,5 @@ def _query(text: Sequence[int], reads: Sequence[int]) -> Query:
     return Query((tuple(text),), tuple((0, index) for index in reads), len(text))
 
 
-def _last_token(length: int, prompt_length: int) -> list[bool]:
-    return [index == length - 1 for index in range(length)]
+def _last_token(tokens: Sequence[int], prompt_length: int) -> list[bool]:
+    return [index == len(tokens) - 1 for index in range(len(tokens))]

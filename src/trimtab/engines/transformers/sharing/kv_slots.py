@@ -119,10 +119,10 @@ class RowPushes:
         """Layer → groups, in the order of pushing."""
 
     def set(self, interventions: Sequence[Intervention | None]) -> None:
-        """Steer these rows from now on. `prompt` steers no token that is written."""
+        """Steer these rows in the passes to come; None leaves a row alone."""
         groups: dict[tuple[int, int, str, bool], list[tuple[int, Aim, Key | None]]] = {}
         for row, cell in enumerate(interventions):
-            if cell is not None and cell.positions != "prompt":
+            if cell is not None:
                 for layer in cell.layers:
                     keys = self.check.keys(cell, layer)
                     for order, (aim, key) in enumerate(zip(cell.aims(layer), keys, strict=True)):

@@ -13,14 +13,15 @@ from trimtab.engines.transformers.packing.batches import Marks, Packed, Query
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.packing.schedule import filled, marks_for, shared_head, tall_tokens, unmarked
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.steering import Intervention
+from trimtab.models import ThinkingMarkers
+from trimtab.steering import Intervention, Positions, parse_positions
 
 MAX_CELLS = 32
 """Cells of one staircase; more would need more free rows at once."""
 BASE = -1
 """In place of a cell: the prompt as it is without steering."""
 
-Policy = tuple[object, bool]
+Policy = tuple[Positions, bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +37,16 @@ class Opening:
     """(request, prompt, cell or `BASE`): the rows to be opened."""
 
 
-def openings(requests: Sequence[Request], rows: int, budget: Budget) -> list[Opening]:
+def openings(
+    requests: Sequence[Request], rows: int, budget: Budget, markers: ThinkingMarkers | None = None
+) -> list[Opening]:
     """How the prompts of some requests are run: the same prompt once, the same cells together.
 
     Args:
         requests: what will be written.
         rows: most rows that one opening may ask for.
         budget: limits of a pass.
+        markers: of the model's thinking, where some positions need them.
     """
     by_policy: dict[Policy | None, list[int]] = {}
     for index, request in enumerate(requests):
@@ -53,16 +57,20 @@ def openings(requests: Sequence[Request], rows: int, budget: Budget) -> list[Ope
         next(iter(by_policy.values())).extend(plain)
     found = []
     for policy, members in by_policy.items():
-        marks = unmarked if policy is None else marks_for(*policy)  # type: ignore[arg-type]
+        marks = unmarked if policy is None else _marks(*policy, markers)
         for some in _same_cells(requests, members):
             found += _cut(requests, some, marks, rows, budget)
     return found
 
 
+def _marks(positions: Positions, first_token: bool, markers: ThinkingMarkers | None) -> Marks:
+    return marks_for(positions, first_token, markers if parse_positions(positions).reads_tokens else None)
+
+
 def _policy(request: Request) -> Policy | None:
     """What decides which prompt tokens are steered; None where none is."""
     cell = request.intervention
-    if cell is None or cell.positions == "generated":
+    if cell is None or not parse_positions(cell.positions).may_push_prompt:
         return None
     return cell.positions, cell.first_token
 

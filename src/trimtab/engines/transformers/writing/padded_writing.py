@@ -13,7 +13,8 @@ from trimtab.engines.requests import Request, Writing, choose
 from trimtab.engines.transformers._forward import next_tokens, pushed, read_last_layer, run_with_own_cache
 from trimtab.engines.transformers.packing.batches import Batch, Query, pad
 from trimtab.engines.transformers.packing.schedule import filled, unmarked
-from trimtab.steering import PushCheck, is_steered
+from trimtab.steering import PushCheck, is_steered, parse_positions
+from trimtab.steering.phases import markers_for, steered_tokens
 
 if TYPE_CHECKING:
     from trimtab.engines.transformers.engine import TransformersEngine
@@ -41,6 +42,7 @@ def write(
         for place, writing in write_batch(engine, some, check):
             yield chosen[place], writing
     check.warn_of_rest()
+    check.warn_of_missed([request.intervention for request in requests])
 
 
 def _within_context(
@@ -61,7 +63,7 @@ def _with_cache(
     cache = None
     while True:
         # Only while the model runs: what the caller does between two tokens is none of our business.
-        steering = _steering(engine, requests, batch, check)
+        steering = _steering(engine, writings, batch, check)
         if cache is None:
             states, cache = run_with_own_cache(backbone, batch, steering)
         else:
@@ -82,7 +84,9 @@ def _again(engine: TransformersEngine, requests: Sequence[Request], check: PushC
         queries = [_query(text, len(r.prompt)) for text, r in zip(texts, some, strict=True)]
         batch = pad(queries, unmarked, engine.pad_token)
         with engine.isolated(max(len(text) for text in texts)):
-            states = read_last_layer(engine.backbone, batch, _steering(engine, some, batch, check))
+            states = read_last_layer(
+                engine.backbone, batch, _steering(engine, [writings[i] for i in unfinished], batch, check)
+            )
         for place, writing in _added(engine, [writings[place] for place in unfinished], states):
             yield unfinished[place], writing
 
@@ -97,17 +101,27 @@ def _added(engine: TransformersEngine, writings: Sequence[Writing], states: Tens
 
 
 def _steering(
-    engine: TransformersEngine, requests: Sequence[Request], batch: Batch, check: PushCheck
+    engine: TransformersEngine, writings: Sequence[Writing], batch: Batch, check: PushCheck
 ) -> AbstractContextManager[None]:
     """Pushes by the places that the tokens of a pass have in their texts: not every cache tells how long it is."""
+    cells = [writing.request.intervention for writing in writings]
+    markers = markers_for(cells, engine.backbone)
     marks = torch.zeros_like(batch.ids, dtype=torch.bool)
-    for row, request in enumerate(requests):
-        if (cell := request.intervention) is not None:
-            length = torch.tensor(len(request.prompt))
+    for row, (writing, cell) in enumerate(zip(writings, cells, strict=True)):
+        if cell is None:
+            continue
+        prompt = writing.request.prompt
+        if parse_positions(cell.positions).reads_tokens:
+            # A text that has ended waits for the others of its batch: whatever is pushed there, nobody reads it.
+            text = (*prompt, *writing.tokens)
+            found = steered_tokens(cell.positions, text, len(prompt), cell.first_token, markers)[-marks.shape[1] :]
+            marks[row, marks.shape[1] - len(found) :] = found
+        else:
+            length = torch.tensor(len(prompt))
             marks[row] = is_steered(cell.positions, batch.positions[row], length, cell.first_token)
     if batch.padding is not None:
         marks &= batch.padding[:, -marks.shape[1] :].bool()
-    return pushed(engine.backbone, [r.intervention for r in requests], marks, check)
+    return pushed(engine.backbone, cells, marks, check)
 
 
 def _query(text: Sequence[int], prompt_length: int) -> Query:

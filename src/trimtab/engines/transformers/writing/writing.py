@@ -16,6 +16,7 @@ from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotC
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, row_parts
 from trimtab.models import Backbone, Facts
 from trimtab.steering import PushCheck
+from trimtab.steering.phases import NextToken, markers_for
 
 if TYPE_CHECKING:
     from trimtab.engines.transformers.engine import TransformersEngine
@@ -30,23 +31,26 @@ def write(engine: TransformersEngine, requests: Sequence[Request]) -> Iterator[t
     backbone = engine.backbone
     tokens = places(max(r.most_tokens for r in requests))
     rows = rows_that_fit(backbone.facts, backbone.dtype, engine.budget, tokens, len(requests))
-    waiting = deque(openings(requests, rows, engine.budget))
+    markers = markers_for([request.intervention for request in requests], backbone)
+    waiting = deque(openings(requests, rows, engine.budget, markers))
     check = PushCheck()
     cache, pushes = SlotCache(rows, tokens), RowPushes(backbone.device, check)
     active: list[tuple[int, Writing]] = []
+    next_tokens = {i: NextToken(r.intervention, r.prompt, markers) for i, r in enumerate(requests)}
+    pushed: list[tuple[int, bool]] = []
     heads: dict[object, object] = {}
     while waiting or active:
-        changed = False
         while waiting and len(active) + len(waiting[0].wanted) <= rows:
             for index, writing in _open(engine, waiting.popleft(), requests, cache, heads, check):
                 yield index, writing
                 if writing.finish is None:
                     active.append((index, writing))
-            changed = True
         if not active:
             continue
-        if changed:
-            pushes.set([requests[index].intervention for index, _ in active])
+        now = [(index, next_tokens[index].add(writing.tokens[-1])) for index, writing in active]
+        if now != pushed:
+            pushes.set([requests[index].intervention if steered else None for index, steered in now])
+            pushed = now
         logits = _step(backbone, cache, pushes, [writing.tokens[-1] for _, writing in active])
         chosen = choose([writing for _, writing in active], logits)
         ended = [row for row, (_, writing) in enumerate(active) if writing.add(chosen[row])]
@@ -55,9 +59,8 @@ def write(engine: TransformersEngine, requests: Sequence[Request]) -> Iterator[t
             cache.remove(row)
             active[row] = active[-1]
             active.pop()
-        if ended:
-            pushes.set([requests[index].intervention for index, _ in active])
     check.warn_of_rest()
+    check.warn_of_missed([request.intervention for request in requests])
 
 
 def _open(

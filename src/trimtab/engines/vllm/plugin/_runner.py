@@ -22,7 +22,7 @@ from trimtab.engines.vllm.plugin.vector_table import Vectors
 from trimtab.engines.vllm.wire.spec import KEY, Spec, parse_spec
 from trimtab.errors import ModelError
 from trimtab.models.architecture import find_layers
-from trimtab.steering import Intervention, steered_range
+from trimtab.steering import Intervention
 
 _log = logging.getLogger(__name__)
 _TRIAL_TOKENS = 16
@@ -102,13 +102,15 @@ class Steering:
         """Enter one request's tokens of this pass, the first of which is its token number `first`."""
         spec, last, shift = asked.spec, first + where.stop - where.start, where.start - first
         if asked.intervention is not None:
-            begin, end = steered_range(spec.positions, spec.prompt_length or prompt_tokens, spec.first_token)
-            here = slice(max(begin, first), last if end is None else min(end, last))
             row = self._row(name, spec, asked.intervention) if asked.fits else None
-            if here.start < here.stop and row is not None:
-                rows[here.start + shift : here.stop + shift] = row
-            elif here.start < here.stop:
-                step.by_hand.append(ByHand(Stretch(here.start + shift, here.stop + shift), asked.intervention))
+            for begin, end in spec.spans(prompt_tokens):
+                start, stop = max(begin, first), last if end is None else min(end, last)
+                if start >= stop:
+                    continue
+                if row is not None:
+                    rows[start + shift : stop + shift] = row
+                else:
+                    step.by_hand.append(ByHand(Stretch(start + shift, stop + shift), asked.intervention))
         if spec.read is not None:
             begin, stop = max(spec.read.start, first), min(spec.read.stop, last)
             if begin < stop:

@@ -23,10 +23,10 @@ from trimtab.steering import (
     DEFAULT_SCALE,
     SCALES,
     Positions,
-    check_one_of,
     check_strength,
+    parse_positions,
     push_scales,
-    steered_range,
+    steered_spans,
 )
 
 KEY = "trimtab"
@@ -113,7 +113,13 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range or contradict each other."""
-        check_one_of("positions", self.positions, Positions)
+        where = parse_positions(self.positions)
+        if where.reads_tokens:
+            raise SettingError(
+                f"vLLM does not push at positions {where.text}: which tokens are meant is known only while they are "
+                "written; the engine transformers can"
+            )
+        object.__setattr__(self, "positions", where.text)
         if len(self.pushes) > MAX_PUSHES:
             raise SettingError(f"{len(self.pushes)} pushes in one request; {MAX_PUSHES} are the most")
         if sum(len(push.layers) for push in self.pushes) > MAX_PUSHED_LAYERS:
@@ -140,8 +146,12 @@ class Spec:
         """The first token that is pushed, in a text whose prompt has that many tokens; None where none is."""
         if not self.pushes:
             return None
-        begin, end = steered_range(self.positions, self.prompt_length or prompt_length, self.first_token)
-        return None if end is not None and begin >= end else begin
+        spans = self.spans(prompt_length)
+        return spans[0][0] if spans else None
+
+    def spans(self, prompt_length: int) -> list[tuple[int, int | None]]:
+        """The stretches of tokens that are pushed, in a text whose prompt has that many tokens."""
+        return steered_spans(self.positions, self.prompt_length or prompt_length, self.first_token)
 
     def block_salt(self, prompt_length: int, end: int) -> str | None:
         """Names the keys and values of the tokens before `end`, where the last of them are computed as one block.
@@ -159,8 +169,14 @@ class Spec:
         length = self.prompt_length or prompt_length
         # Two prompts, one the beginning of the other, can end inside of the same block, and then part which of the
         # block's tokens are pushed.
-        within = self.positions == "all" or (self.positions == "prompt" and end <= length)
+        within = self._fixed or (self.positions == "prompt" and end <= length)
         return _block_digest(self.steering, self.positions, self.first_token, None if within else length)
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the same tokens are pushed wherever the prompt ends."""
+        where = parse_positions(self.positions)
+        return where.kind == "all" or (where.kind == "tokens" and min(where.indices) >= 0)
 
     @property
     def salt(self) -> str | None:
@@ -170,7 +186,7 @@ class Spec:
         """
         if not self.pushes:
             return None
-        where = [self.positions, self.first_token, None if self.positions == "all" else self.prompt_length]
+        where = [self.positions, self.first_token, None if self._fixed else self.prompt_length]
         return _digest([self.steering, where])
 
     @property

@@ -23,7 +23,7 @@ from trimtab.evaluation.side_effects import (
     random_vectors,
     shifted_samples,
 )
-from trimtab.steering import layers_label
+from trimtab.steering import layers_label, parse_positions
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import ChosenSetting, Measure, ScoredPairs, Subject, Unit
 from trimtab.study.measures.context import Context
@@ -50,11 +50,11 @@ class SideEffectsMeasure(Measure[SideEffects]):
             for other in measured:
                 yield _shifts(subject, cells, about, other)
             yield _easy(subject, cells, about)
-            if cells.positions != "prompt" and not _confusable(cells, grid):
+            if parse_positions(cells.positions).may_push_text and not _confusable(cells, grid):
                 yield _neutral_texts(subject, cells, about)
-        if grid.positions == "prompt":
+        if not parse_positions(grid.positions).may_push_text:
             warnings.warn(
-                f"{subject.name}: pushes of the prompt only move no plain text, so its perplexity is left out",
+                f"{subject.name}: positions {grid.positions} push no token of a plain text: its perplexity is left out",
                 TrimtabWarning,
                 stacklevel=2,
             )
