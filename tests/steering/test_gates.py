@@ -63,7 +63,7 @@ def by_hand(
             for position in range(len(tokens) if layer in push.directions else 0):
                 if not oracle.is_pushed(push, position, prompt_length):
                     continue
-                assert push.gate is not None
+                assert isinstance(push.gate, Gate)
                 logit = float(before[0, position] @ push.gate.weight[layer]) + push.gate.bias[layer]
                 opens = 1 / (1 + math.exp(-logit)) > push.gate.threshold
                 said.add(opens)

@@ -17,6 +17,7 @@ from trimtab.engines._prompt_encoder import PromptEncoder
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
 from trimtab.engines._turns import Item, counted, pieces, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
+from trimtab.engines.prompt_gates import decide, decided_requests, has_gates, scored, text_scores
 from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Prompt, Reply, Request, Sampling
 from trimtab.engines.transformers.engine import TransformersEngine
@@ -33,7 +34,16 @@ from trimtab.models import (
     template_hash,
     wrap,
 )
-from trimtab.steering import DEFAULT_SCALE, SCALES, Gate, Intervention, SteeringOptions, require_fit, steering
+from trimtab.steering import (
+    DEFAULT_SCALE,
+    SCALES,
+    Gate,
+    Intervention,
+    PromptGate,
+    SteeringOptions,
+    require_fit,
+    steering,
+)
 from trimtab.vectors import SteeringVector
 
 if TYPE_CHECKING:
@@ -124,7 +134,7 @@ class Model(PromptEncoder, Summarized):
         *,
         layer: int | Sequence[int],
         strength: float | None = None,
-        gate: Gate | None = None,
+        gate: Gate | PromptGate | None = None,
         prompt_lengths: Sequence[int] | None = None,
         **options: Unpack[SteeringOptions],
     ) -> Iterator[Model]:
@@ -137,7 +147,8 @@ class Model(PromptEncoder, Summarized):
             vector: from `trimtab.extract` or a file.
             layer: behind which decoder layer to push, or several.
             strength: α; by default what is usual for the scale, 0.1 for `relative`, 1 for `raw`.
-            gate: push only tokens whose state opens it, as `trimtab.monitors.Monitor.gate` makes them.
+            gate: push only tokens whose state opens it, as `trimtab.monitors.Monitor.gate` makes them; or only texts
+                whose prompt does, a `trimtab.steering.PromptGate`.
             prompt_lengths: for your own calls of the transformers model at other positions than `all`: tokens of each
                 row's prompt, padding aside. Without it, the prompt is what its `generate` is called with, or what a
                 pass with an empty cache holds; other passes are refused.
@@ -241,7 +252,27 @@ class Model(PromptEncoder, Summarized):
     ) -> Iterator[Item]:
         """Write requests that carry what the `steer` contexts of this call ask for."""
         contexts = contexts_of(self.backbone)
-        return take_turns(self._lock, write(with_contexts(requests, contexts)), lambda: mark_used(contexts))
+        carried = with_contexts(requests, contexts)
+        if has_gates([request.intervention for request in carried]):
+            return take_turns(self._lock, self._decided(carried, write), lambda: mark_used(contexts))
+        return take_turns(self._lock, write(carried), lambda: mark_used(contexts))
+
+    def _decided(
+        self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
+    ) -> Iterator[Item]:
+        """Write requests whose gates on the prompt are decided when the first item is asked for."""
+        yield from write(decided_requests(self.engine, self.facts.layers, requests))
+
+    def opened(self, gate: PromptGate, prompts: Sequence[Prompt]) -> list[bool]:
+        """Which prompts open a gate on the prompt.
+
+        Raises:
+            SettingError: for a layer that the model does not have, or a prompt of one token.
+        """
+        tokens = [self.tokens(prompt) for prompt in prompts]
+        with self._lock:
+            said = decide(self.engine, self.facts.layers, tokens, [gate])
+        return [said[id(gate), prompt] for prompt in tokens]
 
     def _in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
         return take_turns(self._lock, work)
@@ -269,13 +300,27 @@ class Model(PromptEncoder, Summarized):
         """Stream the scores of every pair in every cell; see `Engine.sweep`."""
         self._require_unsteered()
         self._lengths.check_pairs(pairs)
-        return self._in_turns(self._finite.scored(self.engine.sweep(pairs, cells, scoring, done=done), pairs, cells))
+
+        def sweep(
+            some: Sequence[EncodedPair], mine: Sequence[Intervention], finished: Collection[int]
+        ) -> Iterator[Scored]:
+            return self.engine.sweep(some, mine, scoring, done=finished)
+
+        if has_gates(cells):
+            found = scored(self.engine, self.facts.layers, pairs, cells, done, sweep)
+        else:
+            found = sweep(pairs, cells, done)
+        return self._in_turns(self._finite.scored(found, pairs, cells))
 
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
         self._lengths.check_texts(texts)
-        return self._in_turns(self._finite.text_scores(self.engine.score_texts(texts, cells), texts, cells))
+        if has_gates(cells):
+            found = text_scores(self.engine, self.facts.layers, texts, cells, self.engine.score_texts)
+        else:
+            found = self.engine.score_texts(texts, cells)
+        return self._in_turns(self._finite.text_scores(found, texts, cells))
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:
         """Norm of the residual stream at the first token, the attention sink, [n_layers]."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from trimtab.data import Message
 from trimtab.engines import Model
-from trimtab.errors import VectorError
+from trimtab.errors import SettingError, VectorError
 from trimtab.monitors._examples import token_logits
 from trimtab.monitors._probes import Scaling
 from trimtab.monitors.conversations import TokenScores, conversation, scores
-from trimtab.steering import Gate, require_same_model
+from trimtab.steering import Gate, PromptGate, require_same_model
 from trimtab.vectors.tensor_file import NO_OTHER_FIELDS, naming, parsed, read_tensors, require_float32, write_tensors
 
 _FORMAT = "trimtab-monitor-1"
@@ -130,6 +131,22 @@ class Monitor:
         """
         rows = dict(enumerate(self.weight))
         return Gate(rows, {layer: float(self.bias[layer]) for layer in rows}, threshold)
+
+    def prompt_gate(self, threshold: float = 0.5, *, read: Literal["mean", "last"] = "mean") -> PromptGate:
+        """A gate that steers only texts whose prompt this monitor scores as positive, decided once at its layer.
+
+        Args:
+            threshold: probability above which a text is pushed, strictly between 0 and 1.
+            read: what is scored: the mean state of the prompt's tokens behind the first, or the state of its last one.
+
+        Raises:
+            SettingError: for a threshold that is no such probability.
+        """
+        if not 0 < threshold < 1:
+            raise SettingError(f"threshold {threshold} is not a probability between 0 and 1")
+        layer = self.provenance.layer
+        bar = math.log(threshold / (1 - threshold))
+        return PromptGate(layer, self.weight[layer], float(self.bias[layer]) - bar, read)
 
     def score(self, model: Model, messages: str | Sequence[Message]) -> TokenScores:
         """Score a text or a conversation token by token.

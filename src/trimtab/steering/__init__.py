@@ -4,7 +4,7 @@ from trimtab._util.callable_packages import make_callable
 from trimtab.steering.arming import HookSet, engine_hooks_only, one_pass
 from trimtab.steering.cell import UNSTEERED, UNSTEERED_LAYER, Cell, layers_label
 from trimtab.steering.fit import require_fit, require_same_model
-from trimtab.steering.gates import Condition, Gate
+from trimtab.steering.gates import Condition, Gate, PromptGate
 from trimtab.steering.hooks import steered
 from trimtab.steering.interventions import (
     MAX_STRENGTH,
@@ -44,6 +44,7 @@ __all__ = [
     "Intervention",
     "PositionPolicy",
     "Positions",
+    "PromptGate",
     "PushCheck",
     "Scale",
     "SteeringOptions",

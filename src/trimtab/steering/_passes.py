@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from trimtab.errors import SettingError
 from trimtab.models import ThinkingMarkers, cache_name
 from trimtab.steering._generate_arguments import current_generation
+from trimtab.steering._prompt_decisions import PromptDecisions
 from trimtab.steering._token_histories import Histories
 from trimtab.steering.interventions import Intervention
 from trimtab.steering.positions import parse_positions
@@ -46,6 +47,8 @@ class Pass:
     """Layers that have run."""
     dtype: torch.dtype = torch.float32
     """Of the residual stream."""
+    opened: dict[int, Tensor] = field(default_factory=dict)
+    """For each gate on the prompt, by id: which rows it lets push [rows]."""
     phases: Tensor | None = None
     """Of the reply behind each token, where positions need them; see `trimtab.steering.phases`."""
 
@@ -70,6 +73,7 @@ class Passes:
         *,
         first_position: int = 0,
         markers: ThinkingMarkers | None = None,
+        decisions: PromptDecisions | None = None,
     ):
         """Expect passes.
 
@@ -79,6 +83,7 @@ class Passes:
             given: tokens of each row's prompt, where the caller knows.
             first_position: what the model calls the position of a text's first token.
             markers: of its thinking, where positions need them.
+            decisions: of gates on the prompt, where there are any.
 
         Raises:
             SettingError: for lengths that no prompt has.
@@ -89,7 +94,8 @@ class Passes:
             raise SettingError(f"prompt_lengths {given!r} are no lengths of prompts; give whole numbers from 1 on")
         self.model, self.given, self.first_position = model, given, first_position
         policies = [parse_positions(c.positions) for c in interventions if c is not None]
-        self._needs_prompt = any(policy.needs_prompt for policy in policies)
+        self._decisions = decisions
+        self._needs_prompt = decisions is not None or any(policy.needs_prompt for policy in policies)
         self._names_prompt = ", ".join(sorted({policy.text for policy in policies if policy.names_prompt}))
         self._histories = None if markers is None else Histories(markers)
         self._by_cache: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
@@ -149,6 +155,11 @@ class Passes:
         if self._histories is not None:
             in_reply = now.positions >= now.prompt_lengths
             now.phases = self._histories.phases(ids, cache, past, in_reply, current_generation(self.model))
+        if self._decisions is not None:
+            in_prompt = now.positions < now.prompt_lengths
+            in_prompt = in_prompt if real is None else in_prompt & real
+            lengths = now.prompt_lengths.expand(rows, -1)[:, -1]
+            now.opened = self._decisions.decide(ids, cache, past, in_prompt, lengths)
         return now
 
     def _past(self, cache: Any, mask: Any, width: int) -> int:
@@ -221,6 +232,8 @@ class Passes:
         cache = _cache_in(output)
         if self._histories is not None:
             self._histories.note_cache(cache)
+        if self._decisions is not None:
+            self._decisions.note_cache(cache)
         if tokens is not None and cache is not None and cache not in self._by_cache:
             self._by_cache[cache] = _Seen(tokens.shape[1], tokens.shape[1])
 

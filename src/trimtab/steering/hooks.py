@@ -16,8 +16,10 @@ from trimtab.models.eager import eager
 from trimtab.models.kinds.multimodal import require_text
 from trimtab.steering._generate_arguments import generation_watched
 from trimtab.steering._passes import Pass, Passes
+from trimtab.steering._prompt_decisions import PromptDecisions
 from trimtab.steering.arming import HookSet
-from trimtab.steering.interventions import Intervention, check_layers
+from trimtab.steering.gates import Decided, PromptGate
+from trimtab.steering.interventions import Intervention, check_layers, require_layers
 from trimtab.steering.phases import markers_for
 from trimtab.steering.positions import is_steered
 from trimtab.steering.push_check import PushCheck
@@ -76,9 +78,12 @@ class Steering:
         self._must_push = any(part.strength and part.gate is None for part in parts)
         self.hooks = HookSet(backbone.model, engine=engine)
         self.layers = sorted({layer for i in interventions if i is not None for layer in i.layers})
+        gates = [gate for cell in interventions if cell is not None for gate in cell.prompt_gates]
+        require_layers((gate.layer for gate in gates), len(backbone.anatomy.layers))
+        self._decisions = PromptDecisions(backbone, gates) if gates else None
         self._places = Passes(
             backbone.model, interventions, prompt_lengths, first_position=backbone.anatomy.first_position,
-            markers=markers_for(interventions, backbone),
+            markers=markers_for(interventions, backbone), decisions=self._decisions,
         )  # fmt: skip
         self._local = threading.local()  # the pass that a thread is in: tasks may hand a context to several
 
@@ -103,6 +108,13 @@ class Steering:
             chosen = ", ".join(sorted({c.positions for c in self.interventions if c is not None}))
             warnings.warn(
                 f"a steer context ended and nothing was steered: no pass in it held a token at positions {chosen}",
+                TrimtabWarning,
+                stacklevel=4,
+            )
+        decided = self._decisions.prompts if self._decisions is not None else {}
+        if decided and not any(any(said) for said in decided.values()):
+            warnings.warn(
+                f"the gate on the prompt opened for none of {len(decided)} prompts, so nothing was pushed",
                 TrimtabWarning,
                 stacklevel=4,
             )
@@ -165,7 +177,7 @@ class Steering:
     def _is_gated(self, layer: int) -> bool:
         """Whether any push at a layer has a condition."""
         cells = [c for c in self.interventions if c is not None and layer in c.layers]
-        return any(aim.condition is not None for c in cells for aim in c.aims(layer))
+        return any(aim.condition is not None for c in cells for aim, _ in c.aims_and_gates(layer))
 
     def _look(self, layer: int) -> Any:
         """A hook that remembers what a decoder layer gives before it is pushed."""
@@ -178,7 +190,11 @@ class Steering:
 
     def _push_at(self, layer: int) -> Any:
         """The hook that pushes the output of one decoder layer."""
-        cells = [(i, c, c.aims(layer)) for i, c in enumerate(self.interventions) if c is not None and layer in c.layers]
+        cells = [
+            (i, c, c.aims_and_gates(layer))
+            for i, c in enumerate(self.interventions)
+            if c is not None and layer in c.layers
+        ]
 
         def steer(module: nn.Module, args: Any, output: Any) -> Any:
             now = self._now
@@ -208,9 +224,12 @@ class Steering:
         before: Tensor,
         layer: int,
         cell: Intervention,
-        aims: Sequence[Aim],
+        pushes: Sequence[tuple[Aim, PromptGate | None]],
         rows: slice,
     ) -> Tensor:
+        aims = [
+            aim if gate is None else aim._replace(condition=Decided(now.opened[id(gate)][rows])) for aim, gate in pushes
+        ]
         phases = None if now.phases is None else now.phases[rows].to(now.positions.device)
         marks = is_steered(cell.positions, now.positions[rows], now.prompt_lengths[rows], cell.first_token, phases)
         if now.real is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 import torch
 from torch import Tensor
 
 from trimtab.errors import SettingError
-from trimtab.steering.gates import Gate
+from trimtab.steering.gates import Gate, PromptGate
 from trimtab.steering.positions import Positions, parse_positions, require_first_token
 from trimtab.steering.pushes import Aim
 from trimtab.steering.scales import DEFAULT_SCALE, SCALES, Scale
@@ -33,8 +33,9 @@ class Intervention:
     first_token: bool = False
     """Whether the sequence's very first token is pushed too. It is the attention sink: its norm can be a thousand
     times the others', so a relative push there is a sledgehammer."""
-    gate: Gate | None = None
-    """Push only the tokens whose state, before anything is pushed at that layer, opens it."""
+    gate: Gate | PromptGate | None = None
+    """Push only the tokens whose state, before anything is pushed at that layer, opens it; or only texts whose prompt
+    does."""
     also: Intervention | None = None
     """A second push, behind this one where both are at the same layer: several vectors at once; see `and_also`."""
     statistics: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
@@ -57,7 +58,9 @@ class Intervention:
                 raise SettingError(
                     f"the direction at layer {layer} is zero: it has no direction to push in. Leave that layer out"
                 )
-            if self.gate is not None:
+            if isinstance(self.gate, PromptGate):
+                self.gate.require_width(len(direction))
+            elif self.gate is not None:
                 self.gate.require_probe(layer, len(direction))
             self._require_statistics(layer, direction)
         if self.also is not None and (self.also.positions, self.also.first_token) != (self.positions, self.first_token):
@@ -92,20 +95,46 @@ class Intervention:
     def __repr__(self) -> str:
         """In one line, without the tensors."""
         layers = ", ".join(map(str, sorted(self.directions)))
-        options = ["first token too"] * self.first_token + ["gated"] * (self.gate is not None)
+        gated = "gated by the prompt" if isinstance(self.gate, PromptGate) else "gated"
+        options = ["first token too"] * self.first_token + [gated] * (self.gate is not None)
         what = ", ".join([f"strength {self.strength:g} {self.scale}", f"positions {self.positions}", *options])
         one = f"Intervention(layer{'s' * (len(self.directions) > 1)} {layers}: {what})"
         return one if self.also is None else f"{one} + {self.also!r}"
 
+    @property
+    def prompt_gates(self) -> tuple[PromptGate, ...]:
+        """Conditions on the prompt that are not decided yet."""
+        return tuple(part.gate for part in self.parts() if isinstance(part.gate, PromptGate))
+
+    def decided(self, opened: Callable[[PromptGate], bool]) -> Intervention | None:
+        """The pushes of a text whose prompt has decided: those whose gate on the prompt is shut are gone."""
+        kept = [
+            replace(part, gate=None if isinstance(part.gate, PromptGate) else part.gate, also=None)
+            for part in self.parts()
+            if not isinstance(part.gate, PromptGate) or opened(part.gate)
+        ]
+        return reduce(Intervention.and_also, kept) if kept else None
+
     def aims(self, layer: int) -> list[Aim]:
-        """The pushes at a layer, in order."""
-        own = []
+        """The pushes at a layer, in order.
+
+        Raises:
+            SettingError: where a gate on the prompt has not been decided.
+        """
+        if self.prompt_gates:
+            raise SettingError("a gate on the prompt is decided for each text: run it by the methods of trimtab.Model")
+        return [aim for aim, _ in self.aims_and_gates(layer)]
+
+    def aims_and_gates(self, layer: int) -> list[tuple[Aim, PromptGate | None]]:
+        """The pushes at a layer, in order, each with the condition on the prompt that it has."""
+        own: list[tuple[Aim, PromptGate | None]] = []
         if layer in self.directions:
-            condition = None if self.gate is None else self.gate.condition(layer)
+            gate = self.gate if isinstance(self.gate, PromptGate) else None
+            condition = self.gate.condition(layer) if isinstance(self.gate, Gate) else None
             known = {name: self.statistics[name][layer] for name in self.scaling.needs}
             aimed = self.scaling.aim(self.directions[layer], self.strength, **known)
-            own = [Aim(*aimed, self.scaling, condition)]
-        return own + (self.also.aims(layer) if self.also else [])
+            own = [(Aim(*aimed, self.scaling, condition), gate)]
+        return own + (self.also.aims_and_gates(layer) if self.also else [])
 
 
 def check_strength(strength: float) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from trimtab.steering.gates import Condition
+from trimtab.steering.gates import Condition, Decided
 from trimtab.steering.scales import Scale
 
 
@@ -19,7 +19,7 @@ class Aim(NamedTuple):
     strength: float | Tensor
     """From `Scale.aim`, or one for each token [...]."""
     scale: Scale
-    condition: Condition | None = None
+    condition: Condition | Decided | None = None
     """What the state of a token must fulfil to be pushed."""
 
 

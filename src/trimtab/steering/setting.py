@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from trimtab._util.suggest import hint
 from trimtab.errors import SettingError
 from trimtab.steering.cell import Cell
-from trimtab.steering.gates import Gate
+from trimtab.steering.gates import Gate, PromptGate
 from trimtab.steering.interventions import Intervention, require_layers
 from trimtab.steering.positions import Positions, parse_positions, require_first_token
 from trimtab.steering.scales import DEFAULT_SCALE, SCALES
@@ -48,8 +48,8 @@ class SteeringSetting:
     """Whether several layers share the strength, each pushed by its part; else each is pushed by all of it."""
     vector_layer: int | None = None
     """Push along the direction of this layer everywhere; None: along each layer's own."""
-    gate: Gate | None = None
-    """Push only the tokens whose state opens it; see `trimtab.steering.gates`."""
+    gate: Gate | PromptGate | None = None
+    """Push only the tokens whose state opens it, or the texts whose prompt does; see `trimtab.steering.gates`."""
 
     def __post_init__(self) -> None:
         """Refuse options that cannot be combined with any vector."""
@@ -106,7 +106,7 @@ def steering(
     layers: int | Sequence[int],
     strength: float,
     *,
-    gate: Gate | None = None,
+    gate: Gate | PromptGate | None = None,
     **options: Unpack[SteeringOptions],
 ) -> Intervention:
     """Push along `vector` behind one layer, or behind each of several.
@@ -115,7 +115,7 @@ def steering(
         vector: One direction for each layer.
         layers: The decoder layers to push behind.
         strength: α.
-        gate: Push only tokens whose state opens it; see `trimtab.steering.gates`.
+        gate: Push only tokens whose state opens it, or texts whose prompt does; see `trimtab.steering.gates`.
         options: The fields of `SteeringSetting`: scale, positions, first_token, share_strength, vector_layer.
 
     Raises:

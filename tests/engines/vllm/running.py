@@ -96,6 +96,9 @@ def every_kind(directions: torch.Tensor, positions: Any) -> dict[str, Interventi
         "two at one layer": raw.and_also(Intervention({middle: at[0]}, 0.1, "relative", positions)),
         "project_out": Intervention({middle: at[middle]}, 1.0, "project_out", positions),
         "clamp": Intervention({middle: at[middle]}, 0.5, "clamp", positions),
+        "cap": Intervention({middle: at[middle]}, -0.1, "cap", positions),
+        "floor": Intervention({middle: at[middle]}, 0.1, "floor", positions),
+        "affine": Intervention({middle: at[middle]}, 0.4, "affine", positions, statistics={"negative_mean": at}),
         "rotate": Intervention({middle: at[middle]}, 0.2, "rotate", positions),
         "gated": Intervention({middle: at[middle]}, 0.3, "relative", positions, gate=gate),
     }

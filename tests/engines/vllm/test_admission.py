@@ -226,3 +226,19 @@ def test_a_vector_from_elsewhere_is_served_at_the_layers_that_it_has(admission: 
     SteeringVector.from_directions({shape[0]: [1.0] * shape[1]}).save(folder / "deep.safetensors")
     with pytest.raises(VectorError, match="for a model of"):
         admission.admit(spec("deep", layers=(1,)))
+
+
+def test_affine_is_admitted_where_the_file_has_the_negative_mean_and_refused_where_it_lacks_it(
+    folder: Path, admission: Admission
+) -> None:
+    whole = vector(1)
+    mean = torch.randn(LAYERS, WIDTH)
+    SteeringVector(whole.direction, whole.residual_norm, whole.provenance, {"negative_mean": mean}).save(
+        folder / "whole.safetensors"
+    )
+    known = admission.admit(spec("whole", scale="affine"))
+    found = admission.vectors.intervention(known)
+    assert found is not None
+    assert torch.equal(found.statistics["negative_mean"][1], mean[1])
+    with pytest.raises(SettingError, match=r"scale affine needs the mean state.*extract it again"):
+        admission.admit(spec("cheerful", scale="affine"))

@@ -35,6 +35,13 @@ def test_gates_come_back_as_they_were_packed() -> None:
     assert all(torch.equal(found.weight[layer], asked.weight[layer]) for layer in (0, 2))
 
 
+def test_what_scales_need_comes_back_as_it_was_packed() -> None:
+    mean = {0: torch.randn(WIDTH), 2: torch.randn(WIDTH)}
+    known = unpacked(packed({0: torch.randn(WIDTH), 2: torch.randn(WIDTH)}, None, {"negative_mean": mean}))
+    assert all(torch.equal(known.statistics["negative_mean"][layer], mean[layer]) for layer in mean)
+    assert not unpacked(packed({0: torch.randn(WIDTH)}, None)).statistics
+
+
 def test_one_tensor_can_stand_for_several_layers() -> None:
     direction = torch.randn(4, WIDTH)[1]
     known = unpacked(packed({0: direction, 3: direction}, None))

@@ -262,3 +262,20 @@ def test_pushes_at_thousands_of_layers_are_refused() -> None:
     parse_spec({"pushes": [push] * 10})
     with pytest.raises(SettingError, match="more than 1024 layers"):
         parse_spec({"pushes": [push] * 11})
+
+
+@pytest.mark.parametrize("positions", ["thinking", "response"])
+def test_phases_of_a_reply_are_refused_in_words(positions: str) -> None:
+    text = json.dumps({"pushes": [{"vector": "v", "layers": [1], "strength": 1.0}], "positions": positions})
+    with pytest.raises(SettingError, match=f"vLLM does not push at positions {positions}.*the engine transformers can"):
+        parse_spec(text)
+
+
+def test_listed_tokens_are_pushed_one_by_one_and_share_salts_only_where_the_prompts_end_does_not_matter() -> None:
+    fixed, relative = (Spec((Push("v", (3,), 1.0),), where) for where in ("tokens:9,3", "tokens:3,-1"))
+    assert fixed.spans(20) == [(3, 4), (9, 10)]
+    assert relative.spans(20) == [(3, 4), (19, 20)]
+    assert [spec.first_steered(20) for spec in (fixed, relative)] == [3, 3]
+    assert fixed.block_salt(20, 16) == fixed.block_salt(30, 16) is not None
+    assert relative.block_salt(20, 16) != relative.block_salt(30, 16)
+    assert fixed.block_salt(20, 3) is None

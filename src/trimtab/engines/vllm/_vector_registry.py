@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from trimtab.engines.vllm.plugin.vector_table import content_name, packed
 from trimtab.engines.vllm.wire.spec import Push, Read, Spec
-from trimtab.steering import Intervention
+from trimtab.errors import SettingError
+from trimtab.steering import Intervention, PromptGate
 
 _MAX_BYTES = 1 << 30
 """Vectors that workers hold for this client before they forget all of them."""
@@ -42,7 +43,9 @@ class VectorRegistry:
             self._forget(names)
 
     def _push(self, one: Intervention) -> Push:
-        content = packed(one.directions, one.gate)
+        if isinstance(one.gate, PromptGate):
+            raise SettingError("a gate on the prompt is decided for each text: run it by the methods of trimtab.Model")
+        content = packed(one.directions, one.gate, one.statistics)
         name = content_name(content)
         if name not in self._sizes:
             self._register(name, content)

@@ -137,7 +137,7 @@ class RowPushes:
 
     def _together(self, aims: Sequence[Aim]) -> Aim:
         """Pushes of the same kind as one, with a row for each."""
-        conditions = [aim.condition for aim in aims if aim.condition is not None]
+        conditions = [aim.condition for aim in aims if isinstance(aim.condition, Condition)]
         return Aim(
             torch.stack([aim.direction for aim in aims]).to(self.device)[:, None],
             torch.tensor([aim.strength for aim in aims], device=self.device)[:, None],

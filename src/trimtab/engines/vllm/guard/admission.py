@@ -92,7 +92,9 @@ class Admission:
                 f"{file.name} is for a model of {rows} layers × {width}; "
                 f"this one has {self.vectors.layers} × {self.vectors.width}"
             )
-        content = packed({layer: vector.direction[layer] for layer in vector.layers}, None)
+        layers = vector.layers
+        statistics = {name: {layer: rows[layer] for layer in layers} for name, rows in vector.statistics.items()}
+        content = packed({layer: vector.direction[layer] for layer in layers}, None, statistics)
         name = content_name(content)
         if name not in self.vectors:
             # In this order: another thread that finds the vector known must find it waiting as well.

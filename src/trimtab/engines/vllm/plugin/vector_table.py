@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from trimtab.engines.vllm.wire.spec import Push, Spec
 from trimtab.errors import SettingError, VectorError
-from trimtab.steering import Gate, Intervention, require_layers
+from trimtab.steering import SCALES, Gate, Intervention, require_layers
+from trimtab.vectors import STATISTICS
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,8 @@ class Known:
     directions: Mapping[int, Tensor]
     """Layer → raw direction [d_model] float32."""
     gate: Gate | None = None
+    statistics: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
+    """A name of `trimtab.vectors.STATISTICS` → layer → [d_model] float32."""
 
 
 @dataclass
@@ -44,7 +48,8 @@ class Vectors:
         if name in self._known:
             return
         vector = unpacked(content)
-        for layer, direction in vector.directions.items():
+        rows = [*vector.directions.items(), *(row for one in vector.statistics.values() for row in one.items())]
+        for layer, direction in rows:
             if not 0 <= layer < self.layers or tuple(direction.shape) != (self.width,):
                 raise VectorError(
                     f"{name}: layer {layer} × {list(direction.shape)} does not fit a model of "
@@ -91,7 +96,16 @@ class Vectors:
             if source not in known.directions:
                 raise SettingError(f"the vector {push.vector!r} has no direction at layer {source}")
             directions[layer] = known.directions[source]
-        return Intervention(directions, push.strength, push.scale, spec.positions, spec.first_token, known.gate, also)
+        statistics = {name: known.statistics.get(name, {}) for name in SCALES.get(push.scale).needs}
+        for name, rows in statistics.items():
+            if missing := [layer for layer in push.layers if layer not in rows]:
+                raise SettingError(
+                    f"the scale {push.scale} needs {STATISTICS[name]}, which the vector {push.vector[:130]!r} does not "
+                    f"have at layer {missing[0]}; extract it again and publish it under another name"
+                )
+        return Intervention(
+            directions, push.strength, push.scale, spec.positions, spec.first_token, known.gate, also, statistics
+        )
 
 
 def content_name(content: bytes) -> str:
@@ -99,14 +113,20 @@ def content_name(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def packed(directions: Mapping[int, Tensor], gate: Gate | None) -> bytes:
-    """Directions, and what gates them, as the bytes of a safetensors file."""
+def packed(
+    directions: Mapping[int, Tensor],
+    gate: Gate | None,
+    statistics: Mapping[str, Mapping[int, Tensor]] = MappingProxyType({}),
+) -> bytes:
+    """Directions, what gates them, and what scales need besides, as the bytes of a safetensors file."""
     tensors = {f"direction.{layer}": v.float().contiguous().cpu() for layer, v in directions.items()}
     if gate is not None:
         tensors["threshold"] = torch.tensor(gate.threshold, dtype=torch.float64)
         for layer in directions:
             tensors[f"gate.{layer}"] = gate.weight[layer].float().contiguous().cpu()
             tensors[f"bias.{layer}"] = torch.tensor(gate.bias[layer], dtype=torch.float64)
+    for name, rows in statistics.items():
+        tensors |= {f"{name}.{layer}": rows[layer].float().contiguous().cpu() for layer in rows}
     # One tensor may stand for several layers, which safetensors refuses.
     return save({name: tensor.clone() for name, tensor in tensors.items()})
 
@@ -119,7 +139,7 @@ def unpacked(content: bytes) -> Known:
     """
     try:
         tensors = load(content)
-        of: dict[str, dict[int, Tensor]] = {"direction": {}, "gate": {}, "bias": {}}
+        of: dict[str, dict[int, Tensor]] = {name: {} for name in ("direction", "gate", "bias", *STATISTICS)}
         for name in tensors.keys() - {"threshold"}:
             kind, layer = name.split(".")
             of[kind][int(layer)] = tensors[name]
@@ -130,4 +150,4 @@ def unpacked(content: bytes) -> Known:
         raise VectorError(f"not a vector ({error})") from None
     if not of["direction"]:
         raise VectorError("not a vector (it has no directions)")
-    return Known(of["direction"], gate)
+    return Known(of["direction"], gate, {name: of[name] for name in STATISTICS if of[name]})
