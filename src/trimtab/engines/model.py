@@ -14,10 +14,10 @@ from trimtab._util.summaries import Summarized, Summary
 from trimtab.engines._finite import FiniteResults
 from trimtab.engines._lengths import Lengths
 from trimtab.engines._prompt_encoder import PromptEncoder
+from trimtab.engines._prompt_gates import decide, decided_sweep, decided_text_scores, decided_writing
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
 from trimtab.engines._turns import Item, counted, pieces, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
-from trimtab.engines.prompt_gates import decide, decided_requests, has_gates, scored, text_scores
 from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Prompt, Reply, Request, Sampling
 from trimtab.engines.transformers.engine import TransformersEngine
@@ -253,15 +253,8 @@ class Model(PromptEncoder, Summarized):
         """Write requests that carry what the `steer` contexts of this call ask for."""
         contexts = contexts_of(self.backbone)
         carried = with_contexts(requests, contexts)
-        if has_gates([request.intervention for request in carried]):
-            return take_turns(self._lock, self._decided(carried, write), lambda: mark_used(contexts))
-        return take_turns(self._lock, write(carried), lambda: mark_used(contexts))
-
-    def _decided(
-        self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
-    ) -> Iterator[Item]:
-        """Write requests whose gates on the prompt are decided when the first item is asked for."""
-        yield from write(decided_requests(self.engine, self.facts.layers, requests))
+        work = decided_writing(self.engine, self.facts.layers, carried, write)
+        return take_turns(self._lock, work, lambda: mark_used(contexts))
 
     def opened(self, gate: PromptGate, prompts: Sequence[Prompt]) -> list[bool]:
         """Which prompts open a gate on the prompt.
@@ -300,26 +293,14 @@ class Model(PromptEncoder, Summarized):
         """Stream the scores of every pair in every cell; see `Engine.sweep`."""
         self._require_unsteered()
         self._lengths.check_pairs(pairs)
-
-        def sweep(
-            some: Sequence[EncodedPair], mine: Sequence[Intervention], finished: Collection[int]
-        ) -> Iterator[Scored]:
-            return self.engine.sweep(some, mine, scoring, done=finished)
-
-        if has_gates(cells):
-            found = scored(self.engine, self.facts.layers, pairs, cells, done, sweep)
-        else:
-            found = sweep(pairs, cells, done)
+        found = decided_sweep(self.engine, self.facts.layers, pairs, cells, scoring, done)
         return self._in_turns(self._finite.scored(found, pairs, cells))
 
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
         self._lengths.check_texts(texts)
-        if has_gates(cells):
-            found = text_scores(self.engine, self.facts.layers, texts, cells, self.engine.score_texts)
-        else:
-            found = self.engine.score_texts(texts, cells)
+        found = decided_text_scores(self.engine, self.facts.layers, texts, cells)
         return self._in_turns(self._finite.text_scores(found, texts, cells))
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:

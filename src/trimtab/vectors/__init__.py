@@ -1,8 +1,8 @@
 """Vectors: extraction, aggregation, and the file."""
 
+from trimtab.vectors._class_statistics import STATISTICS
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
-from trimtab.vectors.class_statistics import STATISTICS
 from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.description import VectorDescription, describe
 from trimtab.vectors.extraction import extract

@@ -13,8 +13,8 @@ from torch import Tensor
 from trimtab._util.plot_registry import Plottable
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.errors import SettingError, VectorError
+from trimtab.vectors._class_statistics import HOW_MEASURED, STATISTICS
 from trimtab.vectors._provenance import Provenance, layer_ranges
-from trimtab.vectors.class_statistics import HOW_MEASURED, STATISTICS
 from trimtab.vectors.tensor_file import naming, parsed, read_tensors, require_float32, write_tensors
 
 if TYPE_CHECKING:

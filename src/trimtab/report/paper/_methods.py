@@ -13,6 +13,7 @@ from trimtab.analysis.formatting import signed_strength
 from trimtab.analysis.samples import records
 from trimtab.report.paper._markup import Formula, Part, Sentence, cite
 from trimtab.report.paper._measure_sentences import measured
+from trimtab.report.paper._push_wording import SCALES, where_pushed
 from trimtab.report.paper._references import VERSION
 from trimtab.report.report_inputs import RunTables
 from trimtab.report.results import Results
@@ -54,39 +55,6 @@ _PAIRS = (
     "For each pair we took the difference of the residual-stream states after a layer between its positive and its "
     "negative answer"
 )
-SCALES: dict[str, tuple[Part, ...]] = {
-    "raw": (Formula(r"h + \alpha v"),),
-    "relative": (Formula(r"h + \alpha \lVert h \rVert v / \lVert v \rVert"), ", token by token"),
-    "rotate": ("a rotation of ", Formula("h"), " toward ", Formula("v"), " that keeps its norm"),
-    "project_out": (
-        "h minus the share ", Formula(r"\alpha"), " of its projection on ", Formula("v"), cite("arditi2024refusal"),
-    ),
-    "clamp": ("its projection on ", Formula(r"v / \lVert v \rVert"), " set to ", Formula(r"\alpha \lVert v \rVert")),
-    "cap": (
-        "its projection on ", Formula(r"v / \lVert v \rVert"), " lowered to ", Formula(r"\alpha \lVert v \rVert"),
-        " where it was higher", cite("lu2026axis"),
-    ),
-    "floor": (
-        "its projection on ", Formula(r"v / \lVert v \rVert"), " raised to ", Formula(r"\alpha \lVert v \rVert"),
-        " where it was lower", cite("lu2026axis"),
-    ),
-    "affine": (
-        "its projection on ", Formula(r"v / \lVert v \rVert"), " set to that of the negative side's mean state plus ",
-        Formula(r"\alpha \lVert v \rVert"), cite("marshall2024affine"),
-    ),
-    "kl": (
-        Formula(r"h + \beta v"), " with ", Formula(r"\beta"), " such that the next-token distribution on neutral "
-        "prompts diverges by ", Formula(r"|\alpha|"), " nats",
-    ),
-}  # fmt: skip
-POSITIONS = {
-    "all": "at all tokens",
-    "after_prompt": "from the last token of the prompt on",
-    "prompt": "at the tokens of the prompt",
-    "generated": "at generated tokens",
-    "thinking": "at the tokens that predict the model's thinking",
-    "response": "at the tokens that predict the reply behind the model's thinking",
-}
 SCORES: dict[str, str] = {
     "choice": "the difference of the logits of the two answers at the first token where they differ",
     "text": "the difference of the mean log-probabilities per token of the two answers",
@@ -258,7 +226,7 @@ def _layers(run: RunTables, table: pd.DataFrame) -> str:
 
 def _where(positions: str, settings: Mapping[str, Any]) -> str:
     """Which tokens are steered, and by which layer's vector where that is always the same."""
-    where = POSITIONS.get(positions, f"at the positions “{positions}”")
+    where = where_pushed(positions)
     if positions == "all" and settings.get("first_token") is False:
         where = "at all tokens but the first"
     one = settings.get("vector_layer")

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import torch
 
+from trimtab.engines._turns import Item
 from trimtab.engines.base import Engine, Scored, TextScores
+from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Request
 from trimtab.errors import TrimtabWarning
 from trimtab.models import EncodedPair, Text
@@ -86,45 +88,69 @@ def decided_requests(engine: Engine, n_layers: int, requests: Sequence[Request])
     return [replace(one, intervention=decisions.of(one.intervention, one.prompt)) for one in requests]
 
 
-def scored(
+def decided_writing(
+    engine: Engine,
+    n_layers: int,
+    requests: Sequence[Request],
+    write: Callable[[Sequence[Request]], Iterator[Item]],
+) -> Iterator[Item]:
+    """Write texts by `write`; gates on their prompts are decided when the first item is asked for."""
+    if has_gates([request.intervention for request in requests]):
+        return (item for some in _lazily(engine, n_layers, requests) for item in write(some))
+    return write(requests)
+
+
+def _lazily(engine: Engine, n_layers: int, requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    yield decided_requests(engine, n_layers, requests)
+
+
+def decided_sweep(
     engine: Engine,
     n_layers: int,
     pairs: Sequence[EncodedPair],
     cells: Sequence[Intervention],
+    scoring: Scoring,
     done: Collection[int],
-    sweep: Callable[[Sequence[EncodedPair], Sequence[Intervention], Collection[int]], Iterator[Scored]],
 ) -> Iterator[Scored]:
-    """Scores of pairs of which each has its own decisions; where a gate is shut, the unsteered score.
+    """`Engine.sweep` of pairs of which each has its own decisions; where a gate is shut, the unsteered score."""
+    if has_gates(cells):
+        return _swept(engine, n_layers, pairs, cells, scoring, done)
+    return engine.sweep(pairs, cells, scoring, done=done)
 
-    Args:
-        engine: what runs the model.
-        n_layers: of the model.
-        pairs: to be scored.
-        cells: some of them with gates on the prompt.
-        done: pairs that need not be scored.
-        sweep: scores pairs in cells without such gates.
-    """
+
+def _swept(
+    engine: Engine,
+    n_layers: int,
+    pairs: Sequence[EncodedPair],
+    cells: Sequence[Intervention],
+    scoring: Scoring,
+    done: Collection[int],
+) -> Iterator[Scored]:
     prompts = [tuple(pair.positive[: pair.prompt_length]) for pair in pairs]
     for members, mine, places in _groups(Decisions(engine, n_layers, prompts, cells), prompts, cells):
         finished = [place for place, index in enumerate(members) if index in done]
         # Without any open cell, one that is thrown away: a sweep has the unsteered scores beside its cells.
         swept = mine or [one for one in [cells[0].decided(lambda _: True)] if one is not None]
-        for batch in sweep([pairs[index] for index in members], swept, finished):
+        for batch in engine.sweep([pairs[index] for index in members], swept, scoring, done=finished):
             table = batch.scores[[0, *(0 if place is None else 1 + place for place in places)]]
             yield Scored([members[place] for place in batch.indices], table)
 
 
-def text_scores(
-    engine: Engine,
-    n_layers: int,
-    texts: Sequence[Text],
-    cells: Sequence[Intervention],
-    score: Callable[[Sequence[Text], Sequence[Intervention]], Iterator[TextScores]],
+def decided_text_scores(
+    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
 ) -> Iterator[TextScores]:
-    """Scores of texts of which each has its own decisions; where a gate is shut, the unsteered ones, 0 nats apart."""
+    """`Engine.score_texts` of texts of which each has its own decisions; where a gate is shut, 0 nats apart."""
+    if has_gates(cells):
+        return _text_scores(engine, n_layers, texts, cells)
+    return engine.score_texts(texts, cells)
+
+
+def _text_scores(
+    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
+) -> Iterator[TextScores]:
     prompts = [tuple(text.tokens[: text.prompt_length]) for text in texts]
     for members, mine, places in _groups(Decisions(engine, n_layers, prompts, cells), prompts, cells):
-        for batch in score([texts[index] for index in members], mine):
+        for batch in engine.score_texts([texts[index] for index in members], mine):
             rows = [0, *(0 if place is None else 1 + place for place in places)]
             apart = torch.cat([torch.zeros_like(batch.log_prob[:1]), batch.divergence])
             yield TextScores([members[place] for place in batch.indices], batch.log_prob[rows], apart[rows[1:]])
