@@ -122,7 +122,7 @@ def test_the_mean_over_prompts_leaves_out_the_first_token(model: Model) -> None:
     [
         (PERSONAS, "answer", "last, mean_prompt"),
         (PERSONAS, "mean_completion", "last, mean_prompt"),
-        (SUFFIXES, "each_token", "last, mean_completion, mean_prompt"),
+        (SUFFIXES, "each_token", "last, mean_completion, mean_thinking, mean_response, mean_prompt"),
         (RAW, "mean_prompt", "last, mean_completion, each_token"),
     ],
 )

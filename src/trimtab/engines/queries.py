@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.errors import DataError
-from trimtab.models import Backbone, EncodedPair, Text, TokenPosition
+from trimtab.models import Backbone, EncodedPair, Text, TokenPosition, response_start, thinking_span
 
 Scoring = Literal["choice", "text", "text_sum"]
 
@@ -21,7 +21,9 @@ def read_texts(pair: EncodedPair, token_position: TokenPosition) -> tuple[Text, 
     """The positive and the negative text of a pair up to the last token that is read, and where reading begins.
 
     Raises:
-        DataError: when the answer token is wanted and one text ends before the two part.
+        DataError: when the answer token is wanted and one text ends before the two part, or a text has no thinking or
+            nothing behind it where that is wanted.
+        SettingError: when thinking is wanted of a model that has no tokens for it.
     """
     texts = (pair.positive, pair.negative)
     if token_position == "answer":
@@ -30,8 +32,17 @@ def read_texts(pair: EncodedPair, token_position: TokenPosition) -> tuple[Text, 
         spans = [(pair.shared, pair.shared + 1) for _ in texts]
     elif token_position == "last":
         spans = [(len(text) - 1, len(text)) for text in texts]
+    elif token_position == "mean_thinking":
+        spans = [thinking_span(text, pair.prompt_length, pair.markers) for text in texts]
+    elif token_position == "mean_response":
+        spans = [(response_start(text, pair.prompt_length, pair.markers), len(text)) for text in texts]
     else:
         spans = [(pair.prompt_length, len(text)) for text in texts]
+    if any(start >= end for start, end in spans):
+        raise DataError(
+            f"pair {pair.id}: a completion has no token of its {token_position.removeprefix('mean_')}, so there is "
+            f"nothing to read at token_position {token_position}"
+        )
     positive, negative = (Text(text[:end], start) for text, (start, end) in zip(texts, spans, strict=True))
     return positive, negative
 

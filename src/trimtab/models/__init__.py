@@ -7,7 +7,6 @@ from trimtab.models.facts import Facts
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_device, choose_dtype
-from trimtab.models.prompting._thinking_markers import ThinkingMarkers, require_thinking_markers
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
 from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples
 from trimtab.models.prompting.encoding import (
@@ -22,6 +21,12 @@ from trimtab.models.prompting.encoding import (
     user_text,
 )
 from trimtab.models.prompting.rendering import gap_after, render_prompt
+from trimtab.models.prompting.thinking_markers import (
+    ThinkingMarkers,
+    require_thinking_markers,
+    response_start,
+    thinking_span,
+)
 
 __all__ = [
     "BUNDLED",
@@ -61,7 +66,9 @@ __all__ = [
     "peek",
     "render_prompt",
     "require_thinking_markers",
+    "response_start",
     "template_hash",
+    "thinking_span",
     "user_text",
     "with_hidden",
     "wrap",

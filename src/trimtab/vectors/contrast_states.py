@@ -154,7 +154,8 @@ def read_contrast(
         model: from `trimtab.load`.
         contrast: what to read.
         token_position: `last`: the last token; `mean_completion`, `mean_prompt`: the mean over the completion (of raw
-            text all but its first token, the attention sink) or over the prompt; `each_token`: every token of the
+            text all but its first token, the attention sink) or over the prompt; `mean_thinking`, `mean_response`: over
+            the thinking in the completion, or over what is behind it; `each_token`: every token of the
             completion is a row, so that long texts weigh more; for lists only. `auto`: `mean_completion` where there
             are completions or raw texts, else `last`.
         progress: called with (texts read, texts in all).
@@ -216,6 +217,8 @@ def possible_positions(contrast: PromptContrast | SetContrast) -> dict[str, Exam
         found.append("mean_completion")
         if isinstance(contrast, SetContrast):
             found.append("each_token")
+        if not contrast.positive[0].is_raw:
+            found += ["mean_thinking", "mean_response"]
     if not contrast.positive[0].is_raw:
         found.append("mean_prompt")
     return {name: name for name in found}

@@ -37,8 +37,9 @@ def extract(
         model: from `trimtab.load`.
         behavior: the pairs, best the `train` part of a split; or a contrast between prompts or lists.
         method: a name of `trimtab.vectors.AGGREGATIONS`, such as `mean`, `pca`, `probe`, `lda`, `median`.
-        token_position: `answer` (the first differing token), `last`, `mean_completion`. `auto`: `answer` for choices,
-            `mean_completion` for texts. For contrasts between prompts or lists see `read_contrast`.
+        token_position: `answer` (the first differing token), `last`, `mean_completion`, or of models that think
+            `mean_thinking`, `mean_response`. `auto`: `answer` for choices, `mean_completion` for texts. For contrasts
+            between prompts or lists see `read_contrast`.
         form: ask choice pairs with their options and answer by letter (`choice`), or answer by text (`text`).
             `auto`: `choice` for choice pairs.
         balance: how the answer letter is balanced out of the vector; see `trimtab.data.present`. Only pairs of

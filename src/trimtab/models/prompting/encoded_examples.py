@@ -11,11 +11,12 @@ from trimtab.errors import DataError
 from trimtab.models.prompting.asking import USUAL, Asking
 from trimtab.models.prompting.encoding import PromptError, common_length, encode, first_of
 from trimtab.models.prompting.rendering import gap_after, render_prompt
+from trimtab.models.prompting.thinking_markers import ThinkingMarkers, response_start, thinking_markers, thinking_span
 
-ExamplePosition = Literal["last", "mean_completion", "mean_prompt", "each_token"]
-"""Where an example is read: at its last token; the mean over its completion, or over its prompt; or at each token of
-its completion, every token counting alike. Of raw text the completion is all of it but the first token, which attention
-uses as a sink, and whose states are those of no text."""
+ExamplePosition = Literal["last", "mean_completion", "mean_prompt", "mean_thinking", "mean_response", "each_token"]
+"""Where an example is read: at its last token; the mean over its completion, over its prompt, over the thinking in its
+completion, or over what is behind that; or at each token of its completion, every token counting alike. Of raw text the
+completion is all of it but the first token, which attention uses as a sink, and whose states are those of no text."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,29 @@ class EncodedExample:
     tokens: tuple[int, ...]
     prompt_length: int
     """Tokens before the completion; all of them where there is none."""
+    markers: ThinkingMarkers | None = None
+    """What opens and closes thinking in these tokens, where the model has such tokens."""
 
     def read(self, position: ExamplePosition) -> Text:
         """What is run, and from which token on it is read.
 
         Raises:
             DataError: where the example has nothing there.
+            SettingError: for thinking, of a model that has no tokens for it.
         """
         length = len(self.tokens)
         if position == "last":
             start, end = length - 1, length
         elif position == "mean_prompt":
             start, end = 1, self.prompt_length
+        elif position == "mean_thinking":
+            start, end = thinking_span(self.tokens, self.prompt_length, self.markers)
+        elif position == "mean_response":
+            start, end = response_start(self.tokens, self.prompt_length, self.markers), length
         else:
             start, end = self.prompt_length, length
         if not 0 < start < end:
-            where = "prompt" if position == "mean_prompt" else "completion"
+            where = position.removeprefix("mean_") if position.startswith("mean_") else "completion"
             raise DataError(
                 f"example {self.id}: its {where} has no token that could be read; use another token_position"
             )
@@ -86,7 +94,7 @@ def _raw(tokenizer: Any, example: Example) -> EncodedExample:
     tokens = (*start, *tokenizer(text, add_special_tokens=False)["input_ids"])
     if len(tokens) < 2:
         raise DataError("the text is a single token, which is the attention sink and says nothing of the text")
-    return EncodedExample(example.id, tuple(tokens), 1)
+    return EncodedExample(example.id, tuple(tokens), 1, thinking_markers(tokenizer))
 
 
 def _prompted(tokenizer: Any, example: Example, asking: Asking) -> EncodedExample:
@@ -99,4 +107,4 @@ def _prompted(tokenizer: Any, example: Example, asking: Asking) -> EncodedExampl
     shared = common_length(alone, whole)
     if not 0 < shared < len(whole):
         raise DataError("the prompt or its completion has no tokens of its own")
-    return EncodedExample(example.id, whole, shared)
+    return EncodedExample(example.id, whole, shared, thinking_markers(tokenizer))

@@ -13,9 +13,11 @@ from trimtab.data.pairs import LETTERS
 from trimtab.errors import DataError
 from trimtab.models.prompting.asking import USUAL, Asking
 from trimtab.models.prompting.rendering import gap_after, render_prompt
+from trimtab.models.prompting.thinking_markers import ThinkingMarkers, thinking_markers
 
-TokenPosition = Literal["answer", "last", "mean_completion"]
-"""Where a vector is taken: the first differing token, the last token, or the mean over the completion's tokens."""
+TokenPosition = Literal["answer", "last", "mean_completion", "mean_thinking", "mean_response"]
+"""Where a vector is taken: the first differing token, the last token, or the mean over the completion's tokens, over
+those of its thinking, or over those behind its thinking."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class EncodedPair:
     """Tokens of the prompt that survive joining with either completion."""
     shared: int
     """Length of the common beginning: index of the first differing token."""
+    markers: ThinkingMarkers | None = None
+    """What opens and closes thinking in these tokens, where the model has such tokens."""
 
     @property
     def longest(self) -> int:
@@ -120,7 +124,7 @@ def encode_pair(tokenizer: Any, pair: Pair, form: Form, asking: Asking = USUAL) 
     kept = min(common_length(alone, positive), common_length(alone, negative), shared)
     if not 0 < kept < min(len(positive), len(negative)):
         raise PairError(pair, "the prompt or one of its completions has no tokens of its own")
-    return EncodedPair(pair.id, tuple(positive), tuple(negative), kept, shared)
+    return EncodedPair(pair.id, tuple(positive), tuple(negative), kept, shared, thinking_markers(tokenizer))
 
 
 def encode_pairs(tokenizer: Any, pairs: Sequence[Pair], form: Form, asking: Asking = USUAL) -> list[EncodedPair]:

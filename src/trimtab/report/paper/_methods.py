@@ -38,6 +38,8 @@ PLACES = {
     "last": "read at the last token",
     "mean_completion": "averaged over the tokens of each answer",
     "mean_prompt": "averaged over the tokens of the prompt",
+    "mean_thinking": "averaged over the tokens of the thinking in each reply",
+    "mean_response": "averaged over the tokens behind the thinking in each reply",
     "each_token": "read at each token, every token counting alike",
 }
 CONTRASTS = {
