@@ -61,7 +61,7 @@ def scored_table(scores: pd.DataFrame) -> Table:
 
 def contrast_table(contrasts: pd.DataFrame, unit: str) -> Table:
     """Differences between the arms in one unit."""
-    mine = contrasts[contrasts["unit"] == unit]
+    mine = contrasts[contrasts["unit"] == unit] if len(contrasts) else contrasts
     columns = [
         *_owners(mine),
         word("condition"),
