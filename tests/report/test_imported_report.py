@@ -9,7 +9,6 @@ from imported_items import planted_items
 from synthetic import synthetic_manifest
 from trimtab.analysis import COLUMNS
 from trimtab.report import RunTables
-from trimtab.report._page import render
 from trimtab.report.charts import condition_scores
 from trimtab.report.measures.imported import IMPORTED
 from trimtab.report.measures.imported._imported_tables import score_grid
@@ -17,7 +16,6 @@ from trimtab.report.results import Results, analysed
 from trimtab.report.verdict._verdict_sentences import sentence
 from trimtab.report.verdict._verdict_sentences import word as verdict_word
 from trimtab.report.verdict.evidence import cases
-from trimtab.report.write import assembled
 
 
 def imported_run(items: pd.DataFrame, name: str = "theirs") -> RunTables:
@@ -94,11 +92,3 @@ def test_several_runs_name_the_run() -> None:
     assert list(dict.fromkeys(found.tables["scores"]["run"])) == ["one", "two"]
     assert all("one" in finding.text or "two" in finding.text for finding in found.findings)
     assert set(found.shown("scores")["run"]) == {"one", "two"}
-
-
-def test_names_from_elsewhere_are_escaped() -> None:
-    evil = "<script>alert(1)</script>"
-    runs = [imported_run(planted_items({evil: 0.0, "pos": 1.0}, 1.5, behavior=evil))]
-    html = render(assembled(runs, analysed(runs)))
-    assert evil not in html
-    assert "&lt;script&gt;alert(1)" in html
