@@ -2,5 +2,7 @@
 
 from typing import Literal
 
+__all__ = ["Values"]
+
 Values = Literal["logits", "probabilities"]
 """What the two columns of a score hold: logits or log-probabilities, or probabilities."""

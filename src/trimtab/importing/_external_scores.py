@@ -36,7 +36,7 @@ class ExternalScores:
     score: Floats
     """Logit difference, or log-odds of the two probabilities; NaN where a row has none."""
     unscored: NDArray[np.object_]
-    """Why a row has no score; empty where it has one, or where a column said that it has none."""
+    """Why a row has no score; empty where it has one, or where its own column is empty."""
     first: str = ""
     """Letter of the first column, or `positive`; empty where the score was given as such."""
     second: str = ""

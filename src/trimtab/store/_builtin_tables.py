@@ -11,7 +11,7 @@ from trimtab.analysis.diagnosis.heuristics import HEURISTICS
 from trimtab.analysis.diagnosis.lists import SURFACE
 from trimtab.analysis.diagnosis.quality import QUALITY
 from trimtab.analysis.imported import ITEMS
-from trimtab.store._table_columns import COLUMNS, Schema, count, flag, measured, schema, text
+from trimtab.store._table_columns import COLUMNS, Schema, count, measured, schema, text
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,6 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         schema(
             ITEMS,
             score=measured("logit difference, or log-odds of the two probabilities", "logits"),
-            matching=text("first or second, whichever is the matching answer’s; empty where neither is"),
-            condition=text("condition that the prompt was asked under, such as a system prompt"),
-            plain=flag("whether the condition is the one without a prompt"),
-            first=text("letter of the first answer, or positive; empty where a score was imported"),
-            second=text("letter of the second answer, or negative; empty where a score was imported"),
-            p_first=measured("probability of the first answer", "probability", 0, 1),
-            p_second=measured("probability of the second answer", "probability", 0, 1),
-            share=measured("probability of the matching answer, of the two together", "share", 0, 1),
-            unscored=text("why there is no score; empty where there is one"),
         ),
         "one imported prompt under one condition, in one cell",
         (*_SCORE, "condition"),

@@ -2,8 +2,8 @@
 
 from trimtab.analysis.imported.condition_contrasts import condition_contrasts
 from trimtab.analysis.imported.imported_findings import imported_findings
+from trimtab.analysis.imported.item_matrices import ITEMS, NO_COLUMN
 from trimtab.analysis.imported.item_scores import item_scores, unscored_items
-from trimtab.analysis.imported.items import ITEMS, NO_COLUMN
 from trimtab.analysis.imported.letter_parts import letter_changes, letter_parts
 from trimtab.analysis.imported.split_choice import split_choice
 

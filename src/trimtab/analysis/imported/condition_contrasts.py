@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trimtab.analysis.imported.items import CELL, OWNER, UNITS, UNSTEERED_CELL, Place, Subject, Unit, subjects
+from trimtab.analysis.imported.item_matrices import CELL, OWNER, UNITS, UNSTEERED_CELL, Place, Subject, Unit, subjects
 from trimtab.stats.bootstrap import intervals
 from trimtab.stats.significance import sign_flip
 

@@ -11,8 +11,8 @@ from trimtab._util.wording import listed, plural
 from trimtab.analysis.claims import LARGE_FALL, Claim
 from trimtab.analysis.findings import Finding, Kind, Subject, Values, caution, picked, subject_first
 from trimtab.analysis.formatting import fixed, p_equals, percent, signed_strength, with_interval
+from trimtab.analysis.imported.item_matrices import NO_COLUMN
 from trimtab.analysis.imported.item_scores import LITTLE
-from trimtab.analysis.imported.items import NO_COLUMN
 from trimtab.analysis.imported.split_choice import JOINT
 from trimtab.analysis.samples import records
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trimtab.analysis.imported.items import CELL, OWNER, Subject, subjects
+from trimtab.analysis.imported.item_matrices import CELL, OWNER, Subject, subjects
 from trimtab.stats.bootstrap import Array, intervals
 
 LITTLE = 0.5

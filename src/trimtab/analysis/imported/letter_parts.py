@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trimtab.analysis.cells import FULL, LOWER, UPPER, is_mirrored
-from trimtab.analysis.imported.items import CELL, OWNER, UNITS, UNSTEERED_CELL, Place, Subject, Unit, subjects
+from trimtab.analysis.imported.item_matrices import CELL, OWNER, UNITS, UNSTEERED_CELL, Place, Subject, Unit, subjects
 from trimtab.stats.bootstrap import Array, drawn_counts, percentiles
 
 PARTS = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trimtab.analysis.cells import CellScores, cell_scores, is_mirrored
 from trimtab.analysis.formatting import percent
-from trimtab.analysis.imported.items import OWNER, UNITS, Unit
+from trimtab.analysis.imported.item_matrices import OWNER, UNITS, Unit
 from trimtab.analysis.samples import COLUMNS as SAMPLES
 from trimtab.stats.bootstrap import Array, drawn_counts, intervals
 

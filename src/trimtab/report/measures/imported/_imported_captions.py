@@ -26,7 +26,8 @@ LETTERS = (
     "A score is the mean over prompts whose answer is the first letter and prompts whose answer is the second. With "
     "as many keys of each a preference for a letter cancels: that is the balanced score. The rest is what the "
     "preference adds, because the keys are not balanced; the two add up to the score. Steering that moves the letter "
-    "alone changes the score by as much as the keys are unbalanced."
+    "alone changes the score by as much as the keys are unbalanced. Intervals draw "
+    "the prompts of each key apart."
 )
 UNSCORED = "Prompts without a score, with the reason; they are left out of all other tables except where stated."
 GLOSSARY = (
