@@ -208,6 +208,15 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "planted",
         ),
     ),
+    "Imported results": (
+        Figure(
+            "condition-scores", "condition_scores", "Score by strength and condition",
+            "Does the vector do more than a system prompt, and do both do more than either?",
+            "`trimtab import` of a table with probabilities and conditions",
+            "Intervals of points overlap more than those of paired differences, which the table of arms has.",
+            "planted",
+        ),
+    ),
     "Answers in text": (
         Figure(
             "answers", "answer_plots", "Scores and answers by layer",

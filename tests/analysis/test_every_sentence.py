@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from claimed import INTERVAL, check_all
+from imported_items import planted_items
 from trimtab.analysis import (
     EASY,
     THE_VECTOR,
@@ -32,6 +33,14 @@ from trimtab.analysis import (
 )
 from trimtab.analysis.cells import FULL
 from trimtab.analysis.findings import Sentence
+from trimtab.analysis.imported import (
+    condition_contrasts,
+    imported_findings,
+    item_scores,
+    letter_changes,
+    split_choice,
+    unscored_items,
+)
 from trimtab.analysis.projection_findings import projection_findings
 from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS, reported, separations
 from trimtab.analysis.side_effects import neutral_changes, side_findings, side_gaps
@@ -237,7 +246,35 @@ def projected() -> Iterator[list[Finding]]:
         yield projection_findings(reported(separations(pd.DataFrame(rows, columns=[*OWNER, *PROJECTION_COLUMNS]))))
 
 
-SCENARIOS = (scores, letters, odd_samples, models, replies, side_effects, random_directions, robust, projected)
+def imported() -> Iterator[list[Finding]]:
+    """Conditions and vectors that do something or nothing; letters; one layer for several behaviors; little held."""
+    two = [planted_items({"none": 0.0, "pos": 1.5}, 1.5, behavior=name, seed=n) for n, name in enumerate("ab")]
+    for items in (
+        pd.concat(two, ignore_index=True),
+        planted_items({"none": 0.0, "pos": 0.0}, 0.0, letter=3.0, held=0.4),
+        planted_items({"none": 0.0}, 1.0, letter=-2.0),
+        planted_items({"none": 0.0, "pos": 1.0}, 1.0).assign(share=np.nan, p_first=np.nan, p_second=np.nan),
+    ):
+        made = {
+            "scores": item_scores(items, draws=200), "unscored": unscored_items(items),
+            "contrasts": condition_contrasts(items, draws=200), "choice": split_choice(items, splits=50, draws=200),
+            "changes": letter_changes(items, draws=200),
+        }  # fmt: skip
+        yield imported_findings(made, 50)
+
+
+SCENARIOS = (
+    scores,
+    letters,
+    odd_samples,
+    models,
+    replies,
+    side_effects,
+    random_directions,
+    robust,
+    projected,
+    imported,
+)
 
 
 @functools.cache

@@ -146,7 +146,11 @@ class Inputs:
         for layer, strength, prompt in product((10, 20), (-1.0, 0.0, 1.0), range(4)):
             row: dict[str, Any] = {"model": "m", "behavior": "b", "layer": layer, "strength": strength}
             row |= {"prompt_id": f"q{prompt}"}
-            row |= {"label": "A", "A": strength - 1, "B": -1.0} if by_letter else {"score": strength + prompt}
+            if given["values"] == "probabilities":
+                row |= {"label": "AB"[prompt % 2], "A": 0.4 + 0.2 * strength, "B": 0.5 - 0.2 * strength}
+            else:
+                row |= {"label": "A", "A": strength - 1, "B": -1.0} if by_letter else {"score": strength + prompt}
+            row |= {"condition": "none"} if "condition" in names else {}
             rows.append({names.get(target, target): value for target, value in row.items()})
         _write_table(path, rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,3 +45,24 @@ def test_the_example_of_a_monitor_detects_the_behavior(capsys: pytest.CaptureFix
 
     assert monitor_tokens.main(pairs=24).texts.auroc > 0.6
     assert "[" in capsys.readouterr().out.split("\n\n")[1]
+
+
+def test_the_example_of_published_results_reads_files_by_their_names(tmp_path: Path) -> None:
+    import caa_results
+
+    items = [{"question": "?", "answer_matching_behavior": "(B)", "a_prob": 0.3, "b_prob": 0.6}] * 2
+    folder = tmp_path / "sycophancy"
+    folder.mkdir()
+    end = "use_base_model=False_model_size=7b.json"
+    for middle in ("13_multiplier=-1.0", "13_multiplier=0.5", "4_multiplier=1.0"):
+        for prompt in ("", "system_prompt=pos_"):
+            name = f"results_layer={middle}_behavior=sycophancy_type=ab_{prompt}{end}"
+            (folder / name).write_text(json.dumps(items), encoding="utf-8")
+    other = f"results_layer=13_multiplier=1.0_behavior=sycophancy_type=ab_override_vector=13_{end}"
+    (folder / other).write_text(json.dumps(items), encoding="utf-8")
+    found = caa_results.table(tmp_path)
+    assert len(found) == 8
+    assert found.groupby(["layer", "multiplier", "system_prompt"]).size().to_dict() == {
+        (4, 1.0, "none"): 2, (4, 1.0, "pos"): 2, (13, -1.0, "none"): 2, (13, -1.0, "pos"): 2
+    }  # fmt: skip
+    assert found["item"].tolist() == [0, 1] * 4

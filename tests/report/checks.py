@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
+from imported_items import planted_items
 from spoken import spoken
 from synthetic import synthetic_manifest, synthetic_samples
 from trimtab.analysis import EASY, THE_VECTOR, best_cells, effects
@@ -60,6 +61,7 @@ def checked_run(
             "side_effects/neutral": _neutral(own),
             "side_effects/replies": _replies(int(best[behavior]), own),
             "side_effects/random": _random(model, behavior, size, int(best[behavior]), own),
+            "imported/items": planted_items({"none": 0.0, "pos": 0.8}, size, prompts=12, seed=own),
             "robustness/samples": _variants(model, behavior, size, int(best[behavior]), own),
         }
         for table, frame in tables.items():

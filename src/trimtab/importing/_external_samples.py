@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -12,33 +12,49 @@ import pandas as pd
 from trimtab._util.wording import plural, verb_for
 from trimtab.analysis import COLUMNS
 from trimtab.engines import Scoring
-from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.errors import TrimtabWarning
+from trimtab.importing import Values
+from trimtab.importing._external_conditions import conditions_of
+from trimtab.importing._external_scores import LETTERS, plain_label, scores_of
 from trimtab.importing._external_table import ExternalTable, Floats
 from trimtab.steering import MAX_STRENGTH, UNSTEERED_LAYER, parse_positions, push_scales
 from trimtab.store.table_schemas import MAX_LAYERS, MAX_ORDERS, MAX_VALUE
 
 REQUIRED = ("model", "behavior", "layer", "strength", "prompt_id")
-LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 TARGETS = (
     *REQUIRED, "score", "positive", "negative", "label",
-    "split", "order", "weight", "scale", "positions", "engine", "scoring", "depth", "layers", *LETTERS,
+    "split", "order", "weight", "scale", "positions", "engine", "scoring", "depth", "layers", "condition", *LETTERS,
 )  # fmt: skip
 
 _ROUNDING = 1e-4
 """Repeated unsteered scores may differ by this much, as scores from different batches do."""
-_SAME_PROMPT = ["engine", "model", "behavior", "split", "scoring", "prompt_id", "order"]
+_SAME_PROMPT = ["engine", "model", "behavior", "split", "scoring", "prompt_id", "order", "condition"]
 _SAME_ROW = [*_SAME_PROMPT, "scale", "positions", "layers", "strength"]
 
 
-def samples_of(table: ExternalTable, labels: Mapping[str, str], n_layers: Mapping[str, int]) -> pd.DataFrame:
-    """Return the samples in an external table, with a warning for everything that had to be assumed.
+def samples_of(
+    table: ExternalTable,
+    labels: Mapping[str, str],
+    n_layers: Mapping[str, int],
+    values: Values | None = None,
+    plain: str | None = None,
+) -> pd.DataFrame:
+    """Return the rows of an external table, with a warning for everything that had to be assumed.
 
     Args:
         table: The table. Its problems are collected there; if there are any, the result is meaningless.
         labels: The letter that a label stands for, where it is not one of the letters that have a column.
         n_layers: Number of layers of each model. Where unknown, the largest layer in the table counts as the last.
+        values: What the two columns of a score hold.
+        plain: The condition that is the plain one.
+
+    Returns:
+        A row for each row of the table: the columns of samples, `condition` and `plain`, and of the two
+        answers `first`, `second`, `matching`, `p_first`, `p_second`, `share` and `unscored`.
     """
     table.require(*REQUIRED)
+    scores = scores_of(table, labels, values)
+    condition, is_plain = conditions_of(table, plain)
     strength = table.numbers("strength")
     refuse_strengths(table, strength)
     samples: pd.DataFrame = pd.DataFrame(
@@ -53,7 +69,16 @@ def samples_of(table: ExternalTable, labels: Mapping[str, str], n_layers: Mappin
             "order": _whole(table, "order", 0),
             "weight": _weights(table),
             "label": table.texts("label", ""),
-            "score": _scores(table, labels),
+            "score": scores.score,
+            "condition": condition,
+            "plain": is_plain,
+            "first": scores.first,
+            "second": scores.second,
+            "matching": "" if scores.matching is None else scores.matching,
+            "p_first": np.nan if scores.p_first is None else scores.p_first,
+            "p_second": np.nan if scores.p_second is None else scores.p_second,
+            "share": np.nan if scores.share is None else scores.share,
+            "unscored": scores.unscored,
         }
     )
     score = samples["score"].to_numpy(float)
@@ -61,7 +86,7 @@ def samples_of(table: ExternalTable, labels: Mapping[str, str], n_layers: Mappin
         np.isfinite(score) & (np.abs(score) > MAX_VALUE),
         lambda i: f"score {score[i]:g} is larger than any model computes",
     )
-    samples["label"] = samples["label"].map(_plain_label)
+    samples["label"] = samples["label"].map(plain_label)
     samples["layer"] = _layers(table, samples, n_layers)
     samples["layers"] = _layer_sets(table, samples)
     samples["depth"] = _depths(table, samples, n_layers)
@@ -70,7 +95,8 @@ def samples_of(table: ExternalTable, labels: Mapping[str, str], n_layers: Mappin
     )  # unsteered rows may stand at every layer
     if not table.incomplete:
         again = samples.assign(layers=repeats).duplicated(_SAME_ROW).to_numpy()
-        table.refuse(again, lambda i: f"an earlier row has the same cell and prompt: {_described(samples, i)}")
+        more = "" if table.column("condition") else "; if a column tells the two apart, name it with --map condition=…"
+        table.refuse(again, lambda i: f"an earlier row has the same cell and prompt: {_described(samples, i)}{more}")
     return samples
 
 
@@ -84,9 +110,9 @@ def refuse_strengths(table: ExternalTable, strength: Floats) -> None:
 
 
 def finished(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return samples as a run folder has them: one unsteered row for each prompt, even if every layer repeats it."""
+    """Return rows as a run folder has them: one unsteered row for each prompt, even if every layer repeats it."""
     zero = samples["strength"] == 0
-    samples = pd.concat([_one_baseline(samples[zero]), samples[~zero]], ignore_index=True)[list(COLUMNS)]
+    samples = pd.concat([_one_baseline(samples[zero]), samples[~zero]], ignore_index=True)
     lost = int((~np.isfinite(samples["score"])).sum())
     if lost:
         _warn(
@@ -95,6 +121,12 @@ def finished(samples: pd.DataFrame) -> pd.DataFrame:
         )
     typed: pd.DataFrame = samples.astype({"layer": "int32", "order": "int8"})
     return typed
+
+
+def plain_samples(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples table of finished rows: those under the plain condition."""
+    samples: pd.DataFrame = rows[rows["plain"]][list(COLUMNS)].reset_index(drop=True)
+    return samples
 
 
 def _one_baseline(rows: pd.DataFrame) -> pd.DataFrame:
@@ -178,61 +210,12 @@ def _weights(table: ExternalTable) -> Floats:
     return values
 
 
-def _scores(table: ExternalTable, labels: Mapping[str, str]) -> Floats:
-    """Return the score of each row, in the one of three forms that the table has."""
-    letters = [letter for letter in LETTERS if letter in table.mapping]
-    ways = {"score": ["score"], "positive and negative": ["positive", "negative"], "letters": letters or ["A", "B"]}
-    mapped = [way for way, targets in ways.items() if any(target in table.mapping for target in targets)]
-    if len(mapped) > 1:
-        raise SettingError(f"{table.option}: the score is mapped twice, by {' and by '.join(mapped)}; give one of them")
-    here = [way for way, targets in ways.items() if all(table.column(target) is not None for target in targets)]
-    way = (mapped or here or [""])[0]
-    if way == "score":
-        return table.numbers("score")
-    if way == "letters":
-        return _by_letter(table, letters or ["A", "B"], labels)
-    if way:
-        table.require("positive", "negative")
-        return table.numbers("positive") - table.numbers("negative")
-    table.problem(
-        f"no score; name one with {table.option} score=…, or positive=…,negative=…, or label=…,A=…,B=…; "
-        f"the columns are {', '.join(map(str, table.frame.columns))}"
-    )
-    return np.full(len(table), np.nan)
-
-
-def _by_letter(table: ExternalTable, letters: Sequence[str], labels: Mapping[str, str]) -> Floats:
-    """Return the score of the letter of the matching answer minus that of the other letter."""
-    if len(letters) != 2:
-        raise SettingError(f"{table.option}: a score by letters needs two letter columns, not {len(letters)}")
-    table.require("label", *letters)
-    first, second = letters
-    stray = sorted(set(labels.values()) - set(letters))
-    if stray:
-        raise SettingError(f"--labels: {stray[0]!r} has no column; those with one are {first} and {second}")
-    label = np.array([_plain_label(text) for text in table.texts("label", "")], dtype=object)
-    letter = np.array([labels.get(text, text) for text in label], dtype=object)
-    table.refuse(
-        ~np.isin(letter.astype(str), letters),
-        lambda i: (
-            f"label {label[i]!r} has no column (those with one: {first}, {second}); give its letter with "
-            f"--labels {label[i] or 'LABEL'}={second}, or leave its rows out"
-        ),
-    )
-    for text in sorted(set(label) & set(labels)):
-        _warn(f"{int((label == text).sum()):,} rows with label {text!r} count as {labels[text]!r}")
-    gap = table.numbers(first) - table.numbers(second)
-    return np.where(letter == first, gap, -gap)
-
-
-def _plain_label(label: Any) -> str:
-    """Return the letter in "(A)", " (A)", "A." or "A"; other labels unchanged."""
-    return str(label).strip().strip("().:").strip()
-
-
 def _described(samples: pd.DataFrame, i: int) -> str:
     row = samples.iloc[i]
-    return f"{row['model']}, {row['behavior']}, layer {row['layers']}, strength {row['strength']:g}, {row['prompt_id']}"
+    return (
+        f"{row['model']}, {row['behavior']}, layer {row['layers']}, strength {row['strength']:g}, {row['prompt_id']}"
+        + ("" if samples["condition"].nunique() == 1 else f", condition {row['condition']}")
+    )
 
 
 def _warn(text: str) -> None:

@@ -16,13 +16,15 @@ import pandas as pd
 
 from trimtab._util.atomic_files import whole_folder
 from trimtab.errors import RunError, SettingError, TrimtabWarning
-from trimtab.importing import _external_rates, _external_samples
+from trimtab.importing import Values, _external_rates, _external_samples
+from trimtab.importing._external_conditions import items_of
 from trimtab.importing._external_rates import rates_of
-from trimtab.importing._external_samples import finished, samples_of
+from trimtab.importing._external_samples import finished, plain_samples, samples_of
 from trimtab.importing._external_table import ExternalTable, parse_map
 from trimtab.inputs.secrets import command_line
 from trimtab.steering import check_strength
-from trimtab.store.manifest import BehaviorEntry, Facts, Manifest, ModelEntry, Source, WarningEntry
+from trimtab.store.cached_tables import TableName
+from trimtab.store.manifest import BehaviorEntry, CachedTableEntry, Facts, Manifest, ModelEntry, Source, WarningEntry
 from trimtab.store.model_facts import NamedModel, read_models
 from trimtab.store.run_folder import RunFolder
 
@@ -45,6 +47,11 @@ class ExternalResults:
     rates_mapping: Sequence[str] = ()
     rates_strength: float = 1.0
     """α of the side-by-side columns rate_minus, rate_zero and rate_plus."""
+    values: Values | None = None
+    """What the two columns of a score hold: logits (or log-probabilities), or probabilities. None: logits, refused
+    where they look like probabilities."""
+    plain: str | None = None
+    """The condition without a prompt, whose rows become samples; None: the one called `none`."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Imported:
     path: Path
     samples: pd.DataFrame
     rates: pd.DataFrame | None
+    items: pd.DataFrame | None = None
+    """All conditions and the probabilities; None where the table has neither."""
 
 
 def import_results(external: ExternalResults, out: Path) -> Imported:
@@ -75,12 +84,15 @@ def import_results(external: ExternalResults, out: Path) -> Imported:
     check_strength(external.rates_strength)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TrimtabWarning)
-        samples, rates, models = _read(external)
+        rows, rates, models = _read(external)
+        items = items_of(rows)
     messages = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TrimtabWarning)))
     for text in messages:
         warnings.warn(text, TrimtabWarning, stacklevel=2)
-    _write(out, samples, rates, _manifest(external, out, samples, models, messages))
-    return Imported(out, samples, rates)
+    samples = plain_samples(rows)
+    manifest = _manifest(external, out, rows, models, messages)
+    _write(out, samples, rates, _by_table(items), manifest)
+    return Imported(out, samples, rates, items)
 
 
 def _read(external: ExternalResults) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, NamedModel]]:
@@ -89,7 +101,7 @@ def _read(external: ExternalResults) -> tuple[pd.DataFrame, pd.DataFrame | None,
     mapping = parse_map(external.mapping, _external_samples.TARGETS, "--map")
     labels = parse_map(external.labels, None, "--labels")
     table = ExternalTable(external.results, mapping, external.constants, "--map")
-    samples = samples_of(table, labels, n_layers)
+    samples = samples_of(table, labels, n_layers, external.values, external.plain)
     table.raise_if_any()
     samples = finished(samples)
     unknown = sorted(set(models) - set(samples["model"]))
@@ -130,6 +142,8 @@ def _manifest(
         "labels": parse_map(external.labels, None, "--labels"),
         "constants": dict(external.constants),
     }
+    stated = {"values": external.values, "plain": external.plain}
+    settings |= {name: value for name, value in stated.items() if value is not None}
     if external.rates is not None:
         settings |= {
             "rates_map": parse_map(external.rates_mapping, None, "--rates-map"),
@@ -172,13 +186,35 @@ def _behavior_entry(name: str, rows: pd.DataFrame) -> BehaviorEntry:
     )
 
 
-def _write(out: Path, samples: pd.DataFrame, rates: pd.DataFrame | None, manifest: Manifest) -> None:
+def _by_table(items: pd.DataFrame | None) -> dict[TableName, pd.DataFrame]:
+    """Return the items as tables of a run, one for each model and behavior."""
+    if items is None:
+        return {}
+    owners = items.groupby(["model", "behavior"], sort=False)
+    return {
+        TableName("imported", "items", str(model), str(behavior)): rows.reset_index(drop=True)
+        for (model, behavior), rows in owners
+    }
+
+
+def _write(
+    out: Path,
+    samples: pd.DataFrame,
+    rates: pd.DataFrame | None,
+    items: Mapping[TableName, pd.DataFrame],
+    manifest: Manifest,
+) -> None:
     """Write the folder, whole or not at all."""
     # Where `out` is a link to an empty folder, the folder that it leads to is filled.
     with whole_folder(out.resolve()) as workplace:
         folder = RunFolder(workplace)
+        for name in items:
+            entry = CachedTableEntry(name=str(name), model=name.model, behavior=name.behavior, digest=manifest.identity)
+            manifest = manifest.with_entry(entry)
         folder.write_manifest(manifest)
         folder.append(samples)
+        for name, table in items.items():
+            folder.write(str(name), table)
         if rates is not None:
             folder.write("rates", rates)
 

@@ -10,6 +10,7 @@ from trimtab.analysis.diagnosis.curve import CURVE
 from trimtab.analysis.diagnosis.heuristics import HEURISTICS
 from trimtab.analysis.diagnosis.lists import SURFACE
 from trimtab.analysis.diagnosis.quality import QUALITY
+from trimtab.analysis.imported import ITEMS
 from trimtab.store._table_columns import COLUMNS, Schema, count, measured, schema, text
 
 
@@ -71,6 +72,14 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         schema(RATES, depth=replace(COLUMNS["depth"], optional=True)),
         "the answers in one cell, as imported",
         (*_OWNER, "layer", "strength"),
+    ),
+    "imported/items": Table(
+        schema(
+            ITEMS,
+            score=measured("logit difference, or log-odds of the two probabilities", "logits"),
+        ),
+        "one imported prompt under one condition, in one cell",
+        (*_SCORE, "condition"),
     ),
     "projection/examples": Table(
         schema((*_OWNER, "engine", "split", "example", "group", "side", "layer", "depth", "projection"), layer=_LAYER),

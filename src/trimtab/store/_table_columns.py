@@ -163,6 +163,16 @@ COLUMNS: Schema = {
     "validity": measured("answers that can be read, of all", "share", 0, 1),
     "judge": text("name of the judge"),
     "failure": text("why there is no judgement; empty where there is one"),
+    # Imported items.
+    "condition": text("condition that the prompt was asked under, such as a system prompt"),
+    "plain": flag("whether the condition is the one without a prompt"),
+    "first": text("letter of the first answer, or positive; empty where a score was imported"),
+    "second": text("letter of the second answer, or negative; empty where a score was imported"),
+    "matching": text("letter whose column is the matching answer's; empty where there is none"),
+    "p_first": measured("probability of the first answer", "probability", 0, 1),
+    "p_second": measured("probability of the second answer", "probability", 0, 1),
+    "share": measured("probability of the matching answer, of the two together", "share", 0, 1),
+    "unscored": text("why there is no score; empty where there is one"),
     # Dose.
     "kl": measured("mean KL divergence of next-token distributions from the unsteered ones", "nats"),
     "relative": measured("norm of the push, of the mean norm of the residual stream", "ratio"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -11,6 +11,7 @@ from trimtab._util.wording import plural
 from trimtab.cli.help_examples import example
 from trimtab.cli.options import out_option, refuse_unused, was_given
 from trimtab.cli.terminal import echo, echo_text
+from trimtab.importing import Values
 from trimtab.study import ExternalResults, import_results
 
 _CONSTANTS = ("model", "behavior", "engine", "scale", "positions", "scoring", "split")
@@ -23,13 +24,25 @@ _CONSTANTS = ("model", "behavior", "engine", "scale", "positions", "scoring", "s
 @click.option(
     "--map", "mapping", multiple=True, metavar="TARGET=COLUMN,…",
     help="Which column is what: model, behavior, layer, strength, prompt_id, and score, or positive and negative, or "
-    "label and A and B. Columns of the same name need no entry.",
+    "label and A and B; and condition, such as a system prompt. Columns of the same name need no entry.",
 )  # fmt: skip
 @out_option(required=True)
 @click.option(
     "--models", type=click.Path(path_type=Path), default=None, help="Facts and groups of the models, in YAML."
 )
-@click.option("--labels", multiple=True, metavar="LABEL=LETTER,…", help="Letters of labels that have no column.")
+@click.option(
+    "--values",
+    type=click.Choice(get_args(Values)),
+    default=None,
+    help="What A and B, or positive and negative, hold; logits stands for log-probabilities, too.  [default: logits]",
+)
+@click.option("--plain", metavar="CONDITION", help="The condition without a prompt, which is swept.  [default: none]")
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="LABEL=LETTER,…",
+    help="Letters of labels that have no column; none for labels whose rows have no score.",
+)
 @click.option("--model", help="The model, if no column says it.")
 @click.option("--behavior", help="The behavior, if no column says it.")
 @click.option("--engine", help="What ran the models.  [default: imported]")
@@ -50,6 +63,8 @@ def command(
     out: Path,
     models: Path | None,
     labels: tuple[str, ...],
+    values: Values | None,
+    plain: str | None,
     rates: Path | None,
     rates_map: tuple[str, ...],
     rates_strength: float,
@@ -63,11 +78,16 @@ def command(
         unused = {"--rates-map": bool(rates_map), "--rates-strength": was_given("rates_strength")}
         refuse_unused(unused, "there are no rates; give --rates")
     given = {name: constants[name] for name in _CONSTANTS if constants[name] is not None}
-    external = ExternalResults(results, mapping, labels, given, models, rates, rates_map, rates_strength)
+    external = ExternalResults(results, mapping, labels, given, models, rates, rates_map, rates_strength, values, plain)
     imported = import_results(external, out)
-    samples = imported.samples
+    samples = scores = imported.samples
+    if imported.items is not None:
+        scores = imported.items
     counts = [plural(samples[name].nunique(), name) for name in ("model", "behavior")]
     prompts = plural(int(samples.groupby("behavior")["prompt_id"].nunique().sum()), "prompt")
+    conditions = 1 if imported.items is None else imported.items["condition"].nunique()
+    if conditions > 1:
+        counts.append(plural(conditions, "condition"))
     extra = "" if imported.rates is None else f"; {plural(len(imported.rates), 'rate')}"
-    echo_text(f"{plural(len(samples), 'score')} of {', '.join(counts)} and {prompts}{extra}")
+    echo_text(f"{plural(len(scores), 'score')} of {', '.join(counts)} and {prompts}{extra}")
     echo(f"run: {imported.path}\nnext: trimtab report {imported.path}")

@@ -32,6 +32,7 @@ MEASURE_REPORTS = ReportRegistry(
     {
         "replies": Entry(f"{_HERE}.replies:REPLIES", "Settings that change replies, and the replies themselves."),
         "scores": Entry(f"{_HERE}.scores:SCORES", "Effects of every setting on scores, and the models side by side."),
+        "imported": Entry(f"{_HERE}.imported:IMPORTED", "Published scores, prompt against vector, letters of imports."),
         "projection": Entry(f"{_HERE}.projection:PROJECTION", "How well layers tell held-out examples apart."),
         "diagnosis": Entry(f"{_HERE}.diagnosis:DIAGNOSIS", "Quality of the pairs, layers, and other methods."),
         "side_effects": Entry(f"{_HERE}.side_effects:SIDE_EFFECTS", "What else moves, and what random pushes do."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trimtab.analysis.formatting import plain
+from trimtab.analysis.formatting import plain, with_interval
 from trimtab.report.verdict._words import (
     RANGE,
     compared,
@@ -39,6 +39,8 @@ def word(case: Case) -> tuple[str, Tone]:
         outcomes = [one.outcome for one in case.scores]
         if "shown" in outcomes:
             return ("yes, in scores", "good") if len(set(outcomes)) == 1 else ("in one scoring", "care")
+        if "letter" in outcomes:
+            return "only the letter", "care"
         return ("the other way", "care") if "reversed" in outcomes else ("not shown", "none")
     toward, away = _outcome(case.toward), _outcome(case.away)
     if toward == "shown":
@@ -110,7 +112,14 @@ def _of_scores(case: Case) -> str:
         )
     if not case.scores:
         return f"Nothing is known yet of {behavior} in {case.model}: no reply was judged and no score measured."
-    one = case.scores[0]
+    one = next((one for one in case.scores if one.outcome == "letter"), case.scores[0])
+    if one.outcome == "letter":
+        value, low, high = (float(one.row[f"balanced{end}"]) for end in ("", "_low", "_high"))
+        return (
+            f"Steering moves the answer letter: the score of {behavior} in {case.model} rises by "
+            f"{score_change(one.row)} {compared(one.row)} at {score_setting(one.row)}, but with as many keys of each "
+            f"letter it is not shown to change, {with_interval(value, low, high, unit='logits')}."
+        )
     if one.outcome == "reversed":
         return (
             f"Steering does the opposite: the score of {behavior} in {case.model} changes by {score_change(one.row)} "

@@ -10,12 +10,15 @@ import pandas as pd
 
 from trimtab import analysis
 from trimtab.analysis import Finding
-from trimtab.analysis.samples import records
+from trimtab.analysis.samples import present, records
+from trimtab.report.measures.imported import IMPORTED, ImportedResults
 from trimtab.report.measures.replies import REPLIES, ReplyResults
 from trimtab.report.measures.scores import SCORES
 from trimtab.report.results import Results
 
-Outcome = Literal["shown", "reversed", "not shown", "no setting"]
+_SETTING = ("model", "behavior", "engine", "scoring", "scale", "positions", "layers", "strength", "compared")
+Outcome = Literal["shown", "reversed", "letter", "not shown", "no setting"]
+"""letter: the score moves, but with balanced keys it is not shown to."""
 KEYS = ("run", "engine", "model", "behavior")
 
 
@@ -86,6 +89,8 @@ def cases(results: Results) -> Iterator[Case]:
     unscored = pd.DataFrame([dict(owner) for owner in results.unscored], columns=list(KEYS))
     owners = pd.concat([settings[list(KEYS)], best[list(KEYS)], unscored]).drop_duplicates()
     named = ["model", *analysis.several(owners, ("run", "engine"))] if len(owners) else []
+    imported: ImportedResults | None = results.measures.get(IMPORTED.name)
+    letters = imported.tables["changes"] if imported else pd.DataFrame()
     for owner in records(owners):
         mine = records(_rows(settings, owner))
         sides = {int(row["direction"]): _by_replies(results.findings, row) for row in mine}
@@ -93,7 +98,7 @@ def cases(results: Results) -> Iterator[Case]:
         yield Case(
             owner={name: str(owner[name]) for name in KEYS},
             named=named,
-            scores=[Evidence(_by_scores(row), row) for row in scored],
+            scores=[_without_letter(Evidence(_by_scores(row), row), letters) for row in scored],
             toward=sides.get(1),
             away=sides.get(-1),
             judged=any(row["reason"] != "not judged" for row in mine),
@@ -110,6 +115,24 @@ def _by_scores(row: Mapping[str, Any]) -> Outcome:
     if not row["moved"]:
         return "not shown"
     return "shown" if row["delta"] > 0 else "reversed"
+
+
+def _without_letter(evidence: Evidence, changes: pd.DataFrame) -> Evidence:
+    """The same, or that the letter alone moves at the chosen setting, where keys are known and unbalanced."""
+    if evidence.outcome != "shown" or changes.empty:
+        return evidence
+    row = evidence.row
+    names = present(changes, ("run", *_SETTING))
+    mine = changes[changes["plain"].astype(bool) & (changes["unit"] == "logits")]
+    for found in records(mine[(mine[names] == pd.Series({name: row[name] for name in names})).all(axis=1)]):
+        whole, even, letter = (
+            analysis.Claim("change", "", found[name], found[f"{name}_low"], found[f"{name}_high"])
+            for name in ("change", "balanced", "letter")
+        )
+        if whole.supported and letter.supported and not even.supported:
+            ends = {name: found[name] for name in ("balanced", "balanced_low", "balanced_high")}
+            return Evidence("letter", {**row, **ends})
+    return evidence
 
 
 def _by_replies(findings: Sequence[Finding], row: Mapping[str, Any]) -> Evidence:
