@@ -108,12 +108,12 @@ class Intervention:
 
     def decided(self, opened: Callable[[PromptGate], bool]) -> Intervention | None:
         """The pushes of a text whose prompt has decided: those whose gate on the prompt is shut are gone."""
-        kept = [
+        parts = [
             replace(part, gate=None if isinstance(part.gate, PromptGate) else part.gate, also=None)
             for part in self.parts()
             if not isinstance(part.gate, PromptGate) or opened(part.gate)
         ]
-        return reduce(Intervention.and_also, kept) if kept else None
+        return reduce(Intervention.and_also, parts) if parts else None
 
     def aims(self, layer: int) -> list[Aim]:
         """The pushes at a layer, in order.

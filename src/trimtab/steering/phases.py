@@ -70,7 +70,7 @@ def steered_tokens(
 
 
 class NextToken:
-    """Whether the next token of a text that is being written is pushed: it is told the tokens one by one."""
+    """Decides whether each next token of a text that is being written is pushed, given the tokens one by one."""
 
     def __init__(self, cell: Intervention | None, prompt: Sequence[int], markers: ThinkingMarkers | None):
         self._policy = None if cell is None else parse_positions(cell.positions)
