@@ -12,10 +12,9 @@ import pandas as pd
 from trimtab._util.wording import plural, verb_for
 from trimtab.analysis import COLUMNS
 from trimtab.engines import Scoring
-from trimtab.errors import TrimtabWarning
-from trimtab.importing import Values
+from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.importing._external_conditions import conditions_of
-from trimtab.importing._external_scores import LETTERS, plain_label, scores_of
+from trimtab.importing._external_scores import LETTERS, Values, plain_label, scores_of
 from trimtab.importing._external_table import ExternalTable, Floats
 from trimtab.steering import MAX_STRENGTH, UNSTEERED_LAYER, parse_positions, push_scales
 from trimtab.store.table_schemas import MAX_LAYERS, MAX_ORDERS, MAX_VALUE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from trimtab._util.wording import plural, verb_for
 from trimtab.analysis.imported import NO_COLUMN
 from trimtab.errors import SettingError, TrimtabWarning
-from trimtab.importing import Values
 from trimtab.importing._external_table import ExternalTable, Flags, Floats
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+Values = Literal["logits", "probabilities"]
+"""What the two columns of a score hold: logits or log-probabilities, or probabilities."""
 NO_LETTER = "none"
 """What `--labels` gives a label whose rows have no score."""
 

@@ -16,10 +16,11 @@ import pandas as pd
 
 from trimtab._util.atomic_files import whole_folder
 from trimtab.errors import RunError, SettingError, TrimtabWarning
-from trimtab.importing import Values, _external_rates, _external_samples
+from trimtab.importing import _external_rates, _external_samples
 from trimtab.importing._external_conditions import items_of
 from trimtab.importing._external_rates import rates_of
 from trimtab.importing._external_samples import finished, plain_samples, samples_of
+from trimtab.importing._external_scores import Values
 from trimtab.importing._external_table import ExternalTable, parse_map
 from trimtab.inputs.secrets import command_line
 from trimtab.steering import check_strength
@@ -27,6 +28,8 @@ from trimtab.store.cached_tables import TableName
 from trimtab.store.manifest import BehaviorEntry, CachedTableEntry, Facts, Manifest, ModelEntry, Source, WarningEntry
 from trimtab.store.model_facts import NamedModel, read_models
 from trimtab.store.run_folder import RunFolder
+
+__all__ = ["ExternalResults", "Imported", "Values", "import_results"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from trimtab._util.wording import plural
 from trimtab.cli.help_examples import example
 from trimtab.cli.options import out_option, refuse_unused, was_given
 from trimtab.cli.terminal import echo, echo_text
-from trimtab.importing import Values
+from trimtab.importing.external_results import Values
 from trimtab.study import ExternalResults, import_results
 
 _CONSTANTS = ("model", "behavior", "engine", "scale", "positions", "scoring", "split")
