@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from trimtab.steering import Intervention, steering
     from trimtab.study import Study, read_study, run_study
+    from trimtab.study.setting_to_use import SettingToUse, setting_to_use
     from trimtab.vectors import SteeringVector, extract
 
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "PromptContrast": "data",
     "Robustness": "notebook",
     "SetContrast": "data",
+    "SettingToUse": "study.setting_to_use",
     "SideEffects": "notebook",
     "SteeringVector": "vectors",
     "Study": "study",
@@ -70,6 +72,7 @@ _HOMES = {
     "report": "notebook",
     "robustness": "notebook",
     "run_study": "study",
+    "setting_to_use": "study.setting_to_use",
     "side_effects": "notebook",
     "steering": "steering",
     "sweep": "evaluation",
@@ -88,6 +91,7 @@ __all__ = [
     "PromptContrast",
     "Robustness",
     "SetContrast",
+    "SettingToUse",
     "SideEffects",
     "SteeringVector",
     "Study",
@@ -108,6 +112,7 @@ __all__ = [
     "report",
     "robustness",
     "run_study",
+    "setting_to_use",
     "side_effects",
     "steering",
     "sweep",

@@ -180,8 +180,7 @@ def test_a_run_that_measured_something_else_is_refused(
         layers=[1],
         strength=1.0,
         steering=SteeringSetting(**steering),
-        chosen_by="scores",
     )
-    monkeypatch.setattr("trimtab.cli.verbs.bake.setting_to_use", lambda *_: use)
+    monkeypatch.setattr("trimtab.cli.verbs.bake.setting_of_run", lambda *_: use)
     assert main(["bake", "--run", str(tmp_path), "--out", str(tmp_path / "baked"), "--quiet"]) == 2
     assert words in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Strengths that were meant in another unit, mostly, are warned of."""
+"""Strengths that were intended in another unit, mostly, are warned of."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from trimtab.errors import SettingError
 from trimtab.sharing import share_run
 from trimtab.steering import Gate
 from trimtab.store.run_folder import RunFolder
-from trimtab.study.setting_to_use import Recommendation, recommendation
+from trimtab.study import report_runs
+from trimtab.study.recommending.recommendations import Recommendation
+from trimtab.study.setting_to_use import SettingToUse, recommendation, setting_to_use
 from trimtab.vectors import SteeringVector
 
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -41,17 +43,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def analysed(run: Path) -> Recommendation:
-    """What the run recommends, which takes seconds to find."""
-    return recommendation(run)
+def use(run: Path) -> SettingToUse:
+    """The setting that the run recommends, which it then has in a file."""
+    report_runs([run], run / "report.html")
+    return setting_to_use(run)
+
+
+@pytest.fixture(scope="module")
+def analysed(run: Path, use: SettingToUse) -> Recommendation:
+    """What the run measured there, which takes seconds to find."""
+    return recommendation(run, use)
 
 
 @pytest.fixture
-def found(run: Path, analysed: Recommendation, monkeypatch: pytest.MonkeyPatch) -> Recommendation:
+def found(run: Path, use: SettingToUse, analysed: Recommendation, monkeypatch: pytest.MonkeyPatch) -> Recommendation:
     """The same, which sharing then takes as it is."""
 
-    def same(path: Path, model: str, behavior: str) -> Recommendation:
-        assert (path, model, behavior) == (run, "", "")
+    def same(path: Path, wanted: SettingToUse) -> Recommendation:
+        assert (path, wanted.layers, wanted.strength) == (run, use.layers, use.strength)
         return analysed
 
     monkeypatch.setattr("trimtab.sharing.shared_vector.recommendation", same)
@@ -70,20 +79,25 @@ def test_the_card_names_the_base_model_effect_and_every_warning(
     assert {"steering-vector", "activation-steering", "control-vector"} <= set(header["tags"])
     effect = made.steering.effect
     assert effect is not None
-    assert effect.change == found.evidence.row["change"]
-    assert (effect.low, effect.high) == (found.evidence.row["change_low"], found.evidence.row["change_high"])
+    measured = found.setting.measured
+    assert measured is not None
+    assert (measured.chosen_by, effect.measure) == ("replies", "judged replies")
+    assert (effect.change, effect.low, effect.high) == (
+        measured.effect.change, measured.effect.low, measured.effect.high,
+    )  # fmt: skip
     assert effect.statement in text
     cautions = [one.text for one in found.findings if one.kind == "caution"]
     assert cautions
     warnings = text.partition("## Warnings")[2].partition("## ")[0]
     for one in (*cautions, *found.warnings):
         assert " ".join(one.split()).replace("&", "&amp;").replace("<", "&lt;") in warnings
-    assert list(made.steering.setting.layers) == found.use.layers
-    assert made.steering.setting.strength == found.use.strength
+    assert made.steering.setting.layers == found.setting.layers
+    assert made.steering.setting.strength == found.setting.strength
 
 
 def test_the_command_line_writes_and_reads_a_folder(
     run: Path,
+    use: SettingToUse,
     found: Recommendation,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,15 +109,15 @@ def test_the_command_line_writes_and_reads_a_folder(
     assert main(["hub", "pull", "shared", "-o", "mine.safetensors"]) == 0
     out = capsys.readouterr().out
     assert "measured there: judged replies" in out
-    command = f"trimtab chat --vectors mine.safetensors --layer {found.use.layers[0]} --strength={found.use.strength:g}"
+    command = f"trimtab chat --vectors mine.safetensors --layer {use.layers[0]} --strength={use.strength:g}"
     assert f"{command} --scale relative" in out
     assert SteeringVector.load("mine.safetensors").provenance.origin is not None
 
 
 def test_settings_with_a_gate_are_not_shared(
-    run: Path, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, use: SettingToUse, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gated = replace(found.use, steering=replace(found.use.steering, gate=Gate.__new__(Gate)))
-    monkeypatch.setattr("trimtab.sharing.shared_vector.recommendation", lambda *args: replace(found, use=gated))
+    gated = replace(use, steering=replace(use.steering, gate=Gate.__new__(Gate)))
+    monkeypatch.setattr("trimtab.sharing.shared_vector.setting_to_use", lambda *args: gated)
     with pytest.raises(SettingError, match="with a gate"):
         share_run(run, tmp_path / "v")

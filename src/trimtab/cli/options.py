@@ -61,7 +61,7 @@ def out_option(default: str = "", *, path: str | None = None, required: bool = F
 run_options = several(
     click.option(
         "--run", metavar="RUN", type=click.Path(path_type=Path), default=None,
-        help="Finished run: its model and vector, at the setting that its report recommends.",
+        help="Finished run: its model and vector, at the setting that its recommended.yaml says.",
     ),
     click.option(
         "--behavior", "-b", metavar="NAME", default=None, help="With --run: which behavior, where it has several."

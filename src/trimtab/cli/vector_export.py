@@ -10,9 +10,9 @@ import click
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, positions_option, scale_option
 from trimtab.cli.options import out_option, refuse_unused, run_options, was_given
+from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path, echo_text
-from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.constant_pushes import CONSTANT_SCALES
 from trimtab.vectors.exports import VECTOR_EXPORTS, Exported
@@ -29,6 +29,7 @@ from trimtab.vectors.exports.exported_vectors import export_vector
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @run_options
+@click.option("--model", "-m", metavar="NAME", default=None, help="With --run: which model, where it has several.")
 @click.option("--to", cls=NamesOption, names=VECTOR_EXPORTS.names, default="gguf", show_default=True, help="For what.")
 @out_option(required=True)
 @click.option(
@@ -45,6 +46,7 @@ def export(
     file: Path | None,
     run: Path | None,
     behavior: str | None,
+    model: str | None,
     to: str,
     out: Path,
     layers: tuple[int, ...],
@@ -62,7 +64,7 @@ def export(
         refuse_unused(
             of_a_run | {"--scale": was_given("scale"), "--positions": was_given("positions")}, "--run says it"
         )
-        use = setting_to_use(run, "", behavior or "")
+        use = setting_of_run(run, model or "", behavior or "")
         use.require_own_directions()
         file, steering = use.vectors, use.steering
         how = {
@@ -70,7 +72,8 @@ def export(
             "strength": steering.strength_of_each(use.strength, len(use.layers)), "first_token": steering.first_token,
         }  # fmt: skip
     else:
-        refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
+        of_run = {"--behavior": behavior is not None, "--model": model is not None}
+        refuse_unused(of_run, "it names what a run has several of; give --run")
         refuse_unused({"--scale": was_given("scale") and strength is None}, "it is of a strength; give --strength")
         warn_of_strengths(scale, [] if strength is None else [strength])
         if file is None:

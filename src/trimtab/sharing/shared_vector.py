@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from trimtab._util.atomic_files import whole_folder, write_whole
 from trimtab._util.summaries import Summarized, Summary
-from trimtab.analysis.scores.score_sentences import UNITS
 from trimtab.errors import SettingError, VectorError
 from trimtab.models import hub_id
-from trimtab.report.verdict import sentence
 from trimtab.sharing._vector_card import Measured, vector_card
 from trimtab.steering import DEFAULT_SCALE, SteeringSetting, check_strength
-from trimtab.study.setting_to_use import Recommendation, recommendation
+from trimtab.study.recommending.recommendations import Recommendation
+from trimtab.study.setting_to_use import recommendation, setting_to_use
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.constant_pushes import CONSTANT_SCALES, constant_push
 from trimtab.vectors.exports.exported_vectors import export_vector
@@ -57,10 +55,12 @@ class Shared(Summarized):
 
 
 def share_run(run: str | Path, out: str | Path, *, model: str = "", behavior: str = "", base_model: str = "") -> Shared:
-    """Write the vector of a run, at the setting that its report recommends, with what was measured.
+    """Write the vector of a run, at the setting that it recommends, with what was measured.
+
+    A setting that was changed in `recommended.yaml` is written without an effect: none was measured at it.
 
     Args:
-        run: A finished run.
+        run: A finished run, or its `recommended.yaml`.
         out: The folder to write; nothing, or an empty folder, may be there.
         model: Its label, where the run has several.
         behavior: Its name, where the run has several.
@@ -71,16 +71,9 @@ def share_run(run: str | Path, out: str | Path, *, model: str = "", behavior: st
         SettingError: For a setting that is no constant push.
         VectorError: When the vector cannot be read, or the folder not be written.
     """
-    found = recommendation(Path(run), model, behavior)
-    use = found.use
-    vector = SteeringVector.load(use.vectors)
-    vector = replace(vector, provenance=replace(vector.provenance, behavior=use.behavior))
-    measured = Measured(
-        _effect(found),
-        tuple(one.text for one in found.findings if one.kind != "caution"),
-        (*(one.text for one in found.findings if one.kind == "caution"), *found.warnings),
-        use.chosen_by,
-    )
+    use = setting_to_use(run, model, behavior)
+    vector = replace(use.vector, provenance=replace(use.vector.provenance, behavior=use.behavior))
+    measured = None if use.edited else _measured(recommendation(Path(run), use))
     strength = use.steering.strength_of_each(use.strength, len(use.layers))
     known = base_model or hub_id(use.model_id)
     return _write(vector, Path(out), use.layers, strength, use.steering, known, use.model.label, measured)
@@ -213,18 +206,15 @@ def _steering(
     )
 
 
-def _effect(found: Recommendation) -> SharedEffect:
-    row: Any = found.evidence.row
-    if found.use.chosen_by == "replies":
-        measure, unit, column = "judged replies", "points on a scale of −10 to 10", "change"
-    else:
-        measure, unit, column = f"scores ({row['scoring']})", UNITS.get(str(row["scoring"]), ""), "delta"
-    low, high = (_finite(row[f"{column}_{end}"]) for end in ("low", "high"))
-    return SharedEffect(measure, unit, float(row[column]), low, high, sentence(found.case))
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _measured(found: Recommendation) -> Measured:
+    at = found.setting.measured
+    assert at is not None  # it comes from the tables
+    return Measured(
+        SharedEffect(**at.effect.model_dump(), statement=at.statement),
+        tuple(one.text for one in found.findings if one.kind != "caution"),
+        (*(one.text for one in found.findings if one.kind == "caution"), *found.warnings),
+        at.chosen_by,
+    )
 
 
 def _described(path: Path) -> SharedFile:

@@ -77,6 +77,10 @@ class TableFolder(ABC):
         require_once(final, kind, self.path / kind)
         return table
 
+    def part_sizes(self) -> dict[str, int]:
+        """Bytes of each part of the tables that grow, by its path in the folder: parts are added, none is changed."""
+        return {f"{kind}/{part.name}": part.stat().st_size for kind in get_args(Kind) for part in self._files(kind)}
+
     def done(self, model: str, behavior: str) -> set[tuple[str, str, int]]:
         """(split, prompt_id, order) of the rows of one sweep that are on disk."""
         if not self._files("samples"):

@@ -15,12 +15,14 @@ from trimtab._util.wording import plural
 from trimtab.analysis import COLUMNS, Denominator, answer_rates, answer_ways
 from trimtab.errors import RunError
 from trimtab.report import MEASURE_REPORTS, Figures, RunTables, write_report
+from trimtab.report.results import Results
 from trimtab.report.verdict import MAX_WHOLE, verdict_sentences
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.store.manifest import Manifest
 from trimtab.store.run_folder import RunFolder
 from trimtab.study._vector_cosines import vector_cosines
 from trimtab.study.measures.registry import MEASURES
+from trimtab.study.recommending.recommendations import save_recommended
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +42,7 @@ class Written(Summarized):
 def report_runs(
     paths: Sequence[Path], out: Path, *, denominator: Denominator = "unsteered", figures: Figures = "main"
 ) -> Written:
-    """Write the page of one or more runs.
+    """Write the page of one or more runs; with the page of one run in its folder `recommended.yaml` is written, too.
 
     Args:
         paths: run folders.
@@ -53,7 +55,12 @@ def report_runs(
     """
     if out.suffix != ".html":
         raise RunError(f"{out}: the report is a page; name a file that ends in .html")
-    return report_tables([read_run(path) for path in paths], out, denominator=denominator, figures=figures)
+    runs = [read_run(path) for path in paths]
+    results = write_report(runs, out, denominator=denominator, figures=figures)
+    # What is recommended is what the usual report of the run says, whatever other reports it is in.
+    if len(runs) == 1 and denominator == "unsteered" and out.resolve().parent == paths[0].resolve():
+        save_recommended(paths[0], runs[0], results)
+    return _written(out, results)
 
 
 def report_tables(
@@ -62,7 +69,10 @@ def report_tables(
     """Write the page of runs whose tables were read; see `report_runs`."""
     if out.suffix != ".html":
         raise RunError(f"{out}: the report is a page; name a file that ends in .html")
-    results = write_report(runs, out, denominator=denominator, figures=figures)
+    return _written(out, write_report(runs, out, denominator=denominator, figures=figures))
+
+
+def _written(out: Path, results: Results) -> Written:
     by_check = {report.name: tuple(report.summary(found)) for report, found in results.measured()}
     first = verdict_sentences(results, MAX_WHOLE)
     return Written(out, (*first, *(finding.text for finding in results.findings)), by_check)

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from trimtab.analysis import Finding
+from trimtab._util.summaries import Summarized, Summary
+from trimtab.engines import Model, load
 from trimtab.errors import RunError, SettingError
 from trimtab.report.results import analysed
-from trimtab.report.verdict import Case, Evidence, cases
-from trimtab.steering import SteeringSetting
-from trimtab.store.run_folder import RunFolder
-from trimtab.study._file_locations import located
+from trimtab.steering import SteeringSetting, layers_label
+from trimtab.study.recommending.recommendations import (
+    Recommendation,
+    recommendations,
+    recommended_file,
+    tables_hash,
+)
+from trimtab.study.recommending.recommended_file import (
+    RECOMMENDED,
+    MeasuredSetting,
+    RecommendedFile,
+    RecommendedSetting,
+    read_recommended,
+)
 from trimtab.study.reporting import read_run
-from trimtab.study.resume import reopened
 from trimtab.study.settings.model_setting import ModelSetting
+from trimtab.vectors import SteeringVector
 
 
-@dataclass(frozen=True)
-class SettingToUse:
-    """A setting, and what it needs."""
+@dataclass(frozen=True, repr=False)
+class SettingToUse(Summarized):
+    """A setting, and what it needs: `model.steer(use.vector, **use.options)`."""
 
     behavior: str
     model: ModelSetting
@@ -31,8 +45,36 @@ class SettingToUse:
     strength: float
     steering: SteeringSetting
     """Scale, positions and the other options of the study."""
-    chosen_by: str
-    """`replies` or `scores`."""
+    measured: MeasuredSetting | None = None
+    """What the run measured, at the setting that it chose; None for a setting that was added by hand."""
+    edited: str = ""
+    """How the setting differs from the one that was measured, in words; empty where it does not."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def chosen_by(self) -> str:
+        """`replies` or `scores`; empty for a setting that was added by hand."""
+        return "" if self.measured is None else self.measured.chosen_by
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `model.steer` and the checks take."""
+        how = self.steering
+        shared = {"share_strength": True} if how.share_strength else {}
+        elsewhere = {} if how.vector_layer is None else {"vector_layer": how.vector_layer}
+        return {
+            "layer": self.layers[0] if len(self.layers) == 1 else tuple(self.layers), "strength": self.strength,
+            "scale": how.scale, "positions": how.positions, "first_token": how.first_token, **shared, **elsewhere,
+        }  # fmt: skip
+
+    @cached_property
+    def vector(self) -> SteeringVector:
+        """The vector, read from its file."""
+        return SteeringVector.load(self.vectors)
+
+    def load_model(self) -> Model:
+        """The model, loaded as the run loaded it."""
+        return load(self.model_id, **self.model.load_options)
 
     def require_own_directions(self) -> None:
         """Refuse a setting that pushes layers along the direction of another one, where each is taken as it is.
@@ -47,71 +89,97 @@ class SettingToUse:
                 "it there (SteeringVector.from_directions), and name its file"
             )
 
-
-@dataclass(frozen=True, eq=False)
-class Recommendation:
-    """A setting, and what was measured that recommends it."""
-
-    use: SettingToUse
-    evidence: Evidence
-    case: Case
-    findings: tuple[Finding, ...]
-    """About the behavior in the model, or the whole run, in the order of the report."""
-    warnings: tuple[str, ...]
-    """Of the whole run, in its order."""
+    def _summary(self) -> Summary:
+        how = f"layer {layers_label(tuple(self.layers))} at {self.strength:+g} ({self.steering.scale})"
+        facts = {"behavior": repr(self.behavior), "model": f"in {self.model.label}", "setting": how}
+        said = () if self.measured is None else (self.measured.statement,)
+        return Summary(facts, below=(f"edited: {self.edited}", *said) if self.edited else said)
 
 
-def setting_to_use(run: Path, model: str = "", behavior: str = "") -> SettingToUse:
-    """The setting that the report of a run recommends; see `recommendation`."""
-    return recommendation(run, model, behavior).use
+def setting_to_use(run: str | Path, model: str = "", behavior: str = "") -> SettingToUse:
+    """The setting that a run recommends, or what its `recommended.yaml` was changed to.
 
-
-def recommendation(run: Path, model: str = "", behavior: str = "") -> Recommendation:
-    """The setting that the report of a run recommends, with what was measured.
+    It is read from that file; where the run has none, or holds more than when it was written, it is computed from the
+    tables, as the report does. A setting that was changed by hand is returned as it stands, with `edited`.
 
     Args:
-        run: The run folder.
-        model: Its label; may be left out where the run has one.
+        run: The run folder, or its `recommended.yaml`.
+        model: Its name in the run; may be left out where the run has one.
         behavior: Its name; may be left out where the run has one.
 
     Raises:
         RunError: When it is no run folder, has no such model or behavior, or nothing in it is shown to work.
+        SettingError: When `recommended.yaml` is broken, with the line.
     """
-    study, _ = reopened(run, {})
-    tables = read_run(run)
-    results = analysed([tables])
-    found = list(cases(results))
-    case = _only(run, [c for c in found if model in ("", c.model) and behavior in ("", c.behavior)], found)
-    evidence = case.setting
-    if evidence is None:
-        raise RunError(f"{run}: no setting is shown to work for {case.behavior} in {case.model}; see its report")
-    setting = next(one for one in study.models if one.label == case.model)
-    row = evidence.row
-    use = SettingToUse(
-        behavior=case.behavior,
-        model=setting,
-        model_id=located(setting.id, study.folder),
-        vectors=RunFolder(run).vector_file(case.model, case.behavior),
-        layers=[int(layer) for layer in str(row["layers"]).split("+")],
-        strength=float(row["strength"]),
-        steering=study.steering(str(row["scale"])),
-        chosen_by="replies" if case.judged else "scores",
+    path = Path(run)
+    folder, file = (path.parent, path) if path.is_file() else (path, path / RECOMMENDED)
+    if not file.is_file():
+        return _of(_only(folder, _computed(folder), model, behavior), folder)
+    found = read_recommended(file)
+    entries = [one for one in found.settings if model in ("", one.model) and behavior in ("", one.behavior)]
+    by_hand = len(entries) == 1 and bool(entries[0].edited)
+    if not by_hand and tables_hash(folder) not in ("", found.tables):
+        found = _computed(folder)
+    return _of(_only(file, found, model, behavior), folder)
+
+
+def recommendation(run: Path, use: SettingToUse) -> Recommendation:
+    """What a run measured of a setting that it recommends, with findings and warnings.
+
+    Args:
+        run: The run folder, or its `recommended.yaml`.
+        use: A setting of it that was not changed by hand.
+
+    Raises:
+        RunError: When the run recommends none any more.
+    """
+    folder = run.parent if run.is_file() else run
+    tables, wanted = read_run(folder), (use.behavior, use.model.label)
+    for one in recommendations(folder, tables, analysed([tables])):
+        if isinstance(one, Recommendation) and (one.setting.behavior, one.setting.model) == wanted:
+            return one
+    raise RunError(f"{run}: no setting is shown to work for {use.behavior} in {use.model.label}; see its report")
+
+
+def _computed(folder: Path) -> RecommendedFile:
+    tables = read_run(folder)
+    return recommended_file(folder, tables, analysed([tables]))
+
+
+def _of(setting: RecommendedSetting, folder: Path) -> SettingToUse:
+    return SettingToUse(
+        behavior=setting.behavior,
+        model=setting.load,
+        model_id=setting.load.id,
+        vectors=folder / setting.vector,
+        layers=list(setting.layers),
+        strength=setting.strength,
+        steering=setting.steering,
+        measured=setting.measured,
+        edited=setting.edited,
+        warnings=setting.warnings,
     )
-    mine = tuple(finding for finding in results.findings if _is_about(finding, case))
-    return Recommendation(use, evidence, case, mine, tuple(tables.manifest.get("warnings", ())))
 
 
-def _is_about(finding: Finding, case: Case) -> bool:
-    """Whether a finding is about a case, or about nothing less than the run."""
-    return not finding.subjects or any(
-        one.behavior in ("", case.behavior) and one.model in ("", case.model) for one in finding.subjects
-    )
+def _only(source: Path, found: RecommendedFile, model: str, behavior: str) -> RecommendedSetting:
+    """The one setting that was asked for."""
 
+    def fits(one: Any) -> bool:
+        return model in ("", one.model) and behavior in ("", one.behavior)
 
-def _only(run: Path, wanted: list[Case], every: list[Case]) -> Case:
-    """The one case that was asked for."""
+    wanted = [one for one in found.settings if fits(one)]
     if len(wanted) == 1:
         return wanted[0]
-    known = ", ".join(f"{case.behavior} in {case.model}" for case in every)
+    without = [one for one in found.none_shown if fits(one)]
+    if not wanted and len(without) == 1:
+        (one,) = without
+        raise RunError(
+            f"{source}: no setting is shown to work for {one.behavior} in {one.model}; see the report of the run"
+        )
+    known = _named([*found.settings, *found.none_shown])
     which = "several settings" if wanted else "no such setting"
-    raise RunError(f"{run}: has {which}; choose with --behavior and --model among {known}")
+    raise RunError(f"{source}: has {which}; choose with --behavior and --model among {known}")
+
+
+def _named(entries: Sequence[Any]) -> str:
+    return ", ".join(f"{one.behavior} in {one.model}" for one in entries)

@@ -1,1 +1,1 @@
-"""Settings of steering on the command line: strengths that are hardly meant, and where a setting comes from."""
+"""Settings of steering on the command line: strengths that are hardly intended, and where a setting comes from."""

@@ -1,4 +1,4 @@
-"""A warning about strengths far beyond what is usual for their scale: mostly they were meant in another unit."""
+"""A warning about strengths far beyond what is usual for their scale: mostly they are in another unit."""
 
 from __future__ import annotations
 

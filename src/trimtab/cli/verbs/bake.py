@@ -20,11 +20,12 @@ from trimtab.cli.model_options import (
 )
 from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
+from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path
 from trimtab.engines import load
 from trimtab.errors import SettingError
-from trimtab.study.setting_to_use import SettingToUse, setting_to_use
+from trimtab.study.setting_to_use import SettingToUse
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
 
@@ -83,7 +84,7 @@ def command(
         refuse_unused(
             {f"--{one.replace('_', '-')}": was_given(given) for one, given in _OF_A_RUN.items()}, "--run says it"
         )
-        use = setting_to_use(run, model if was_given("model") else "", behavior or "")
+        use = setting_of_run(run, model if was_given("model") else "", behavior or "")
         source, name, vectors, options = use.model_id, use.model.label, use.vectors, use.model.load_options
         _require_same_push(run, use)
         how = {

@@ -13,19 +13,21 @@ from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
     engine_options,
+    first_token_option,
     model_option,
     placement_options,
+    positions_option,
     scale_option,
     vectors_option,
 )
 from trimtab.cli.options import refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
+from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo
 from trimtab.engines import load
 from trimtab.serve import Chat
-from trimtab.steering import SteeringSetting, push_scales
-from trimtab.study.setting_to_use import setting_to_use
+from trimtab.steering import Positions, SteeringSetting, push_scales
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
 
@@ -45,6 +47,8 @@ from trimtab.vectors import SteeringVector
 )
 @click.option("--strength", "-s", metavar="α", type=float, default=0.0, show_default=True, help="How far to push.")
 @scale_option(push_scales)
+@positions_option
+@first_token_option
 @click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
 @placement_options
 @engine_options
@@ -57,6 +61,8 @@ def command(
     layers: tuple[int, ...],
     strength: float,
     scale: str,
+    positions: Positions,
+    first_token: bool,
     compare: bool,
     dtype: str,
     device: str,
@@ -71,7 +77,8 @@ def command(
         return
     refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
     if vectors is None:
-        unused = {"--layer": bool(layers), "--strength": strength != 0, "--compare": compare}
+        unused = {"--layer": bool(layers), "--strength": strength != 0, "--compare": compare,
+                  "--positions": was_given("positions"), "--first-token": first_token}  # fmt: skip
         refuse_unused(unused, "there is no vector to push along; give --vectors")
     warn_of_strengths(scale, [strength])
     taken = SteeringVector.load(vectors) if vectors else None
@@ -88,24 +95,24 @@ def command(
         )
         progress(loading(model), 1, 1)
     with closing(loaded):
-        _talk(Chat(loaded, taken, list(layers), strength, SteeringSetting(scale), compare=compare))
+        setting = SteeringSetting(scale, positions, first_token)
+        _talk(Chat(loaded, taken, list(layers), strength, setting, compare=compare))
 
 
 def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
-             for name in ("vectors", "layers", "strength", "scale", "dtype", "device", "quantization", "engine",
-                          "ask")}  # fmt: skip
+             for name in ("vectors", "layers", "strength", "scale", "positions", "first_token", "dtype", "device",
+                          "quantization", "engine", "ask")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
-    use = setting_to_use(run, model, behavior)
+    use = setting_of_run(run, model, behavior)
     with shown_progress() as progress:
         progress(loading(use.model.label), 0, 1)
-        loaded = load(use.model_id, **use.model.load_options)
+        loaded = use.load_model()
         progress(loading(use.model.label), 1, 1)
     with closing(loaded):
-        vectors = SteeringVector.load(use.vectors)
-        _talk(Chat(loaded, vectors, use.layers, use.strength, use.steering, compare=compare))
+        _talk(Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare))
 
 
 def _talk(chat: Chat) -> None:
