@@ -32,6 +32,7 @@ ASSERTED = {
     r"\bfalls from\b": {"change"},
     r"\bis multiplied by\b": {"change"},
     r"\bdepends on the order\b": {"difference"},
+    r"(?<!no )\bwins\b|\bbeats\b|\bthe vector (?:adds to|takes from)\b|\bresists a contrary\b": {"order"},
     r"\bthe lowest twentieth falls\b": {"effect"},
     r"\bagainst its direction\b|\bthe wrong way\b": {"effect"},
 }

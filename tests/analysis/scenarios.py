@@ -32,6 +32,8 @@ from trimtab.analysis import (
     steerability,
     with_falls,
 )
+from trimtab.analysis.baselines import arm_differences, arm_effects, baseline_findings
+from trimtab.analysis.baselines.arm_names import SYSTEM_PROMPT
 from trimtab.analysis.cells import UPPER
 from trimtab.analysis.side_effects import neutral_changes, side_findings
 
@@ -136,6 +138,40 @@ def sided(rng: np.random.Generator, shifts: dict[str, float], n: int = 20) -> pd
         cells = {(5, a): zero + a * shift + rng.normal(0, 0.5, n) for a in (1.0, -1.0)}
         tables.append(samples({(-1, 0.0): zero, **cells}).assign(behavior="own", measured=name))
     return pd.concat(tables, ignore_index=True)
+
+
+def compared_arms(
+    rng: np.random.Generator, sizes: dict[tuple[str, str], float], *, n: int = 16, noise: float = 0.4,
+    behavior: str = "own", scoring: str = "choice", splits: tuple[str, ...] = ("select", "test"),
+) -> pd.DataFrame:  # fmt: skip
+    """The scores of baselines: each arm, given as (arm, kind), moves the score by so much, for and against alike."""
+    tables = []
+    for split in splits:
+        zero = rng.normal(0.3, 1.0, n)
+        plain = samples({(-1, 0.0): zero}, split=split, behavior=behavior, scoring=scoring)
+        tables.append(plain.assign(arm="plain", kind="plain", side="plain", at="", wording=""))
+        for (arm, kind), size in sizes.items():
+            for side, sign in (("for", 1.0), ("against", -1.0)):
+                if kind == "contrary" and side == "against":
+                    continue
+                pushed = kind in ("vector", "other vector", "control", "both", "contrary")
+                if pushed and split == "select":
+                    continue
+                cell = (5, sign) if pushed else (-1, 0.0)
+                moved = zero + sign * size + rng.normal(0, noise, n)
+                rows = samples({cell: moved}, split=split, behavior=behavior, scoring=scoring)
+                name, _, at = arm.partition(", ")
+                wording = f"{side} it" if kind == "prompt" and name == SYSTEM_PROMPT else ""
+                tables.append(rows.assign(
+                    arm=name, kind=kind, side=side, at=(at or "best") if pushed else "", wording=wording
+                ))  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def arms_said(scores: pd.DataFrame, costs: pd.DataFrame | None = None) -> list[Finding]:
+    """What a report says of these arms."""
+    found = arm_effects(scores, costs, draws=DRAWS)
+    return baseline_findings(found, arm_differences(scores, draws=DRAWS))
 
 
 def neutral(rng: np.random.Generator, longer: float, refusals: float) -> pd.DataFrame:

@@ -28,11 +28,25 @@ from trimtab.analysis import (
     robustness_findings,
     side_shifts,
 )
+from trimtab.analysis.baselines.arm_names import COMBINED, CONTRARY, FEW_SHOT, FINE_TUNED, SYSTEM_PROMPT
 from trimtab.analysis.cells import FULL
 from trimtab.analysis.diagnosis import diagnosis_findings, layer_heuristics, pair_curve, pair_flags, pair_quality
 
 from .conftest import samples
-from .scenarios import DRAWS, asked, entry, models_of, replied, replies_said, said_of, side_said, sided, swept
+from .scenarios import (
+    DRAWS,
+    arms_said,
+    asked,
+    compared_arms,
+    entry,
+    models_of,
+    replied,
+    replies_said,
+    said_of,
+    side_said,
+    sided,
+    swept,
+)
 
 
 def at_most(hits: int, of: int, rate: float = 0.05) -> bool:
@@ -353,3 +367,39 @@ def test_a_claim_without_support_is_found():
     ):
         with pytest.raises(AssertionError):
             check(Finding("caution", lambda _, values: values["text"], {"text": text}, claims=told))
+
+
+ARMS = (
+    (SYSTEM_PROMPT, "prompt"), (FEW_SHOT, "prompt"), ("mean", "vector"), ("mean, equal dose", "vector"),
+    ("pca", "other vector"), ("lda", "other vector"), ("random", "control"), (COMBINED, "both"),
+    (CONTRARY, "contrary"), (FINE_TUNED, "fine-tuning"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_baselines_of_any_kind(seed):
+    """Some arms or all, ties and noise, few prompts, equal scores, numbers that are none, other units."""
+    rng = np.random.default_rng(100 + seed)
+    chosen = [ARMS[int(place)] for place in rng.permutation(len(ARMS))[: int(rng.integers(1, len(ARMS) + 1))]]
+    sizes = {arm: float(rng.choice([0.0, 0.0, 0.3, 2.0, -1.0])) for arm in chosen}
+    table = compared_arms(
+        rng, sizes, n=int(rng.integers(1, 24)), noise=float(rng.choice([0.0, 0.4, 2.0])),
+        scoring=str(rng.choice(["choice", "text"])),
+    )  # fmt: skip
+    if rng.random() < 0.3:
+        table.loc[rng.random(len(table)) < 0.1, "score"] = np.nan
+    if rng.random() < 0.3:
+        table["score"] = table["score"].round()
+    check_all(arms_said(table))
+
+
+def test_noise_between_arms_is_stated_no_more_often_than_the_level_says():
+    rng, of, shown, ordered = np.random.default_rng(21), 30, 0, 0
+    for number in range(of):
+        size = 0.0 if number % 2 else 2.0
+        sizes = {(SYSTEM_PROMPT, "prompt"): size, ("mean", "vector"): size, (FEW_SHOT, "prompt"): size}
+        said = check_all(arms_said(compared_arms(rng, sizes, n=14)))
+        ordered += bool(claims(said, "order"))
+        shown += size == 0.0 and any(finding.code == "winner" for finding in said)
+    assert at_most(ordered, of)
+    assert at_most(shown, of // 2)

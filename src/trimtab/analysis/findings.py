@@ -28,8 +28,9 @@ else it changes. certainty: what makes this more or less sure. models: how model
 USES: tuple[Use, ...] = ("works", "costs", "certainty", "models", "details")
 """In the order in which they serve a reader."""
 
-_MEASURES = ("replies", "scores")
-"""Measures of whether steering works: what a model says comes before what it finds likely."""
+_MEASURES = ("replies", "scores", "baselines")
+"""Measures of whether steering works: what a model says comes before what it finds likely, and both before what else
+would do it."""
 
 Values = Mapping[str, Any]
 
@@ -78,7 +79,7 @@ class Finding:
     """One; several where the same holds for all of them; none for a statement about models or about the whole run."""
     measure: str = "scores"
     """The part of the report that it belongs to: scores, replies, pairs, side effects, random directions, robustness,
-    models, data, or what another measure calls itself."""
+    baselines, models, data, or what another measure calls itself."""
     claims: Sequence[Claim] = ()
     """Orders, differences, effects and shares that the sentence asserts; what it calls not shown is none. An effect or
     a comparison has at least one, and all are supported: what chance explains is none."""

@@ -96,6 +96,14 @@ class Engine(Protocol):
         """Stream how likely given texts are in every cell, and how far its distributions are from the unsteered."""
         ...
 
+    def final_states(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, states that decide about each token behind its prompt [1 + cells, tokens, d_model]).
+
+        Raises:
+            SettingError: where the engine does not have them.
+        """
+        ...
+
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) token by token."""
         ...

@@ -303,6 +303,14 @@ class Model(PromptEncoder, Summarized):
         found = decided_text_scores(self.engine, self.facts.layers, texts, cells)
         return self._in_turns(self._finite.text_scores(found, texts, cells))
 
+    def final_states(
+        self, texts: Sequence[Text], cells: Sequence[Intervention] = ()
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Stream the states that decide about each token behind a text's prompt; see `Engine.final_states`."""
+        self._require_unsteered()
+        self._lengths.check_texts(texts)
+        return self._in_turns(self.engine.final_states(texts, cells))
+
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:
         """Norm of the residual stream at the first token, the attention sink, [n_layers]."""
         if not pairs:

@@ -18,7 +18,7 @@ def samples_frame(
     scores: Tensor,
     shown: Sequence[Presentation],
     split: str,
-    grid: Grid,
+    grid: Grid | None,
     *,
     model: str,
     behavior: str,
@@ -26,8 +26,8 @@ def samples_frame(
     scoring: str,
     n_layers: int,
 ) -> pd.DataFrame:
-    """Rows for scores [1 + cells, pairs], unsteered first, of the pairs in `shown`."""
-    cells = [UNSTEERED, *grid.steered]
+    """Rows for scores [1 + cells, pairs], unsteered first, of the pairs in `shown`; without a grid unsteered only."""
+    cells = [UNSTEERED, *(grid.steered if grid else ())]
     first = [cell.first_layer for cell in cells]
     n, c = len(shown), len(cells)
     table: pd.DataFrame = pd.DataFrame(
@@ -38,9 +38,9 @@ def samples_frame(
             "layer": np.repeat(np.array(first, dtype=np.int32), n),
             "layers": np.repeat(np.array([cell.layers_label for cell in cells], dtype=object), n),
             "depth": np.repeat([(layer + 1) / n_layers for layer in first], n),
-            "scale": grid.scale,
+            "scale": grid.scale if grid else "raw",
             "strength": np.repeat([cell.strength for cell in cells], n),
-            "positions": grid.positions,
+            "positions": grid.positions if grid else "all",
             "scoring": scoring,
             "split": split,
             "prompt_id": [s.pair.id for s in shown] * c,

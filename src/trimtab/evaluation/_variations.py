@@ -61,23 +61,23 @@ def variations(behavior: Behavior, form: Form, demonstrations: Sequence[Pair] = 
     turns = {"neutral": _turns(_SMALL_TALK)}
     if demonstrations:
         turns |= {
-            "for the behavior": _conversation(demonstrations, form, 0),
-            "against the behavior": _conversation(demonstrations, form, 1),
+            "for the behavior": conversation(demonstrations, form, 0),
+            "against the behavior": conversation(demonstrations, form, 1),
         }
     resisting = {"in general": RESIST}
     if behavior.description:
         resisting["by name"] = f"{RESIST} Above all, do not do this: {behavior.description}"
     return [
-        *(Variation("system", name, _with_system(text)) for name, text in _SYSTEMS.items()),
+        *(Variation("system", name, with_system(text)) for name, text in _SYSTEMS.items()),
         *(Variation("wording", name, _reworded(change)) for name, change in _WORDINGS.items()),
-        *(Variation("few-shot", name, _after(before)) for name, before in turns.items()),
-        Variation("earlier turn", "on another subject", _after(_turns(_SMALL_TALK[:1]))),
-        *(Variation("resist", name, _with_system(text)) for name, text in resisting.items()),
+        *(Variation("few-shot", name, after(before)) for name, before in turns.items()),
+        Variation("earlier turn", "on another subject", after(_turns(_SMALL_TALK[:1]))),
+        *(Variation("resist", name, with_system(text)) for name, text in resisting.items()),
     ]
 
 
-def demonstrated(pairs: Iterable[Pair], seed: int) -> tuple[Pair, ...]:
-    """Four pairs to show as earlier turns, drawn with the seed, whose answers lean to no letter.
+def demonstrated(pairs: Iterable[Pair], seed: int, count: int = 4) -> tuple[Pair, ...]:
+    """Some pairs to show as earlier turns, drawn with the seed, whose answers lean to no letter.
 
     A model that is shown three answers (A) answers (A), whatever the behavior. Of pairs that list their options the
     order is set so that the letters are even; of others as many are taken of each answer word as there are.
@@ -85,7 +85,7 @@ def demonstrated(pairs: Iterable[Pair], seed: int) -> tuple[Pair, ...]:
     left = sorted(pairs, key=lambda p: rank(seed, "demonstrations", f"{prompt_key(p)}\n{p.positive}\n{p.negative}"))
     labels = sorted({pair.label for pair in left} | ({pair.swapped().label for pair in left if pair.is_choice}))
     shown: list[Pair] = []
-    for place in _PLACES[: len(left)]:
+    for place in [_PLACES[number % len(_PLACES)] for number in range(min(count, len(left)))]:
         wanted = labels[min(place, len(labels) - 1)]
         index = next((i for i, p in enumerate(left) if p.listed or p.label == wanted), 0)
         pair = left.pop(index)
@@ -98,7 +98,9 @@ def changed(behavior: Behavior, variation: Variation) -> Behavior:
     return replace(behavior, pairs=tuple(variation.change(pair) for pair in behavior))
 
 
-def _with_system(text: str) -> Callable[[Pair], Pair]:
+def with_system(text: str) -> Callable[[Pair], Pair]:
+    """A change that puts a text into the system message, before what the pair itself says there."""
+
     def change(pair: Pair) -> Pair:
         turns = _messages(pair)
         if turns[0]["role"] == "system":  # what the pair itself says there stays
@@ -118,7 +120,23 @@ def _reworded(change_text: Callable[[str], str]) -> Callable[[Pair], Pair]:
     return change
 
 
-def _after(before: Sequence[Message]) -> Callable[[Pair], Pair]:
+def with_user_text(text: str) -> Callable[[Pair], Pair]:
+    """A change that puts a text at the beginning of the first user message, for models without a system role."""
+
+    def change(pair: Pair) -> Pair:
+        if isinstance(pair.prompt, str):
+            return replace(pair, prompt=f"{text}\n\n{pair.prompt}")
+        turns = list(pair.prompt)
+        first = next((number for number, turn in enumerate(turns) if turn["role"] == "user"), 0)
+        turns[first] = Message(role=turns[first]["role"], content=f"{text}\n\n{turns[first]['content']}")
+        return replace(pair, prompt=tuple(turns))
+
+    return change
+
+
+def after(before: Sequence[Message]) -> Callable[[Pair], Pair]:
+    """A change that puts earlier turns before the question, behind a system message."""
+
     def change(pair: Pair) -> Pair:
         turns = _messages(pair)
         start = 1 if turns[0]["role"] == "system" else 0
@@ -127,7 +145,8 @@ def _after(before: Sequence[Message]) -> Callable[[Pair], Pair]:
     return change
 
 
-def _conversation(pairs: Sequence[Pair], form: Form, side: int) -> tuple[Message, ...]:
+def conversation(pairs: Sequence[Pair], form: Form, side: int) -> tuple[Message, ...]:
+    """Pairs as earlier turns, each answered with its positive completion (side 0) or its negative one (side 1)."""
     turns: list[Message] = []
     for pair in pairs:
         asked = replace(pair, prompt=user_text(pair, form))

@@ -240,6 +240,13 @@ def sweep_batches(
         yield scored.indices, _frames(model, rows, scored.indices, scored.scores, grid, scoring, behavior)
 
 
+def unsteered_batches(model: Model, rows: Sequence[Row], scoring: Scoring, behavior: str) -> Iterator[pd.DataFrame]:
+    """Stream the samples of some rows as the model scores them without any steering, batch by batch."""
+    encoded = model.encode([row.shown.pair for row in rows], form_of(scoring))
+    for scored in model.score(encoded, (), scoring):
+        yield _frames(model, rows, scored.indices, scored.scores, None, scoring, behavior)
+
+
 def vectors_batches(
     model: Model,
     vectors: Mapping[str, SteeringVector],
@@ -275,7 +282,13 @@ def _scored(
 
 
 def _frames(
-    model: Model, rows: Sequence[Row], indices: list[int], scores: Tensor, grid: Grid, scoring: str, behavior: str
+    model: Model,
+    rows: Sequence[Row],
+    indices: list[int],
+    scores: Tensor,
+    grid: Grid | None,
+    scoring: str,
+    behavior: str,
 ) -> pd.DataFrame:
     parts = []
     for split in dict.fromkeys(rows[i].split for i in indices):

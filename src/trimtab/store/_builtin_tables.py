@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from trimtab.analysis import RATES
+from trimtab.analysis.baselines.arm_names import ArmKind
 from trimtab.analysis.diagnosis.curve import CURVE
 from trimtab.analysis.diagnosis.heuristics import HEURISTICS
 from trimtab.analysis.diagnosis.lists import SURFACE
@@ -39,6 +41,11 @@ _PLAIN_REPLIES = (
 _REPLIES = (*_PLAIN_REPLIES, "nll_ordinary", "nll_other")
 _ANSWERS = (*_CELL, "split", "prompt_id", "order", "label", "weight", "reply", "finish", "read", "why", "matched")
 _JUDGEMENTS = (*_SETTING, "split", "prompt_id", "judge", "score", "change", "coherence", "failure")
+_ARM = ("arm", "kind", "side", "at", "wording")
+_ARM_COLUMNS = {
+    "kind": text("kind of arm", words=get_args(ArmKind)),
+    "side": text("whether the behavior is to be got or avoided", words=("for", "against", "plain")),
+}
 _LAYER = replace(COLUMNS["layer"], meaning="layer that the vector is read at")
 
 BUILTIN_TABLES: Mapping[str, Table] = {
@@ -133,6 +140,23 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         schema((*_SAMPLES, "kind", "draw", "chosen_by"), kind=text("kind of random direction")),
         "one score with a random direction",
         (*_SCORE, "kind", "draw", "chosen_by"),
+    ),
+    "baselines/scores": Table(
+        schema((*_SAMPLES, *_ARM), **_ARM_COLUMNS), "one score of a prompt under one arm", (*_SCORE, *_ARM)
+    ),
+    "baselines/easy": Table(
+        schema((*_SAMPLES, *_ARM), **_ARM_COLUMNS), "one easy question under one arm", (*_SCORE, *_ARM)
+    ),
+    "baselines/arms": Table(
+        schema(
+            (
+                *_OWNER, "engine", *_ARM, "place", "layers", "scale", "strength", "positions", "kl", "added_tokens",
+                "milliseconds", "plain_milliseconds",
+            ),
+            **_ARM_COLUMNS,
+        ),
+        "the dose and the costs of one arm",
+        (*_OWNER, "engine", *_ARM, "layers", "strength"),
     ),
     "robustness/samples": Table(
         schema((*_SAMPLES, "kind", "variant", "chosen_by"), kind=text("kind of variant")),

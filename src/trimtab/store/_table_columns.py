@@ -136,6 +136,16 @@ COLUMNS: Schema = {
     "couple": text("two questions with the same two answers"),
     "kind": text("kind of variant or of random direction"),
     "variant": text("how the prompts were changed; plain for the original"),
+    "arm": text("what is done to get the behavior: a prompt, a vector's method, both; plain for nothing"),
+    "at": text(
+        "what chose the strength of a vector: best (its effect), equal dose (that of the prompt), or candidate "
+        "(nothing yet); empty without a vector"
+    ),
+    "wording": text("text that is added to the prompt"),
+    "place": text("where that text stands: system message or user message; empty without one"),
+    "added_tokens": measured("tokens that are added to a request, on average", "tokens"),
+    "milliseconds": measured("median time of the first tokens of a reply", "milliseconds", 0),
+    "plain_milliseconds": measured("the same of the plain model, measured in turns with it", "milliseconds", 0),
     "draw": count("number of the random direction", "index"),
     "method": text("how the vector was computed"),
     # Replies and answers.

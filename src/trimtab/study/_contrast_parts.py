@@ -28,9 +28,8 @@ def read_behavior(study: Study, setting: BehaviorSetting, *, offline: bool = Fal
     found = contrast(
         source, limit=setting.limit, seed=study.seed, offline=offline, skip_bad=setting.skip_bad, columns=setting.map
     )
-    if not isinstance(found, Behavior):
-        return UnscoredBehavior.of(replace(found, name=setting.name or found.name))
-    return replace(found, name=setting.name or found.name)
+    found = replace(found, name=setting.name or found.name, description=setting.description or found.description)
+    return found if isinstance(found, Behavior) else UnscoredBehavior.of(found)
 
 
 def parts_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> Parts:

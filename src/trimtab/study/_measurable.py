@@ -42,6 +42,10 @@ def require_measurable(study: Study, behaviors: Behaviors) -> None:
             raise SettingError(
                 f"{measure.name}: nothing can be measured of {label}{others}: there are {reason}; leave the key out"
             )
+        for setting, behavior in behaviors:
+            covered = any(settings.covers(model.label, setting.label, behavior.is_choice) for model in study.models)
+            if covered and not measure.unfit(behavior):
+                measure.require(settings, behavior, setting.label)
 
 
 def measured_in_words(study: Study, setting: BehaviorSetting, behavior: Behavior) -> str:

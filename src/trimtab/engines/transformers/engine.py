@@ -92,7 +92,8 @@ class TransformersEngine(QueryRunner):
     ) -> Iterator[Scored]:
         """Stream the scores of every pair in every cell, batch by batch, by the one-pass sweep.
 
-        The batches do not depend on `done`: those whose pairs are all in it are left out, the others stay the same.
+        Without cells, only the unsteered model scores them. The batches do not depend on `done`: those whose pairs are
+        all in it are left out, the others stay the same.
 
         Raises:
             SettingError: for a layer the model does not have, when the cells differ in positions, or when their
@@ -101,9 +102,10 @@ class TransformersEngine(QueryRunner):
         check_layers(cells, self.backbone.facts.layers)
         if not pairs:
             return
-        marks = marks_of(cells, self.backbone)
+        marks = marks_of(cells, self.backbone) if cells else unmarked
         queries = [score_query(pair, scoring) for pair in pairs]
-        require_reach(queries, marks)
+        if cells:
+            require_reach(queries, marks)
         for chosen, states in self.every_cell(queries, cells, marks, done):
             yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
 
@@ -126,6 +128,23 @@ class TransformersEngine(QueryRunner):
             require_reach(queries, marks)
         for chosen, states in self.every_cell(queries, cells, marks, ()):
             yield TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+    @torch.no_grad()
+    def final_states(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[tuple[int, Tensor]]:
+        """Stream (text, the states behind the last layer that decide about each token behind its prompt).
+
+        States are [1 + cells, tokens, d_model] in the model's dtype on the CPU, unsteered first.
+        """
+        check_layers(cells, self.backbone.facts.layers)
+        if not texts:
+            return
+        marks = marks_of(cells, self.backbone) if cells else unmarked
+        queries = [text_query(text) for text in texts]
+        if cells:
+            require_reach(queries, marks)
+        for chosen, states in self.every_cell(queries, cells, marks, ()):
+            lengths = [len(queries[index].reads) for index in chosen]
+            yield from zip(chosen, torch.split(states.cpu(), lengths, dim=1), strict=True)
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.

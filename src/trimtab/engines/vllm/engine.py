@@ -176,7 +176,8 @@ class VLLMEngine:
         check_layers(cells, self.identity.facts.layers)
         if not pairs:
             return
-        require_reach([score_query(pair, scoring) for pair in pairs], marks_of(cells, self.identity))
+        if cells:
+            require_reach([score_query(pair, scoring) for pair in pairs], marks_of(cells, self.identity))
         batches = [list(range(start, min(start + _BATCH, len(pairs)))) for start in range(0, len(pairs), _BATCH)]
         batches = [batch for batch in batches if not all(index in done for index in batch)]
         jobs = [[Job(pairs[index], cell) for cell in (None, *cells) for index in batch] for batch in batches]
@@ -198,6 +199,17 @@ class VLLMEngine:
             require_reach([text_query(text) for text in texts], marks_of(cells, self.identity))
         yield from self._scorer.score_texts(texts, cells)
         self._tidy()
+
+    def final_states(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[tuple[int, Tensor]]:
+        """Refuse: the states stay with vLLM's workers, and so does the unembedding that they would be compared by.
+
+        Raises:
+            SettingError: always.
+        """
+        raise SettingError(
+            f"{self.identity.name}: vLLM does not give the distributions behind two different prompts, so the dose of "
+            "a prompt is not known there; run it with engine: transformers"
+        )
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.

@@ -5,6 +5,7 @@ from trimtab.report.charts.behavior_cosines import behavior_cosines
 from trimtab.report.charts.curves import Measure, layer_curves
 from trimtab.report.charts.heatmaps import effect_heatmap, layer_heatmaps
 from trimtab.report.charts.interval_plots import answer_plots, normalised_curves
+from trimtab.report.charts.measures.baselines import difference_forests, dose_plots
 from trimtab.report.charts.measures.condition_scores import condition_scores
 from trimtab.report.charts.measures.diagnosis import pair_curves, quality_plots
 from trimtab.report.charts.measures.heuristics import heuristic_plots
@@ -30,6 +31,8 @@ __all__ = [
     "behavior_cosines",
     "condition_scores",
     "cost_curves",
+    "difference_forests",
+    "dose_plots",
     "effect_heatmap",
     "heuristic_plots",
     "layer_curves",

@@ -37,6 +37,7 @@ MEASURE_REPORTS = ReportRegistry(
         "diagnosis": Entry(f"{_HERE}.diagnosis:DIAGNOSIS", "Quality of the pairs, layers, and other methods."),
         "side_effects": Entry(f"{_HERE}.side_effects:SIDE_EFFECTS", "What else moves, and what random pushes do."),
         "robustness": Entry(f"{_HERE}.robustness:ROBUSTNESS", "How well the effect holds under other prompts."),
+        "baselines": Entry(f"{_HERE}.baselines:BASELINES", "The vector beside prompts, other vectors, fine-tuning."),
         "dose": Entry(f"{_HERE}.dose:DOSE", "KL divergence on neutral prompts: the strength in other units."),
         "answers": Entry(f"{_HERE}.answers:ANSWERS", "Generated answers beside the scores."),
     },

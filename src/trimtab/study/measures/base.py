@@ -158,6 +158,18 @@ class Measure(ABC, Generic[Settings]):
         """What a behavior lacks that it needs, whatever the model; empty where it can be made."""
         return NO_PAIRS if self.needs_scores and isinstance(behavior, UnscoredBehavior) else ""
 
+    def require(self, settings: Settings, behavior: Behavior, label: str) -> None:
+        """Refuse settings that a behavior rules out, before anything is run.
+
+        Args:
+            settings: Of the measure.
+            behavior: All of its pairs.
+            label: Its name in the study.
+
+        Raises:
+            SettingError: With what to change.
+        """
+
     @abstractmethod
     def units(self, settings: Settings, subject: Subject) -> Iterable[Unit]:
         """The work for one behavior in one model."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OF_STUDY = ("scores", "dose")
 """Measures whose settings are the study's own keys."""
-BUILT_IN = (*OF_STUDY, "answers", "replies", "projection", "diagnosis", "side_effects", "robustness")
+BUILT_IN = (*OF_STUDY, "answers", "replies", "projection", "diagnosis", "side_effects", "robustness", "baselines")
 _HERE = "trimtab.study.measures"
 
 
@@ -73,6 +73,10 @@ MEASURES = MeasureRegistry(
         "robustness": Entry(
             f"{_HERE}.robustness.measure:ROBUSTNESS",
             "Measure how well the effect holds under paraphrases, system prompts, option orders.",
+        ),
+        "baselines": Entry(
+            f"{_HERE}.baselines.measure:BASELINES",
+            "Compare the vector with system prompts, few-shot prompts, other vectors and fine-tuning.",
         ),
     },
 )

@@ -17,7 +17,8 @@ class ScoreRows:
 
     rows: Sequence[Row]
     scoring: Scoring
-    grid: Grid
+    grid: Grid | None
+    """None: unsteered only."""
     vectors: int = 1
     """How many vectors are swept side by side over the same cells."""
 

@@ -62,7 +62,8 @@ def count(work: Work, study: Study, target: Target) -> Counted:
 
 def _scores(work: ScoreRows, target: Target) -> Counted:
     grid = work.grid
-    cells = work.vectors * len(grid.steered)
+    steered = grid.steered if grid else []
+    cells = work.vectors * len(steered)
     if not work.rows:
         return Counted()
     queries = [
@@ -73,9 +74,9 @@ def _scores(work: ScoreRows, target: Target) -> Counted:
     if target.by_requests:
         requests = sum(len(q.sequences) for q in queries) * (1 + cells)
         return Counted(len(queries), cells, requests, naive, naive, scores=scores)
-    marks = _marks(grid, target)
+    marks = _marks(grid, target) if grid else unmarked
     planned = schedule(queries, cells, marks, target.budget, share=True)
-    climbed = work.vectors * target.passes_of(layers for layers, _ in grid.steered)
+    climbed = work.vectors * target.passes_of(layers for layers, _ in steered)
     head = len(planned.head)
     swept = head * (1 + climbed)
     swept += sum(own_tokens(q, head) + moved_tokens(q, head, marks) * climbed for q in queries)

@@ -30,6 +30,7 @@ from trimtab.steering import DEFAULT_SCALE, SCALES, SteeringOptions, SteeringSet
 from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.measures.answers.settings import Answers
+from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.diagnosis.settings import Diagnosis
 from trimtab.study.measures.projection.settings import OnByItself, Projections
 from trimtab.study.measures.registry import MEASURES
@@ -86,6 +87,9 @@ class BehaviorSetting(Marked):
     """Leave out lines of the file that are no pairs; the hash of the pairs tells which are left."""
     map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
     """The file's own names of columns by key, such as `{prompt: question}`; of `source`, not of `contrast`."""
+    description: Annotated[str, ADDS] = Field(default="", max_length=10_000)
+    """What the behavior is, in a sentence such as `Answers in good spirits instead of gloomily.`; the data's own by
+    default. System prompts are made from it."""
     size: Annotated[PairsSize | None, NO_NUMBERS] = None
     """For planning where the pairs cannot be reached."""
 
@@ -155,6 +159,7 @@ class Study(Marked):
     diagnosis: Annotated[Diagnosis | None, Switched, ADDS] = None
     side_effects: Annotated[SideEffects | None, Switched, ADDS] = None
     robustness: Annotated[Robustness | None, Switched, ADDS] = None
+    baselines: Annotated[Baselines | None, Switched, ADDS] = None
     seed: Annotated[int, SHAPES] = Field(default=0, ge=0, le=MAX_SEED)
     folder: Annotated[Path, NO_NUMBERS] = Field(default=Path(), exclude=True)
     """The folder that relative paths begin at; the current one by default."""

@@ -1,0 +1,7 @@
+"""Baselines: the vector beside prompts, other vectors and fine-tuning, on the same prompts."""
+
+from trimtab.analysis.baselines.arm_differences import ARM_DIFFERENCES, arm_differences
+from trimtab.analysis.baselines.arm_effects import ARM_EFFECTS, arm_effects
+from trimtab.analysis.baselines.baseline_findings import baseline_findings
+
+__all__ = ["ARM_DIFFERENCES", "ARM_EFFECTS", "arm_differences", "arm_effects", "baseline_findings"]

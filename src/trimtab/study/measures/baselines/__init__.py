@@ -1,0 +1,1 @@
+"""What else than the vector one could do to get a behavior."""

@@ -1,0 +1,91 @@
+"""What baselines compare for one behavior in one model: the prompts, the texts, the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from trimtab.data import Behavior, Form, Pair
+from trimtab.evaluation import form_of
+from trimtab.evaluation.baselines.prompt_arms import demonstrations, wordings
+from trimtab.study.measures.base import Subject
+from trimtab.study.measures.baselines.settings import Baselines
+from trimtab.vectors import AGGREGATIONS
+
+GIVEN = "given vector"
+"""The name of a study's vector that it was given, so that its method says little."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The arms of a behavior, before anything is run."""
+
+    subject: Subject
+    settings: Baselines
+    train: Behavior
+    select: Behavior
+    test: Behavior
+    texts: Mapping[str, Sequence[str]]
+    """Wordings of the system prompt, by side."""
+    shots: tuple[Pair, ...]
+    """Demonstrations; none for no few-shot prompt."""
+
+    @property
+    def form(self) -> Form:
+        """How pairs are asked."""
+        return form_of(self.subject.scoring)
+
+    @property
+    def method(self) -> str:
+        """How the study makes its vectors."""
+        return self.subject.study.method
+
+    @property
+    def other_methods(self) -> list[str]:
+        """The methods besides the study's own."""
+        return [method for method in self.settings.methods if method != self.method]
+
+    def is_control(self, method: str) -> bool:
+        """Whether a method draws its direction at random, so that it is no rival."""
+        return AGGREGATIONS.get(method).draws
+
+    @property
+    def parts(self) -> list[tuple[str, Behavior]]:
+        """The prompts that choose, and those that report."""
+        return [("select", self.select), ("test", self.test)]
+
+    @property
+    def shaped_by(self) -> tuple[object, ...]:
+        """What every table depends on: the prompts and the texts."""
+        return (
+            self.train.hash, self.select.hash, self.test.hash,
+            {side: list(texts) for side, texts in self.texts.items()}, [pair.to_json() for pair in self.shots],
+            self.settings.dose, self.settings.easy,
+        )  # fmt: skip
+
+
+def comparison(settings: Baselines, subject: Subject) -> Comparison:
+    """Put together what is compared.
+
+    Raises:
+        SettingError: For a behavior without a description or texts, or more demonstrations than there are pairs.
+    """
+    train, select, test = subject.parts
+    texts = wordings(subject.behavior.description, settings.asked_for, settings.asked_against, subject.setting.label)
+    # Where the vector is made of something else, the pairs that chose its setting become earlier turns.
+    shown = train if len(train) else replace(select, name=train.name)
+    shots = demonstrations(shown, settings.shots, form_of(subject.scoring), subject.study.seed)
+    limit = settings.prompts
+    return Comparison(
+        subject, settings, train, replace(select, pairs=select.pairs[:limit]), replace(test, pairs=test.pairs[:limit]),
+        texts, shots if settings.shots else (),
+    )  # fmt: skip
+
+
+def require_texts(settings: Baselines, behavior: Behavior, label: str) -> None:
+    """Refuse a behavior that no system prompt can be made for.
+
+    Raises:
+        SettingError: With what to add.
+    """
+    wordings(behavior.description, settings.asked_for, settings.asked_against, label)

@@ -1,0 +1,302 @@
+"""The arms of one behavior in a loaded model: made, chosen, scored, dosed and timed."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+
+from trimtab.analysis.baselines.arm_names import BEST, CANDIDATE, COMBINED, CONTRARY, SIDES
+from trimtab.analysis.baselines.choosing import chosen_wording
+from trimtab.errors import DataError, SettingError, TrimtabError, TrimtabWarning
+from trimtab.evaluation import Grid, calibrated, neutral_texts
+from trimtab.evaluation.baselines.arm_doses import NeutralStates, added_tokens, arm_dose, milliseconds, neutral_states
+from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, arm_samples, easy_arm_samples
+from trimtab.evaluation.baselines.prompt_arms import few_shot_arm, system_arm
+from trimtab.evaluation.baselines.vector_arms import Candidate, Choosing, best_arms, candidate_samples, dosed_arms
+from trimtab.models import PromptError, Text
+from trimtab.store.cached_tables import TableName
+from trimtab.study._contrast_parts import vector_source
+from trimtab.study._unscored import UnscoredBehavior
+from trimtab.study.measures.baselines._comparison import GIVEN, Comparison
+from trimtab.study.measures.context import Context
+from trimtab.vectors import SteeringVector, extract, with_residual_norms
+
+
+@dataclass(eq=False)
+class BaselineRun:
+    """The arms of one behavior in one model; what one table needs of another is computed once."""
+
+    context: Context
+    compared: Comparison
+
+    def __post_init__(self) -> None:
+        """Nothing is known yet."""
+        self._vector_arms: dict[str, list[Arm]] = {}
+        self._candidates: dict[str, tuple[Candidate, pd.DataFrame] | None] = {}
+
+    # What each arm is.
+
+    @cached_property
+    def wordings(self) -> list[Arm]:
+        """Every system prompt that the model can be given; one that it cannot is left out, which is said."""
+        compared, found = self.compared, []
+        for side, texts in compared.texts.items():
+            for text in texts:
+                try:
+                    found.append(system_arm(self.context.model, text, side, compared.test[0], compared.form))
+                except (PromptError, SettingError) as error:
+                    self._left_out("system prompt", error)
+        if moved := [arm for arm in found if arm.place == "user message" and self._has_system_role]:
+            self._say(
+                f"the chat template has no place for a system message, so {len(moved)} system prompts stand in the "
+                "first user message"
+            )
+        return found
+
+    @property
+    def _has_system_role(self) -> bool:
+        """Whether the user wants system prompts in a message of their own."""
+        return self.context.model.asking.system_role == "system"
+
+    def system_arms(self) -> list[Arm]:
+        """The wording of each side that does most on the prompts that choose."""
+        scores = self.scores_of("system prompt")
+        chosen = {side: chosen_wording(scores, side) for side in SIDES}
+        return [arm for arm in self.wordings if arm.wording == chosen[arm.side]]
+
+    def few_shot_arms(self) -> list[Arm]:
+        """The demonstrations, answered toward the behavior and against it."""
+        compared = self.compared
+        return [few_shot_arm(compared.shots, side, compared.form) for side in SIDES] if compared.shots else []
+
+    def vector_arms(self, method: str) -> list[Arm]:
+        """A vector at its best setting and at the reference dose; none where the method refuses."""
+        if method not in self._vector_arms:
+            self._vector_arms[method] = self._made_vector_arms(method)
+        return self._vector_arms[method]
+
+    def _made_vector_arms(self, method: str) -> list[Arm]:
+        made = self._candidate(method)
+        if made is None:
+            return []
+        candidate, samples = made
+        arms = best_arms(candidate, samples)
+        try:
+            dosed = dosed_arms(
+                self.context.model, candidate, samples, self.reference_doses, self.neutral_texts, self._choosing
+            )
+        except TrimtabError as error:
+            self._left_out(f"{candidate.name} at equal dose", error)
+            return arms
+        reached = {arm.side for arm in dosed}
+        for side, dose in self.reference_doses.items():
+            if side not in reached:
+                self._say(f"{candidate.name} has no strength of {dose:.3g} nats {side} it, so none at equal dose")
+        return [*arms, *dosed]
+
+    def combined_arms(self) -> list[Arm]:
+        """The system prompt with the study's vector in the same direction, and the vector for it under one against."""
+        pushes = {arm.side: arm.push for arm in self.vector_arms(self.compared.method) if arm.at == BEST}
+        prompts = {arm.side: arm for arm in self.system_arms()}
+        both = [
+            replace(prompts[side], name=COMBINED, kind="both", at=BEST, push=pushes[side])
+            for side in SIDES
+            if side in pushes and side in prompts
+        ]
+        if "for" in pushes and "against" in prompts:
+            contrary = replace(
+                prompts["against"], name=CONTRARY, kind="contrary", side="for", at=BEST, push=pushes["for"]
+            )
+            both.append(contrary)
+        return both
+
+    # Vectors to choose from.
+
+    def _candidate(self, method: str) -> tuple[Candidate, pd.DataFrame] | None:
+        if method not in self._candidates:
+            self._candidates[method] = self._own() if method == self.compared.method else self._other(method)
+        return self._candidates[method]
+
+    def _own(self) -> tuple[Candidate, pd.DataFrame]:
+        """The study's vector, whose cells the sweep has scored."""
+        context, subject = self.context, self.context.subject
+        folder = subject.folder
+        assert folder is not None
+        samples = folder.samples()
+        asked = [pair.id for pair in self.compared.select]
+        mine = samples[
+            (samples["model"] == subject.model)
+            & (samples["behavior"] == subject.name)
+            & (samples["split"] == "select")
+            & samples["prompt_id"].isin(asked)
+        ]
+        given = bool(folder.manifest().vectors_given)
+        name = GIVEN if given else self.compared.method
+        return Candidate(name, "vector", context.vector, subject.grid), mine
+
+    def _other(self, method: str) -> tuple[Candidate, pd.DataFrame] | None:
+        """The vector of another method, swept over the prompts that choose; None where it refuses."""
+        try:
+            vector = self._extracted(method)
+            grid = self._grid_for(vector)
+            kind = "control" if self.compared.is_control(method) else "other vector"
+            candidate = Candidate(method, kind, vector, grid)  # type: ignore[arg-type]
+            return candidate, candidate_samples(self.context.model, candidate, self._choosing)
+        except TrimtabError as error:
+            self._left_out(f"the method {method}", error)
+            return None
+
+    def _extracted(self, method: str) -> SteeringVector:
+        """As the study makes its own."""
+        subject, study, train = self.context.subject, self.context.subject.study, self.context.subject.parts[0]
+        if subject.contrast is None and not len(train) and not isinstance(train, UnscoredBehavior):
+            raise SettingError("the vectors of the study were given, with no pairs that another could be made of")
+        vector = extract(
+            self.context.model,
+            vector_source(train, subject.contrast),
+            method=method,
+            token_position=study.token_position,
+            form="auto" if subject.contrast is not None else self.compared.form,
+            balance=study.balance,
+            seed=study.seed,
+            progress=False,
+        )
+        return with_residual_norms(vector, self.context.model)
+
+    def _grid_for(self, vector: SteeringVector) -> Grid:
+        """The cells of the sweep; where strengths are doses, calibrated for this vector."""
+        grid = self.context.subject.grid
+        return (
+            calibrated(self.context.model, vector, replace(grid, alphas=None), self.neutral_texts)
+            if grid.is_calibrated
+            else grid
+        )
+
+    @property
+    def _choosing(self) -> Choosing:
+        study = self.context.subject.study
+        return Choosing(self.compared.select, self.context.subject.scoring, study.balance, study.seed)
+
+    # What is measured.
+
+    @cached_property
+    def neutral_texts(self) -> list[Text]:
+        """Neutral prompts and what the model says to them."""
+        return neutral_texts(self.context.model)
+
+    @cached_property
+    def neutral(self) -> NeutralStates | None:
+        """The plain model on neutral prompts; None where the engine does not give its states."""
+        try:
+            return neutral_states(self.context.model)
+        except SettingError as error:
+            self._left_out("the dose of prompts", error)
+            return None
+
+    @cached_property
+    def reference_doses(self) -> dict[str, float]:
+        """The dose at which vectors are compared, by side: that of the settings, of the system prompt, or few-shot."""
+        if self.compared.settings.dose is not None:
+            return dict.fromkeys(SIDES, self.compared.settings.dose)
+        arms = {arm.side: arm for arm in (*self.few_shot_arms(), *self.system_arms())}
+        doses = {side: self._dose(arm) for side, arm in arms.items()}
+        return {side: dose for side, dose in doses.items() if math.isfinite(dose)}
+
+    def scores(self, name: str, arms: Sequence[Arm], parts: Sequence[str] = ("test",)) -> pd.DataFrame:
+        """Scores of some arms on some parts; an arm that the model refuses is left out, which is said."""
+        subject, study = self.context.subject, self.context.subject.study
+        found = []
+        for arm in arms:
+            try:
+                found.append(
+                    arm_samples(
+                        self.context.model, arm, [part for part in self.compared.parts if part[0] in parts],
+                        subject.scoring, behavior=subject.name, balance=study.balance, seed=study.seed,
+                    )
+                )  # fmt: skip
+            except DataError as error:
+                self._left_out(name, error)
+        return _joined(found)
+
+    def candidates(self, method: str) -> pd.DataFrame:
+        """The scores that chose the setting of another method's vector, for the record."""
+        made = self._candidate(method)
+        if made is None or method == self.compared.method:
+            return pd.DataFrame()
+        candidate, samples = made
+        steered = samples[samples["strength"] != 0]
+        sides = steered["strength"].map(lambda strength: "for" if strength > 0 else "against")
+        return steered.assign(arm=candidate.name, kind=candidate.kind, side=sides, at=CANDIDATE, wording="")
+
+    def easy(self, name: str, arms: Sequence[Arm]) -> pd.DataFrame:
+        """Scores of the easy questions under some arms."""
+        found = []
+        for arm in arms:
+            try:
+                found.append(easy_arm_samples(
+                        self.context.model, arm, self.compared.settings.easy, behavior=self.context.subject.name
+                    )
+                )  # fmt: skip
+            except DataError as error:
+                self._left_out(f"easy questions under {name}", error)
+        return _joined(found)
+
+    def costs(self, arms: Sequence[Arm]) -> pd.DataFrame:
+        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them."""
+        if not arms:
+            return pd.DataFrame()
+        model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
+        plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form)
+        rows = []
+        for arm, time in zip(arms, times, strict=True):
+            cell = None if arm.push is None else arm.push.cell
+            grid = subject.grid if arm.push is None else arm.push.grid
+            rows.append(
+                {
+                    "model": subject.model, "behavior": subject.name, "engine": model.engine.name, **arm.labels,
+                    "place": arm.place, "layers": cell.layers_label if cell else "", "scale": grid.scale,
+                    "strength": cell.strength if cell else 0.0, "positions": grid.positions, "kl": self._dose(arm),
+                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form), "milliseconds": time,
+                    "plain_milliseconds": plain,
+                }
+            )  # fmt: skip
+        table: pd.DataFrame = pd.DataFrame(rows)
+        return table
+
+    def _dose(self, arm: Arm) -> float:
+        """The dose of an arm; NaN where it is not known, which is said."""
+        if self.neutral is None:
+            return math.nan
+        try:
+            return arm_dose(self.context.model, arm, self.neutral)
+        except TrimtabError as error:
+            self._left_out(f"the dose of {arm.name}", error)
+            return math.nan
+
+    def scores_of(self, about: str) -> pd.DataFrame:
+        """The table of scores of an earlier unit, with the plain model's."""
+        return pd.concat([self._stored("plain"), self._stored(about)], ignore_index=True)
+
+    def _stored(self, about: str) -> pd.DataFrame:
+        subject = self.context.subject
+        name = TableName("baselines", "scores", subject.model, subject.name, (about,))
+        found = self.context.folder.table(str(name))
+        assert found is not None, f"{name} is computed before what needs it"
+        return found
+
+    def _left_out(self, what: str, error: TrimtabError) -> None:
+        reason = error.problems[0] if isinstance(error, DataError) else str(error)
+        self._say(f"{what} is left out: {reason}")
+
+    def _say(self, text: str) -> None:
+        warnings.warn(f"baselines of {self.context.subject.name}: {text}", TrimtabWarning, stacklevel=3)
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    joined: pd.DataFrame = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined

@@ -1,0 +1,161 @@
+"""Baselines: system prompts, few-shot prompts, other vectors and the study's own, on the same prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+import pandas as pd
+
+from trimtab.data import NEUTRAL_PROMPTS, Behavior
+from trimtab.evaluation import Grid, shown_rows
+from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, first_easy
+from trimtab.evaluation.dose import TOKENS
+from trimtab.study.measures._stored_tables import stored_tables
+from trimtab.study.measures.base import Measure, Subject, Unit
+from trimtab.study.measures.baselines._comparison import Comparison, comparison, require_texts
+from trimtab.study.measures.baselines._runner import BaselineRun
+from trimtab.study.measures.baselines.settings import Baselines
+from trimtab.study.measures.context import Context
+from trimtab.study.measures.grids import narrowed
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work
+
+Arms = Callable[[BaselineRun], Sequence[Arm]]
+TABLES = stored_tables("baselines")
+
+
+class BaselinesMeasure(Measure[Baselines]):
+    """What else than the vector one could do to get a behavior, on the same held-out prompts."""
+
+    name = "baselines"
+    settings = Baselines
+    tables = TABLES
+
+    def require(self, settings: Baselines, behavior: Behavior, label: str) -> None:
+        """Refuse a behavior that no system prompt can be made for."""
+        require_texts(settings, behavior, label)
+
+    def units(self, settings: Baselines, subject: Subject) -> Iterator[Unit]:
+        """The plain model, then each arm: its scores, its dose and costs, and the easy questions under it."""
+        compared = comparison(settings, subject)
+
+        @cache
+        def running(context: Context) -> BaselineRun:
+            return BaselineRun(context, compared)
+
+        planned = _Planned(compared, running)
+        yield planned.scores("plain", lambda run: [THE_MODEL], 1, both=True)
+        yield from planned.easy("plain", lambda run: [THE_MODEL], 1)
+        yield from planned.prompts("system prompt", lambda run: run.wordings, lambda run: run.system_arms())
+        if compared.shots:
+            yield from planned.prompts("few-shot prompt", lambda run: run.few_shot_arms(), None)
+        for method in (compared.method, *compared.other_methods):
+            yield from planned.vectors(method)
+        yield from planned.prompts("prompt and vector", lambda run: run.combined_arms(), None)
+
+
+BASELINES = BaselinesMeasure()
+
+
+class _Planned:
+    """Makes the units of a comparison."""
+
+    def __init__(self, compared: Comparison, running: Callable[[Context], BaselineRun]):
+        self.compared, self.running = compared, running
+        self.subject = compared.subject
+
+    def scores(self, about: str, arms: Arms, count: int, *, both: bool = False, more: tuple[Work, ...] = ()) -> Unit:
+        """The scores of some arms on the prompts that report; with `both` on those that choose, too."""
+        parts = ("select", "test") if both else ("test",)
+        return self._unit(
+            "scores",
+            about,
+            lambda run: run.scores(about, arms(run), parts),
+            (*[self._scoring(parts)] * count, *more),
+        )
+
+    def prompts(self, about: str, arms: Arms, chosen: Arms | None) -> Iterator[Unit]:
+        """The units of arms that change the prompt; where several wordings are tried, the chosen ones are dosed."""
+        count = 2 if chosen is None else sum(map(len, self.compared.texts.values()))
+        yield self.scores(about, arms, count, both=chosen is not None)
+        yield from self._measured(about, chosen or arms, 2)
+
+    def vectors(self, method: str) -> Iterator[Unit]:
+        """The units of a vector: its candidates on the prompts that choose, then the chosen settings."""
+        compared, subject = self.compared, self.subject
+        about, other = f"vector {method}", method != compared.method
+        calibrating = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=12)
+        work: tuple[Work, ...] = (calibrating,)
+        if other:
+            choosing = shown_rows(
+                [("select", compared.select)], subject.scoring, subject.study.balance, subject.study.seed
+            )
+            work = (
+                ReadPairs(compared.train, subject.scoring),
+                ScoreRows(choosing, subject.scoring, subject.grid),
+                *work,
+            )
+        yield self._unit(
+            "scores",
+            about,
+            lambda run: _together(run.candidates(method), run.scores(about, run.vector_arms(method))),
+            (*[self._scoring(("test",), self._narrow)] * 2, *work),
+            (method,),
+        )
+        yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method,))
+
+    def easy(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
+        """The easy questions under some arms, if any are wanted."""
+        if not self.compared.settings.easy:
+            return
+        rows = shown_rows([("test", first_easy(self.compared.settings.easy))], "text", "both_orders", 0)
+        work = (ScoreRows(rows, "text", self._narrow),) * count
+        yield self._unit("easy", about, lambda run: run.easy(about, arms(run)), work, shaped_by)
+
+    def _measured(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
+        reading = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=count)
+        yield self._unit("arms", about, lambda run: run.costs(arms(run)), (reading,), shaped_by)
+        yield from self.easy(about, arms, count, shaped_by)
+
+    @property
+    def _narrow(self) -> Grid:
+        """One cell, standing for the one that is chosen."""
+        grid = self.subject.grid
+        layers, strength = grid.steered[len(grid.steered) // 2]
+        return narrowed(grid, layers, strength)
+
+    def _scoring(self, parts: Sequence[str], grid: Grid | None = None) -> ScoreRows:
+        subject, study = self.subject, self.subject.study
+        chosen = [part for part in self.compared.parts if part[0] in parts]
+        rows = shown_rows(chosen, subject.scoring, study.balance, study.seed)
+        return ScoreRows(rows, subject.scoring, grid)
+
+    def _unit(
+        self,
+        table: str,
+        about: str,
+        compute: Callable[[BaselineRun], pd.DataFrame],
+        work: tuple[Work, ...],
+        shaped_by: tuple[object, ...] = (),
+    ) -> Unit:
+        return Unit(
+            table=table,
+            work=work,
+            compute=lambda context: _whole(table, compute(self.running(context))),
+            about=(about,),
+            grid=self.subject.grid,
+            shaped_by=(*self.compared.shaped_by, *shaped_by),
+        )
+
+
+def _together(*tables: pd.DataFrame) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    joined: pd.DataFrame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    return joined
+
+
+def _whole(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with all of its columns: what is left out leaves one without rows, which is not computed again."""
+    columns = list(TABLES[name].schema)
+    whole: pd.DataFrame = table[columns] if len(table) else pd.DataFrame(columns=columns)
+    return whole

@@ -1,0 +1,47 @@
+"""Settings of baselines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from trimtab.study.measures.settings import MeasureSettings
+from trimtab.study.settings.identity import ADDS
+from trimtab.study.settings.names import AggregationName
+
+MAX_TEXT = 10_000
+"""Characters of a system prompt."""
+
+PromptText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
+def _several(value: Any) -> Any:
+    """A single text stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+class Baselines(MeasureSettings):
+    """Compare the vector with what else one could do: system prompts, few-shot prompts, other vectors, fine-tuning."""
+
+    methods: Annotated[tuple[AggregationName, ...], ADDS] = ("mean", "pca", "lda", "random")
+    """Vector by another extraction method, to compare with the study's own; a refused one is left out."""
+    asked_for: Annotated[tuple[PromptText, ...], BeforeValidator(_several), ADDS] = ()
+    """System prompt that asks for the behavior; by default several made from its description."""
+    asked_against: Annotated[tuple[PromptText, ...], BeforeValidator(_several), ADDS] = ()
+    """System prompt that asks against the behavior; by default several made from its description."""
+    shots: Annotated[int, ADDS] = Field(default=4, ge=0, le=64)
+    """Training pairs that the few-shot prompt shows as earlier turns; 0 for no such prompt."""
+    prompts: Annotated[int | None, ADDS] = Field(default=None, ge=4)
+    """How many prompts to choose by, and at most as many others to report on; all by default."""
+    dose: Annotated[float | None, ADDS] = Field(default=None, ge=1e-3, le=20)
+    """Dose in nats at which vectors are compared; by default that of the system prompt."""
+
+    easy: Annotated[int, ADDS] = Field(default=40, ge=0, le=1000)
+    """Easy questions that are asked under every arm; 0 for none."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _distinct(cls, value: Any) -> Any:
+        """Each method once, in the order given."""
+        return tuple(dict.fromkeys(_several(value))) if isinstance(value, str | list | tuple) else value

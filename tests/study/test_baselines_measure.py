@@ -1,0 +1,206 @@
+"""Baselines in a study: what is stored, chosen and left out, and that nothing is lost without a word."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from study.conftest import Run
+from trimtab.analysis import best_cells, effects
+from trimtab.data import dataset, write_pairs
+from trimtab.errors import SettingError, VectorError
+from trimtab.store.cached_tables import read_cached_tables
+from trimtab.study import RunFolder, make_study, plan_study, report_runs
+from trimtab.study.measures.baselines import _runner
+from trimtab.study.measures.registry import MEASURES
+from trimtab.study.plan._subjects import planned_subjects
+
+OPEN, LETTERS = "permissive", "corrigible"
+
+
+def settings(source: str = OPEN, **baselines: Any) -> dict[str, Any]:
+    """A study of 16 pairs on a tiny model."""
+    return {
+        "name": "compared",
+        "models": [{"id": "smollm2-135m", "dtype": "float32"}],
+        "behaviors": [{"source": source, "limit": 16}],
+        "layers": "1,2",
+        "strengths": [-0.4, -0.2, 0.2, 0.4],
+        "scale": "relative",
+        "baselines": {"methods": ["mean", "pca", "random"], "shots": 2, "easy": 4, **baselines},
+    }
+
+
+def stored(folder: Path, table: str) -> pd.DataFrame:
+    found = read_cached_tables(RunFolder(folder), "baselines", table)
+    assert found is not None, f"no {table}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def done(llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with every arm that needs no extra."""
+    from .conftest import runner
+
+    with pytest.MonkeyPatch.context() as patch:
+        return runner(llama, patch)(settings(), tmp_path_factory.mktemp("compared") / "run")
+
+
+def test_every_arm_is_scored_on_the_same_held_out_prompts(done: Path) -> None:
+    scores = stored(done, "scores")
+    test = scores[scores["split"] == "test"]
+    asked = test.groupby(["arm", "side", "at", "wording"])["prompt_id"].agg(frozenset)
+    assert asked.nunique() == 1
+    assert set(test["arm"]) == {
+        "plain", "system prompt", "few-shot prompt", "mean", "pca", "random", "system prompt + vector",
+        "contrary prompt + vector",
+    }  # fmt: skip
+    assert set(test[test["arm"] == "mean"]["at"]) == {"best", "equal dose"}
+    chose = scores[scores["split"] == "select"]
+    assert set(chose["arm"]) == {"plain", "system prompt", "pca", "random"}
+    assert not set(chose["prompt_id"]) & set(test["prompt_id"])
+
+
+def test_the_vector_stands_at_the_cell_that_the_sweep_chose(done: Path) -> None:
+    samples = RunFolder(done).samples()
+    best = best_cells(effects(samples, draws=0)).iloc[0]
+    scores = stored(done, "scores")
+    mine = scores[(scores["arm"] == "mean") & (scores["at"] == "best")]
+    assert set(mine["layers"]) == {best["layers"]}
+    assert set(mine["strength"]) == {best["strength"], -best["strength"]}
+    swept = samples[(samples["split"] == "test") & (samples["layers"] == best["layers"])]
+    both = mine.merge(swept, on=["prompt_id", "order", "strength"], suffixes=("", "_swept"))
+    assert len(both) == len(mine)
+    np.testing.assert_allclose(both["score"], both["score_swept"], atol=1e-4)
+
+
+def test_vectors_at_equal_dose_have_the_dose_of_the_system_prompt(done: Path) -> None:
+    arms = stored(done, "arms")
+    prompts = arms[arms["arm"] == "system prompt"].set_index("side")["kl"]
+    dosed = arms[arms["at"] == "equal dose"]
+    assert set(dosed["arm"]) == {"mean", "pca", "random"}
+    for row in dosed.itertuples():
+        assert row.scale == "kl"
+        assert row.kl == pytest.approx(prompts[row.side], rel=0.06)
+
+
+def test_costs_are_those_of_the_arm(done: Path) -> None:
+    arms = stored(done, "arms")
+    pushed = arms["arm"].isin(["mean", "pca", "random"])
+    assert (arms.loc[pushed, "added_tokens"] == 0).all()
+    assert (arms.loc[~pushed, "added_tokens"] > 5).all()
+    assert (arms["milliseconds"] > 0).all()
+    assert (arms["plain_milliseconds"] > 0).all()
+    together = arms[arms["arm"] == "system prompt + vector"].set_index("side")["added_tokens"]
+    alone = arms[arms["arm"] == "system prompt"].set_index("side")["added_tokens"]
+    pd.testing.assert_series_equal(together.sort_index(), alone.sort_index())
+
+
+def test_prompt_and_vector_together_differ_from_either(done: Path) -> None:
+    test = stored(done, "scores").query("split == 'test' and side == 'for' and at in ('', 'best')")
+    means = test.groupby(["arm", "wording"])["score"].mean()
+    both = means["system prompt + vector"].iloc[0]
+    wording = means["system prompt + vector"].index[0]
+    assert abs(both - means["system prompt"][wording]) > 1e-3
+    assert abs(both - means["mean"].iloc[0]) > 1e-3
+
+
+def test_easy_questions_are_asked_under_every_arm(done: Path) -> None:
+    easy = stored(done, "easy")
+    assert easy.groupby(["arm", "side", "at"])["prompt_id"].nunique().unique().tolist() == [4]
+    assert set(easy["arm"]) == set(stored(done, "arms")["arm"]) | {"plain"}
+
+
+def test_the_report_leads_with_who_wins(done: Path) -> None:
+    written = report_runs([done], done / "report.html")
+    said = written.by_check["baselines"]
+    assert any(word in said[0] for word in ("wins", "no winner", "nothing that was compared"))
+    page = (done / "report.html").read_text(encoding="utf-8")
+    assert 'id="baselines"' in page
+    assert said[0].split(": ", 1)[1][:40] in page
+    tables = pd.read_csv(done / "tables" / "baselines.csv")
+    assert {"for", "against"} == set(tables["side"])
+
+
+def test_a_second_run_computes_nothing_again(done: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise AssertionError("computed again")
+
+    for name in ("arm_samples", "arm_dose", "milliseconds", "candidate_samples"):
+        monkeypatch.setattr(_runner, name, fail)
+    before = stored(done, "scores")
+    run(settings(), done)
+    pd.testing.assert_frame_equal(stored(done, "scores"), before)
+
+
+def test_another_text_is_another_table_and_is_what_the_model_reads(done: Path, run: Run) -> None:
+    own = {"asked_for": "Be of good cheer.", "asked_against": ["Be gloomy.", "Be dull."], "methods": ["mean"]}
+    run(settings(**own), done)
+    scores = stored(done, "scores")
+    prompts = scores[scores["arm"] == "system prompt"]
+    assert set(prompts["wording"]) == {"Be of good cheer.", "Be gloomy.", "Be dull."}
+    assert not set(scores["arm"]) & {"pca", "random"}
+
+
+def test_letters_are_balanced_and_scored_in_both_orders(run: Run, tmp_path: Path) -> None:
+    folder = run(settings(LETTERS, methods=["mean"]), tmp_path / "run")
+    test = stored(folder, "scores").query("split == 'test'")
+    assert set(test["order"]) == {0, 1}
+    assert set(test["scoring"]) == {"choice"}
+    with pytest.raises(SettingError, match="would lean to one answer letter; give an even number"):
+        run(settings(LETTERS, shots=3), tmp_path / "odd")
+
+
+def test_more_demonstrations_than_training_pairs_are_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"9 demonstrations \(shots\) are wanted and the training part .* has 8 pairs"
+    ):
+        run(settings(shots=9), tmp_path / "run")
+
+
+def test_a_behavior_without_description_is_refused_before_anything_runs(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "mine.jsonl", dataset(OPEN)[:16])
+    content = settings(str(tmp_path / "mine.jsonl"), methods=["mean"])
+    content["behaviors"][0]["name"] = "mine"
+    with pytest.raises(
+        SettingError, match=r"mine has no description .* add `description:` .* asked_for and asked_against"
+    ):
+        run(content, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    content["behaviors"][0]["description"] = "Helps with what sounds alarming."
+    folder = run(content, tmp_path / "run")
+    wordings = stored(folder, "scores").query("arm == 'system prompt'")["wording"]
+    assert wordings.str.contains("Helps with what sounds alarming.").all()
+
+
+def test_a_method_that_refuses_is_left_out_with_its_reason(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _runner.extract
+
+    def picky(*args: Any, **options: Any) -> Any:
+        if options["method"] == "pca":
+            raise VectorError("no component can be found")
+        return real(*args, **options)
+
+    monkeypatch.setattr(_runner, "extract", picky)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = run(settings(methods=["pca"]), tmp_path / "run")
+    assert not (stored(folder, "scores")["arm"] == "pca").any()
+    warned = [warning.text for warning in RunFolder(folder).manifest().warnings]
+    assert "baselines of permissive: the method pca is left out: no component can be found" in warned
+
+
+def test_a_plan_counts_every_arm() -> None:
+    study = make_study(settings())
+    (subject,) = planned_subjects(study, study.models[0], 4, [(study.behaviors[0], dataset(OPEN)[:16])])
+    units = list(MEASURES.get("baselines").units(study.baselines, subject))
+    assert {unit.table for unit in units} == {"scores", "arms", "easy"}
+    assert all(unit.work for unit in units)
+    assert "baselines" in plan_study(study).text()
