@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from study.conftest import Run
+from trimtab import vectors
 from trimtab.analysis import best_cells, effects
 from trimtab.data import dataset, write_pairs
 from trimtab.errors import SettingError, VectorError
 from trimtab.store.cached_tables import read_cached_tables
-from trimtab.study import RunFolder, make_study, plan_study, report_runs
+from trimtab.study import RunFolder, make_study, report_runs
 from trimtab.study.measures.baselines import _runner
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
@@ -139,7 +140,11 @@ def test_a_second_run_computes_nothing_again(done: Path, run: Run, monkeypatch: 
 
 
 def test_another_text_is_another_table_and_is_what_the_model_reads(done: Path, run: Run) -> None:
-    own = {"asked_for": "Be of good cheer.", "asked_against": ["Be gloomy.", "Be dull."], "methods": ["mean"]}
+    own: dict[str, Any] = {
+        "asked_for": "Be of good cheer.",
+        "asked_against": ["Be gloomy.", "Be dull."],
+        "methods": ["mean"],
+    }
     run(settings(**own), done)
     scores = stored(done, "scores")
     prompts = scores[scores["arm"] == "system prompt"]
@@ -181,7 +186,7 @@ def test_a_behavior_without_description_is_refused_before_anything_runs(run: Run
 def test_a_method_that_refuses_is_left_out_with_its_reason(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _runner.extract
+    real = vectors.extract
 
     def picky(*args: Any, **options: Any) -> Any:
         if options["method"] == "pca":
@@ -203,4 +208,87 @@ def test_a_plan_counts_every_arm() -> None:
     units = list(MEASURES.get("baselines").units(study.baselines, subject))
     assert {unit.table for unit in units} == {"scores", "arms", "easy"}
     assert all(unit.work for unit in units)
-    assert "baselines" in plan_study(study).text()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quickly() -> Any:
+    """Time few requests: here only that they are timed matters."""
+    from trimtab.evaluation.baselines import arm_doses
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TIMED_PROMPTS", "TIMED_TOKENS", "TIMED_ROUNDS"):
+            patch.setattr(arm_doses, name, 1)
+        yield
+
+
+def judged(**replies: Any) -> dict[str, Any]:
+    """The study with replies that a judge by whim looks at."""
+    content = settings(methods=["mean"], easy=0)
+    return {
+        **content,
+        "replies": {"prompts": 3, "max_new_tokens": 4, "min_coherence": 0, "judges": ["whim"], **replies},
+    }
+
+
+def test_replies_of_every_arm_are_judged_beside_the_plain_ones(run: Run, whim: None, tmp_path: Path) -> None:
+    folder = run(judged(), tmp_path / "run")
+    replies, verdicts = stored(folder, "replies"), stored(folder, "judgements")
+    per_arm = replies.groupby(["arm", "side", "at", "wording"])["prompt_id"].agg(frozenset)
+    assert per_arm.nunique() == 1
+    assert {"plain", "system prompt", "few-shot prompt", "mean", "system prompt + vector"} <= set(replies["arm"])
+    assert len(verdicts) == (replies["arm"] != "plain").sum()
+    assert set(verdicts["judge"]) == {"whim"}
+    # The judge sees the user's prompt, not what the arm adds.
+    assert replies.groupby("prompt_id")["prompt"].nunique().max() == 1
+    written = RunFolder(folder).parts("replies")
+    assert written is not None
+    own = written[(written["split"] == "test") & (written["strength"] != 0)]
+    both = replies[replies["at"] == "best"].merge(own, on=["prompt_id", "layers", "strength"], suffixes=("", "_own"))
+    vector = both[both["arm"] == "mean"]
+    assert len(vector)
+    assert (vector["reply"] == vector["reply_own"]).all()
+    assert report_runs([folder], folder / "report.html").by_check["baselines"]
+    table = pd.read_csv(folder / "tables" / "baselines.csv")
+    assert set(table["scoring"]) == {"replies", "text"}
+    assert table.loc[table["scoring"] == "replies", "coherence"].notna().all()
+
+
+def test_a_behavior_without_completions_is_compared_by_replies_only(run: Run, whim: None, tmp_path: Path) -> None:
+    for name, word in (("good", "a lovely day"), ("bad", "a day of rain")):
+        (tmp_path / f"{name}.txt").write_text("".join(f"It was {word}, the {n}th\n" for n in range(16)))
+    source = f"{tmp_path / 'good.txt'} vs {tmp_path / 'bad.txt'}"
+    content = judged() | {"behaviors": [{"source": source, "name": "moods", "description": "Is in good spirits."}]}
+    folder = run(content, tmp_path / "run")
+    assert read_cached_tables(RunFolder(folder), "baselines", "scores") is None
+    assert {"plain", "system prompt", "mean"} <= set(stored(folder, "replies")["arm"])
+
+
+def test_fine_tuning_is_an_arm_and_leaves_no_trace(run: Run, llama: Any, tmp_path: Path) -> None:
+    pytest.importorskip("peft", reason="fine-tuning needs peft, the extra trimtab[lora]")
+    before = {name: tensor.clone() for name, tensor in llama.model.state_dict().items()}
+    folder = run(settings(methods=["mean"], easy=2, lora=True, lora_rank=2, lora_steps=3), tmp_path / "run")
+    scores = stored(folder, "scores")
+    assert set(scores[scores["arm"] == "LoRA"]["side"]) == {"for", "against"}
+    costs = stored(folder, "arms").query("arm == 'LoRA'")
+    assert (costs["added_tokens"] == 0).all()
+    assert (costs["kl"] > 0).all()
+    after = llama.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_without_peft_fine_tuning_is_left_out_with_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimtab.evaluation.baselines import fine_tuning
+
+    def absent() -> None:
+        raise SettingError("fine-tuning needs the package peft: pip install 'trimtab[lora]'")
+
+    monkeypatch.setattr(fine_tuning, "require_peft", absent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = run(settings(methods=["mean"], easy=0, lora=True), tmp_path / "run")
+    assert not (stored(folder, "scores")["arm"] == "LoRA").any()
+    warned = [warning.text for warning in RunFolder(folder).manifest().warnings]
+    assert any("fine-tuning is left out" in text and "trimtab[lora]" in text for text in warned)

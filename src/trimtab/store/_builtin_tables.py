@@ -41,6 +41,11 @@ _PLAIN_REPLIES = (
 _REPLIES = (*_PLAIN_REPLIES, "nll_ordinary", "nll_other")
 _ANSWERS = (*_CELL, "split", "prompt_id", "order", "label", "weight", "reply", "finish", "read", "why", "matched")
 _JUDGEMENTS = (*_SETTING, "split", "prompt_id", "judge", "score", "change", "coherence", "failure")
+_VERDICTS = {
+    "score": measured("how much of the behavior the reply shows", "points", 0, 10),
+    "change": measured("the behavior in the reply against the unsteered reply", "points", -10, 10),
+    "coherence": measured("coherence of the reply", "points", 0, 10),
+}
 _ARM = ("arm", "kind", "side", "at", "wording")
 _ARM_COLUMNS = {
     "kind": text("kind of arm", words=get_args(ArmKind)),
@@ -66,9 +71,7 @@ BUILTIN_TABLES: Mapping[str, Table] = {
     "judgements": Table(
         schema(
             _JUDGEMENTS,
-            score=measured("how much of the behavior the reply shows", "points", 0, 10),
-            change=measured("the behavior in the reply against the unsteered reply", "points", -10, 10),
-            coherence=measured("coherence of the reply", "points", 0, 10),
+            **_VERDICTS,
         ),
         "one verdict of one judge on one reply",
         (*_SETTING, "split", "prompt_id", "judge"),
@@ -157,6 +160,16 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         ),
         "the dose and the costs of one arm",
         (*_OWNER, "engine", *_ARM, "layers", "strength"),
+    ),
+    "baselines/replies": Table(
+        schema((*_REPLIES, *_ARM), **_ARM_COLUMNS),
+        "one reply to an open prompt under one arm",
+        (*_SETTING, "split", "prompt_id", *_ARM),
+    ),
+    "baselines/judgements": Table(
+        schema((*_JUDGEMENTS, *_ARM), **_ARM_COLUMNS, **_VERDICTS),
+        "one verdict of one judge on one reply under an arm",
+        (*_SETTING, "split", "prompt_id", "judge", *_ARM),
     ),
     "robustness/samples": Table(
         schema((*_SAMPLES, "kind", "variant", "chosen_by"), kind=text("kind of variant")),

@@ -19,6 +19,7 @@ from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
 from trimtab.study.given import Given
+from trimtab.study.measures.baselines.measure import BASELINES
 from trimtab.study.measures.context import Progress
 from trimtab.study.measures.diagnosis.measure import DIAGNOSIS, METHOD_SAMPLES
 from trimtab.study.measures.diagnosis.settings import Diagnosis
@@ -185,6 +186,8 @@ def _require_approval(
         or (folder.identity() == identity and judged_whole(folder, study.replies))
     ):
         paying.discard(REPLIES.name)
+    if study.replies is None or not any(judge.paid for judge in study.replies.judges):
+        paying.discard(BASELINES.name)
     if paying and (cost := price(study, behaviors, paying, given)) and not approve(cost):
         raise RunError("stopped before anything was run or spent")
 

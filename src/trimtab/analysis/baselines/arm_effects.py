@@ -20,7 +20,7 @@ ARM_EFFECTS = (
     "model", "behavior", "scoring", "side", *(name for name in ARM if name != "side"), "chosen", "layers", "strength",
     "scale", "n", "unsteered", "effect", "effect_low", "effect_high", "glass", "p", "p_adjusted", "anti", "anti_low",
     "anti_high", "least", "most", "wordings", "place", "kl", "added_tokens", "milliseconds", "plain_milliseconds",
-    "easy_right", "easy_plain",
+    "easy_right", "easy_plain", "coherence", "coherence_plain", "fluency", "on_topic",
 )  # fmt: skip
 MIN_PROMPTS = 3
 """Prompts below which an arm is not measured."""
@@ -72,7 +72,7 @@ def matrices(scores: pd.DataFrame) -> Iterator[Matrix]:
         for _, rows in table[table["arm"] != PLAIN].groupby(keys, sort=False, observed=True):
             arm = records(rows.head(1)[keys])[0]
             several = arm["arm"] == SYSTEM_PROMPT
-            arms.append({**arm, "chosen": not several or arm["wording"] == wording[str(arm["side"])]})
+            arms.append({**arm, "chosen": not several or wording[str(arm["side"])] in ("", arm["wording"])})
             columns.append(rows.set_index("prompt_id")["score"].reindex(plain.index).to_numpy(float))
         matrix = np.stack(columns, axis=1) if columns else np.empty((len(plain), 0))
         owner = dict(zip(_OWNER, key, strict=True))
@@ -83,6 +83,7 @@ def arm_effects(
     scores: pd.DataFrame,
     arms: pd.DataFrame | None = None,
     easy: pd.DataFrame | None = None,
+    quality: pd.DataFrame | None = None,
     *,
     draws: int = 2000,
     seed: int = 0,
@@ -93,6 +94,7 @@ def arm_effects(
         scores: The table `baselines/scores`.
         arms: The table `baselines/arms`: doses and costs.
         easy: The table `baselines/easy`.
+        quality: From `reply_quality`, where the scores are judged replies.
         draws: Bootstrap resamples of prompts, for BCa intervals.
         seed: Of the resamples and of the sign flips.
 
@@ -105,7 +107,7 @@ def arm_effects(
     rows = [row for matrix in matrices(scores) for row in _effects(matrix, draws, seed)]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(ARM_EFFECTS[: ARM_EFFECTS.index("place")]))
     keys = ["model", "behavior", *ARM]
-    for more in (arms, _easy_shares(easy)):
+    for more in (arms, _easy_shares(easy), quality):
         if more is not None and len(more):
             own = [column for column in more.columns if column in ARM_EFFECTS and column not in table.columns]
             table = table.merge(more[[*keys, *own]].drop_duplicates(keys), on=keys, how="left")

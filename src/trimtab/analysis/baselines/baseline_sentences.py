@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab._util.wording import listed, plural
+from trimtab._util.wording import listed, plural, verb_for
 from trimtab.analysis.baselines.arm_names import COMBINED, CONTRARY, FEW_SHOT, SYSTEM_PROMPT
+from trimtab.analysis.baselines.judged_arms import REPLIES_SCORING
 from trimtab.analysis.findings import Values, subject_first
 from trimtab.analysis.formatting import decimals_for, fixed, p_equals, with_interval
 from trimtab.analysis.scores import UNITS
@@ -19,7 +20,7 @@ def winner(values: Values) -> str:
     top, second, gap = values["top"], values["second"], values["gap"]
     rest = f" ({plural(values['others'], 'rival')})" if values["others"] > 1 else ""
     return (
-        f"{_name(top)} wins{rest}: it moves the score by {_size(top, values)} {_way(values)}, "
+        f"{_name(top)} wins{rest}: it moves {_what(values)} by {_size(top, values)} {_way(values)}, "
         f"{_apart(gap, values)} more than {_name(second)}, {_test(gap)}."
     )
 
@@ -28,10 +29,8 @@ def winner(values: Values) -> str:
 def only_one(values: Values) -> str:
     """That one arm was measured, and what it does."""
     top = values["top"]
-    return (
-        f"{_name(top)} moves the score by {_size(top, values)} {_way(values)} on {_prompts(top)}; nothing else was "
-        "measured beside it."
-    )
+    moved = f"{_name(top)} moves {_what(values)} by {_size(top, values)} {_way(values)}"
+    return f"{moved} on {_prompts(top)}; nothing else was measured beside it."
 
 
 @subject_first
@@ -40,10 +39,8 @@ def no_winner(values: Values) -> str:
     top, rivals, gap = values["top"], values["rivals"], values["gap"]
     names = listed([f"{_name(arm)} ({_rounded(arm['effect'])})" for arm in rivals])
     measured = f": a difference of {_apart(gap, values)} from {_name(rivals[0])}, {_test(gap)}" if gap else ""
-    return (
-        f"no winner. {_name(top)} moves the score by {_size(top, values)} {_way(values)}, which is not shown to be "
-        f"other than noise apart from {names}{measured}."
-    )
+    moved = f"{_name(top)} moves {_what(values)} by {_size(top, values)} {_way(values)}"
+    return f"no winner: {moved}, and {names} {verb_for(len(rivals), 'are')} not shown to do less{measured}."
 
 
 @subject_first
@@ -51,7 +48,7 @@ def none_moves(values: Values) -> str:
     """That no arm is shown to move the score."""
     sizes = "; ".join(f"{_name(arm)} {_size(arm, values)}" for arm in values["arms"])
     asked = _prompts(values["arms"][0])
-    return f"nothing that was compared is shown to move the score {_way(values)}: {sizes} on {asked}."
+    return f"nothing that was compared is shown to move {_what(values)} {_way(values)}: {sizes} on {asked}."
 
 
 @subject_first
@@ -91,7 +88,7 @@ def adds(values: Values) -> str:
     gap = values["gap"]
     verb = "adds to" if gap["difference"] > 0 else "takes from"
     return (
-        f"the vector {verb} the system prompt: together they move the score by "
+        f"the vector {verb} the system prompt: together they move {_what(values)} by "
         f"{_size(values['top'], values)} {_way(values)}, a difference of {_apart(gap, values)} from the "
         f"prompt alone, {_test(gap)}."
     )
@@ -117,8 +114,8 @@ def resists(values: Values) -> str:
         "unclear": "which is not shown to outweigh the prompt or to fall short of it",
     }
     return (
-        f"the vector resists a contrary system prompt: it moves the score by {_apart(gap, values)} {_way(values)} "
-        f"under it, {_test(gap)}, {nets[values['net']]} ({_size(left, values)} beside the plain model)."
+        f"the vector resists a contrary system prompt: it moves {_what(values)} by {_apart(gap, values)} "
+        f"{_way(values)} under it, {_test(gap)}, {nets[values['net']]} ({_size(left, values)} beside the plain model)."
     )
 
 
@@ -174,19 +171,26 @@ def _named(name: str, *, vector: bool) -> str:
     return f"the {name}" if name in _ARTICLES else f"fine-tuning ({name})"
 
 
+def _what(values: Values) -> str:
+    return "the judged replies" if values["scoring"] == REPLIES_SCORING else "the score"
+
+
+def _unit(values: Values) -> str:
+    return "points" if values["scoring"] == REPLIES_SCORING else UNITS.get(str(values["scoring"]), "")
+
+
 def _way(values: Values) -> str:
     return "toward the behavior" if values["side"] == "for" else "away from the behavior"
 
 
 def _size(arm: Values, values: Values) -> str:
-    numbers = [arm["effect"], arm["effect_low"], arm["effect_high"]]
-    unit = UNITS.get(str(values["scoring"]), "")
-    return with_interval(*numbers, decimals_for(numbers), unit=unit)
+    value, low, high = arm["effect"], arm["effect_low"], arm["effect_high"]
+    return with_interval(value, low, high, decimals_for([value, low, high]), unit=_unit(values))
 
 
 def _apart(gap: Values, values: Values) -> str:
-    numbers = [gap["difference"], gap["difference_low"], gap["difference_high"]]
-    return with_interval(*numbers, decimals_for(numbers))
+    value, low, high = gap["difference"], gap["difference_low"], gap["difference_high"]
+    return with_interval(value, low, high, decimals_for([value, low, high]), unit=_unit(values))
 
 
 def _test(gap: Values) -> str:

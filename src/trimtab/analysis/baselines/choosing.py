@@ -65,7 +65,8 @@ def choosing_effects(scores: pd.DataFrame) -> pd.DataFrame:
             mean = float(np.average(moved[known], weights=mine["weight"].to_numpy(float)[known]))
             rows.append({**first, "effect": toward(str(first["side"])) * mean})
     found: pd.DataFrame = pd.DataFrame(rows, columns=[*keys, "effect"])
-    return found.sort_values("effect", ascending=False, kind="stable").reset_index(drop=True)
+    ranked: pd.DataFrame = found.sort_values("effect", ascending=False, kind="stable").reset_index(drop=True)
+    return ranked
 
 
 def chosen_wording(scores: pd.DataFrame, side: str) -> str:

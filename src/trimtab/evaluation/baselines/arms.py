@@ -11,7 +11,7 @@ from trimtab.analysis.baselines.arm_names import PLAIN, ArmKind
 from trimtab.data import Balance, Behavior, Pair, easy_questions
 from trimtab.engines import Model, Scoring
 from trimtab.evaluation.grid import Grid
-from trimtab.evaluation.sweeping import shown_rows, sweep_batches, unsteered_batches
+from trimtab.evaluation.sweeping import Row, shown_rows, sweep_batches, unsteered_batches
 from trimtab.steering import Cell, Intervention, require_fit
 from trimtab.vectors import SteeringVector
 
@@ -99,10 +99,11 @@ def arm_samples(
     """
     rows = shown_rows([(split, arm.asked(part)) for split, part in parts], scoring, balance, seed)
     table: pd.DataFrame = pd.concat(list(_frames(model, arm, rows, scoring, behavior)), ignore_index=True)
-    return table.assign(**arm.labels)
+    labelled: pd.DataFrame = table.assign(**arm.labels)
+    return labelled
 
 
-def _frames(model: Model, arm: Arm, rows: Sequence, scoring: Scoring, behavior: str) -> Iterator[pd.DataFrame]:  # type: ignore[type-arg]
+def _frames(model: Model, arm: Arm, rows: Sequence[Row], scoring: Scoring, behavior: str) -> Iterator[pd.DataFrame]:
     if arm.push is None:
         yield from unsteered_batches(model, rows, scoring, behavior)
         return

@@ -10,6 +10,7 @@ import pandas as pd
 
 from trimtab._util.wording import plural
 from trimtab.analysis.baselines.arm_names import BEST, EQUAL_DOSE
+from trimtab.analysis.baselines.judged_arms import REPLIES_SCORING
 from trimtab.analysis.formatting import decimals_for, fixed, with_interval
 from trimtab.analysis.samples import present, records
 from trimtab.analysis.scores import UNITS
@@ -35,7 +36,7 @@ def difference_forests(differences: pd.DataFrame) -> list[Chart]:
     for title, rows in _panels(differences[differences["difference"].map(math.isfinite)]):
         lines = [_line(row) for row in rows]
         labels = {line["pair"]: wrapped(line["pair"], 46) for line in lines}
-        unit = UNITS.get(str(rows[0]["scoring"]), "")
+        unit = unit_of(str(rows[0]["scoring"]))
         words = "; ".join(f"{line['pair']}: {line['text']} ({line['shown']})" for line in lines)
         names = {
             "side": "side", "question": "question", "pair": "arms", "value": f"difference_{unit.replace(' ', '_')}",
@@ -63,7 +64,7 @@ def dose_plots(effects: pd.DataFrame) -> list[Chart]:
     charts = []
     for title, rows in _panels(known):
         points = [_point(row) for row in rows]
-        unit = UNITS.get(str(rows[0]["scoring"]), "")
+        unit = unit_of(str(rows[0]["scoring"]))
         words = "; ".join(f"{point['arm']} {point['text']} at {fixed(point['dose'])} nats" for point in points)
         names = {
             "arm": "arm", "kind": "kind", "dose": "dose_nats", "value": f"effect_{unit.replace(' ', '_')}",
@@ -84,6 +85,11 @@ def dose_plots(effects: pd.DataFrame) -> list[Chart]:
     return charts
 
 
+def unit_of(scoring: str) -> str:
+    """The unit of an effect."""
+    return "points" if scoring == REPLIES_SCORING else UNITS.get(scoring, "")
+
+
 def arm_label(row: dict[str, Any], name: str = "arm", at: str = "at") -> str:
     """An arm as tables and figures call it: with what chose its strength, where that is not its effect."""
     return f"{row[name]}, equal dose" if row[at] == EQUAL_DOSE else str(row[name])
@@ -99,23 +105,22 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
-    low, high, p = row["difference_low"], row["difference_high"], row["p_adjusted"]
+    value, low, high, p = (row[name] for name in ("difference", "difference_low", "difference_high", "p_adjusted"))
     shown = p < 0.05 and (low > 0 or high < 0)
-    numbers = [row["difference"], low, high]
     return {
         "side": str(row["side"]), "question": str(row["question"]),
-        "pair": f"{arm_label(row)} − {arm_label(row, 'other', 'other_at')}", "value": row["difference"], "low": low,
-        "high": high, "p": p, "n": row["n"], "text": with_interval(*numbers, decimals_for(numbers)),
-        "shown": ("more" if row["difference"] > 0 else "less") if shown else "not shown",
+        "pair": f"{arm_label(row)} − {arm_label(row, 'other', 'other_at')}", "value": value, "low": low,
+        "high": high, "p": p, "n": row["n"], "text": with_interval(value, low, high, decimals_for([value, low, high])),
+        "shown": ("more" if value > 0 else "less") if shown else "not shown",
     }  # fmt: skip
 
 
 def _point(row: dict[str, Any]) -> dict[str, Any]:
-    numbers = [row["effect"], row["effect_low"], row["effect_high"]]
+    value, low, high = row["effect"], row["effect_low"], row["effect_high"]
     return {
-        "arm": arm_label(row), "kind": str(row["kind"]), "dose": row["kl"], "value": row["effect"],
-        "low": row["effect_low"], "high": row["effect_high"], "n": row["n"],
-        "text": with_interval(*numbers, decimals_for(numbers)), "best": row["at"] in ("", BEST),
+        "arm": arm_label(row), "kind": str(row["kind"]), "dose": row["kl"], "value": value,
+        "low": low, "high": high, "n": row["n"],
+        "text": with_interval(value, low, high, decimals_for([value, low, high])), "best": row["at"] in ("", BEST),
     }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ def arms_table(effects: pd.DataFrame) -> Table:
         Column("tokens added", lambda row: fixed(row["added_tokens"], 1)),
         Column("ms a request (plain)", _time),
         Column("easy questions right (plain)", _easy),
+        Column("coherence (plain)", _coherence),
         Column("setting", _setting, number=False),
         Column("prompts", lambda row: str(int(row["n"]))),
     ]
@@ -84,6 +85,12 @@ def _easy(row: Row) -> str:
     return (
         ABSENT if not math.isfinite(row["easy_right"]) else f"{share(row, 'easy_right')} ({share(row, 'easy_plain')})"
     )
+
+
+def _coherence(row: Row) -> str:
+    if not math.isfinite(row["coherence"]):
+        return ABSENT
+    return f"{fixed(row['coherence'], 1)} ({fixed(row['coherence_plain'], 1)})"
 
 
 def _setting(row: Row) -> str:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from trimtab.analysis import Finding
-from trimtab.analysis.baselines import arm_differences, arm_effects, baseline_findings
+from trimtab.analysis.baselines import (
+    ARM_DIFFERENCES,
+    ARM_EFFECTS,
+    arm_differences,
+    arm_effects,
+    baseline_findings,
+    judged_scores,
+    reply_quality,
+)
 from trimtab.report import charts
 from trimtab.report.measures.base import MeasureReport, ReportContext, Tables
 from trimtab.report.measures.baselines._baselines_tables import arms_table, differences_table, wordings_table
@@ -19,8 +27,8 @@ LEAD = ("winner", "no_winner", "none_moves", "only_one")
 """Codes of the finding that the section begins with."""
 FORESTS = (
     "Each line is the effect of one arm minus that of another on the same held-out prompts; above 0 the first does "
-    "more. Bars are 95% intervals; more and less are stated only where the interval leaves out 0 and p, corrected for all "
-    "differences of the figure, is below 0.05. Wordings, layers and strengths were chosen on other prompts."
+    "more. Bars are 95% intervals; more and less are stated only where the interval leaves out 0 and p, corrected for "
+    "all differences of the figure, is below 0.05. Wordings, layers and strengths were chosen on other prompts."
 )
 DOSES = (
     "The dose is how far an arm moves the model on prompts that have nothing to do with the behavior: KL divergence "
@@ -57,7 +65,7 @@ class BaselinesReport(MeasureReport[BaselineResults]):
     """The vector beside prompts, other vectors and fine-tuning."""
 
     name = "baselines"
-    tables = ("scores", "arms", "easy")
+    tables = ("scores", "arms", "easy", "replies", "judgements")
 
     def results(self, context: ReportContext) -> BaselineResults | None:
         """Effects of the arms and their paired differences."""
@@ -115,12 +123,21 @@ def _sentence(finding: Finding) -> str:
 
 
 def _analysed(_run: RunTables, tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Finding]]:
-    scores = tables.get("scores")
-    if scores is None:
-        return {"effects": pd.DataFrame(), "differences": pd.DataFrame()}, []
-    effects = arm_effects(scores, tables.get("arms"), tables.get("easy"))
-    differences = arm_differences(scores)
-    return {"effects": effects, "differences": differences}, baseline_findings(effects, differences)
+    scores, arms, easy = tables.get("scores"), tables.get("arms"), tables.get("easy")
+    replies, judgements = tables.get("replies"), tables.get("judgements")
+    effects, differences = [], []
+    if replies is not None and judgements is not None:  # what a model says comes before what it finds likely
+        judged = judged_scores(replies, judgements)
+        effects.append(arm_effects(judged, arms, easy, reply_quality(replies, judgements)))
+        differences.append(arm_differences(judged))
+    if scores is not None:
+        effects.append(arm_effects(scores, arms, easy))
+        differences.append(arm_differences(scores))
+    if not effects:
+        nothing = {"effects": pd.DataFrame(columns=ARM_EFFECTS), "differences": pd.DataFrame(columns=ARM_DIFFERENCES)}
+        return nothing, []
+    found, gaps = pd.concat(effects, ignore_index=True), pd.concat(differences, ignore_index=True)
+    return {"effects": found, "differences": gaps}, baseline_findings(found, gaps)
 
 
 BASELINES = BaselinesReport()

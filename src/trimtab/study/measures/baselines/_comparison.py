@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trimtab.data import Behavior, Form, Pair
 from trimtab.evaluation import form_of
 from trimtab.evaluation.baselines.prompt_arms import demonstrations, wordings
+from trimtab.study._unscored import UnscoredBehavior, prompts_of
 from trimtab.study.measures.base import Subject
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.vectors import AGGREGATIONS
@@ -29,6 +30,16 @@ class Comparison:
     """Wordings of the system prompt, by side."""
     shots: tuple[Pair, ...]
     """Demonstrations; none for no few-shot prompt."""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are pairs of completions to score."""
+        return not isinstance(self.subject.behavior, UnscoredBehavior)
+
+    @property
+    def test_prompts(self) -> Sequence[Pair]:
+        """The prompts that report, whether or not they have completions."""
+        return prompts_of(self.test)
 
     @property
     def form(self) -> Form:
@@ -72,10 +83,12 @@ def comparison(settings: Baselines, subject: Subject) -> Comparison:
     """
     train, select, test = subject.parts
     texts = wordings(subject.behavior.description, settings.asked_for, settings.asked_against, subject.setting.label)
+    limit = settings.prompts
+    if isinstance(subject.behavior, UnscoredBehavior):
+        return Comparison(subject, settings, train, select, test, texts, ())
     # Where the vector is made of something else, the pairs that chose its setting become earlier turns.
     shown = train if len(train) else replace(select, name=train.name)
     shots = demonstrations(shown, settings.shots, form_of(subject.scoring), subject.study.seed)
-    limit = settings.prompts
     return Comparison(
         subject, settings, train, replace(select, pairs=select.pairs[:limit]), replace(test, pairs=test.pairs[:limit]),
         texts, shots if settings.shots else (),

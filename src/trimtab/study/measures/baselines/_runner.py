@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from trimtab.analysis.baselines.choosing import chosen_wording
 from trimtab.errors import DataError, SettingError, TrimtabError, TrimtabWarning
 from trimtab.evaluation import Grid, calibrated, neutral_texts
 from trimtab.evaluation.baselines.arm_doses import NeutralStates, added_tokens, arm_dose, milliseconds, neutral_states
-from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, arm_samples, easy_arm_samples
+from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, Push, arm_samples, easy_arm_samples
 from trimtab.evaluation.baselines.prompt_arms import few_shot_arm, system_arm
 from trimtab.evaluation.baselines.vector_arms import Candidate, Choosing, best_arms, candidate_samples, dosed_arms
 from trimtab.models import PromptError, Text
@@ -48,11 +48,11 @@ class BaselineRun:
         for side, texts in compared.texts.items():
             for text in texts:
                 try:
-                    found.append(system_arm(self.context.model, text, side, compared.test[0], compared.form))
+                    found.append(system_arm(self.context.model, text, side, compared.test_prompts[0], compared.form))
                 except (PromptError, SettingError) as error:
-                    self._left_out("system prompt", error)
+                    self.left_out("system prompt", error)
         if moved := [arm for arm in found if arm.place == "user message" and self._has_system_role]:
-            self._say(
+            self.say(
                 f"the chat template has no place for a system message, so {len(moved)} system prompts stand in the "
                 "first user message"
             )
@@ -65,6 +65,10 @@ class BaselineRun:
 
     def system_arms(self) -> list[Arm]:
         """The wording of each side that does most on the prompts that choose."""
+        if not self.compared.is_scored:
+            # No score chooses among the wordings, and judging all of them would cost: the first of each side stands.
+            first = {arm.side: arm for arm in reversed(self.wordings)}
+            return list(first.values())
         scores = self.scores_of("system prompt")
         chosen = {side: chosen_wording(scores, side) for side in SIDES}
         return [arm for arm in self.wordings if arm.wording == chosen[arm.side]]
@@ -91,18 +95,24 @@ class BaselineRun:
                 self.context.model, candidate, samples, self.reference_doses, self.neutral_texts, self._choosing
             )
         except TrimtabError as error:
-            self._left_out(f"{candidate.name} at equal dose", error)
+            self.left_out(f"{candidate.name} at equal dose", error)
             return arms
         reached = {arm.side for arm in dosed}
         for side, dose in self.reference_doses.items():
             if side not in reached:
-                self._say(f"{candidate.name} has no strength of {dose:.3g} nats {side} it, so none at equal dose")
+                self.say(f"{candidate.name} has no strength of {dose:.3g} nats {side} it, so none at equal dose")
         return [*arms, *dosed]
 
     def combined_arms(self) -> list[Arm]:
         """The system prompt with the study's vector in the same direction, and the vector for it under one against."""
-        pushes = {arm.side: arm.push for arm in self.vector_arms(self.compared.method) if arm.at == BEST}
-        prompts = {arm.side: arm for arm in self.system_arms()}
+        own = self.vector_arms(self.compared.method)
+        return self.combined(
+            self.system_arms(), {arm.side: arm.push for arm in own if arm.at == BEST and arm.push is not None}
+        )
+
+    def combined(self, system_prompts: Sequence[Arm], pushes: Mapping[str, Push]) -> list[Arm]:
+        """System prompts together with pushes, by side."""
+        prompts = {arm.side: arm for arm in system_prompts}
         both = [
             replace(prompts[side], name=COMBINED, kind="both", at=BEST, push=pushes[side])
             for side in SIDES
@@ -135,9 +145,14 @@ class BaselineRun:
             & (samples["split"] == "select")
             & samples["prompt_id"].isin(asked)
         ]
-        given = bool(folder.manifest().vectors_given)
-        name = GIVEN if given else self.compared.method
-        return Candidate(name, "vector", context.vector, subject.grid), mine
+        return Candidate(self.own_name, "vector", context.vector, subject.grid), mine
+
+    @property
+    def own_name(self) -> str:
+        """The name of the study's vector: its method, unless the study was given it."""
+        folder = self.context.subject.folder
+        assert folder is not None
+        return GIVEN if folder.manifest().vectors_given else self.compared.method
 
     def _other(self, method: str) -> tuple[Candidate, pd.DataFrame] | None:
         """The vector of another method, swept over the prompts that choose; None where it refuses."""
@@ -148,7 +163,7 @@ class BaselineRun:
             candidate = Candidate(method, kind, vector, grid)  # type: ignore[arg-type]
             return candidate, candidate_samples(self.context.model, candidate, self._choosing)
         except TrimtabError as error:
-            self._left_out(f"the method {method}", error)
+            self.left_out(f"the method {method}", error)
             return None
 
     def _extracted(self, method: str) -> SteeringVector:
@@ -195,7 +210,7 @@ class BaselineRun:
         try:
             return neutral_states(self.context.model)
         except SettingError as error:
-            self._left_out("the dose of prompts", error)
+            self.left_out("the dose of prompts", error)
             return None
 
     @cached_property
@@ -210,7 +225,7 @@ class BaselineRun:
     def scores(self, name: str, arms: Sequence[Arm], parts: Sequence[str] = ("test",)) -> pd.DataFrame:
         """Scores of some arms on some parts; an arm that the model refuses is left out, which is said."""
         subject, study = self.context.subject, self.context.subject.study
-        found = []
+        found: list[pd.DataFrame] = []
         for arm in arms:
             try:
                 found.append(
@@ -220,36 +235,38 @@ class BaselineRun:
                     )
                 )  # fmt: skip
             except DataError as error:
-                self._left_out(name, error)
-        return _joined(found)
+                self.left_out(name, error)
+        return joined(found)
 
     def candidates(self, method: str) -> pd.DataFrame:
         """The scores that chose the setting of another method's vector, for the record."""
         made = self._candidate(method)
         if made is None or method == self.compared.method:
-            return pd.DataFrame()
+            nothing: pd.DataFrame = pd.DataFrame()
+            return nothing
         candidate, samples = made
         steered = samples[samples["strength"] != 0]
         sides = steered["strength"].map(lambda strength: "for" if strength > 0 else "against")
-        return steered.assign(arm=candidate.name, kind=candidate.kind, side=sides, at=CANDIDATE, wording="")
+        labels = {"arm": candidate.name, "kind": candidate.kind, "at": CANDIDATE, "wording": ""}
+        found: pd.DataFrame = steered.assign(side=sides, **labels)
+        return found
 
     def easy(self, name: str, arms: Sequence[Arm]) -> pd.DataFrame:
         """Scores of the easy questions under some arms."""
-        found = []
+        found: list[pd.DataFrame] = []
         for arm in arms:
             try:
-                found.append(easy_arm_samples(
-                        self.context.model, arm, self.compared.settings.easy, behavior=self.context.subject.name
-                    )
-                )  # fmt: skip
+                count = self.compared.settings.easy
+                found.append(easy_arm_samples(self.context.model, arm, count, behavior=self.context.subject.name))
             except DataError as error:
-                self._left_out(f"easy questions under {name}", error)
-        return _joined(found)
+                self.left_out(f"easy questions under {name}", error)
+        return joined(found)
 
     def costs(self, arms: Sequence[Arm]) -> pd.DataFrame:
         """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them."""
         if not arms:
-            return pd.DataFrame()
+            nothing: pd.DataFrame = pd.DataFrame()
+            return nothing
         model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
         plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form)
         rows = []
@@ -275,28 +292,31 @@ class BaselineRun:
         try:
             return arm_dose(self.context.model, arm, self.neutral)
         except TrimtabError as error:
-            self._left_out(f"the dose of {arm.name}", error)
+            self.left_out(f"the dose of {arm.name}", error)
             return math.nan
 
     def scores_of(self, about: str) -> pd.DataFrame:
         """The table of scores of an earlier unit, with the plain model's."""
-        return pd.concat([self._stored("plain"), self._stored(about)], ignore_index=True)
+        return pd.concat([self.stored("scores", "plain"), self.stored("scores", about)], ignore_index=True)
 
-    def _stored(self, about: str) -> pd.DataFrame:
+    def stored(self, table: str, about: str) -> pd.DataFrame:
+        """A table of an earlier unit."""
         subject = self.context.subject
-        name = TableName("baselines", "scores", subject.model, subject.name, (about,))
+        name = TableName("baselines", table, subject.model, subject.name, (about,))
         found = self.context.folder.table(str(name))
         assert found is not None, f"{name} is computed before what needs it"
         return found
 
-    def _left_out(self, what: str, error: TrimtabError) -> None:
+    def left_out(self, what: str, error: TrimtabError) -> None:
         reason = error.problems[0] if isinstance(error, DataError) else str(error)
-        self._say(f"{what} is left out: {reason}")
+        self.say(f"{what} is left out: {reason}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         warnings.warn(f"baselines of {self.context.subject.name}: {text}", TrimtabWarning, stacklevel=3)
 
 
-def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    joined: pd.DataFrame = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return joined
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables below each other, without empty ones."""
+    filled = [table for table in tables if len(table)]
+    whole: pd.DataFrame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    return whole

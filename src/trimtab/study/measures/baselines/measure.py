@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import pandas as pd
 
-from trimtab.data import NEUTRAL_PROMPTS, Behavior
-from trimtab.evaluation import Grid, shown_rows
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior
+from trimtab.errors import TrimtabWarning
+from trimtab.evaluation import OTHER_PROMPTS, Grid, shown_rows
 from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, first_easy
 from trimtab.evaluation.dose import TOKENS
+from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, require_texts
-from trimtab.study.measures.baselines._runner import BaselineRun
+from trimtab.study.measures.baselines._lora_run import lora_tables
+from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
+from trimtab.study.measures.baselines._runner import BaselineRun, joined
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
-from trimtab.study.measures.grids import narrowed
-from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work
+from trimtab.study.measures.grids import grid_key, narrowed
+from trimtab.study.measures.replies.judging import highest_cost
+from trimtab.study.measures.replies.settings import Replies
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
 
 Arms = Callable[[BaselineRun], Sequence[Arm]]
 TABLES = stored_tables("baselines")
+REPLYING_ARMS = 9
+"""System prompts, the vector at two settings, both together, each for and against, and the contrary prompt."""
 
 
 class BaselinesMeasure(Measure[Baselines]):
@@ -30,6 +39,11 @@ class BaselinesMeasure(Measure[Baselines]):
     name = "baselines"
     settings = Baselines
     tables = TABLES
+    needs_scores = False
+
+    def unfit(self, behavior: Behavior) -> str:
+        """That there is nothing to ask; empty where there is."""
+        return "" if prompts_of(behavior) else "no prompts to ask"
 
     def require(self, settings: Baselines, behavior: Behavior, label: str) -> None:
         """Refuse a behavior that no system prompt can be made for."""
@@ -44,6 +58,29 @@ class BaselinesMeasure(Measure[Baselines]):
             return BaselineRun(context, compared)
 
         planned = _Planned(compared, running)
+        if compared.is_scored:
+            yield from self._of_scores(compared, planned)
+        replies = replies_of(subject, compared)
+        if replies is not None:
+            yield from planned.replies(replies)
+        elif not compared.is_scored:
+            warnings.warn(
+                f"baselines of {subject.name}: there are no completions to score, and the study has no replies to "
+                "judge, so nothing is compared; add `replies` to the study",
+                TrimtabWarning,
+                stacklevel=2,
+            )
+
+    def costs(self, settings: Baselines, subject: Subject) -> list[str]:
+        """What judging the replies of the arms would cost at most, a line for each judge that costs anything."""
+        judged = sum(piece.judged for piece in self.work(settings, subject) if isinstance(piece, WriteReplies))
+        replies = subject.study.replies
+        if replies is None or not judged:
+            return []
+        return highest_cost(replies, subject.setting.label, subject.behavior, judged)
+
+    def _of_scores(self, compared: Comparison, planned: _Planned) -> Iterator[Unit]:
+        """The units that score pairs."""
         yield planned.scores("plain", lambda run: [THE_MODEL], 1, both=True)
         yield from planned.easy("plain", lambda run: [THE_MODEL], 1)
         yield from planned.prompts("system prompt", lambda run: run.wordings, lambda run: run.system_arms())
@@ -52,6 +89,8 @@ class BaselinesMeasure(Measure[Baselines]):
         for method in (compared.method, *compared.other_methods):
             yield from planned.vectors(method)
         yield from planned.prompts("prompt and vector", lambda run: run.combined_arms(), None)
+        if compared.settings.lora:
+            yield from planned.fine_tuning()
 
 
 BASELINES = BaselinesMeasure()
@@ -98,11 +137,45 @@ class _Planned:
         yield self._unit(
             "scores",
             about,
-            lambda run: _together(run.candidates(method), run.scores(about, run.vector_arms(method))),
+            lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
             (method,),
         )
         yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method,))
+
+    def fine_tuning(self) -> Iterator[Unit]:
+        """The units of the adapters, which are trained once for all of them."""
+        settings = self.compared.settings
+
+        @cache
+        def tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
+            return lora_tables(run)
+
+        # A step reads a row there and back, which is about three times the work of reading it.
+        training = ReadPairs(self.compared.train, self.subject.scoring)
+        steps = max(1, round(3 * 4 * settings.lora_steps / max(1, len(self.compared.train))))
+        shaped_by = ("lora", settings.lora_rank, settings.lora_steps)
+        for number, table in enumerate(("scores", "arms", "easy") if settings.easy else ("scores", "arms")):
+            work = (training,) * (2 * steps) if number == 0 else (self._scoring(("test",)),)
+            yield self._unit(table, "LoRA", lambda run, table=table: tables(run)[table], work, shaped_by)  # type: ignore[misc]
+
+    def replies(self, replies: Replies) -> Iterator[Unit]:
+        """The replies of every arm, and what judges make of them."""
+        subject, label = self.subject, self.subject.setting.label
+        prompts = reply_prompts(self.compared, replies)
+        arms = REPLYING_ARMS + 2 * bool(self.compared.shots)
+        writing = WriteReplies(
+            prompts, "text", self._narrow, replies.max_new_tokens, replies=len(prompts) * (1 + arms),
+            judged=len(prompts) * arms, read_behind=1 + OTHER_PROMPTS, read_beside=NEUTRAL_TEXTS,
+        )  # fmt: skip
+        judges = [judge.fingerprint(subject.behavior) for judge in replies.judges if judge.covers(label)]
+        shaped_by = ([pair.id for pair in prompts], replies.max_new_tokens, judges)
+        yield self._unit(
+            "replies", "replies", lambda run: write_replies(run, replies), (writing,), shaped_by, recommends=True
+        )
+        yield self._unit(
+            "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True
+        )
 
     def easy(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
         """The easy questions under some arms, if any are wanted."""
@@ -137,21 +210,17 @@ class _Planned:
         compute: Callable[[BaselineRun], pd.DataFrame],
         work: tuple[Work, ...],
         shaped_by: tuple[object, ...] = (),
+        recommends: bool = False,
     ) -> Unit:
+        recommended = getattr(self.subject, "recommended", None) if recommends else None
         return Unit(
             table=table,
             work=work,
             compute=lambda context: _whole(table, compute(self.running(context))),
             about=(about,),
             grid=self.subject.grid,
-            shaped_by=(*self.compared.shaped_by, *shaped_by),
+            shaped_by=(*self.compared.shaped_by, *shaped_by, *([grid_key(recommended)] if recommended else [])),
         )
-
-
-def _together(*tables: pd.DataFrame) -> pd.DataFrame:
-    filled = [table for table in tables if len(table)]
-    joined: pd.DataFrame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-    return joined
 
 
 def _whole(name: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -40,6 +40,15 @@ class Baselines(MeasureSettings):
     easy: Annotated[int, ADDS] = Field(default=40, ge=0, le=1000)
     """Easy questions that are asked under every arm; 0 for none."""
 
+    replies: Annotated[bool, ADDS] = True
+    """Compare generated replies too, by the study's own judges, where the study has replies."""
+    lora: Annotated[bool, ADDS] = False
+    """Fine-tune an adapter (LoRA) on the training pairs, for the behavior and against it; needs `trimtab[lora]`."""
+    lora_rank: Annotated[int, ADDS] = Field(default=4, ge=1, le=256)
+    """Rank of the adapter."""
+    lora_steps: Annotated[int, ADDS] = Field(default=30, ge=1, le=10_000)
+    """Steps of training, of four rows each."""
+
     @field_validator("methods", mode="before")
     @classmethod
     def _distinct(cls, value: Any) -> Any:

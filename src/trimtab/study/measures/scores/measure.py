@@ -35,6 +35,7 @@ class ScoresMeasure(Measure[Any]):
         subject, model = context.subject, context.model
         for piece in self.work(None, subject):
             assert isinstance(piece, ScoreRows)
+            assert piece.grid is not None
             on_disk = context.folder.done(model.name, subject.name)
             done = {i for i, row in enumerate(piece.rows) if _key(row) in on_disk}
             finished, started = len(done), time.monotonic()
