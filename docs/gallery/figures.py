@@ -214,6 +214,19 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Does the vector do more than a system prompt, and do both do more than either?",
             "`trimtab import` of a table with probabilities and conditions",
             "Intervals of points overlap more than those of paired differences, which the table of arms has.",
+    "What else would do it?": (
+        Figure(
+            "baselines", "difference_forests", "Differences between arms",
+            "Does the vector do more than a system prompt, examples or another vector, on the same prompts?",
+            "`trimtab baselines`, `baselines: true` in a study; `others.plot()`",
+            "An interval that leaves out 0 is not enough: p is corrected for all differences of the figure.",
+            "planted",
+        ),
+        Figure(
+            "baselines-dose", "dose_plots", "Effect and dose of the arms",
+            "What does each arm do for how far it moves the model on neutral prompts?",
+            "`trimtab baselines`, `baselines: true` in a study; `others.plot('doses')`",
+            "The dose is measured on a dozen neutral prompts; it says nothing of which other behavior moves.",
             "planted",
         ),
     ),

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from trimtab.errors import TrimtabError, TrimtabWarning
     from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, sweep
     from trimtab.notebook import (
+        BaselineComparison,
         Diagnosis,
         Robustness,
         SideEffects,
         TunedSetting,
         Tuning,
+        baselines,
         diagnose,
         report,
         robustness,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Baked": "baking",
+    "BaselineComparison": "notebook",
     "Behavior": "data",
     "Best": "evaluation",
     "Diagnosis": "notebook",
@@ -61,6 +64,7 @@ _HOMES = {
     "TunedSetting": "notebook",
     "Tuning": "notebook",
     "bake": "baking",
+    "baselines": "notebook",
     "contrast": "data",
     "dataset": "data",
     "diagnose": "notebook",
@@ -81,6 +85,7 @@ _HOMES = {
 
 __all__ = [
     "Baked",
+    "BaselineComparison",
     "Behavior",
     "Best",
     "Diagnosis",
@@ -101,6 +106,7 @@ __all__ = [
     "TunedSetting",
     "Tuning",
     "bake",
+    "baselines",
     "contrast",
     "dataset",
     "diagnose",

@@ -43,7 +43,7 @@ OWN_MEANING = {
 
 
 COMMANDS = dict(commands())
-MEASURES = ("projection", "side-effects", "robustness")
+MEASURES = ("projection", "side-effects", "robustness", "baselines")
 """Their options are the settings of the measure, which have their own words."""
 
 

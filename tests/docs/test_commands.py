@@ -47,6 +47,7 @@ KINDS = {
     "diagnose": Kind(("--quiet",), planned=True),
     "side-effects": Kind(("--quiet",), planned=True),
     "robustness": Kind(("--quiet",), planned=True),
+    "baselines": Kind(("--quiet",), planned=True),
     "projection": Kind(("--quiet",), planned=True),
     "import": Kind(),
     "report": Kind(),

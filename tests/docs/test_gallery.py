@@ -17,7 +17,14 @@ from trimtab.report.charts import Chart
 
 FOLDER = Path(__file__).parents[2] / "docs" / "gallery"
 MAX_BYTES = 1_500_000
-WORDS = {"vector": "vectors", "tuning": "tuned", "diagnosis": "checks", "side_effects": "effects", "robustness": "kept"}
+WORDS = {
+    "vector": "vectors",
+    "tuning": "tuned",
+    "diagnosis": "checks",
+    "side_effects": "effects",
+    "robustness": "kept",
+    "baselines": "others",
+}
 """What the gallery calls the object of a figure in Python."""
 
 

@@ -41,6 +41,8 @@ PLOTS: Registry[Callable[[Any], Figure]] = Registry(
         "side_effects.shifts": Entry(f"{_HERE}:side_shifts", "How far other behaviors move."),
         "side_effects.random": Entry(f"{_HERE}:side_random", "The effect beside those of random directions."),
         "robustness.variants": Entry(f"{_HERE}:robust_variants", "The share of the effect that each variant keeps."),
+        "baselines.differences": Entry(f"{_HERE}:baseline_differences", "How much more one arm does than another."),
+        "baselines.doses": Entry(f"{_HERE}:baseline_doses", "The effect of each arm against its dose."),
     },
 )
 """What draws an object's figures, as `<object>.<kind>`; the first of an object's kinds is drawn by default."""

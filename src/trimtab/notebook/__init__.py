@@ -1,5 +1,6 @@
-"""Studies from Python: tune, diagnose, side effects, robustness of objects in memory, with figures and reports."""
+"""Studies from Python: tuning and every check of objects in memory, with figures and reports."""
 
+from trimtab.notebook.baseline_comparison import BaselineComparison, baselines
 from trimtab.notebook.figure import ChartFigure
 from trimtab.notebook.measured_run import Measured
 from trimtab.notebook.pair_diagnosis import Diagnosis, diagnose
@@ -9,6 +10,7 @@ from trimtab.notebook.setting_side_effects import SideEffects, side_effects
 from trimtab.notebook.tuning_replies import TunedSetting, Tuning, tune
 
 __all__ = [
+    "BaselineComparison",
     "ChartFigure",
     "Diagnosis",
     "Measured",
@@ -16,6 +18,7 @@ __all__ = [
     "SideEffects",
     "TunedSetting",
     "Tuning",
+    "baselines",
     "diagnose",
     "report",
     "robustness",

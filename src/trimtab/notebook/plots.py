@@ -16,6 +16,7 @@ from trimtab.report.charts.layer_cosines import layer_cosines
 
 if TYPE_CHECKING:
     from trimtab.evaluation import Sweep
+    from trimtab.notebook.baseline_comparison import BaselineComparison
     from trimtab.notebook.pair_diagnosis import Diagnosis
     from trimtab.notebook.setting_robustness import Robustness
     from trimtab.notebook.setting_side_effects import SideEffects
@@ -134,3 +135,13 @@ def side_random(effects: SideEffects) -> ChartFigure:
 def robust_variants(robustness: Robustness) -> ChartFigure:
     """The share of the effect that each variant keeps."""
     return _first(charts.survival_forests(robustness.variants), "on the plain prompts there is no effect to keep")
+
+
+def baseline_differences(compared: BaselineComparison) -> ChartFigure:
+    """How much more one arm does than another, with intervals."""
+    return _first(charts.difference_forests(compared.results.differences), "no two arms were measured")
+
+
+def baseline_doses(compared: BaselineComparison) -> ChartFigure:
+    """The effect of each arm against its dose."""
+    return _first(charts.dose_plots(compared.results.effects), "no dose is known")

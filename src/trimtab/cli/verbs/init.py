@@ -70,6 +70,9 @@ replies:
 # Does the effect hold under paraphrases, system prompts and other orders of the options? Takes a few minutes more.
 # robustness: true
 
+# Would a system prompt, a few examples or another vector do as much? Takes a few minutes more.
+# baselines: true
+
 # Of everything that is drawn: splits, samples, intervals.
 seed: 0
 """
