@@ -19,7 +19,7 @@ ROLES = {
     # What a module is in its package; the package says of what.
     "__init__", "base", "registry", "settings", "options", "context", "run", "engine", "worker", "measure",
     # Measures: one name in `evaluation`, `analysis`, `study/measures`, `report/measures` and the charts.
-    "answers", "dose", "doses", "projection", "side_effects", "robustness", "baselines", "methods", "heuristics",
+    "answers", "dose", "doses", "projection", "side_effects", "robustness", "methods", "heuristics",
     "random_directions",
     # Verbs of the command line have the name of what they call.
     "chat", "monitor", "pairs", "vectors",

@@ -17,7 +17,7 @@ from trimtab.data import dataset, write_pairs
 from trimtab.errors import SettingError, VectorError
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
-from trimtab.study.measures.baselines import _runner
+from trimtab.study.measures.baselines import _baseline_run
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
 
@@ -133,7 +133,7 @@ def test_a_second_run_computes_nothing_again(done: Path, run: Run, monkeypatch: 
         raise AssertionError("computed again")
 
     for name in ("arm_samples", "arm_dose", "milliseconds", "candidate_samples"):
-        monkeypatch.setattr(_runner, name, fail)
+        monkeypatch.setattr(_baseline_run, name, fail)
     before = stored(done, "scores")
     run(settings(), done)
     pd.testing.assert_frame_equal(stored(done, "scores"), before)
@@ -193,7 +193,7 @@ def test_a_method_that_refuses_is_left_out_with_its_reason(
             raise VectorError("no component can be found")
         return real(*args, **options)
 
-    monkeypatch.setattr(_runner, "extract", picky)
+    monkeypatch.setattr(_baseline_run, "extract", picky)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = run(settings(methods=["pca"]), tmp_path / "run")

@@ -49,7 +49,7 @@ _VERDICTS = {
 _ARM = ("arm", "kind", "side", "at", "wording")
 _ARM_COLUMNS = {
     "kind": text("kind of arm", words=get_args(ArmKind)),
-    "side": text("whether the behavior is to be got or avoided", words=("for", "against", "plain")),
+    "side": text("toward the behavior or away from it; plain for the plain model", words=("for", "against", "plain")),
 }
 _LAYER = replace(COLUMNS["layer"], meaning="layer that the vector is read at")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from trimtab.analysis.baselines import baseline_sentences as say
+from trimtab.analysis.baselines import _baseline_sentences as say
 from trimtab.analysis.baselines.arm_differences import (
     ADDS,
     CONTROLS,

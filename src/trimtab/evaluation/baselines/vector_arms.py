@@ -26,7 +26,7 @@ MIN_DOSE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A vector whose setting is to be chosen."""
+    """A vector and the settings to choose from."""
 
     name: str
     kind: ArmKind

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from trimtab._util.wording import plural
+from trimtab.analysis.baselines.arm_differences import RESISTS
 from trimtab.analysis.baselines.arm_names import BEST, EQUAL_DOSE
 from trimtab.analysis.baselines.judged_arms import REPLIES_SCORING
 from trimtab.analysis.formatting import decimals_for, fixed, with_interval
@@ -95,6 +96,11 @@ def arm_label(row: dict[str, Any], name: str = "arm", at: str = "at") -> str:
     return f"{row[name]}, equal dose" if row[at] == EQUAL_DOSE else str(row[name])
 
 
+def other_label(row: dict[str, Any]) -> str:
+    """The arm that another one is compared with."""
+    return "contrary prompt" if row["question"] == RESISTS else arm_label(row, "other", "other_at")
+
+
 def _panels(table: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
     columns = present(table, _PANEL)
     varying = [name for name in columns if name in ("behavior", "side") or table[name].nunique() > 1]
@@ -109,7 +115,7 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
     shown = p < 0.05 and (low > 0 or high < 0)
     return {
         "side": str(row["side"]), "question": str(row["question"]),
-        "pair": f"{arm_label(row)} − {arm_label(row, 'other', 'other_at')}", "value": value, "low": low,
+        "pair": f"{arm_label(row)} − {other_label(row)}", "value": value, "low": low,
         "high": high, "p": p, "n": row["n"], "text": with_interval(value, low, high, decimals_for([value, low, high])),
         "shown": ("more" if value > 0 else "less") if shown else "not shown",
     }  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from trimtab.analysis.baselines.arm_names import SYSTEM_PROMPT
 from trimtab.analysis.formatting import ABSENT, decimals_for, fixed, p_value, signed_strength
 from trimtab.analysis.samples import records
-from trimtab.report.charts.measures.baselines import arm_label
+from trimtab.report.charts.measures.baselines import arm_label, other_label
 from trimtab.report.measures._columns import subject_columns
 from trimtab.report.tables import Column, Row, Table, number, share, table, with_interval, word
 
@@ -47,7 +47,7 @@ def differences_table(differences: pd.DataFrame) -> Table:
         word("side"),
         word("question"),
         Column("arm", arm_label, number=False),
-        Column("compared with", lambda row: arm_label(row, "other", "other_at"), number=False),
+        Column("compared with", other_label, number=False),
         Column("difference [95% interval]", lambda row: with_interval(row, "difference", decimals)),
         Column("p", lambda row: p_value(row["p"])),
         Column("p, corrected", lambda row: p_value(row["p_adjusted"])),

@@ -19,7 +19,7 @@ from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
-from trimtab.study.measures.baselines._runner import BaselineRun, joined
+from trimtab.study.measures.baselines._baseline_run import BaselineRun, joined
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import grid_key, narrowed

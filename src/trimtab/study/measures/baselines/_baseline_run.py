@@ -43,7 +43,7 @@ class BaselineRun:
 
     @cached_property
     def wordings(self) -> list[Arm]:
-        """Every system prompt that the model can be given; one that it cannot is left out, which is said."""
+        """Every system prompt that the model can be given; one that it cannot is left out, with a warning."""
         compared, found = self.compared, []
         for side, texts in compared.texts.items():
             for text in texts:
@@ -223,7 +223,7 @@ class BaselineRun:
         return {side: dose for side, dose in doses.items() if math.isfinite(dose)}
 
     def scores(self, name: str, arms: Sequence[Arm], parts: Sequence[str] = ("test",)) -> pd.DataFrame:
-        """Scores of some arms on some parts; an arm that the model refuses is left out, which is said."""
+        """Scores of some arms on some parts; an arm that the model refuses is left out, with a warning."""
         subject, study = self.context.subject, self.context.subject.study
         found: list[pd.DataFrame] = []
         for arm in arms:
@@ -286,7 +286,7 @@ class BaselineRun:
         return table
 
     def _dose(self, arm: Arm) -> float:
-        """The dose of an arm; NaN where it is not known, which is said."""
+        """The dose of an arm; NaN where it is not known, with a warning."""
         if self.neutral is None:
             return math.nan
         try:
