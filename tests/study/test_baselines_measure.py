@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from trimtab.data import dataset, write_pairs
 from trimtab.errors import SettingError, VectorError
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
-from trimtab.study.measures.baselines import _baseline_run
+from trimtab.study.measures.baselines import _baseline_run, _lora_run
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
 
@@ -277,18 +278,27 @@ def test_fine_tuning_is_an_arm_and_leaves_no_trace(run: Run, llama: Any, tmp_pat
     assert all((before[name] == after[name]).all() for name in before)
 
 
-def test_without_peft_fine_tuning_is_left_out_with_what_to_install(
+def test_fine_tuning_without_peft_is_refused_before_anything_runs(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trimtab.evaluation.baselines import fine_tuning
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"pip install 'trimtab\[lora\]'"):
+        run(settings(methods=["mean"], lora=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
-    def absent() -> None:
-        raise SettingError("fine-tuning needs the package peft: pip install 'trimtab[lora]'")
 
-    monkeypatch.setattr(fine_tuning, "require_peft", absent)
+def test_fine_tuning_where_the_engine_cannot_train_is_left_out_with_its_reason(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="fine-tuning needs peft, the extra trimtab[lora]")
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise SettingError("the engine vllm does not train")
+
+    monkeypatch.setattr(_lora_run, "fine_tuned", refuse)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = run(settings(methods=["mean"], easy=0, lora=True), tmp_path / "run")
     assert not (stored(folder, "scores")["arm"] == "LoRA").any()
     warned = [warning.text for warning in RunFolder(folder).manifest().warnings]
-    assert any("fine-tuning is left out" in text and "trimtab[lora]" in text for text in warned)
+    assert "baselines of permissive: fine-tuning is left out: the engine vllm does not train" in warned

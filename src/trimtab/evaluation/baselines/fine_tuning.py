@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,11 +42,20 @@ def require_peft() -> Any:
     Raises:
         SettingError: when it is not installed, with the line that installs it.
     """
-    try:
-        import peft
-    except ImportError as error:
-        raise SettingError("fine-tuning needs the package peft: pip install 'trimtab[lora]'") from error
+    require_installed()
+    import peft
+
     return peft
+
+
+def require_installed() -> None:
+    """Refuse where `peft` is not installed, without importing it.
+
+    Raises:
+        SettingError: with the line that installs it.
+    """
+    if importlib.util.find_spec("peft") is None:
+        raise SettingError("fine-tuning needs the package peft: pip install 'trimtab[lora]'")
 
 
 @contextmanager

@@ -71,7 +71,6 @@ class Comparison:
         return (
             self.train.hash, self.select.hash, self.test.hash,
             {side: list(texts) for side, texts in self.texts.items()}, [pair.to_json() for pair in self.shots],
-            self.settings.dose, self.settings.easy,
         )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, Push
 from trimtab.evaluation.baselines.prompt_arms import few_shot_arm
 from trimtab.judges import Exchange
 from trimtab.study.measures.base import Subject
-from trimtab.study.measures.baselines._comparison import Comparison
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
+from trimtab.study.measures.baselines._comparison import Comparison
 from trimtab.study.measures.replies.judging import panel_for
 from trimtab.study.measures.replies.settings import Replies
 

@@ -12,14 +12,15 @@ from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import OTHER_PROMPTS, Grid, shown_rows
 from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, first_easy
+from trimtab.evaluation.baselines.fine_tuning import require_installed
 from trimtab.evaluation.dose import TOKENS
 from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
+from trimtab.study.measures.baselines._baseline_run import BaselineRun, joined
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
-from trimtab.study.measures.baselines._baseline_run import BaselineRun, joined
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import grid_key, narrowed
@@ -46,8 +47,10 @@ class BaselinesMeasure(Measure[Baselines]):
         return "" if prompts_of(behavior) else "no prompts to ask"
 
     def require(self, settings: Baselines, behavior: Behavior, label: str) -> None:
-        """Refuse a behavior that no system prompt can be made for."""
+        """Refuse a behavior that no system prompt can be made for, and fine-tuning without the package for it."""
         require_texts(settings, behavior, label)
+        if settings.lora:
+            require_installed()
 
     def units(self, settings: Baselines, subject: Subject) -> Iterator[Unit]:
         """The plain model, then each arm: its scores, its dose and costs, and the easy questions under it."""
@@ -139,9 +142,9 @@ class _Planned:
             about,
             lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
-            (method,),
+            (method, compared.settings.dose),
         )
-        yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method,))
+        yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method, compared.settings.dose))
 
     def fine_tuning(self) -> Iterator[Unit]:
         """The units of the adapters, which are trained once for all of them."""
@@ -154,7 +157,7 @@ class _Planned:
         # A step reads a row there and back, which is about three times the work of reading it.
         training = ReadPairs(self.compared.train, self.subject.scoring)
         steps = max(1, round(3 * 4 * settings.lora_steps / max(1, len(self.compared.train))))
-        shaped_by = ("lora", settings.lora_rank, settings.lora_steps)
+        shaped_by = ("lora", settings.lora_rank, settings.lora_steps, settings.easy)
         for number, table in enumerate(("scores", "arms", "easy") if settings.easy else ("scores", "arms")):
             work = (training,) * (2 * steps) if number == 0 else (self._scoring(("test",)),)
             yield self._unit(table, "LoRA", lambda run, table=table: tables(run)[table], work, shaped_by)  # type: ignore[misc]
@@ -169,7 +172,7 @@ class _Planned:
             judged=len(prompts) * arms, read_behind=1 + OTHER_PROMPTS, read_beside=NEUTRAL_TEXTS,
         )  # fmt: skip
         judges = [judge.fingerprint(subject.behavior) for judge in replies.judges if judge.covers(label)]
-        shaped_by = ([pair.id for pair in prompts], replies.max_new_tokens, judges)
+        shaped_by = ([pair.id for pair in prompts], replies.max_new_tokens, judges, self.compared.settings.dose)
         yield self._unit(
             "replies", "replies", lambda run: write_replies(run, replies), (writing,), shaped_by, recommends=True
         )
@@ -183,7 +186,9 @@ class _Planned:
             return
         rows = shown_rows([("test", first_easy(self.compared.settings.easy))], "text", "both_orders", 0)
         work = (ScoreRows(rows, "text", self._narrow),) * count
-        yield self._unit("easy", about, lambda run: run.easy(about, arms(run)), work, shaped_by)
+        yield self._unit(
+            "easy", about, lambda run: run.easy(about, arms(run)), work, (*shaped_by, self.compared.settings.easy)
+        )
 
     def _measured(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
         reading = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=count)
