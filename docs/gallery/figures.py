@@ -214,6 +214,9 @@ SECTIONS: dict[str, tuple[Figure, ...]] = {
             "Does the vector do more than a system prompt, and do both do more than either?",
             "`trimtab import` of a table with probabilities and conditions",
             "Intervals of points overlap more than those of paired differences, which the table of arms has.",
+            "planted",
+        ),
+    ),
     "What else would do it?": (
         Figure(
             "baselines", "difference_forests", "Differences between arms",

@@ -85,6 +85,7 @@ def test_demonstrations_lean_to_no_letter(shots: int) -> None:
     assert set(Counter(pair.label for pair in shown).values()) == {shots // 2}
     assert len({pair.id for pair in shown}) == shots
     turns = few_shot_arm(shown, "against", "choice").asked_one(ASKED).prompt
+    assert not isinstance(turns, str)
     assert len(turns) == 2 * shots + 1
     assert turns[-1]["content"] == ASKED.prompt
 
