@@ -9,7 +9,7 @@ from pathlib import Path
 from trimtab.errors import TrimtabWarning
 from trimtab.steering import layers_label
 from trimtab.study import Study, reopened
-from trimtab.study._file_locations import located
+from trimtab.study.recommending.recommendations import pairs_of
 from trimtab.study.recommending.recommended_file import RECOMMENDED, RecommendedSetting, read_recommended
 
 AT_SETTINGS = ("side_effects", "robustness")
@@ -44,13 +44,14 @@ def warn_of_edits(run: Path, check: str) -> None:
 
 def _measuring(setting: RecommendedSetting, study: Study, run: Path) -> str:
     """A sweep of this setting alone, to which the same measure can be added; empty where options cannot say it."""
-    behavior = next((one for one in study.behaviors if setting.behavior in (one.label, Path(one.source).stem)), None)
-    if behavior is None or behavior.map or setting.share_strength or setting.vector_layer is not None:
+    found = pairs_of(setting, study)
+    if found is None or found[0].map or setting.share_strength or setting.vector_layer is not None:
         return ""
+    behavior, source = found
     size = abs(setting.strength)
     limit = [] if behavior.limit is None else ["--limit", str(behavior.limit)]
     words = [
-        "sweep", "--model", setting.load.id, "--behavior", located(behavior.source, study.folder), *limit,
+        "sweep", "--model", setting.load.id, "--behavior", source, *limit,
         "--seed", str(study.seed), "--vectors", str(run / setting.vector), "--layers", layers_label(setting.layers),
         f"--strengths={-size:g},{size:g}", "--scale", setting.scale, "--positions", setting.positions,
         *["--first-token"] * setting.first_token, "--out", str(run.with_name(f"{run.name}-edited")),
