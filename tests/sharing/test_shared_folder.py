@@ -240,5 +240,5 @@ def test_what_the_chat_must_be_told_is_printed(
     assert main(["hub", "pull", "v", "-o", "it's.safetensors"]) == 0
     out = capsys.readouterr().out
     assert "what it does was not measured" in out
-    assert "/positions generated" in out
-    assert """--vectors 'it'"'"'s.safetensors' --layer 2 --strength=-0.5 --scale relative""" in out
+    how = "--layer 2 --strength=-0.5 --scale relative --positions generated"
+    assert f"""next: trimtab chat --vectors 'it'"'"'s.safetensors' {how}""" in out

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from trimtab.cli.terminal import echo, echo_path, echo_text
-from trimtab.report import MEASURE_REPORTS
-from trimtab.study import Written
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from trimtab.cli.next_command import Words, show_next
+from trimtab.cli.terminal import echo, echo_path, echo_text
+from trimtab.errors import TrimtabError
+from trimtab.report import MEASURE_REPORTS
+from trimtab.study import RunFolder, Written
+from trimtab.study.recommending.recommended_file import RECOMMENDED, read_recommended
+
+MAX_NEXT = 3
+"""Commands that are suggested at the end of a verb."""
 MAX_FINDINGS = 20
 """Findings in the terminal: more than a page leads with. A study of many models has hundreds behind them."""
 
 
-def tell(page: Written, check: str = "") -> None:
-    """Print the findings, or those of one check, and the path of a report."""
+Then = Callable[[Path], Sequence[Words]]
+"""Makes commands from a run folder."""
+
+
+def no_more(run: Path) -> Sequence[Words]:
+    """Nothing beside what the run suggests."""
+    return ()
+
+
+def tell(page: Written, check: str = "", *, run: Path | None = None, then: Then = no_more) -> None:
+    """Print the findings, or those of one check, the path of a report, and what to type next.
+
+    Args:
+        page: The report.
+        check: The measure whose findings are shown; all of them without.
+        run: The run folder that the report is of; None for several.
+        then: Makes what else may be typed, after what the run itself suggests.
+    """
     findings = page.by_check.get(check, ()) if check else page.findings
     most = len(findings) if check else MAX_FINDINGS
     for finding in findings[:most]:
@@ -24,3 +48,28 @@ def tell(page: Written, check: str = "") -> None:
         echo(f"… and {more} more in the report")
     echo("")
     echo_path("report", page.path)
+    if run is not None:
+        show_next(*[*_after(run), *then(run)][:MAX_NEXT])
+
+
+def _after(run: Path) -> Iterator[list[str]]:
+    """What to do with a run: use the setting that it recommends, then check what was not checked yet."""
+    manifest = RunFolder(run).manifest()
+    if not manifest.vectors:  # as an imported run, which nothing can be added to
+        return
+    done = {name for name, value in manifest.settings.items() if value}
+    if not (run / RECOMMENDED).is_file():
+        return
+    try:
+        settings = read_recommended(run / RECOMMENDED).settings
+    except TrimtabError:  # of which the report has warned
+        return
+    if settings:
+        first, several = settings[0], len(settings) > 1
+        which = ["--model", first.model, "--behavior", first.behavior] if several else []
+        yield ["chat", "--run", str(run), *which]
+        if not any(part.startswith("samples/") for part in RunFolder(run).part_sizes()):
+            return  # nothing was scored, which these measures need
+        yield from ([verb, str(run)] for verb in ("side-effects", "robustness") if verb.replace("-", "_") not in done)
+    elif "diagnosis" not in done:
+        yield ["diagnose", str(run)]

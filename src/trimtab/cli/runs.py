@@ -8,18 +8,24 @@ from typing import Any
 
 from trimtab._util.wording import plural
 from trimtab.cli.costs import agreed
-from trimtab.cli.output import tell
+from trimtab.cli.output import Then, no_more, tell
 from trimtab.cli.progress import shown_progress, waiting
+from trimtab.cli.setting.edited_settings import AT_SETTINGS, warn_of_edits
 from trimtab.cli.setting.strength_warning import warn_of_study
 from trimtab.cli.terminal import echo_text
 from trimtab.errors import IncompleteRun, TrimtabError
 from trimtab.study import Study, plan_study, reopened, report_runs, run_study
+from trimtab.study.recommending.recommended_file import RECOMMENDED
 from trimtab.study.step_names import REPORT, TimedStep
 from trimtab.vectors import SteeringVector
 
 
 def check_run(run: Path, check: str, settings: Mapping[str, Any], quiet: bool) -> None:
     """Add a measure to a finished run, write its report, and show what it found."""
+    if run.is_file() and run.name == RECOMMENDED:
+        run = run.parent
+    if check in AT_SETTINGS:
+        warn_of_edits(run, check)
     study, vectors = reopened(run, {check: settings})
     run_and_report(study, run, quiet, vectors, check=check)
 
@@ -33,6 +39,7 @@ def run_and_report(
     yes: bool = False,
     ray: str | None = None,
     check: str = "",
+    then: Then = no_more,
 ) -> None:
     """Run a study, write its report, show what it found and where the report is.
 
@@ -44,6 +51,7 @@ def run_and_report(
         yes: Pay for judges without asking.
         ray: Where models run side by side.
         check: A measure that is added to a finished run: its findings alone are shown.
+        then: Makes what may be typed next, beside what the run suggests.
 
     Raises:
         IncompleteRun: When a model could not be finished; what there is has its report.
@@ -66,7 +74,7 @@ def run_and_report(
         progress(REPORT, 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress(REPORT, 1, 1)
-    tell(page, check)
+    tell(page, check, run=folder, then=then)
     if incomplete is not None:
         raise incomplete
 

@@ -9,13 +9,14 @@ import click
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, positions_option, scale_option
+from trimtab.cli.next_command import show_next_lines
 from trimtab.cli.options import out_option, refuse_unused, run_options, was_given
 from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path, echo_text
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.constant_pushes import CONSTANT_SCALES
-from trimtab.vectors.exports import VECTOR_EXPORTS, Exported
+from trimtab.vectors.exports import VECTOR_EXPORTS, Exported, VectorExport
 from trimtab.vectors.exports.exported_vectors import export_vector
 
 
@@ -79,12 +80,15 @@ def export(
         if file is None:
             raise click.UsageError("name the FILE of a vector, or a --run")
     made = export_vector(SteeringVector.read(file), out, to, **how)
-    _show(made)
+    _show(made, VECTOR_EXPORTS.get(to))
 
 
-def _show(made: Exported) -> None:
+def _show(made: Exported, form: VectorExport) -> None:
     for loss in made.losses:
         echo_text(f"note: {loss}")
-    for line in made.usage:
-        echo(line)
     echo_path("vector", made.path)
+    if form.is_typed:
+        show_next_lines(*made.usage)
+    else:
+        for line in made.usage:
+            echo(line)

@@ -42,6 +42,8 @@ class Received(Summarized):
         model = [] if base in ("", hub_id(BUNDLED)) else ["--model", base]
         layers = [word for layer in use.layers for word in ("--layer", str(layer))]
         how = [f"--strength={use.strength:g}", "--scale", use.unit]
+        how += [] if use.positions == "all" else ["--positions", use.positions]
+        how += ["--first-token"] * use.first_token
         return shlex.join(["trimtab", "chat", *model, "--vectors", str(path), *layers, *how])
 
 

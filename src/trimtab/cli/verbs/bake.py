@@ -18,11 +18,12 @@ from trimtab.cli.model_options import (
     scale_option,
     vectors_option,
 )
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import choice, out_option, quiet_option, refuse_unused, run_options, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
-from trimtab.cli.terminal import echo, echo_path
+from trimtab.cli.terminal import echo, echo_path, echo_text
 from trimtab.engines import load
 from trimtab.errors import SettingError
 from trimtab.study.setting_to_use import SettingToUse
@@ -111,6 +112,8 @@ def command(
     else:
         _report_push(made, str(how["scale"]), first_token=bool(how.get("first_token")))
     echo_path("model", made.folder)
+    echo_text(f"In Python: transformers.AutoModelForCausalLM.from_pretrained({str(made.folder)!r})")
+    show_next(["chat", "--model", str(made.folder), *typed("chat", "run", "behavior", "model", "vectors", *_PUSH)])
 
 
 def _report_push(made: Baked, scale: str, *, first_token: bool) -> None:
@@ -149,6 +152,7 @@ def _report_removal(made: Baked, check: OrthogonalCheck, share: float) -> None:
     )
 
 
+_PUSH = ("layers", "strength", "scale", "positions")
 _OF_A_RUN = {"vectors": "vectors", "layer": "layers", "strength": "strength", "scale": "scale", "device": "device",
              "ask": "ask"}  # fmt: skip
 

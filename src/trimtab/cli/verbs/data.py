@@ -10,6 +10,7 @@ import click
 from trimtab._util.wording import plural
 from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import json_option, out_option, rows_options, skip_bad_option
 from trimtab.cli.terminal import echo, echo_json, echo_path, echo_table, echo_text, styled
 from trimtab.data import (
@@ -47,6 +48,7 @@ def list_() -> None:
     """List the behaviors that come with trimtab, and those of them that come in other languages."""
     rows = ((b.name, b.form, str(len(b.load())), b.description) for b in LOADABLE.values())
     echo_table(("name", "form", "pairs", "description"), rows)
+    show_next(["data", "show", "cheerful"], ["extract", "--behavior", "cheerful"])
 
 
 @command.command(
@@ -85,6 +87,8 @@ def show(name: str, count: int, as_json: bool, skip_bad: bool, columns: dict[str
         for sign, one in both[:count] if count < 2 else [*both[: (count + 1) // 2], *both[-(count // 2) :]]:
             echo("\n", styled(one.id, bold=True))
             _show_example(sign, one)
+    echo("")
+    show_next(["extract", "--behavior", name, *typed("extract")])
 
 
 @command.command(
@@ -109,6 +113,7 @@ def check_(files: tuple[str, ...], skip_bad: bool, columns: dict[str, str], head
             echo_text(problem, err=True)
     if not all(report.ok for report in reports):
         raise click.exceptions.Exit(2)
+    show_next(["extract", "--behavior", files[0], *typed("extract")])
 
 
 @command.command(
@@ -131,6 +136,7 @@ def convert(source: str, out: Path, skip_bad: bool, columns: dict[str, str], hea
     write_contrast(out, found)
     echo_text(f"{plural(len(found), _unit(found))} of {source}")
     echo_path("written", out)
+    show_next(["extract", "--behavior", str(out)])
 
 
 @command.command(short_help="List the formats that are read.", epilog=example("trimtab data formats"))

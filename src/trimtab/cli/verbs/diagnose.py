@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import ask_option, extraction_options, model_option, placement_options
+from trimtab.cli.next_command import typed
 from trimtab.cli.options import behavior_option, out_option, pairs_options, quiet_option, seed_option
 from trimtab.cli.runs import check_run, run_and_report
 from trimtab.study import make_study
@@ -75,7 +76,9 @@ def command(
         },
         "options",
     )  # fmt: skip
-    run_and_report(study, out, quiet, check="diagnosis")
+    run_and_report(
+        study, out, quiet, check="diagnosis", then=lambda run: [["extract", *typed("extract", "out", "quiet")]]
+    )
 
 
 def _refuse_settings_of_the_run() -> None:

@@ -10,6 +10,7 @@ import click
 
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import ask_option, engine_options, extraction_options, model_options
+from trimtab.cli.next_command import chat_with, show_next, typed
 from trimtab.cli.options import out_option, refuse_unused, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
@@ -92,3 +93,7 @@ def command(
             )  # fmt: skip
     echo(repr(vectors))
     echo_path("vectors", vectors.save(out))
+    if all_pairs or not isinstance(given, Behavior):  # nothing is held out, or nothing can be scored
+        show_next(chat_with(out))
+    else:
+        show_next(["sweep", "--vectors", str(out), *typed("sweep", "vectors", "out", "method", "token_position")])

@@ -10,6 +10,7 @@ import click
 from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import positions_option, scale_option
+from trimtab.cli.next_command import show_next, show_next_lines, typed
 from trimtab.cli.options import out_option, refuse_unused, was_given
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_path, echo_text
@@ -104,8 +105,10 @@ def push(
             )  # fmt: skip
         _show(made)
         folder = out
-    if to is not None:
-        _upload(folder, to, private, revision, yes)
+    if to is None:
+        show_next(["hub", "push", str(folder), "--to", "OWNER/NAME"], ["hub", "pull", str(folder)])
+    elif _upload(folder, to, private, revision, yes):
+        show_next(["hub", "pull", to, *typed("hub pull", "out")])
 
 
 def _show(made: Shared) -> None:
@@ -114,8 +117,8 @@ def _show(made: Shared) -> None:
     echo_path("folder", made.folder)
 
 
-def _upload(folder: Path, to: str, private: bool, revision: str, yes: bool) -> None:
-    """List what leaves this machine, ask, and send it."""
+def _upload(folder: Path, to: str, private: bool, revision: str, yes: bool) -> bool:
+    """List what leaves this machine, ask, and send it; whether it was agreed to."""
     where = (
         f"{to}{f' (branch {revision})' if revision else ''}, {'private' if private else 'public unless it is private'}"
     )
@@ -128,8 +131,9 @@ def _upload(folder: Path, to: str, private: bool, revision: str, yes: bool) -> N
             raise RunError(f"nobody is here to agree to that; {folder} is written, give --yes to upload it")
         if not click.confirm("Upload?", err=True):
             echo("Not uploaded.", err=True)
-            return
+            return False
     echo(f"uploaded: {upload(folder, to, private=private, revision=revision)}")
+    return True
 
 
 @command.command(
@@ -152,7 +156,7 @@ def pull(source: str, out: Path, revision: str) -> None:
     path = found.vector.save(out)
     _show_received(found)
     echo_path("vectors", path)
-    echo(f"to try it: {found.command(path)}")
+    show_next_lines(found.command(path))
 
 
 def _show_received(found: Received) -> None:
@@ -168,7 +172,5 @@ def _show_received(found: Received) -> None:
         interval = f"95% interval {effect.low:.3g} to {effect.high:.3g}" if known else "no interval"
         echo_text(f"measured there: {effect.measure}, {effect.change:+.3g} {effect.unit} ({interval})")
         echo_text(f"warnings of the run: see its {CARD}")
-    if use.positions != "all":
-        echo_text(f"note: the chat begins with all tokens; /positions {use.positions} there pushes as recommended")
     if use.first_token:
         echo_text("note: the chat leaves the first token of a text alone, which was pushed there")

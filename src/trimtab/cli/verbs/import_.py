@@ -9,8 +9,9 @@ import click
 
 from trimtab._util.wording import plural
 from trimtab.cli.help_examples import example
+from trimtab.cli.next_command import show_next
 from trimtab.cli.options import out_option, refuse_unused, was_given
-from trimtab.cli.terminal import echo, echo_text
+from trimtab.cli.terminal import echo_path, echo_text
 from trimtab.importing.external_results import Values
 from trimtab.study import ExternalResults, import_results
 
@@ -90,4 +91,5 @@ def command(
         counts.append(plural(conditions, "condition"))
     extra = "" if imported.rates is None else f"; {plural(len(imported.rates), 'rate')}"
     echo_text(f"{plural(len(scores), 'score')} of {', '.join(counts)} and {prompts}{extra}")
-    echo(f"run: {imported.path}\nnext: trimtab report {imported.path}")
+    echo_path("run", imported.path)
+    show_next(["report", str(imported.path)])

@@ -9,6 +9,7 @@ import click
 
 from trimtab._util.atomic_files import write_whole
 from trimtab.cli.help_examples import example
+from trimtab.cli.next_command import show_next
 from trimtab.cli.terminal import echo
 from trimtab.errors import SettingError
 from trimtab.inputs.characters import character_not_for_names
@@ -93,4 +94,5 @@ def command(file: Path) -> None:
         raise SettingError(f"{file}: the folder {file.parent} does not exist")
     name = file.stem if _NAME.fullmatch(file.stem) else "study"
     write_whole(file, STUDY.format(file=file, name=name).encode(), error=SettingError)
-    echo(f"{file} is written; change it, then\n  trimtab study {file}")
+    echo(f"{file} is written; change it first")
+    show_next(["study", str(file), "--dry-run"], ["study", str(file)])

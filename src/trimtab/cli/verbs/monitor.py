@@ -14,6 +14,7 @@ import click
 from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import model_option, model_options, placement_options, token_position_option
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import (
     balance_option,
     behavior_option,
@@ -93,6 +94,7 @@ def fit(
     echo_text(f"{measured!r}, fitted on {len(train)} pairs, chosen and calibrated on {len(select)}")
     _print_results([tested], "held-out pairs")
     echo_path("monitor", measured.save(out))
+    show_next(_score_with(out))
 
 
 @command.command(
@@ -134,6 +136,7 @@ def test_(
     else:
         echo(repr(monitor))
         _print_results(results, "pairs")
+        show_next(_score_with(file))
 
 
 @command.command(
@@ -174,6 +177,10 @@ def score(
         echo_json(_as_json(monitor, found), indent=2)
     else:
         _show(found, sys.stdout.isatty())
+
+
+def _score_with(file: Path) -> list[str]:
+    return ["monitor", "score", str(file), "--text", "I would love to help you with that!", *typed("monitor score")]
 
 
 def _read(file: Path, layer: int | None) -> Monitor:

@@ -14,6 +14,7 @@ from trimtab.cli.costs import agreed, prices
 from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import placement_options
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import (
     base_url_option,
     dry_run_option,
@@ -153,6 +154,7 @@ def generate_(
         echo_text(
             f"{there} of {plural(count, 'pair')} {verb_for(count, 'are')} in {path}; writing the rest takes\n{ahead}"
         )
+        show_next(["pairs", "generate", behavior, *typed("pairs generate", "dry_run")])
         return
     service = None if here else ServiceWriter(model, base_url=base_url, price=paid)
     if service is not None and there < count:
@@ -174,6 +176,7 @@ def generate_(
 def review_(file: Path) -> None:
     """Check the pairs of FILE and write NAME.review.html beside it, on which bad pairs are struck out."""
     _report_review(file, CheckContext().length_ratio, check(file).remarks)
+    show_next(*_after_review(file))
 
 
 @command.command(
@@ -188,6 +191,7 @@ def strike_(file: Path, decisions: Path) -> None:
     done = remove_pairs(file, read_decisions(decisions))
     unknown = f"; {done.unknown} in {decisions} {verb_for(done.unknown, 'are')} not there" if done.unknown else ""
     echo(f"{plural(done.removed, 'pair')} removed, {done.left} left in {file}{unknown}")
+    show_next(["extract", "--behavior", str(file)], ["diagnose", "--behavior", str(file)])
 
 
 def _report_written(path: Path, request: PairRequest, service: ServiceWriter | None) -> None:
@@ -205,6 +209,12 @@ def _report_written(path: Path, request: PairRequest, service: ServiceWriter | N
             "too few pairs have passed; the same command asks for more, and a larger model writes better ones", err=True
         )
         raise click.exceptions.Exit(EXIT_TOO_FEW)
+    show_next(*_after_review(path))
+
+
+def _after_review(file: Path) -> list[list[str]]:
+    """What to type once the page was looked at; struck.json is what it saves."""
+    return [["pairs", "strike", str(file), "struck.json"], ["extract", "--behavior", str(file)]]
 
 
 def _report_review(file: Path, length_ratio: float | None, remarks: Sequence[str]) -> None:

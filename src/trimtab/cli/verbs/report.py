@@ -41,4 +41,4 @@ def command(
         progress(REPORT, 0, 1)
         written = report_runs(runs, page, denominator=denominator, figures=figures)
         progress(REPORT, 1, 1)
-    tell(written)
+    tell(written, run=runs[0] if len(runs) == 1 else None)

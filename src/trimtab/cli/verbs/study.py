@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trimtab.cli.help_examples import example
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import dry_run_option, out_option, quiet_option, yes_option
 from trimtab.cli.runs import run_and_report, show_plan
 from trimtab.study import read_study
@@ -45,5 +46,6 @@ def command(
     study = read_study(file)
     if dry_run:
         show_plan(study, accelerator)
+        show_next(["study", str(file), *typed("study", "dry_run", "accelerator")])
     else:
         run_and_report(study, out, quiet, yes=yes, ray=ray_address or (LOCAL if ray else None))

@@ -20,9 +20,10 @@ from trimtab.cli.model_options import (
     strengths_option,
     vectors_option,
 )
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import dry_run_option, out_option, refuse_unused, was_given
 from trimtab.cli.runs import run_and_report, show_plan
-from trimtab.study import make_study
+from trimtab.study import RunFolder, make_study
 from trimtab.vectors import SteeringVector
 
 
@@ -92,5 +93,14 @@ def command(
     given = SteeringVector.load(vectors) if vectors else None
     if dry_run:
         show_plan(study)
+        show_next(["sweep", *typed("sweep", "dry_run")])
     else:
-        run_and_report(study, out, quiet, given)
+        run_and_report(study, out, quiet, given, then=_replies_with)
+
+
+def _replies_with(run: Path) -> list[list[str]]:
+    """Replies of the same pairs along the same vectors."""
+    folder = RunFolder(run)
+    (made,) = folder.manifest().vectors
+    vectors = folder.vector_file(made.model, made.behavior)
+    return [["tune", "--vectors", str(vectors), *typed("tune", "vectors", "layers", "strengths", "scale", "out")]]

@@ -19,6 +19,7 @@ from trimtab.cli.model_options import (
     strengths_option,
     vectors_option,
 )
+from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import (
     base_url_option,
     dry_run_option,
@@ -133,6 +134,7 @@ def command(
     given = SteeringVector.load(vectors) if vectors else None
     if dry_run:
         show_plan(study)
+        show_next(["tune", *typed("tune", "dry_run")])
     else:
         run_and_report(study, out, quiet, given, yes=yes)
 

@@ -12,15 +12,18 @@ import click
 from trimtab.cli.groups import HelpfulGroup
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import NamesOption, model_option, model_options, placement_options
+from trimtab.cli.next_command import chat_with, show_next, typed
 from trimtab.cli.options import json_option, out_option, refuse_unused, several, was_given
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_json, echo_path, echo_table, echo_text
 from trimtab.cli.vector_export import export
 from trimtab.data import dataset
+from trimtab.data.builtin import LOADABLE
 from trimtab.engines import Model, load
+from trimtab.errors import TrimtabError
 from trimtab.evaluation import LayerMapTest, check_layer_map
-from trimtab.models import DType
+from trimtab.models import BUNDLED, DType
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector, describe
 from trimtab.vectors.formats import VECTOR_FORMATS
@@ -75,6 +78,7 @@ def import_(
     vector = _read(file, made_by, layer, model, dtype, device, quantization)
     _show(vector, brief=True)
     echo_path("vectors", vector.save(out))
+    show_next(_prove(out, vector), chat_with(out, model=_model_of(vector)))
 
 
 @command.command(
@@ -102,11 +106,14 @@ def show(
         if as_json:
             raise
         echo_text(str(seen))
+        show_next(["vectors", "show", str(file), "--made-by", "PROGRAM", *typed("vectors show", "made_by")])
         return
     if as_json:
         echo_json(asdict(describe(vector)), indent=2)
     else:
         _show(vector)
+        echo("")
+        show_next(*([chat_with(file, model=_model_of(vector))] if _is_own(file) else [_import(file)]))
 
 
 @command.command(
@@ -163,9 +170,47 @@ def prove(
         echo_json(asdict(found), indent=2)
     else:
         _show_test(found)
+        echo("")
+        there = _is_own(file)
+        used = str(file if there else _IMPORTED)
+        swept = ["sweep", "--vectors", used, *typed("sweep", "vectors", "out", "layer")]
+        show_next(*([swept] if there else [_import(file), swept]))
 
 
 command.add_command(export)
+
+_IMPORTED = Path("vectors.safetensors")
+
+
+def _is_own(file: Path) -> bool:
+    """Whether it is a vector file of trimtab's own, as other verbs take it."""
+    try:
+        SteeringVector.load(file)
+    except TrimtabError:
+        return False
+    return True
+
+
+def _import(file: Path) -> list[str]:
+    return ["vectors", "import", str(file), "-o", str(_IMPORTED), *typed("vectors import", "out")]
+
+
+def _prove(file: Path, vector: SteeringVector) -> list[str]:
+    """PAIRS are pairs of its behavior, which only a built-in name can say."""
+    behavior = vector.provenance.behavior
+    pairs = behavior if behavior in LOADABLE else "PAIRS"
+    return ["vectors", "prove", str(file), "--behavior", pairs, *_loading(_model_of(vector))]
+
+
+def _loading(model: str) -> list[str]:
+    placed = typed("vectors prove", "made_by", "layer", "model")
+    return ["--model", model, *placed] if model else placed
+
+
+def _model_of(vector: SteeringVector) -> str:
+    """The model to load: the one that was named, else the one that the vector names; empty: the bundled one."""
+    named = click.get_current_context().params["model"] or vector.provenance.model
+    return "" if named == BUNDLED else str(named)
 
 
 def _read(

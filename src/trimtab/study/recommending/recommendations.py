@@ -33,7 +33,7 @@ from trimtab.study.recommending.recommended_file import (
     write_recommended,
 )
 from trimtab.study.resume import reopened
-from trimtab.study.settings.study_file import Study
+from trimtab.study.settings.study_file import BehaviorSetting, Study
 
 _QUALITY = ("coherence", "fluency", "on_topic")
 
@@ -99,6 +99,12 @@ def save_recommended(path: Path, tables: RunTables, results: Results) -> None:
     except TrimtabError as error:
         reason = f"{error}; correct or delete it" if isinstance(error, SettingError) else str(error)
         warnings.warn(f"{RECOMMENDED} is not written: {reason}", TrimtabWarning, stacklevel=2)
+
+
+def pairs_of(setting: RecommendedSetting, study: Study) -> tuple[BehaviorSetting, str] | None:
+    """The behavior of a study that a setting is for, and where its pairs are; None where its name does not say it."""
+    named = (one for one in study.behaviors if setting.behavior in (one.label, Path(one.source).stem))
+    return next(((one, located(one.source, study.folder)) for one in named), None)
 
 
 def tables_hash(path: Path) -> str:

@@ -62,6 +62,9 @@ class VectorExport(ABC):
             VectorError: When it cannot be written there.
         """
 
+    is_typed: ClassVar[bool] = False
+    """Whether `usage` is typed into a shell."""
+
     def usage(self, path: Path, pushes: Pushes) -> tuple[str, ...]:
         """What to type where the file is used, in lines."""
         return ()

@@ -6,6 +6,7 @@ relative strengths. Keys it does not know are ignored, so the file says what it 
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ class ControlVector(VectorExport):
 
     title: ClassVar[str] = "a GGUF control vector"
     suffixes: ClassVar[tuple[str, ...]] = (".gguf",)
+    is_typed: ClassVar[bool] = True
 
     def fitting(self, pushes: Pushes) -> tuple[Mapping[int, Tensor], tuple[str, ...]]:
         """All layers but 0.
@@ -69,9 +71,10 @@ class ControlVector(VectorExport):
         """Today's flags and those of builds before they changed."""
         first, last = min(pushes.rows), max(pushes.rows)
         layers = f"--control-vector-layer-range {first} {last}"
+        scaled = "llama-server -m MODEL.gguf --control-vector-scaled"
         return (
-            f"llama-server -m MODEL.gguf --control-vector-scaled {path}:1.0 {layers}",
-            f"llama-server -m MODEL.gguf --control-vector-scaled {path} 1.0 {layers}   (older builds)",
+            f"{scaled} {shlex.quote(f'{path}:1.0')} {layers}",
+            f"{scaled} {shlex.quote(str(path))} 1.0 {layers}  # older builds",
         )
 
 
@@ -79,6 +82,7 @@ class EasySteer(ControlVector):
     """The same file, for EasySteer's build of vLLM."""
 
     title: ClassVar[str] = "a GGUF control vector for EasySteer"
+    is_typed: ClassVar[bool] = False
 
     def usage(self, path: Path, pushes: Pushes) -> tuple[str, ...]:
         """What a request to its server holds, and the object of its older releases."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class LmEvalExport(VectorExport):
 
     title: ClassVar[str] = "a steering file of lm-evaluation-harness"
     suffixes: ClassVar[tuple[str, ...]] = (".pt",)
+    is_typed: ClassVar[bool] = True
 
     def write(self, path: Path, pushes: Pushes) -> None:
         """Keys are `layers.N`, the output of decoder layer N."""
@@ -34,7 +36,8 @@ class LmEvalExport(VectorExport):
 
     def usage(self, path: Path, pushes: Pushes) -> tuple[str, ...]:
         """The harness' own command."""
-        return (f"lm_eval --model steered --model_args pretrained=MODEL,steer_path={path} --tasks TASK",)
+        given = shlex.quote(f"pretrained=MODEL,steer_path={path}")
+        return (f"lm_eval --model steered --model_args {given} --tasks TASK",)
 
 
 LM_EVAL = LmEvalExport()
