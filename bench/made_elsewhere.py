@@ -22,7 +22,9 @@ import trimtab as tt
 from trimtab.evaluation import check_layer_map
 from trimtab.models.bundled import BUNDLED, resolve
 
-LAYERS = (5, 11, 17, 23, 28)
+SWEPT = (11, 14, 17, 20, 23, 26)
+SHOWN = (5, 11, 17, 23, 28)
+"""Layers that are swept, and those whose cosines are printed."""
 FILES = {"repeng": "repeng.gguf", "steering-vectors": "steering_vectors.pt"}
 OURS = {"repeng": ("pca", "last"), "steering-vectors": ("mean", "last")}
 """Method and token of trimtab that each package's own defaults correspond to."""
@@ -61,16 +63,15 @@ def row(model: tt.Model, name: str, vector: tt.SteeringVector, parts: list[tt.Be
     method, where = OURS.get(name, ("mean", "mean_completion"))
     ours = tt.extract(model, train, method=method, token_position=where, progress=False)  # type: ignore[arg-type]
     cosines = torch.cosine_similarity(vector.direction, ours.direction, dim=-1)
-    found = check_layer_map(model, vector, select, prompts=40)
-    layers = [layer for layer in vector.layers if layer >= model.facts.layers // 3]
+    found = check_layer_map(model, vector, select, prompts=12)
     best = tt.sweep(
-        model, vector, select, test=test, layers=layers, strengths=(-0.1, 0.1), scale="relative", progress=False
+        model, vector, select, test=test, layers=SWEPT, strengths=(-0.1, 0.1), scale="relative", progress=False
     ).best()
     low, high = best.glass_interval
     return {
         "made by": name,
         "ours": f"`{method}`, `{where}`",
-        **{f"cos, layer {layer}": f"{cosines[layer]:+.3f}" for layer in LAYERS},
+        **{f"cos, layer {layer}": f"{cosines[layer]:+.3f}" for layer in SHOWN},
         "layer map": found.supported or "cannot tell",
         "best layer": str(best.layer),
         "Glass's Δ there, held out": f"{best.glass:.2f} [{low:.2f}, {high:.2f}]",
