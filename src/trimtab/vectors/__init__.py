@@ -1,6 +1,7 @@
 """Vectors: extraction, aggregation, and the file."""
 
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
+from trimtab.vectors._training_record import TrainingRecord
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.description import VectorDescription, describe
@@ -20,6 +21,7 @@ __all__ = [
     "Side",
     "StateDifferences",
     "SteeringVector",
+    "TrainingRecord",
     "VectorDescription",
     "default_position",
     "describe",

@@ -1,0 +1,25 @@
+"""Trained vectors: methods that are fitted on the model itself, and the training that fits them."""
+
+from trimtab.vectors.training.base import (
+    CompletionScores,
+    GradientPasses,
+    Push,
+    TrainedAggregation,
+    TrainingPart,
+    add,
+    remove,
+)
+from trimtab.vectors.training.settings import TrainingSettings
+from trimtab.vectors.training.trainer import train
+
+__all__ = [
+    "CompletionScores",
+    "GradientPasses",
+    "Push",
+    "TrainedAggregation",
+    "TrainingPart",
+    "TrainingSettings",
+    "add",
+    "remove",
+    "train",
+]
