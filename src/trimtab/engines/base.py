@@ -13,7 +13,7 @@ from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention
-from trimtab.vectors.training import GradientPasses
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Engine(Protocol):
         ...
 
     def gradient_passes(
-        self, items: Sequence[Sequence[Text]], positions: str, first_token: bool, turn: AbstractContextManager[object]
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
     ) -> GradientPasses:
         """Passes through which vectors can be trained, holding `turn` while the model runs; see `GradientPasses`.
 

@@ -35,7 +35,7 @@ from trimtab.models import (
 )
 from trimtab.steering import DEFAULT_SCALE, SCALES, Gate, Intervention, SteeringOptions, require_fit, steering
 from trimtab.vectors import SteeringVector
-from trimtab.vectors.training import GradientPasses
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -278,14 +278,14 @@ class Model(PromptEncoder, Summarized):
         self._lengths.check_texts(texts)
         return self._in_turns(self._finite.text_scores(self.engine.score_texts(texts, cells), texts, cells))
 
-    def gradient_passes(self, items: Sequence[Sequence[Text]], positions: str, first_token: bool) -> GradientPasses:
+    def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
         """Passes through which vectors can be trained; see `Engine.gradient_passes`.
 
         Raises:
             SettingError: where the engine computes no gradients, or inside of a `steer` context.
         """
         self._require_unsteered()
-        self._lengths.check_texts([text for texts in items for text in texts])
+        self._lengths.check_texts([text for item in items for text in item.texts])
         return self.engine.gradient_passes(items, positions, first_token, self._lock)
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:

@@ -21,8 +21,8 @@ class TrainingRecord:
     """Pairs that the vectors were fitted to."""
     held_back: int
     """Pairs of the training part that decided when to stop; 0: there were too few, and every step was taken."""
-    unsteered_loss: tuple[float, ...]
-    """Loss of the unsteered model by layer, on the pairs that decided, or on all where none were held back."""
+    unsteered_loss: float
+    """Loss of the unsteered model on the pairs that decided, or on all where none were held back."""
     loss: tuple[tuple[float, ...], ...]
     """Loss of each step's batch before the step, by layer: a curve as long as the layer was trained."""
     checked_at: tuple[tuple[int, ...], ...]

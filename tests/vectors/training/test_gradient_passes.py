@@ -17,7 +17,7 @@ from trimtab.engines.transformers.engine import TransformersEngine
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.errors import SettingError
 from trimtab.models import Backbone, EncodedPair, Text
-from trimtab.vectors.training import TrainingPart, add
+from trimtab.vectors.training import TrainingItem, TrainingPart, add
 
 LAYERS = (0, 1, 3)
 UNEVEN = choice_pairs(5)
@@ -32,8 +32,13 @@ def encoded(backbone: Backbone, count: int = 4) -> list[EncodedPair]:
     return found
 
 
-def items_of(pairs: list[EncodedPair]) -> list[tuple[Text, ...]]:
-    return [tuple(Text(t, pair.prompt_length) for t in (pair.positive, pair.negative)) for pair in pairs]
+def items_of(pairs: list[EncodedPair]) -> list[TrainingItem]:
+    return [
+        TrainingItem(
+            tuple(Text(text, pair.prompt_length) for text in (pair.positive, pair.negative)), pair.prompt_length
+        )
+        for pair in pairs
+    ]
 
 
 def passes_of(backbone: Backbone, pairs: list[EncodedPair], **options: Any) -> StaircasePasses:

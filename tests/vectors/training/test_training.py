@@ -46,7 +46,7 @@ def test_the_loss_without_a_push_is_that_of_one_text_at_a_time(model: Model) -> 
     assert made is not None
     pairs = model.encode(OPEN.pairs, "text")
     expected = -torch.stack([pair_log_probs(model.backbone, p, 0, unpushed)[0].mean() for p in pairs]).mean().detach()  # type: ignore[arg-type]
-    assert made.unsteered_loss == pytest.approx([float(expected)] * 4, abs=1e-4)
+    assert made.unsteered_loss == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_the_loss_at_the_best_step_is_that_of_its_vector_on_the_pairs_held_back(model: Model) -> None:
@@ -59,13 +59,13 @@ def test_the_loss_at_the_best_step_is_that_of_its_vector_on_the_pairs_held_back(
     for row, layer in enumerate(made.layers):
         push = pushed_by(vector.direction[layer])
         texts = [pair_log_probs(model.backbone, pair, layer, push)[0].mean() for pair in pairs]  # type: ignore[arg-type]
-        assert min(made.checked_loss[row]) == pytest.approx(float(-torch.stack(texts).mean()), abs=1e-3)
+        assert min(made.checked_loss[row]) == pytest.approx(float(-torch.stack(texts).mean().detach()), abs=1e-3)
 
 
 def test_pairs_that_were_not_seen_become_likelier_than_without_a_push(model: Model) -> None:
     made = trained(model, training={"steps": 24, "batch_size": 4}).provenance.training
     assert made is not None
-    assert all(min(curve) < before for curve, before in zip(made.checked_loss, made.unsteered_loss, strict=True))
+    assert all(min(curve) < made.unsteered_loss for curve in made.checked_loss)
 
 
 @pytest.mark.parametrize("behavior", [OPEN, CHOICES], ids=["texts", "choices"])

@@ -31,6 +31,7 @@ from trimtab.engines.transformers.training.gradient_passes import StaircasePasse
 from trimtab.engines.transformers.writing import padded_writing, writing
 from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention, Positions, PushCheck, check_layers, check_one_of, require_layers, steered
+from trimtab.vectors.training import TrainingItem
 
 
 class TransformersEngine(QueryRunner):
@@ -167,9 +168,9 @@ class TransformersEngine(QueryRunner):
                 yield index, text.reply()
 
     def gradient_passes(
-        self, items: Sequence[Sequence[Text]], positions: str, first_token: bool, turn: AbstractContextManager[object]
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
     ) -> StaircasePasses:
-        """Passes through which vectors of many layers can be differentiated, over items of texts behind one prompt.
+        """Passes through which vectors of many layers can be differentiated, over completions of prompts.
 
         Raises:
             SettingError: for unknown positions.

@@ -25,7 +25,7 @@ from trimtab.engines.vllm.wire.spec import Read
 from trimtab.errors import ModelError, SettingError, TrimtabWarning
 from trimtab.models import EncodedPair, Identity, Text, TokenPosition
 from trimtab.steering import Intervention, check_layers, require_layers
-from trimtab.vectors.training import GradientPasses
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 _BATCH = 8
 """Pairs or texts whose results are handed over together."""
@@ -76,7 +76,7 @@ class VLLMEngine:
         self.engine.engine_core.shutdown()
 
     def gradient_passes(
-        self, items: Sequence[Sequence[Text]], positions: str, first_token: bool, turn: AbstractContextManager[object]
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
     ) -> GradientPasses:
         """Refused: vLLM computes no gradients.
 

@@ -67,6 +67,19 @@ class LayerVectors:
         """Layers that are still trained."""
         return tuple(layer for layer in self.layers if not self.curves[layer].stopped)
 
+    @property
+    def reasons(self) -> str:
+        """Why layers have stopped, each reason once."""
+        return "; ".join(dict.fromkeys(curve.stopped or "the vector is zero" for curve in self.curves.values()))
+
+    def best(self, n_layers: int) -> Tensor:
+        """The best vector of each layer, zeros where there is none, [n_layers, d_model] float32."""
+        found = torch.zeros(n_layers, self.free.shape[1])
+        for layer, curve in self.curves.items():
+            if curve.best is not None:
+                found[layer] = curve.best
+        return found
+
     def rows(self, layers: Sequence[int]) -> list[int]:
         """Places of some layers."""
         return [self.layers.index(layer) for layer in layers]

@@ -16,6 +16,18 @@ from trimtab.vectors.aggregations.base import Aggregation, Differences
 from trimtab.vectors.state_reading import Source
 from trimtab.vectors.training.settings import TrainingSettings, read_settings
 
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """Completions behind one prompt."""
+
+    texts: tuple[Text, ...]
+    """Each with everything before its completion, the positive one first; their tokens count from their own
+    `prompt_length` on."""
+    prompt_length: int
+    """Tokens of the prompt, by which positions are told."""
+
+
 Push = Callable[[Tensor, Tensor], Tensor]
 """(states [..., d_model] float32, v [d_model] float32) → states pushed along v, differentiable in v."""
 
@@ -68,6 +80,8 @@ class TrainedAggregation(Aggregation):
     settings_type: ClassVar[type[TrainingSettings]] = TrainingSettings
     uses_negative: ClassVar[bool] = True
     """Whether the negative completions are run, too."""
+    negative_from_parting: ClassVar[bool] = False
+    """Whether of negative completions only that counts which the positive one does not begin with, too."""
     both_ways: ClassVar[bool] = False
     """Whether the push along −v was trained for the opposite behavior. If not, nothing is known of −α."""
     starts_at_zero: ClassVar[bool] = True
@@ -137,7 +151,7 @@ class TrainingPart:
 class GradientPasses(Protocol):
     """Passes of a model through which vectors can be differentiated, over fixed items.
 
-    An item is one or more texts behind one prompt; its tokens are those behind the prompt, text by text.
+    The tokens of an item are those of its completions, text by text.
     """
 
     def parts(self, items: Sequence[int], layers: Sequence[int], pushes: int) -> list[TrainingPart]:
@@ -156,8 +170,8 @@ class GradientPasses(Protocol):
 class Trainable(Source, Protocol):
     """What training needs of a model."""
 
-    def gradient_passes(self, items: Sequence[Sequence[Text]], positions: str, first_token: bool) -> GradientPasses:
-        """Passes over items of texts behind one prompt, pushed at these positions.
+    def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
+        """Passes over items, pushed at these positions.
 
         Raises:
             SettingError: Where the engine computes no gradients.

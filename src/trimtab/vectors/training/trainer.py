@@ -1,31 +1,22 @@
-"""Training the vectors of many layers at once: batches, gradients, steps, and when to stop."""
+"""Trained vectors of a behavior: what is read and run for them, and what they say of it."""
 
 from __future__ import annotations
 
-import math
-import random
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-import torch
-from torch import Tensor
-
 from trimtab._util.callbacks import Progress
 from trimtab.data import Balance, Behavior, Form
-from trimtab.errors import SettingError, TrimtabWarning, VectorError
+from trimtab.errors import SettingError, VectorError
 from trimtab.models import EncodedPair, Text
 from trimtab.vectors._difference_sums import DifferenceSums
-from trimtab.vectors._provenance import layer_ranges
-from trimtab.vectors._training_record import TrainingRecord
-from trimtab.vectors.state_reading import Reading, Source, prepare
+from trimtab.vectors.state_reading import Source, prepare
 from trimtab.vectors.steering_vector import SteeringVector
-from trimtab.vectors.training._batches import MIN_PAIRS, Batches, divide
 from trimtab.vectors.training._layers import LayerVectors
-from trimtab.vectors.training.base import CompletionScores, GradientPasses, Trainable, TrainedAggregation, TrainingPart
-from trimtab.vectors.training.settings import TrainingSettings
+from trimtab.vectors.training._steps import Training
+from trimtab.vectors.training.base import Trainable, TrainedAggregation, TrainingItem
 
 
 def train(
@@ -67,231 +58,60 @@ def train(
         SettingError: for settings that the method does not have, a layer out of range, or an engine without gradients.
         VectorError: when no layer could be trained.
     """
-    settings = method.settings(training or {})
-    chosen = _layers(layers, model.facts.layers)
-    if not hasattr(model, "gradient_passes"):
-        raise SettingError(f"method {method.name}: this model computes no gradients; train with trimtab.load")
-    reading = prepare(model, behavior, token_position, form, balance, seed)
-    items = [_texts(pair, method.uses_negative) for pair in reading.encoded]
-    passes = cast(Trainable, model).gradient_passes(items, settings.positions, settings.first_token)
-    sums = DifferenceSums(reading.weights, reading.signs)
-    for batch in reading.batches(None):
-        sums.add(batch.rows, batch.difference, batch.norm)
+    work = begin(model, behavior, method, layers, training or {}, token_position, form, balance, seed)
     started = time.monotonic()
-    norms = sums.residual_norm
-    vectors = LayerVectors(
-        chosen, norms[list(chosen)], model.facts.width, zero=method.starts_at_zero, seed=seed, settings=settings
-    )
-    work = Training(method, settings, reading, items, passes, vectors, seed)
     work.run(progress)
-    found = torch.zeros(model.facts.layers, model.facts.width)
-    for layer, curve in vectors.curves.items():
-        if curve.best is not None:
-            found[layer] = curve.best
+    found = work.vectors.best(model.facts.layers)
     if not bool(found.any()):
-        raise VectorError(f"method {method.name}: no layer could be trained: {_reasons(vectors)}")
+        raise VectorError(f"method {method.name}: no layer could be trained: {work.vectors.reasons}")
+    norms = work.sums.residual_norm
     made = replace(
-        reading.provenance(norms),
+        work.reading.provenance(norms),
         method=method.name,
-        letter=sums.letter_leakage(found),
+        letter=work.sums.letter_leakage(found),
         seed=seed,
         training=work.record(time.monotonic() - started),
     )
     return SteeringVector(found, norms, made)
 
 
-class Training:
-    """One training: its state, and the steps that change it."""
-
-    def __init__(
-        self,
-        method: TrainedAggregation,
-        settings: TrainingSettings,
-        reading: Reading,
-        items: Sequence[Sequence[Text]],
-        passes: GradientPasses,
-        vectors: LayerVectors,
-        seed: int,
-    ):
-        self.method, self.settings, self.passes, self.vectors, self.seed = method, settings, passes, vectors, seed
-        self.items, self.weights = items, torch.tensor(reading.weights)
-        self.name = reading.behavior.name
-        self.batches: Batches = divide(reading.presented, settings.held_back, settings.batch_size, seed)
-        every = tuple(row for batch in self.batches.batches for row in batch)
-        self.decides = self.batches.held_back or every
-        self.unsteered_loss: tuple[float, ...] = ()
-
-    def run(self, progress: Progress | None) -> None:
-        """Train until every layer has stopped."""
-        settings, vectors = self.settings, self.vectors
-        if not self.batches.held_back:
-            self._warn(
-                f"none of the {self.batches.fit_pairs} pairs is held back to decide when to stop"
-                + (f" (fewer than {MIN_PAIRS})" if settings.held_back else "")
-                + f": the vector is that of the last of at most {settings.steps} steps"
-            )
-        self.unsteered_loss = tuple(self.loss(self.decides, self.vectors.layers, steered=False).tolist())
-        for step in range(settings.steps):
-            active = vectors.active
-            if not active:
-                break
-            if progress:
-                progress(step, settings.steps)
-            loss, gradient = self.gradient(self.batches.at(step, self.seed), active, step)
-            self._note(active, loss, gradient, step)
-            vectors.step(gradient.nan_to_num(0.0, 0.0, 0.0), step)
-            self._stop_where_done(loss, active, step)
-            if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:
-                self._look(step + 1)
-        if progress:
-            progress(settings.steps, settings.steps)
-        self._say_what_failed()
-
-    def gradient(self, rows: Sequence[int], layers: Sequence[int], step: int) -> tuple[Tensor, Tensor]:
-        """Loss of a batch at some layers, [layers], and its gradient by all vectors' free parameters."""
-        drawn = random.Random(f"{self.seed} {step}").random()
-        factor = self.method.factor_at(self.settings, drawn)
-        gradient = torch.zeros_like(self.vectors.free)
-        losses = dict.fromkeys(layers, torch.zeros(()))
-        for part, loss in self._losses(rows, layers, factor):
-            (found,) = torch.autograd.grad(loss.sum(), self.vectors.free)
-            gradient += found
-            for layer, value in zip(part.layers, loss.detach(), strict=True):
-                losses[layer] = losses[layer] + value
-        return torch.stack([losses[layer] for layer in layers]), gradient
-
-    @torch.no_grad()
-    def loss(self, rows: Sequence[int], layers: Sequence[int], *, steered: bool = True) -> Tensor:
-        """Loss of some rows at some layers, [layers], pushed by strength 1 or along zeros."""
-        losses = dict.fromkeys(layers, torch.zeros(()))
-        for part, loss in self._losses(rows, layers, 1.0, steered=steered):
-            for layer, value in zip(part.layers, loss, strict=True):
-                losses[layer] = losses[layer] + value
-        return torch.stack([losses[layer] for layer in layers])
-
-    def record(self, seconds: float) -> TrainingRecord:
-        """What the provenance says of it."""
-        curves = self.vectors.curves
-        return TrainingRecord(
-            settings=self.settings.as_record,
-            layers=self.vectors.layers,
-            fit_pairs=self.batches.fit_pairs,
-            held_back=self.batches.held_pairs,
-            unsteered_loss=self.unsteered_loss,
-            loss=tuple(tuple(curve.losses) for curve in curves.values()),
-            checked_at=tuple(tuple(curve.checked_at) for curve in curves.values()),
-            checked_loss=tuple(tuple(curve.checked) for curve in curves.values()),
-            best_step=tuple(curve.best_step for curve in curves.values()),
-            seconds=round(seconds, 3),
-            stopped={str(layer): curve.stopped for layer, curve in curves.items() if curve.stopped},
-        )
-
-    def _losses(
-        self, rows: Sequence[int], layers: Sequence[int], factor: float, *, steered: bool = True
-    ) -> Iterator[tuple[TrainingPart, Tensor]]:
-        """Weighted losses [layers] of parts of a batch, which add up to its mean."""
-        pushes = self.method.pushes(self.settings, factor)
-        total = self.weights[list(rows)].sum()
-        for part in self.passes.parts(rows, layers, len(pushes)):
-            vectors = self.vectors.vectors(part.layers) * float(steered)
-            log_probs = self.passes.log_probs(part, vectors, pushes)
-            scores = self._scores(part.items, log_probs)
-            weights = self.weights[list(part.items)].to(log_probs.device)
-            yield part, (self.method.losses(scores, self.settings) * weights).sum(dim=1) / total
-
-    def _scores(self, rows: Sequence[int], steered: Tensor) -> CompletionScores:
-        owners: list[int] = []
-        positive: list[bool] = []
-        for number, row in enumerate(rows):
-            for side, text in enumerate(self.items[row]):
-                count = len(text.tokens) - text.prompt_length
-                owners += [number] * count
-                positive += [side == 0] * count
-        device = steered.device
-        return CompletionScores(
-            steered,
-            self.passes.unsteered(rows).to(device),
-            torch.tensor(owners, device=device),
-            torch.tensor(positive, device=device),
-            len(rows),
-        )
-
-    def _note(self, layers: Sequence[int], loss: Tensor, gradient: Tensor, step: int) -> None:
-        """Write down the losses of a step; a layer whose loss or gradient is no number ends with what it had."""
-        for layer, value in zip(layers, loss.tolist(), strict=True):
-            if not math.isfinite(value):
-                self.vectors.end(layer, f"the loss of step {step + 1} is not a finite number")
-            elif not bool(torch.isfinite(gradient[self.vectors.rows([layer])]).all()):
-                self.vectors.end(layer, f"the gradient of step {step + 1} is not a finite number")
-            else:
-                self.vectors.note(layer, value, step)
-
-    def _stop_where_done(self, loss: Tensor, layers: Sequence[int], step: int) -> None:
-        """End the layers whose loss, before this step, was low enough for the method."""
-        for layer, value in zip(layers, loss.tolist(), strict=True):
-            curve = self.vectors.curves[layer]
-            if not curve.stopped and step > 0 and self.method.is_done(value, self.settings):
-                curve.stopped = f"the loss of step {step + 1}, {value:.3g}, is low enough"
-                if not self.batches.held_back or curve.best is None:
-                    self.vectors.keep(layer, step + 1)
-
-    def _look(self, step: int) -> None:
-        """Look at the pairs that were held back after some steps."""
-        layers = self.vectors.active
-        if not self.batches.held_back:
-            for layer in layers:
-                self.vectors.keep(layer, step)
-            return
-        if not layers:
-            return
-        for layer, value in zip(layers, self.loss(self.batches.held_back, layers).tolist(), strict=True):
-            curve = self.vectors.curves[layer]
-            if not math.isfinite(value):
-                self.vectors.end(layer, f"the loss of the pairs held back is not a finite number after step {step}")
-                continue
-            better = not curve.checked or value < min(curve.checked)
-            curve.checked_at.append(step)
-            curve.checked.append(value)
-            if better:
-                self.vectors.keep(layer, step)
-                continue
-            curve.worse += 1
-            if curve.worse >= self.settings.patience and step < self.settings.steps:
-                curve.stopped = f"{curve.worse} looks without a better loss than after step {curve.best_step}"
-
-    def _say_what_failed(self) -> None:
-        curves = self.vectors.curves
-        broken = [layer for layer, curve in curves.items() if "not a finite number" in curve.stopped]
-        if broken:
-            lost = [layer for layer in broken if curves[layer].best is None]
-            rest = "the vectors there are those of the best steps before"
-            if lost:
-                rest = f"{layer_ranges(lost)} {'has' if len(lost) == 1 else 'have'} no vector"
-            self._warn(
-                f"{curves[broken[0]].stopped} at {layer_ranges(broken)}; {rest}. Use a smaller learning_rate or "
-                "norm_bound, or load the model in float32"
-            )
-        if not self.batches.held_back:
-            return
-        worse = [
-            layer
-            for layer, before in zip(self.vectors.layers, self.unsteered_loss, strict=True)
-            if curves[layer].checked and min(curves[layer].checked) >= before
-        ]
-        if worse:
-            self._warn(
-                f"no step at {layer_ranges(worse)} made the pairs held back more likely than no push does; "
-                f"the vector{'s' * (len(worse) > 1)} there {'are' if len(worse) > 1 else 'is'} of little use"
-            )
-
-    def _warn(self, what: str) -> None:
-        warnings.warn(f"{self.name}, {self.method.name}: {what}", TrimtabWarning, stacklevel=4)
+def begin(
+    model: Source,
+    behavior: Behavior,
+    method: TrainedAggregation,
+    layers: Iterable[int] | None,
+    training: Mapping[str, Any],
+    token_position: str,
+    form: Form | Literal["auto"],
+    balance: Balance,
+    seed: int,
+) -> Training:
+    """Everything that a training needs, before its first step; arguments and errors as in `train`."""
+    settings = method.settings(training)
+    chosen = _layers(layers, model.facts.layers)
+    if not hasattr(model, "gradient_passes"):
+        raise SettingError(f"method {method.name}: this model computes no gradients; train with trimtab.load")
+    reading = prepare(model, behavior, token_position, form, balance, seed)
+    items = [_item(pair, method, reading.form) for pair in reading.encoded]
+    passes = cast(Trainable, model).gradient_passes(items, settings.positions, settings.first_token)
+    sums = DifferenceSums(reading.weights, reading.signs)
+    for batch in reading.batches(None):
+        sums.add(batch.rows, batch.difference, batch.norm)
+    norms, width = sums.residual_norm[list(chosen)], model.facts.width
+    vectors = LayerVectors(chosen, norms, width, zero=method.starts_at_zero, seed=seed, settings=settings)
+    return Training(method, settings, reading, sums, items, passes, vectors, seed)
 
 
-def _texts(pair: EncodedPair, both: bool) -> tuple[Text, ...]:
-    """The completions of a pair behind their prompt, the positive one first."""
-    texts = (Text(pair.positive, pair.prompt_length), Text(pair.negative, pair.prompt_length))
-    return texts if both else texts[:1]
+def _item(pair: EncodedPair, method: TrainedAggregation, form: Form) -> TrainingItem:
+    """The completions of a pair that a method uses; of a choice, the answers' first differing tokens."""
+    if form == "choice":
+        texts = [Text(text[: pair.shared + 1], pair.shared) for text in (pair.positive, pair.negative)]
+    else:
+        start = pair.shared if method.negative_from_parting else pair.prompt_length
+        texts = [Text(pair.positive, pair.prompt_length)]
+        if start < len(pair.negative):  # else nothing of it is not in the positive one, too
+            texts.append(Text(pair.negative, start))
+    return TrainingItem(tuple(texts if method.uses_negative else texts[:1]), pair.prompt_length)
 
 
 def _layers(layers: Iterable[int] | None, n_layers: int) -> tuple[int, ...]:
@@ -302,8 +122,3 @@ def _layers(layers: Iterable[int] | None, n_layers: int) -> tuple[int, ...]:
         if not 0 <= layer < n_layers:
             raise SettingError(f"layer {layer} is out of range: this model has layers 0 to {n_layers - 1}")
     return chosen
-
-
-def _reasons(vectors: LayerVectors) -> str:
-    reasons = dict.fromkeys(curve.stopped or "the vector is zero" for curve in vectors.curves.values())
-    return "; ".join(reasons)

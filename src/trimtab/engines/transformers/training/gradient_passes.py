@@ -17,10 +17,9 @@ from trimtab.engines.transformers.training._gradient_staircase import climb, cli
 from trimtab.engines.transformers.training._likelihood import token_log_probs
 from trimtab.engines.transformers.training._unsteered_pass import UnsteeredPass, unsteered_pass
 from trimtab.errors import TrimtabWarning
-from trimtab.models import Text
 from trimtab.models.eager import frozen
 from trimtab.steering import engine_hooks_only
-from trimtab.vectors.training import Push, TrainingPart, add
+from trimtab.vectors.training import Push, TrainingItem, TrainingPart, add
 
 NUMBERS_SAVED = 20
 """Numbers that a token leaves for the backward pass in each layer, in widths of the residual stream: the inputs of
@@ -42,7 +41,7 @@ class StaircasePasses:
 
     Args:
         runner: lays out and runs queries.
-        items: texts behind one prompt.
+        items: completions behind their prompts.
         marks: which tokens are pushed.
         turn: held while the model runs.
     """
@@ -50,13 +49,16 @@ class StaircasePasses:
     def __init__(
         self,
         runner: QueryRunner,
-        items: Sequence[Sequence[Text]],
+        items: Sequence[TrainingItem],
         marks: Marks,
         turn: AbstractContextManager[object],
     ):
         self.runner, self.backbone, self.marks, self.turn = runner, runner.backbone, marks, turn
-        self.queries = [_query(texts) for texts in items]
-        self.targets = [torch.tensor([t for x in texts for t in x.tokens[x.prompt_length :]]) for texts in items]
+        self.queries = [_query(item) for item in items]
+        self.targets = [
+            torch.tensor([token for text in item.texts for token in text.tokens[text.prompt_length :]])
+            for item in items
+        ]
         self._ready: dict[tuple[int, ...], tuple[tuple[int, ...], list[_Ready]]] = {}
         self._unsteered: dict[int, Tensor] = {}
         self._climbs: bool | None = None
@@ -85,7 +87,7 @@ class StaircasePasses:
         targets = torch.cat([self.targets[i] for i in part.items])
         with self.turn, frozen(self.backbone.model), engine_hooks_only():
             found, order = [], []
-            for ready in self._prepared(part.items, part.layers):
+            for ready in self.prepared(part.items, part.layers):
                 states = self._climb(ready, part.layers, vectors, pushes)
                 tokens = targets[ready.places].to(states.device).repeat(cells)
                 found.append(token_log_probs(self.backbone, states.flatten(0, 1), tokens).view(cells, -1))
@@ -144,7 +146,7 @@ class StaircasePasses:
             return False
         return not differ(self.backbone, found.flatten(0, 1), expected.flatten(0, 1))
 
-    def _prepared(self, items: tuple[int, ...], layers: Sequence[int]) -> list[_Ready]:
+    def prepared(self, items: tuple[int, ...], layers: Sequence[int]) -> list[_Ready]:
         """The rows of some items, run without a push; remembered while memory allows."""
         known = self._ready.get(items)
         if known is not None and set(layers) <= set(known[0]):
@@ -191,8 +193,11 @@ class StaircasePasses:
         return of
 
 
-def _query(texts: Sequence[Text]) -> Query:
-    """Texts behind one prompt, read where their tokens are predicted."""
-    length = texts[0].prompt_length
-    reads = tuple((s, index) for s, text in enumerate(texts) for index in range(length - 1, len(text.tokens) - 1))
-    return Query(tuple(text.tokens[:-1] for text in texts), reads, length)
+def _query(item: TrainingItem) -> Query:
+    """The completions of an item, read where their tokens are predicted."""
+    reads = tuple(
+        (number, index)
+        for number, text in enumerate(item.texts)
+        for index in range(text.prompt_length - 1, len(text.tokens) - 1)
+    )
+    return Query(tuple(text.tokens[:-1] for text in item.texts), reads, item.prompt_length)
