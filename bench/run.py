@@ -48,7 +48,10 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30, training=60, training_steps=2)
+QUICK = Sizes(
+    pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30,
+    training=60, training_steps=1,
+)  # fmt: skip
 
 
 class Bench:

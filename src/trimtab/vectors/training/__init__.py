@@ -1,5 +1,6 @@
 """Trained vectors: methods that are fitted on the model itself, and the training that fits them."""
 
+from trimtab.vectors.training._batches import divide
 from trimtab.vectors.training.base import (
     CompletionScores,
     GradientPasses,
@@ -11,7 +12,7 @@ from trimtab.vectors.training.base import (
     remove,
 )
 from trimtab.vectors.training.settings import TrainingSettings
-from trimtab.vectors.training.trainer import train
+from trimtab.vectors.training.trainer import train, training_item
 
 __all__ = [
     "CompletionScores",
@@ -22,6 +23,8 @@ __all__ = [
     "TrainingPart",
     "TrainingSettings",
     "add",
+    "divide",
     "remove",
     "train",
+    "training_item",
 ]

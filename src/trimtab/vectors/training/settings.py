@@ -32,7 +32,7 @@ class TrainingSettings:
     norm_bound: float = 0.2
     """The longest that a vector may be, as a part of its layer's mean residual norm; a longer one is scaled back after
     each step (as Dunefsky & Cohan 2025 bound theirs). 0.2 is the middle of the relative strengths at which replies stay
-    coherent (0.1 to 0.3), so that strength 1 of a trained vector is a usual push, and the same in every layer."""
+    coherent (0.1 to 0.3), so that a vector as trained (scale `raw`, strength 1) is a usual push in every layer."""
     weight_decay: float = 0.0
     """Decoupled, of AdamW."""
     warmup: int = 0

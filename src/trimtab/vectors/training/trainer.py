@@ -92,7 +92,7 @@ def begin(
     if not hasattr(model, "gradient_passes"):
         raise SettingError(f"method {method.name}: this model computes no gradients; train with trimtab.load")
     reading = prepare(model, behavior, token_position, form, balance, seed)
-    items = [_item(pair, method, reading.form) for pair in reading.encoded]
+    items = [training_item(pair, method, reading.form) for pair in reading.encoded]
     passes = cast(Trainable, model).gradient_passes(items, settings.positions, settings.first_token)
     sums = DifferenceSums(reading.weights, reading.signs)
     for batch in reading.batches(None):
@@ -102,7 +102,7 @@ def begin(
     return Training(method, settings, reading, sums, items, passes, vectors, seed)
 
 
-def _item(pair: EncodedPair, method: TrainedAggregation, form: Form) -> TrainingItem:
+def training_item(pair: EncodedPair, method: TrainedAggregation, form: Form) -> TrainingItem:
     """The completions of a pair that a method uses; of a choice, the answers' first differing tokens."""
     if form == "choice":
         texts = [Text(text[: pair.shared + 1], pair.shared) for text in (pair.positive, pair.negative)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trimtab.engines.queries import item_query
 from trimtab.engines.transformers._query_runner import QueryRunner
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Query, one_by_one, pack, pad
 from trimtab.engines.transformers.probing._trial_passes import MODEL_FAILURES, differ
@@ -54,7 +55,7 @@ class StaircasePasses:
         turn: AbstractContextManager[object],
     ):
         self.runner, self.backbone, self.marks, self.turn = runner, runner.backbone, marks, turn
-        self.queries = [_query(item) for item in items]
+        self.queries = [item_query(item) for item in items]
         self.targets = [
             torch.tensor([token for text in item.texts for token in text.tokens[text.prompt_length :]])
             for item in items
@@ -191,13 +192,3 @@ class StaircasePasses:
             return each * max(1, facts.layers - 1 - layer)
 
         return of
-
-
-def _query(item: TrainingItem) -> Query:
-    """The completions of an item, read where their tokens are predicted."""
-    reads = tuple(
-        (number, index)
-        for number, text in enumerate(item.texts)
-        for index in range(text.prompt_length - 1, len(text.tokens) - 1)
-    )
-    return Query(tuple(text.tokens[:-1] for text in item.texts), reads, item.prompt_length)
