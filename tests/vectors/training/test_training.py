@@ -20,7 +20,7 @@ from trimtab.engines.vllm.engine import VLLMEngine
 from trimtab.errors import SettingError, TrimtabWarning, VectorError
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract
 from trimtab.vectors.training import CompletionScores, TrainedAggregation
-from trimtab.vectors.training._batches import divide
+from trimtab.vectors.training._held_back import divide
 from trimtab.vectors.training.ssv import SupervisedVector
 
 CHOICES = Behavior("choices", tuple(choice_pairs(12)))

@@ -1,6 +1,6 @@
 """Trained vectors: methods that are fitted on the model itself, and the training that fits them."""
 
-from trimtab.vectors.training._batches import divide
+from trimtab.vectors.training._held_back import divide
 from trimtab.vectors.training.base import (
     CompletionScores,
     GradientPasses,

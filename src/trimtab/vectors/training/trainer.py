@@ -15,7 +15,7 @@ from trimtab.vectors._difference_sums import DifferenceSums
 from trimtab.vectors.state_reading import Source, prepare
 from trimtab.vectors.steering_vector import SteeringVector
 from trimtab.vectors.training._layers import LayerVectors
-from trimtab.vectors.training._steps import Training
+from trimtab.vectors.training._training_steps import Training
 from trimtab.vectors.training.base import Trainable, TrainedAggregation, TrainingItem
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from trimtab.engines.queries import item_query
 from trimtab.engines.transformers._query_runner import QueryRunner
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.probing._trial_passes import MODEL_FAILURES, differ
 from trimtab.engines.transformers.training._gradient_staircase import climb, climb_by_passes
 from trimtab.engines.transformers.training._likelihood import token_log_probs
 from trimtab.engines.transformers.training._unsteered_pass import UnsteeredPass, unsteered_pass
@@ -65,9 +64,13 @@ class StaircasePasses:
         self._climbs: bool | None = None
 
     def parts(self, items: Sequence[int], layers: Sequence[int], pushes: int) -> list[TrainingPart]:
-        """Divide a batch into parts that fit into memory: by layers first, which costs nothing, then by items."""
+        """Divide a batch into parts that fit into memory, and are no taller than is fast.
+
+        By layers first: as the unsteered states are there, several staircases cost no more than one. Then by items.
+        """
         per_layer = self._bytes(items, pushes)
         room = self.runner.budget.cache_bytes
+        tallest = max(1, self.runner.budget.tokens // (pushes * sum(self.queries[i].tokens for i in items)))
         if len(items) > 1 and per_layer(min(layers)) > room:
             half = len(items) // 2
             return [part for some in (items[:half], items[half:]) for part in self.parts(some, layers, pushes)]
@@ -75,7 +78,7 @@ class StaircasePasses:
         left = 0
         for layer in sorted(layers):
             need = per_layer(layer)
-            if not groups or need > left:
+            if not groups or need > left or len(groups[-1]) >= tallest:
                 groups.append([])
                 left = room
             groups[-1].append(layer)
@@ -139,13 +142,10 @@ class StaircasePasses:
         vectors = 0.1 * norms[:, None] * drawn / drawn.norm(dim=1, keepdim=True)
         arguments, how = self.runner.exactness.arguments, (add(1.0), add(-1.0))
         expected = climb_by_passes(self.backbone, ready.unsteered, layers, vectors, how)
-        try:
-            found = climb(self.backbone, ready.unsteered, arguments, layers, vectors, how)
-        except torch.OutOfMemoryError:
-            raise
-        except MODEL_FAILURES:
-            return False
-        return not differ(self.backbone, found.flatten(0, 1), expected.flatten(0, 1))
+        return self.runner.exactness.agrees(
+            lambda: climb(self.backbone, ready.unsteered, arguments, layers, vectors, how).flatten(0, 1),
+            expected.flatten(0, 1),
+        )
 
     def prepared(self, items: tuple[int, ...], layers: Sequence[int]) -> list[_Ready]:
         """The rows of some items, run without a push; remembered while memory allows."""

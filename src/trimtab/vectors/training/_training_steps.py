@@ -16,7 +16,7 @@ from trimtab.vectors._difference_sums import DifferenceSums
 from trimtab.vectors._provenance import layer_ranges
 from trimtab.vectors._training_record import TrainingRecord
 from trimtab.vectors.state_reading import Reading
-from trimtab.vectors.training._batches import MIN_PAIRS, Batches, divide
+from trimtab.vectors.training._held_back import MIN_PAIRS, Batches, divide
 from trimtab.vectors.training._layers import LayerVectors
 from trimtab.vectors.training.base import (
     CompletionScores,
