@@ -25,6 +25,12 @@ def pairs(count: int, *, skip: int = 0) -> tt.Behavior:
     return replace(found, pairs=tuple(chosen))
 
 
+def training_pairs(behavior: str, count: int) -> tt.Behavior:
+    """The first pairs of a built-in behavior: choices such as `corrigible`, or texts such as `cheerful`."""
+    found = tt.dataset(behavior)
+    return replace(found, pairs=found.pairs[:count])
+
+
 def write(
     path: Path, model: Any, vector: tt.SteeringVector, train: tt.Behavior, prompts: tt.Behavior
 ) -> dict[str, Any]:

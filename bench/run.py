@@ -26,6 +26,8 @@ from contest import HERE, Contender, Worker, ratios, rounds
 from environment import peers_python
 from table import Row, failed_row, limit_row, markdown, ratio_row
 
+from trimtab.vectors.training import TrainingSettings
+
 LAYERS, STRENGTHS = "0.33:", [-1.0, 0.0, 1.0]
 
 
@@ -41,10 +43,15 @@ class Sizes:
     sweep: float = 240.0
     after_prompt: float = 100.0
     generation: float = 240.0
+    training: float = 400.0
+    training_steps: int = 4
 
 
 FULL = Sizes()
-QUICK = Sizes(pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30)
+QUICK = Sizes(
+    pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30,
+    training=60, training_steps=1,
+)  # fmt: skip
 
 
 class Bench:
@@ -174,6 +181,36 @@ def _overhead(bench: Bench) -> Row:
     )
 
 
+def training(bench: Bench) -> list[Row]:
+    """Vectors of all layers in one staircase, against an optimiser and a hook for each layer; steps alone are timed."""
+    layers = bench.worker("trimtab").ask("swept_layers", layers=LAYERS)["layers"]
+    some = [layers[place] for place in (0, len(layers) // 2, len(layers) - 1)]
+    steps, rate = bench.sizes.training_steps, TrainingSettings().learning_rate
+    rows = []
+    for behavior, kind in (("cheerful", "texts"), ("corrigible", "answer letters")):
+        material = bench.worker("trimtab").ask("training_texts", behavior=behavior, count=35, batch_size=8)
+        ours = bench.contender("trimtab", "trimtab", "train", layers=layers, steps=steps, batch_size=8)
+        loops = [
+            bench.contender(
+                f"hook and optimiser for each layer, batch 8, weights {'frozen' if frozen else 'as loaded'}",
+                "plain", "train_loop", len(layers) / len(some), layers=some, steps=steps, rate=rate, frozen=frozen,
+                **material,
+            )
+            for frozen in (True, False)
+        ]  # fmt: skip
+        rounds([ours, *loops], bench.repeats, bench.sizes.training)
+        what = (
+            f"training {len(layers)} layers, 35 pairs ({kind}), {steps} steps, {ours.time:.1f} s behind "
+            f"{ours.reply['before']:.1f} s once; {ours.reply['mebibytes']:.0f} MiB"
+        )
+        for loop, target in zip(loops, (3, 5), strict=True):
+            ends = [(ours.reply["vectors"][str(n)], loop.reply["vectors"][str(n)]) for n in some]
+            cosine = checks.least_cosine([a for a, _ in ends], [b for _, b in ends])
+            detail = f"{loop.time:.0f} s, scaled from {len(some)} layers; least cosine of the vectors {cosine:.6f}"
+            rows.append(checks.require(ratio_row(what, loop.name, ratios(ours, loop), target, detail), cosine > 0.999))
+    return rows
+
+
 def memory(bench: Bench) -> list[Row]:
     rows = []
     for count in bench.sizes.memory:
@@ -207,6 +244,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "after_prompt": after_prompt,
     "generation": generation,
     "sweep": sweep,
+    "training": training,
 }
 
 

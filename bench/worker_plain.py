@@ -72,6 +72,63 @@ def hook_loop(clock: str, positions: str, cells: list[tuple[int, float]]) -> dic
     return {"seconds": seconds, "scores": {f"{c[0]} {c[1]:g}": s for c, s in zip(cells, scores, strict=True)}}
 
 
+def train_loop(
+    clock: str,
+    layers: list[int],
+    steps: int,
+    rate: float,
+    frozen: bool,
+    tokens: list[list[int]],
+    starts: list[int],
+    batches: list[list[int]],
+    units: list[float],
+) -> dict[str, Any]:
+    """For every layer an optimiser of its own, a hook that adds its vector, and every batch through the whole model.
+
+    `frozen`: the weights are told to get no gradients, as libraries do; else they are as `from_pretrained` gives them.
+    """
+    model = STATE["model"].requires_grad_(not frozen)
+    width = model.config.hidden_size
+
+    def one_layer(layer: int) -> list[float]:
+        free = torch.zeros(width, requires_grad=True)
+        optimiser = torch.optim.AdamW([free], lr=rate, weight_decay=0.0)
+        for step in range(steps):
+            some = batches[step % len(batches)]
+            ids, labels, mask = _padded([tokens[i] for i in some], [starts[i] for i in some])
+            vector = free * units[layer]
+            first = mask.cumsum(1) == 1
+            handle = model.model.layers[layer].register_forward_hook(_adds(vector, (mask.bool() & ~first)[..., None]))
+            try:
+                logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            finally:
+                handle.remove()
+            each = torch.nn.functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="none"
+            ).view(len(some), -1)
+            loss = (each.sum(1) / (labels[:, 1:] >= 0).sum(1)).mean()
+            model.zero_grad()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        found: list[float] = (free.detach() * units[layer]).tolist()
+        return found
+
+    seconds, vectors = timed(lambda: [one_layer(layer) for layer in layers], clock)
+    return {"seconds": seconds, "vectors": {str(n): v for n, v in zip(layers, vectors, strict=True)}}
+
+
+def _padded(texts: list[list[int]], starts: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids, labels (-100 where nothing is learnt) and mask, padded on the right."""
+    width = max(map(len, texts))
+    ids, mask = torch.zeros(len(texts), width, dtype=torch.long), torch.zeros(len(texts), width, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for row, (text, start) in enumerate(zip(texts, starts, strict=True)):
+        ids[row, : len(text)], mask[row, : len(text)] = torch.tensor(text), 1
+        labels[row, start : len(text)] = torch.tensor(text[start:])
+    return ids, labels, mask
+
+
 @torch.no_grad()
 def generate_loop(
     clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int, batch_size: int
@@ -117,4 +174,5 @@ def _adds(push: Tensor, where: Tensor) -> Any:
 
 
 if __name__ == "__main__":
-    serve({"load": load, "forward": forward, "hook_loop": hook_loop, "generate_loop": generate_loop})
+    tasks = {"load": load, "forward": forward, "hook_loop": hook_loop, "generate_loop": generate_loop}
+    serve({**tasks, "train_loop": train_loop})

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
-from material import pairs, write
+from material import pairs, training_pairs, write
 
 import trimtab as tt
 from serve import serve, timed
 from trimtab.engines import Request
 from trimtab.evaluation import parse_layers
 from trimtab.steering import steering
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training.trainer import begin
 
 warnings.simplefilter("ignore")
 STATE: dict[str, Any] = {}
@@ -82,6 +85,52 @@ def _prompts(count: int) -> list[tuple[int, ...]]:
     return [pair.positive[: pair.shared] for pair in encoded]
 
 
+def training_texts(behavior: str, count: int, batch_size: int) -> dict[str, Any]:
+    """What the loop trains on, as tokens: the same texts in the same batches, and the unit of each layer's vector."""
+    some = training_pairs(behavior, count)
+    STATE["training"] = some
+    form = "choice" if some.is_choice else "text"
+    work = begin(
+        STATE["model"], some, AGGREGATIONS.get("ssv"), None, {"held_back": 0.0, "batch_size": batch_size}, "auto", form,
+        "off", 0,
+    )  # fmt: skip
+    texts = [item.texts[0] for item in work.items]
+    steps = range(len(work.batches.batches))
+    return {
+        "tokens": [list(text.tokens) for text in texts],
+        "starts": [text.prompt_length for text in texts],
+        "batches": [list(work.batches.at(step, 0)) for step in steps],
+        "units": work.vectors.unit[:, 0].tolist(),
+    }
+
+
+def train(clock: str, layers: list[int], steps: int, batch_size: int) -> dict[str, Any]:
+    """Steps of all layers at once; what is done once before them is timed apart, as it is the same for any number."""
+    settings = {"held_back": 0.0, "batch_size": batch_size, "norm_bound": 100.0, "schedule": "constant"}
+    some = STATE["training"]
+    form, method = "choice" if some.is_choice else "text", AGGREGATIONS.get("ssv")
+
+    def begun() -> Any:
+        work = begin(STATE["model"], some, method, layers, settings, "auto", form, "off", 0)
+        for step in range(min(steps, len(work.batches.batches))):
+            work.passes.prepared(work.batches.at(step, 0), layers)
+        return work
+
+    before, work = timed(begun, clock)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def stepped() -> None:
+        for step in range(steps):
+            _, gradient = work.gradient(work.batches.at(step, 0), layers, step)
+            work.vectors.step(gradient, step)
+
+    seconds, _ = timed(stepped, clock)
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024
+    vectors = work.vectors.vectors(layers).tolist()
+    found = {str(layer): vector for layer, vector in zip(layers, vectors, strict=True)}
+    return {"seconds": seconds, "before": before, "vectors": found, "mebibytes": peak}
+
+
 def swept_layers(layers: str) -> dict[str, Any]:
     return {"layers": [layer for (layer,) in parse_layers(layers, STATE["model"].facts.layers)]}
 
@@ -93,6 +142,8 @@ if __name__ == "__main__":
             "extract": extract,
             "sweep": sweep,
             "swept_layers": swept_layers,
+            "training_texts": training_texts,
+            "train": train,
             "answer": answer,
             "decode": decode,
         }

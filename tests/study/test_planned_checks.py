@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from trimtab.errors import TrimtabWarning
-from trimtab.evaluation.methods import RANDOMS, SINGLES
+from trimtab.evaluation.methods import RANDOMS, SINGLES, possible_methods
 from trimtab.study import make_study, plan_study
-from trimtab.vectors import AGGREGATIONS
 
 MODEL = {"id": "nobody/nothing", "facts": {"layers": 12, "width": 64, "heads": 4, "kv_heads": 2, "parameters": "1B"}}
-VECTORS = len(AGGREGATIONS.names()) - 2 + SINGLES + RANDOMS
+VECTORS = len(possible_methods(has_pairs=True)) - 2 + SINGLES + RANDOMS
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from trimtab.vectors import AGGREGATIONS, SteeringVector, extract
 from trimtab.vectors.aggregations import LayerAggregation, StreamedAggregation
 
 LAYERS, WIDTH = 3, 16
-METHODS = AGGREGATIONS.names()
+METHODS = tuple(name for name in AGGREGATIONS.names() if not AGGREGATIONS.get(name).trained)
 FINDING = tuple(method for method in METHODS if method != "random")
 DRAWING = tuple(method for method in METHODS if AGGREGATIONS.get(method).draws)
 

@@ -88,7 +88,7 @@ quantization_option = click.option(
 )  # fmt: skip
 method_option = click.option(
     "--method", cls=NamesOption, names=AGGREGATIONS.names, default="mean", show_default=True,
-    help="How the differences of pairs become a direction.",
+    help="How the pairs become a direction.",
 )  # fmt: skip
 _TOKEN_POSITIONS = tuple(dict.fromkeys(("auto", *get_args(TokenPosition), *get_args(ExamplePosition))))
 token_position_option = choice(
@@ -169,5 +169,10 @@ placement_options = several(dtype_option, device_option, quantization_option)
 model_options = several(behavior_option(), model_option(), pairs_options, placement_options, seed_option, quiet_option)
 """Which model, which pairs."""
 
-extraction_options = several(method_option, token_position_option, balance_option, scoring_option)
+training_option = click.option(
+    "--training", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
+    help="Of a trained method, such as steps=100 or norm_bound=0.3. May be given again.",
+)  # fmt: skip
+
+extraction_options = several(method_option, training_option, token_position_option, balance_option, scoring_option)
 """How the vector is made."""

@@ -13,6 +13,7 @@ from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +115,16 @@ class Engine(Protocol):
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
         """Mean norm of the residual stream at the sequences' first token, [n_layers]."""
+        ...
+
+    def gradient_passes(
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
+    ) -> GradientPasses:
+        """Passes through which vectors can be trained, holding `turn` while the model runs; see `GradientPasses`.
+
+        Raises:
+            SettingError: where the engine computes no gradients.
+        """
         ...
 
     def close(self) -> None:

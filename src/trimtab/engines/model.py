@@ -45,6 +45,7 @@ from trimtab.steering import (
     steering,
 )
 from trimtab.vectors import SteeringVector
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -310,6 +311,16 @@ class Model(PromptEncoder, Summarized):
         self._require_unsteered()
         self._lengths.check_texts(texts)
         return self._in_turns(self.engine.final_states(texts, cells))
+
+    def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
+        """Passes through which vectors can be trained; see `Engine.gradient_passes`.
+
+        Raises:
+            SettingError: where the engine computes no gradients, or inside of a `steer` context.
+        """
+        self._require_unsteered()
+        self._lengths.check_texts([text for item in items for text in item.texts])
+        return self.engine.gradient_passes(items, positions, first_token, self._lock)
 
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> torch.Tensor:
         """Norm of the residual stream at the first token, the attention sink, [n_layers]."""

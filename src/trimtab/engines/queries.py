@@ -11,6 +11,7 @@ from torch import Tensor
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.errors import DataError
 from trimtab.models import Backbone, EncodedPair, Text, TokenPosition, response_start, thinking_span
+from trimtab.vectors.training import TrainingItem
 
 Scoring = Literal["choice", "text", "text_sum"]
 
@@ -84,6 +85,16 @@ def text_query(text: Text) -> Query:
     """The tokens whose next-token distributions decide about what follows the prompt."""
     reads = tuple((0, index) for index in range(text.prompt_length - 1, len(text.tokens) - 1))
     return Query((text.tokens[:-1],), reads, text.prompt_length)
+
+
+def item_query(item: TrainingItem) -> Query:
+    """The completions that a vector is trained on, read where their tokens are predicted."""
+    reads = tuple(
+        (number, index)
+        for number, text in enumerate(item.texts)
+        for index in range(text.prompt_length - 1, len(text.tokens) - 1)
+    )
+    return Query(tuple(text.tokens[:-1] for text in item.texts), reads, item.prompt_length)
 
 
 def read_scores(backbone: Backbone, pairs: Sequence[EncodedPair], states: Tensor, scoring: Scoring) -> Tensor:

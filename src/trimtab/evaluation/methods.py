@@ -45,7 +45,7 @@ def method_vectors(
 
     Args:
         differences: the pairs' differences, or the states of another contrast.
-        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all that can be made of it.
+        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all that can be made of it, so no trained ones.
         singles: draws of a method that draws a pair, such as `single`, each of another pair; at most all pairs.
         randoms: draws of other methods that draw, such as `random`.
         seed: of the draws; each has a seed of its own, which its provenance names.
@@ -69,8 +69,15 @@ def method_vectors(
 
 
 def possible_methods(has_pairs: bool) -> list[str]:
-    """Names of the methods that make a vector of pairs, or of two lists without pairs."""
-    return [name for name in AGGREGATIONS.names() if has_pairs or AGGREGATIONS.get(name).takes_sets]
+    """Names of the methods that make a vector of the states of pairs, or of two lists without pairs.
+
+    Trained methods are not among them: their vectors are no function of states, see `trimtab.extract`.
+    """
+    return [
+        name
+        for name in AGGREGATIONS.names()
+        if not (found := AGGREGATIONS.get(name)).trained and (has_pairs or found.takes_sets)
+    ]
 
 
 def compare_methods(
@@ -99,7 +106,7 @@ def compare_methods(
         differences: from `read_differences`, those of the training part; or from `read_contrast`.
         select: prompts on which each method's layer is chosen.
         test: other prompts on which the methods are compared there.
-        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all of them.
+        methods: names of `trimtab.vectors.AGGREGATIONS`; by default all that are not trained.
         layers: see `parse_layers`; every layer by default.
         strengths: relative, with both signs for a delta.
         positions: which tokens are steered.

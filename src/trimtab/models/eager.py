@@ -1,4 +1,4 @@
-"""How trimtab runs a model of the user's: eagerly, in evaluation mode, without gradients, and as it was afterwards.
+"""How trimtab runs a model of the user's: eagerly, in evaluation mode, its weights fixed, and as it was afterwards.
 
 Compiled code runs no hooks, or keeps running those that were there when it was compiled. Hooks are how trimtab reads
 and steers, so nothing is compiled, and nothing compiled is run, while any are in place.
@@ -58,10 +58,31 @@ def eager() -> Iterator[None]:
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Run a model eagerly, in evaluation mode and without gradients, and leave every module in the mode it was in.
+    """Run a model eagerly, in evaluation mode and without gradients, and leave every module in the mode it was in."""
+    with _evaluated_eagerly(model), torch.no_grad():
+        yield
 
-    Modes are set module by module: `train()` of some classes does more, and some models train in parts.
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Run a model eagerly, in evaluation mode and with gradients by everything but its weights; undone at the end.
+
+    Whether gradients are computed at all is the caller's (`torch.no_grad`).
     """
+    free = [weight for weight in model.parameters() if weight.requires_grad]
+    with _evaluated_eagerly(model):
+        try:
+            for weight in free:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for weight in free:
+                weight.requires_grad_(True)
+
+
+@contextmanager
+def _evaluated_eagerly(model: nn.Module) -> Iterator[None]:
+    """Set modes module by module: `train()` of some classes does more, and some models train in parts."""
     with _lock:
         depth, training = _evaluated.get(model, (0, []))
         if depth == 0:
@@ -70,7 +91,7 @@ def inference(model: nn.Module) -> Iterator[None]:
                 module.training = False
         _evaluated[model] = depth + 1, training
     try:
-        with eager(), torch.no_grad():
+        with eager():
             yield
     finally:
         with _lock:

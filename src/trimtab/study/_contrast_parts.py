@@ -11,6 +11,8 @@ from trimtab.study._file_locations import located
 from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.given import Given, Parts
 from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training import TrainedAggregation
 
 
 def read_behavior(study: Study, setting: BehaviorSetting, *, offline: bool = False) -> Behavior:
@@ -76,11 +78,18 @@ def contrasts_of(
 
     Raises:
         DataError: when one cannot be read, or asks what the scored pairs ask.
+        SettingError: for a trained method, where a vector would be made of something else than pairs of completions.
     """
     found = {
         setting.label: given.contrasts.get(setting.label) or contrast_of(study, setting, behavior)
         for setting, behavior in behaviors
     }
+    method = AGGREGATIONS.get(study.method)
+    if isinstance(method, TrainedAggregation):
+        for setting, behavior in behaviors:
+            source = vector_source(behavior, found[setting.label])
+            if not isinstance(source, Behavior):
+                raise method.needs_completions(source.shape)
     return {label: one for label, one in found.items() if one is not None}
 
 

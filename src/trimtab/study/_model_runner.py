@@ -27,7 +27,7 @@ from trimtab.study.given import Given
 from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
 from trimtab.study.measures.dose.run import Doses
-from trimtab.study.measures.grids import reply_grid, swept_grid
+from trimtab.study.measures.grids import reply_grid, swept_grid, trained_layers
 from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.measures.running import run_measures, tables_of
@@ -35,7 +35,7 @@ from trimtab.study.measures.scores.measure import SCORES
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import BehaviorSetting, Study
 from trimtab.study.step_names import extracting, loading
-from trimtab.vectors import SteeringVector, extract, with_residual_norms
+from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,10 +178,15 @@ class Work:
         if file.is_file():
             return SteeringVector.load(file)
         started = time.monotonic()
+        trained: dict[str, Any] = {}
+        if AGGREGATIONS.get(self.study.method).trained:
+            layers = trained_layers(self.study, model.facts.layers)
+            trained = {"layers": layers, "training": self.study.training_settings}
         vector = extract(
             model,
             vector_source(train, made_of),
             method=self.study.method,
+            **trained,
             token_position=self.study.token_position,
             form="auto" if made_of is not None or isinstance(train, UnscoredBehavior) else form,
             balance=self.study.balance,

@@ -2,6 +2,7 @@
 
 from trimtab.vectors._class_statistics import STATISTICS
 from trimtab.vectors._provenance import LetterLeakage, Origin, Provenance, layer_ranges
+from trimtab.vectors._training_record import TrainingRecord
 from trimtab.vectors.aggregations import AGGREGATIONS, Aggregation
 from trimtab.vectors.contrast_states import ContrastStates, Side, possible_positions, read_contrast
 from trimtab.vectors.description import VectorDescription, describe
@@ -22,6 +23,7 @@ __all__ = [
     "Side",
     "StateDifferences",
     "SteeringVector",
+    "TrainingRecord",
     "VectorDescription",
     "default_position",
     "describe",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from trimtab.errors import shortened
+from trimtab.vectors._training_record import TrainingRecord
 from trimtab.vectors.tensor_file import NO_OTHER_FIELDS
 
 
@@ -71,11 +72,13 @@ class Provenance:
     """Norm of the first token's residual stream (the attention sink) ÷ the mean residual norm, by layer."""
     letter: LetterLeakage | None = None
     seed: int | None = None
-    """Of the methods that draw, `single` and `random`."""
+    """Of the methods that draw, `single` and `random`, and of trained ones."""
     pair_id: str | None = None
     """Which pair `single` took."""
     origin: Origin | None = None
     """Of a vector that trimtab did not extract."""
+    training: TrainingRecord | None = None
+    """Of a trained vector: settings, loss curves, steps and seconds."""
 
     @property
     def origin_key(self) -> list[str]:

@@ -44,6 +44,7 @@ def command(
     quiet: bool,
     ask: dict[str, Any],
     method: str,
+    training: dict[str, Any],
     token_position: str,
     balance: str,
     scoring: str,
@@ -71,7 +72,7 @@ def command(
             "behaviors": [
                 {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
             ],
-            "method": method, "token_position": token_position, "balance": balance, "seed": seed,
+            "method": method, "training": training, "token_position": token_position, "balance": balance, "seed": seed,
             "sweep": False, "diagnosis": True,
         },
         "options",

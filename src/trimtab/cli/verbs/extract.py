@@ -16,10 +16,10 @@ from trimtab.cli.progress import shown_progress
 from trimtab.cli.terminal import echo, echo_path
 from trimtab.data import Behavior, Form, contrast
 from trimtab.engines import load
-from trimtab.evaluation import form_of, resolve_scoring
+from trimtab.evaluation import form_of, parse_layers, resolve_scoring
 from trimtab.study import make_study
 from trimtab.study.step_names import extracting, loading
-from trimtab.vectors import extract
+from trimtab.vectors import AGGREGATIONS, extract
 
 
 @click.command("extract", epilog=example("trimtab extract --behavior cheerful -o vectors.safetensors"))
@@ -28,6 +28,10 @@ from trimtab.vectors import extract
 @ask_option
 @extraction_options
 @out_option(path="vectors.safetensors")
+@click.option(
+    "--layers", metavar="LAYERS", default="all", show_default=True,
+    help="Of a trained method: which layers to train, such as 9:18 or 0.33: (by depth).",
+)  # fmt: skip
 @click.option(
     "--all-pairs", is_flag=True, help="Use every pair, not only the training part: no prompt is held out then."
 )
@@ -46,10 +50,12 @@ def command(
     engine_options: dict[str, Any],
     ask: dict[str, Any],
     method: str,
+    training: dict[str, Any],
     token_position: str,
     balance: str,
     scoring: str,
     out: Path,
+    layers: str,
     all_pairs: bool,
 ) -> None:
     """Extract a vector at every layer and write them to a safetensors file.
@@ -68,7 +74,7 @@ def command(
             "behaviors": [
                 {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
             ],
-            "method": method, "token_position": token_position, "balance": balance, "seed": seed,
+            "method": method, "training": training, "token_position": token_position, "balance": balance, "seed": seed,
         },
         "options",
     )  # fmt: skip
@@ -79,6 +85,9 @@ def command(
     else:
         unused = {"--scoring": was_given("scoring"), "--balance": was_given("balance")}
         refuse_unused(unused, "only pairs of completions have scores and answer letters")
+    trained = AGGREGATIONS.get(study.method).trained
+    if not trained:
+        refuse_unused({"--layers": was_given("layers")}, f"method {study.method} gives every layer a direction")
     train = given if all_pairs else given.split(seed=seed)[0]
     (setting,) = study.models
     with shown_progress(quiet) as progress:
@@ -86,9 +95,10 @@ def command(
         loaded = load(model, **setting.load_options)
         progress(loading(model), 1, 1)
         with closing(loaded):
+            chosen = {layer for some in parse_layers(layers, loaded.facts.layers) for layer in some}
             vectors = extract(
                 loaded, train, method=study.method, token_position=study.token_position, form=form,
-                balance=study.balance, seed=seed,
+                balance=study.balance, seed=seed, layers=chosen if trained else None, training=study.training,
                 progress=lambda done, total: progress(extracting(given.name, model), done, total),
             )  # fmt: skip
     echo(repr(vectors))

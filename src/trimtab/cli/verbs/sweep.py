@@ -55,6 +55,7 @@ def command(
     engine_options: dict[str, Any],
     ask: dict[str, Any],
     method: str,
+    training: dict[str, Any],
     token_position: str,
     balance: str,
     scoring: str,
@@ -69,7 +70,7 @@ def command(
 ) -> None:
     """Steer at every layer and strength, score every held-out prompt in one pass, and report."""
     if vectors is not None:
-        unused = {"--method": was_given("method"), "--token-position": was_given("token_position")}
+        unused = {f"--{name.replace('_', '-')}": was_given(name) for name in ("method", "training", "token_position")}
         refuse_unused(unused, "the vectors come from a file")
     study = make_study(
         {
@@ -85,8 +86,8 @@ def command(
             ],
             "layers": layers, "scale": scale, "positions": positions,
             **({} if strengths is None else {"strengths": strengths}),
-            "first_token": first_token, "method": method, "token_position": token_position, "balance": balance,
-            "seed": seed,
+            "first_token": first_token, "method": method, "training": training, "token_position": token_position,
+            "balance": balance, "seed": seed,
         },
         "options",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from trimtab.engines.transformers.packing.batches import Batch
 from trimtab.engines.transformers.packing.masks import attention_mask
 from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
 from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
-from trimtab.models.eager import inference
+from trimtab.models.eager import frozen, inference
 from trimtab.steering import Intervention, PushCheck, engine_hooks_only, one_pass, push_each
 
 
@@ -27,6 +27,7 @@ def run(
     record: bool = False,
     cache: Any = None,
     use_cache: bool = False,
+    gradients: bool = False,
 ) -> Beginning | None:
     """Run the decoder over a batch; hooks see what they came for. Returns what was recorded, if asked.
 
@@ -37,6 +38,7 @@ def run(
         record: whether to keep keys and values.
         cache: a cache of the caller's own instead.
         use_cache: whether the model is to make a cache, where none is given.
+        gradients: whether to compute gradients by what hooks bring in; never by the weights.
     """
     config = backbone.model.config.get_text_config()
     device = backbone.device
@@ -49,7 +51,7 @@ def run(
     if cache is None and (record or (beginning is not None and beginning.length)):
         cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
     decoder = backbone.anatomy.decoder
-    with inference(backbone.model), engine_hooks_only():
+    with (frozen if gradients else inference)(backbone.model), engine_hooks_only():
         decoder(**inputs, **{cache_name(decoder): cache}, use_cache=use_cache or cache is not None)
     return shared.recorded if shared is not None else None
 

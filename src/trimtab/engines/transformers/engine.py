@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,12 +24,14 @@ from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers._forward import read_layers
 from trimtab.engines.transformers._query_runner import Head, QueryRunner
 from trimtab.engines.transformers.packing.batches import Packed, Query, pad
-from trimtab.engines.transformers.packing.schedule import marks_of, most_columns, require_reach, unmarked
+from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, most_columns, require_reach, unmarked
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening
+from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.engines.transformers.writing import padded_writing, writing
 from trimtab.models import EncodedPair, Text, TokenPosition
-from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
+from trimtab.steering import Intervention, Positions, PushCheck, check_layers, check_one_of, require_layers, steered
+from trimtab.vectors.training import TrainingItem
 
 
 class TransformersEngine(QueryRunner):
@@ -182,6 +185,17 @@ class TransformersEngine(QueryRunner):
         for index, text in self.write(requests):
             if text.finish is not None:
                 yield index, text.reply()
+
+    def gradient_passes(
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
+    ) -> StaircasePasses:
+        """Passes through which vectors of many layers can be differentiated, over completions of prompts.
+
+        Raises:
+            SettingError: for unknown positions.
+        """
+        check_one_of("positions", positions, Positions)
+        return StaircasePasses(self, items, marks_for(cast(Positions, positions), first_token), turn)
 
     def writing(self, request: Request) -> Writing:
         """The empty text of a request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from trimtab.engines.vllm.wire.spec import Read
 from trimtab.errors import ModelError, SettingError, TrimtabWarning
 from trimtab.models import EncodedPair, Identity, Text, TokenPosition
 from trimtab.steering import Intervention, check_layers, require_layers
+from trimtab.vectors.training import GradientPasses, TrainingItem
 
 _BATCH = 8
 """Pairs or texts whose results are handed over together."""
@@ -73,6 +74,19 @@ class VLLMEngine:
         """Stop the workers and free what they hold."""
         self.pool.close()
         self.engine.engine_core.shutdown()
+
+    def gradient_passes(
+        self, items: Sequence[TrainingItem], positions: str, first_token: bool, turn: AbstractContextManager[object]
+    ) -> GradientPasses:
+        """Refused: vLLM computes no gradients.
+
+        Raises:
+            SettingError: always.
+        """
+        raise SettingError(
+            "vLLM computes no gradients, so no vector can be trained in it: train with the engine transformers, save "
+            "the vector, and steer with it here"
+        )
 
     def status(self) -> list[dict[str, Any]]:
         """What each worker says of itself: armed layers, rows held, states that wait."""

@@ -46,6 +46,18 @@ def reply_grid(study: Study, replies: Replies, n_layers: int, there: Collection[
     )
 
 
+def trained_layers(study: Study, n_layers: int) -> tuple[int, ...]:
+    """The layers at which a study needs a vector: those that it sweeps or replies at; without a sweep all."""
+    if study.vector_layer is not None:
+        return (study.vector_layer,)
+    if not study.sweep:
+        return tuple(range(n_layers))
+    grids = [swept_grid(study, n_layers)]
+    if study.replies is not None:
+        grids.append(reply_grid(study, study.replies, n_layers))
+    return tuple(sorted({layer for grid in grids for layers in grid.layers for layer in layers}))
+
+
 def _usable(study: Study, there: Collection[int] | None) -> Collection[int] | None:
     """The layers that can be steered at: all of them where one layer's direction is used everywhere."""
     return there if study.vector_layer is None else None

@@ -9,6 +9,7 @@ from typing import Literal
 from trimtab.data import Behavior, Example, Form, Pair
 from trimtab.engines import Scoring
 from trimtab.evaluation import Grid, Row
+from trimtab.vectors.training import TrainedAggregation, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,17 @@ class ReadExamples:
     """Read the states of both sides of a contrast between prompts or lists, as extraction does."""
 
     examples: Sequence[Example]
+
+
+@dataclass(frozen=True)
+class TrainVectors:
+    """Train a vector at each of some layers on both completions of every pair, all layers at once."""
+
+    behavior: Behavior
+    scoring: Scoring
+    method: TrainedAggregation
+    settings: TrainingSettings
+    layers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -73,4 +85,4 @@ class WriteReplies:
     """How cells and prompts are chosen, for people."""
 
 
-Work = ScoreRows | ReadPairs | ReadExamples | ReadTexts | WriteReplies
+Work = ScoreRows | ReadPairs | ReadExamples | TrainVectors | ReadTexts | WriteReplies

@@ -13,7 +13,8 @@ from trimtab.engines.transformers.packing.schedule import marks_for, moved_token
 from trimtab.evaluation import Grid, form_of
 from trimtab.models import EncodedPair, Text, encode, encode_examples, encode_pairs, render_prompt
 from trimtab.steering.phases import markers_of
-from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
+from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work, WriteReplies
+from trimtab.study.plan._counted_training import count_training
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
 from trimtab.study.plan._targets import Target
 from trimtab.study.settings.study_file import Study
@@ -39,6 +40,8 @@ class Counted:
     """Rows times cells, the unsteered one among them."""
     writing: CountedWriting | None = None
     """Replies that are generated."""
+    gradient_bytes: int = 0
+    """What a training holds at once for its backward passes, and of the unsteered model's states."""
 
 
 def count(work: Work, study: Study, target: Target) -> Counted:
@@ -55,6 +58,8 @@ def count(work: Work, study: Study, target: Target) -> Counted:
         return _pairs(work, study, target)
     if isinstance(work, ReadExamples):
         return _examples(work, target)
+    if isinstance(work, TrainVectors):
+        return _training(work, study, target)
     if isinstance(work, ReadTexts):
         return Counted(rows=len(work.texts), tokens=_texts(work, target))
     return _writing(work, target)
@@ -114,6 +119,15 @@ def _examples(work: ReadExamples, target: Target) -> Counted:
     first = schedule(queries, 0, unmarked, target.budget, share=True)
     tokens = len(first.head) + sum(own_tokens(q, len(first.head)) for q in queries)
     return Counted(rows=len(encoded), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
+
+
+def _training(work: TrainVectors, study: Study, target: Target) -> Counted:
+    presented = present(work.behavior, form_of(work.scoring), study.balance, study.seed)
+    found = count_training(work, presented, _encoded(target, presented, work.scoring), study.seed, target)
+    return Counted(
+        rows=found.rows, passes=found.passes, tokens=found.tokens, naive_tokens=found.naive_tokens,
+        gradient_bytes=found.held_bytes,
+    )  # fmt: skip
 
 
 def _texts(work: ReadTexts, target: Target) -> int:

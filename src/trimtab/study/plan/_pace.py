@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, Work
+from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work
 from trimtab.study.plan._counted_writing import CountedWriting
 from trimtab.study.plan._counting import Counted
 from trimtab.study.plan.accelerators import Accelerator
@@ -50,7 +50,7 @@ class Pace:
             return counted.tokens * self.score
         if isinstance(work, ReadPairs | ReadExamples):
             return counted.tokens * self.capture
-        if isinstance(work, ReadTexts):
+        if isinstance(work, ReadTexts | TrainVectors):
             return counted.tokens * self.read
         assert counted.writing is not None
         return self._writing(counted.writing)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab._util.callbacks import StepName
+from trimtab._util.wording import plural
 from trimtab.data import Behavior
 from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
 from trimtab.errors import SettingError
@@ -14,8 +15,9 @@ from trimtab.models import PromptError
 from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study.given import Given
+from trimtab.study.measures.grids import trained_layers
 from trimtab.study.measures.running import measures_of
-from trimtab.study.measures.work import ReadExamples, ReadPairs, Work
+from trimtab.study.measures.work import ReadExamples, ReadPairs, TrainVectors, Work
 from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
 from trimtab.study.plan._estimates import reach_behavior
@@ -37,6 +39,8 @@ from trimtab.study.step_names import (
     replying,
     sweeping,
 )
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training import TrainedAggregation
 
 
 def plan_study(study: Study, accelerator: str | None = None) -> Plan:
@@ -86,23 +90,29 @@ class _Part:
         return TimedStep(whole + FIXED_SECONDS.get(self.measure, 0.0) * pace.fixed, self.count, self.measure, early)
 
 
-def _reading(subject: PlannedSubject) -> Work:
-    """What the vector is read from."""
-    source = vector_source(subject.parts[0], subject.contrast)
-    if isinstance(source, Behavior):
-        return ReadPairs(source, subject.scoring if subject.contrast is None else resolve_scoring(source, "auto"))
-    return ReadExamples([*source.positive, *source.negative])
+def _reading(subject: PlannedSubject) -> list[Work]:
+    """What the vector is read from, and its training."""
+    study, source = subject.study, vector_source(subject.parts[0], subject.contrast)
+    if not isinstance(source, Behavior):
+        return [ReadExamples([*source.positive, *source.negative])]
+    scoring = subject.scoring if subject.contrast is None else resolve_scoring(source, "auto")
+    read, method = ReadPairs(source, scoring), AGGREGATIONS.get(study.method)
+    if not isinstance(method, TrainedAggregation):
+        return [read]
+    settings = method.settings(study.training_settings)
+    return [read, TrainVectors(source, scoring, method, settings, trained_layers(study, subject.n_layers))]
 
 
 def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, list[_Part]]:
     """One behavior in one model: the extraction, the sweep with its doses, and what is measured beside them."""
     study = subject.study
     reading = _reading(subject)
-    read = count(reading, study, target)
+    made = [count(work, study, target) for work in reading]
+    read = made[0]
     swept: list[Counted] = []
     beside: list[PlannedMeasure] = []
     prices: list[str] = []
-    parts = [_Part(extracting(subject.name, subject.model), EXTRACTION, ((reading, read),))]
+    parts = [_Part(extracting(subject.name, subject.model), EXTRACTION, tuple(zip(reading, made, strict=True)))]
     for measure, settings in measures_of(subject):
         works = list(measure.work(settings, subject))
         counted = [count(piece, study, target) for piece in works]
@@ -112,7 +122,7 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
         else:
             beside.append(PlannedMeasure(measure.label, tuple(counted)))
             prices += measure.costs(settings, subject)
-    every = [read, *swept]
+    every = [*made, *swept]
     step = Step(
         behavior=subject.name,
         scoring=subject.scoring,
@@ -129,8 +139,22 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
         measures=tuple(beside),
         judging=tuple(prices),
         by_requests=target.by_requests,
+        training=_training_line(reading, made),
+        gradient_bytes=max(part.gradient_bytes for part in made),
     )
     return step, parts
+
+
+def _training_line(reading: Sequence[Work], made: Sequence[Counted]) -> str:
+    """What is trained, for people; empty where nothing is."""
+    for work, counted in zip(reading, made, strict=True):
+        if isinstance(work, TrainVectors):
+            layers, steps = plural(len(work.layers), "layer"), plural(work.settings.steps, "step")
+            size = plural(work.settings.batch_size, "pair")
+            return (
+                f"training {work.method.name} at {layers} at once: at most {steps} of {size}, {counted.tokens:,} tokens"
+            )
+    return ""
 
 
 def _part(measure: str, label: str, subject: PlannedSubject, works: tuple[tuple[Work, Counted], ...]) -> _Part:
@@ -169,7 +193,7 @@ def _model_plan(
         parameters=facts.parameters,
         active_parameters=facts.active_parameters,
         weight_bytes=target.weight_bytes,
-        activation_bytes=activations * size,
+        activation_bytes=max(activations * size, *(step.gradient_bytes for step in steps)),
         cache_bytes=cached * size,
         timed=timed,
         assumed=pace.assumed,

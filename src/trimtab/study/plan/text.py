@@ -85,6 +85,10 @@ class Step:
     """What judges that cost anything would cost at most."""
     by_requests: bool = False
     """Whether every cell of every text is a request of its own, as with vLLM."""
+    training: str = ""
+    """What is trained, for people; its passes and tokens are in the sums."""
+    gradient_bytes: int = 0
+    """What the training holds at once for its backward passes, and of the unsteered model's states."""
 
     @property
     def written(self) -> tuple[CountedWriting, ...]:
@@ -123,6 +127,7 @@ class Step:
             f"  {self.behavior}: {self.unscored}" if self.unscored else f"  {self.behavior}, scored by {self.scoring}",
             f"    extraction {self.pairs:,} rows{'' if self.unscored else sweep}: {self.passes:,} {kind}",
             f"    {self.tokens:,} tokens" if self.unscored else f"    {tokens}, {self.samples:,} samples",
+            *([f"    {self.training}"] if self.training else []),
             *(line for check in self.checks for line in check.lines()),
             *(line for measure in self.measures if measure.writing for line in measure.lines()),
             *(f"      judging: {line}" for line in self.judging),

@@ -42,6 +42,8 @@ from trimtab.study.settings.cell_settings import Layers, Strengths
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
 from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training import TrainedAggregation
 
 MAX_CHARACTERS = 50_000_000
 """Of all pairs that a plan makes up where they cannot be reached."""
@@ -145,6 +147,8 @@ class Study(Marked):
     vector_layer: Annotated[int | None, SHAPES] = Field(default=None, ge=0)
     """Push along this layer's direction at every layer; None: along each layer's own."""
     method: Annotated[AggregationName, SHAPES] = "mean"
+    training: Annotated[dict[str, bool | int | float | str], Shapes(unless={})] = Field(default_factory=dict)
+    """Of trained methods, such as `ssv`: `{steps: 100, norm_bound: 0.3}`; see docs/choosing.md."""
     token_position: Annotated[TokenPosition | ExamplePosition | Literal["auto"], SHAPES] = "auto"
     balance: Annotated[Balance, SHAPES] = "both_orders"
     split: Annotated[Split, SHAPES] = Split()
@@ -186,6 +190,28 @@ class Study(Marked):
             if self.share_strength and scale is not None and not SCALES.get(scale).shares_strength:
                 raise ValueError(f"share_strength: the scale {scale} sets a projection, which layers cannot share")
         return self
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Study:
+        method = AGGREGATIONS.get(self.method)
+        if isinstance(method, TrainedAggregation):
+            method.settings(self.training_settings)
+            for model in self.models:
+                if model.by_requests:
+                    raise ValueError(
+                        f"method {self.method}: {model.label} runs in vLLM, which computes no gradients; train with "
+                        "the engine transformers and give the vector to the run"
+                    )
+        elif self.training:
+            raise ValueError(
+                f"training: method {self.method} is not trained, so {', '.join(self.training)} sets nothing"
+            )
+        return self
+
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        """Of a trained method: those of the study file, and the positions at which the study steers."""
+        return {"positions": self.positions, "first_token": self.first_token, **self.training}
 
     @model_validator(mode="after")
     def _distinct(self) -> Study:

@@ -12,6 +12,7 @@ from trimtab._util.registry import Entry, Registry
 from trimtab.vectors.aggregations.base import Aggregation, Differences, LayerAggregation, Sets, StreamedAggregation
 
 _HERE = "trimtab.vectors.aggregations"
+_TRAINED = "trimtab.vectors.training"
 
 AGGREGATIONS: Registry[Aggregation] = Registry(
     "aggregation",
@@ -24,6 +25,10 @@ AGGREGATIONS: Registry[Aggregation] = Registry(
         "median": Entry(f"{_HERE}.median:MEDIAN", "Geometric median: robust, up to half of the pairs may be wrong."),
         "single": Entry(f"{_HERE}.single:SINGLE", "The difference of one pair, drawn by the seed."),
         "random": Entry(f"{_HERE}.gaussian:RANDOM", "A control: a random direction as long as the mean difference."),
+        "ssv": Entry(f"{_TRAINED}.ssv:SSV", "Trained: the positive completions as likely as can be."),
+        "one_shot": Entry(f"{_TRAINED}.one_shot:ONE_SHOT", "Trained: positive completions likely, negative ones not."),
+        "bipo": Entry(f"{_TRAINED}.bipo:BIPO", "Trained: preference along +v, the opposite one along −v."),
+        "reps": Entry(f"{_TRAINED}.reps:REPS", "Trained: preference along v, the opposite one with v removed."),
     },
 )
 """Every aggregation by name."""

@@ -53,11 +53,13 @@ class Aggregation(ABC):
     name: ClassVar[str]
     source: ClassVar[str]
     """Where it comes from, for the docs."""
-    length: ClassVar[Literal["difference", "mean along", "mean"]] = "mean along"
+    length: ClassVar[Literal["difference", "mean along", "mean", "bound"]] = "mean along"
     """How long a vector is: as a difference of states is; as the mean difference along it, for directions without a
-    length of their own; or as the whole mean difference."""
+    length of their own; as the whole mean difference; or, of trained ones, up to a bound."""
     draws: ClassVar[bool] = False
     """Whether the seed decides; comparisons then take several draws."""
+    trained: ClassVar[bool] = False
+    """Whether it is trained on the model, and cannot be computed from differences of states."""
 
     @abstractmethod
     def directions(self, differences: Differences, seed: int) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Literal
 from weakref import WeakValueDictionary
 
 import torch
+from torch import Tensor
 
 from trimtab.engines.transformers._layer_arguments import LayerArguments
 from trimtab.engines.transformers.packing.masks import has_only_attention
@@ -174,6 +175,16 @@ class Exactness:
                 f"{self.backbone.facts.architecture}: a text run by its decoder has other states than in a call of the "
                 "whole model; trimtab does not know this architecture"
             )
+
+    def agrees(self, run: Callable[[], Tensor], expected: Tensor) -> bool:
+        """Whether a way of running the model gives states [reads, d_model] as expected; not, where the model fails."""
+        try:
+            found = run()
+        except torch.OutOfMemoryError:
+            raise
+        except _trial_passes.MODEL_FAILURES:
+            return False
+        return not _trial_passes.differ(self.backbone, found, expected)
 
     def forget(self) -> None:
         """Let one token pass: a model may keep what the longest text so far left behind until a short one comes."""

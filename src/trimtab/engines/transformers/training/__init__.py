@@ -1,0 +1,1 @@
+"""Passes through which vectors can be differentiated: the staircase with gradients."""
