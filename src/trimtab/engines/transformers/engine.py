@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -30,7 +29,8 @@ from trimtab.engines.transformers.sharing.shared_prefixes import Opening
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.engines.transformers.writing import padded_writing, writing
 from trimtab.models import EncodedPair, Text, TokenPosition
-from trimtab.steering import Intervention, Positions, PushCheck, check_layers, check_one_of, require_layers, steered
+from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
+from trimtab.steering.phases import markers_of
 from trimtab.vectors.training import TrainingItem
 
 
@@ -192,10 +192,10 @@ class TransformersEngine(QueryRunner):
         """Passes through which vectors of many layers can be differentiated, over completions of prompts.
 
         Raises:
-            SettingError: for unknown positions.
+            SettingError: for unknown positions, or those of thinking for a model that has none.
         """
-        check_one_of("positions", positions, Positions)
-        return StaircasePasses(self, items, marks_for(cast(Positions, positions), first_token), turn)
+        markers = markers_of({positions}, self.backbone.tokenizer, self.backbone.name)
+        return StaircasePasses(self, items, marks_for(positions, first_token, markers), turn)
 
     def writing(self, request: Request) -> Writing:
         """The empty text of a request."""
