@@ -101,21 +101,23 @@ class StaircasePasses:
 
     def unsteered(self, items: Sequence[int]) -> Tensor:
         """Log-probability of every token of some items in the unsteered model, [tokens] float32."""
-        missing = [i for i in items if i not in self._unsteered]
-        if missing:
-            self._score_unsteered(missing)
+        if any(item not in self._unsteered for item in items):
+            self._score_unsteered(tuple(items))
         return torch.cat([self._unsteered[i] for i in items])
 
-    def _score_unsteered(self, items: Sequence[int]) -> None:
+    def _score_unsteered(self, items: tuple[int, ...]) -> None:
+        """Score some items together, from the states of their unsteered pass where that has been run."""
         last = self.backbone.facts.layers - 1
+        targets = torch.cat([self.targets[i] for i in items])
+        found = torch.empty(len(targets))
         with torch.no_grad(), self.turn, frozen(self.backbone.model), engine_hooks_only():
-            for item in items:
-                found = torch.empty(len(self.targets[item]))
-                for ready in self._laid_out((item,), (last,)):
-                    states = ready.unsteered.last
-                    tokens = self.targets[item][ready.places].to(states.device)
-                    found[ready.places] = token_log_probs(self.backbone, states, tokens).cpu()
-                self._unsteered[item] = found
+            known = self._ready.get(items)
+            for ready in known[1] if known else self._laid_out(items, (last,)):
+                states = ready.unsteered.last
+                tokens = targets[ready.places].to(states.device)
+                found[ready.places] = token_log_probs(self.backbone, states, tokens).cpu()
+        counts = [len(self.targets[i]) for i in items]
+        self._unsteered.update(zip(items, found.split(counts), strict=True))
 
     def _climb(self, ready: _Ready, layers: Sequence[int], vectors: Tensor, pushes: Sequence[Push]) -> Tensor:
         if self._climbs is None:
