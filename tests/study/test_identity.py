@@ -13,9 +13,10 @@ from trimtab.study import make_study
 from trimtab.study.measures.answers.settings import Answers
 from trimtab.study.measures.registry import BUILT_IN, MEASURES, OF_STUDY
 from trimtab.study.measures.replies.settings import Replies
+from trimtab.study.settings.behavior_setting import BehaviorSetting, Split
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Effect, Marked, Shapes, effect_of, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting
-from trimtab.study.settings.study_file import BehaviorSetting, Split, Study
+from trimtab.study.settings.study_file import Study
 
 ONE: dict[str, Any] = {"behaviors": ["cheerful"]}
 EVERYTHING: dict[str, Any] = {

@@ -154,7 +154,7 @@ class Model(PromptEncoder, Summarized):
                 row's prompt, padding aside. Without it, the prompt is what its `generate` is called with, or what a
                 pass with an empty cache holds; other passes are refused.
             options: the fields of `trimtab.steering.SteeringSetting`: scale (`relative`: h + α·‖h‖·v̂; `raw`: h + α·v;
-                and the others of `trimtab.steering.SCALES`), positions (`all`, `after_prompt`, `prompt`, `generated`),
+                and the others of `trimtab.steering.SCALES`), positions (forms of `trimtab.steering.POSITIONS`),
                 first_token, share_strength, vector_layer.
 
         Raises:
@@ -207,14 +207,8 @@ class Model(PromptEncoder, Summarized):
             raise SettingError(f"{len(prompts)} prompts need as many interventions, not {len(interventions)}")
         cells = interventions or [None] * len(prompts)
         requests = [
-            Request(
-                prompt=self.tokens(prompt),
-                intervention=intervention,
-                max_new_tokens=max_new_tokens,
-                sampling=Sampling(seed + i, temperature, top_p) if temperature else None,
-                stop=stop,
-            )
-            for i, (prompt, intervention) in enumerate(zip(prompts, cells, strict=True))
+            Request(self.tokens(prompt), cell, max_new_tokens, _sampling(seed + i, temperature, top_p), stop)
+            for i, (prompt, cell) in enumerate(zip(prompts, cells, strict=True))
         ]
         replies = dict(self.replies(requests))
         return [replies[i].text for i in range(len(prompts))]
@@ -244,7 +238,7 @@ class Model(PromptEncoder, Summarized):
         seed: int = 0,
     ) -> Iterator[str]:
         """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
-        sampling = Sampling(seed, temperature) if temperature else None
+        sampling = _sampling(seed, temperature)
         requests = self._lengths.fitted([Request(self.tokens(message), intervention, max_new_tokens, sampling)])
         return pieces(self._with_steering(requests, self.engine.write))
 
@@ -332,3 +326,7 @@ class Model(PromptEncoder, Summarized):
     def _require_unsteered(self) -> None:
         if contexts_of(self.backbone):
             raise SettingError("the model is being steered; leave the steer() context before reading or sweeping")
+
+
+def _sampling(seed: int, temperature: float, top_p: float = 1.0) -> Sampling | None:
+    return Sampling(seed, temperature, top_p) if temperature else None

@@ -10,7 +10,8 @@ from trimtab.errors import DataError
 from trimtab.study._file_locations import located
 from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.given import Given, Parts
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.behavior_setting import BehaviorSetting
+from trimtab.study.settings.study_file import Study
 from trimtab.vectors import AGGREGATIONS
 from trimtab.vectors.training import TrainedAggregation
 

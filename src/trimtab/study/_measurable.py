@@ -15,7 +15,8 @@ from trimtab.study.measures.base import NO_PAIRS, Measure
 from trimtab.study.measures.dose.measure import DOSE
 from trimtab.study.measures.running import wanted_measures
 from trimtab.study.measures.scores.measure import SCORES
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.behavior_setting import BehaviorSetting
+from trimtab.study.settings.study_file import Study
 
 Behaviors = Sequence[tuple[BehaviorSetting, Behavior]]
 

@@ -32,8 +32,9 @@ from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.measures.running import run_measures, tables_of
 from trimtab.study.measures.scores.measure import SCORES
+from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.model_setting import ModelSetting
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.study_file import Study
 from trimtab.study.step_names import extracting, loading
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
 

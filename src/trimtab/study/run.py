@@ -29,8 +29,9 @@ from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.plan.price import price
 from trimtab.study.ray.cluster import require_ray
 from trimtab.study.ray.driver import run_side_by_side
+from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.run_place import run_place
-from trimtab.study.settings.study_file import BehaviorSetting, Study, require_names_of_their_own
+from trimtab.study.settings.study_file import Study, require_names_of_their_own
 from trimtab.vectors import SteeringVector
 
 Approve = Callable[[str], bool]

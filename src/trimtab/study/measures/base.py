@@ -14,7 +14,8 @@ from trimtab.store.table_schemas import Table
 from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.measures.settings import MeasureSettings
 from trimtab.study.measures.work import Work
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.behavior_setting import BehaviorSetting
+from trimtab.study.settings.study_file import Study
 
 if TYPE_CHECKING:
     import pandas as pd

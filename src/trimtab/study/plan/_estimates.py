@@ -18,8 +18,9 @@ from trimtab.models.bundled import resolve
 from trimtab.store.model_facts import ModelFacts
 from trimtab.study._contrast_parts import read_behavior
 from trimtab.study._file_locations import located
+from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.model_setting import ModelSetting
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.study_file import Study
 
 TOKEN_RULE = f"a token is taken for {CHARACTERS_PER_TOKEN} characters"
 
@@ -47,6 +48,9 @@ class CountingTokenizer:
         """Token ids, as a tokenizer gives them."""
         pieces = [text[i : i + CHARACTERS_PER_TOKEN] for i in range(0, len(text), CHARACTERS_PER_TOKEN)]
         return {"input_ids": [zlib.crc32(piece.encode()) for piece in pieces]}
+
+    def convert_tokens_to_ids(self, token: str) -> None:
+        """No token is known by its text, so that no thinking is looked for."""
 
 
 @cache

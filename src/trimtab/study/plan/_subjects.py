@@ -15,8 +15,9 @@ from trimtab.study.given import Parts
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import narrowed, reply_grid, swept_grid
 from trimtab.study.measures.replies.settings import Replies
+from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.model_setting import ModelSetting
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.study_file import Study
 
 
 @dataclass(frozen=True, eq=False)

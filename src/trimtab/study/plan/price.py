@@ -9,7 +9,8 @@ from trimtab.study.given import Given
 from trimtab.study.measures.running import measures_of
 from trimtab.study.plan._estimates import reach_model
 from trimtab.study.plan._subjects import planned_subjects
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.behavior_setting import BehaviorSetting
+from trimtab.study.settings.study_file import Study
 
 
 def price(

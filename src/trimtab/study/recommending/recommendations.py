@@ -33,7 +33,8 @@ from trimtab.study.recommending.recommended_file import (
     write_recommended,
 )
 from trimtab.study.resume import reopened
-from trimtab.study.settings.study_file import BehaviorSetting, Study
+from trimtab.study.settings.behavior_setting import BehaviorSetting
+from trimtab.study.settings.study_file import Study
 
 _QUALITY = ("coherence", "fluency", "on_topic")
 
