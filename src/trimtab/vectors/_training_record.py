@@ -1,4 +1,4 @@
-"""What is kept of a training: settings, loss curves, steps and seconds, for the provenance of its vector."""
+"""What is stored of a training: settings, loss curves, steps and seconds, for the provenance of its vector."""
 
 from __future__ import annotations
 

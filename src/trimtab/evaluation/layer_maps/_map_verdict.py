@@ -77,7 +77,7 @@ def judged(
 ) -> LayerMapTest:
     """What both measures under each map, [prompts, layers] each, say together.
 
-    Either can decide alone: neighbouring directions that steer alike may still be told apart by the states that they
+    Either can decide alone: neighbouring directions that steer alike may still differ in the states that they
     were made of, and a trained vector steers without being a difference of states.
     """
     moved, read = compare_maps(steering, seed), compare_maps(reading, seed)

@@ -25,7 +25,7 @@ class TrainingItem:
     """Each with everything before its completion, the positive one first; their tokens count from their own
     `prompt_length` on."""
     prompt_length: int
-    """Tokens of the prompt, by which positions are told."""
+    """Tokens of the prompt, which positions are counted from."""
 
 
 Push = Callable[[Tensor, Tensor], Tensor]

@@ -30,7 +30,7 @@ class OneShotSettings(TrainingSettings):
 class OneShot(TrainedAggregation):
     """Minimise −Σ log p(y⁺ₜ) − w Σ log(1 − p(y⁻ₜ)), sums over tokens, under h + v (Dunefsky & Cohan 2025, section 3).
 
-    Negative tokens count from where the two completions part: what both begin with is to be neither. v begins as a
+    Negative tokens count from where the two completions part: what both begin with must be neither. v begins as a
     short random direction, is scaled back to the bound after each step, and ends early at a target loss, as in the
     paper, whose Adam has learning rate 0.01 to 0.1 in the model's own units. −v is trained for nothing.
     """
