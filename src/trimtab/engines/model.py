@@ -102,10 +102,8 @@ class Model(PromptEncoder, Summarized):
         known = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
         if tokenizer is None:
             source = known or "the model's name or folder"
-            raise SettingError(
-                f"a model in memory needs its tokenizer: tt.load(model, tokenizer), with "
-                f"transformers.AutoTokenizer.from_pretrained({source!r})"
-            )
+            made = f"transformers.AutoTokenizer.from_pretrained({source!r})"
+            raise SettingError(f"a model in memory needs its tokenizer: tt.load(model, tokenizer), with {made}")
         backbone = wrap(model, tokenizer, name=name or known or type(model).__name__)
         return cls(backbone, memory_bytes=memory_bytes, asking=asking)
 
@@ -238,8 +236,8 @@ class Model(PromptEncoder, Summarized):
         seed: int = 0,
     ) -> Iterator[str]:
         """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
-        sampling = _sampling(seed, temperature)
-        requests = self._lengths.fitted([Request(self.tokens(message), intervention, max_new_tokens, sampling)])
+        asked = Request(self.tokens(message), intervention, max_new_tokens, _sampling(seed, temperature))
+        requests = self._lengths.fitted([asked])
         return pieces(self._with_steering(requests, self.engine.write))
 
     def _with_steering(
