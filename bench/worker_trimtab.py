@@ -114,6 +114,7 @@ def train(clock: str, layers: list[int], steps: int, batch_size: int) -> dict[st
         work = begin(STATE["model"], some, method, layers, settings, "auto", form, "off", 0)
         for step in range(min(steps, len(work.batches.batches))):
             work.passes.prepared(work.batches.at(step, 0), layers)
+            work.loss(work.batches.at(step, 0), layers[-1:])  # tries the staircase, and scores the unsteered model
         return work
 
     before, work = timed(begun, clock)

@@ -117,7 +117,7 @@ class StaircasePasses:
                 tokens = targets[ready.places].to(states.device)
                 found[ready.places] = token_log_probs(self.backbone, states, tokens).cpu()
         counts = [len(self.targets[i]) for i in items]
-        self._unsteered.update(zip(items, found.split(counts), strict=True))
+        self._unsteered.update(zip(items, torch.split(found, counts), strict=True))
 
     def _climb(self, ready: _Ready, layers: Sequence[int], vectors: Tensor, pushes: Sequence[Push]) -> Tensor:
         if self._climbs is None:
