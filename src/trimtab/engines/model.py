@@ -305,11 +305,7 @@ class Model(PromptEncoder, Summarized):
         return self._in_turns(self.engine.final_states(texts, cells))
 
     def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
-        """Passes through which vectors can be trained; see `Engine.gradient_passes`.
-
-        Raises:
-            SettingError: where the engine computes no gradients, or inside of a `steer` context.
-        """
+        """Passes through which vectors can be trained; errors as of `Engine.gradient_passes`."""
         self._require_unsteered()
         self._lengths.check_texts([text for item in items for text in item.texts])
         return self.engine.gradient_passes(items, positions, first_token, self._lock)

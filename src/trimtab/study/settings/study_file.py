@@ -42,8 +42,6 @@ from trimtab.study.settings.cell_settings import Layers, Strengths
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
 from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName
-from trimtab.vectors import AGGREGATIONS
-from trimtab.vectors.training import TrainedAggregation
 
 MAX_SEED = 2**32 - 1
 
@@ -125,19 +123,8 @@ class Study(Marked):
 
     @model_validator(mode="after")
     def _trainable(self) -> Study:
-        method = AGGREGATIONS.get(self.method)
-        if isinstance(method, TrainedAggregation):
-            method.settings(self.training_settings)
-            for model in self.models:
-                if model.by_requests:
-                    raise ValueError(
-                        f"method {self.method}: {model.label} runs in vLLM, which computes no gradients; train with "
-                        "the engine transformers and give the vector to the run"
-                    )
-        elif self.training:
-            raise ValueError(
-                f"training: method {self.method} is not trained, so {', '.join(self.training)} sets nothing"
-            )
+        in_vllm = [model.label for model in self.models if model.by_requests]
+        require_trainable(self.method, self.training, self.training_settings, in_vllm)
         return self
 
     @property
