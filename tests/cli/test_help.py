@@ -17,7 +17,6 @@ OWN_MEANING = {
     ("bake", "--layer"): "it is pushed there, not read",
     ("bake", "--behavior"): "it is one of a run, not pairs to read",
     ("chat", "--layer"): "it is pushed there, not read",
-    ("extract", "--layers"): "those to train, none together",
     **{
         (f"vectors {verb}", option): "a vector's file, and a model only to compare with"
         for verb in ("import", "show", "prove")

@@ -41,7 +41,7 @@ from trimtab.study.settings.behavior_setting import BehaviorSetting, PairsSize, 
 from trimtab.study.settings.cell_settings import Layers, Strengths
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
-from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName
+from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName, require_trainable
 
 MAX_SEED = 2**32 - 1
 
