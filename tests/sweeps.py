@@ -38,7 +38,7 @@ def make_cells(backbone: Backbone, positions: Positions = "all", **options: Any)
     cells.append(cells[0].and_also(other))
     # Bounds that some tokens are beyond and others within.
     cells.append(Intervention(middle, 0.05, "cap", positions, **options))
-    cells.append(Intervention(middle, -0.05, "floor", positions, **options))
+    cells.append(Intervention(middle, 0.2, "floor", positions, **options))
     mean = {"negative_mean": {1: random_directions(backbone, seed=3)[1]}}
     cells.append(Intervention(middle, 0.5, "affine", positions, statistics=mean, **options))
     return cells
