@@ -12,7 +12,6 @@ from trimtab.cli.main import VERBS, cli, main
 
 OWN_MEANING = {
     ("pairs generate", "--model"): "it may be a service's",
-    ("extract", "--layers"): "they are trained, not swept",
     ("bake", "--scale"): "weights hold constants, or lack a direction",
     ("bake", "--layer"): "it is pushed there, not read",
     ("bake", "--behavior"): "it is one of a run, not pairs to read",
