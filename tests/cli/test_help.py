@@ -11,6 +11,7 @@ from command_reference import commands, examples
 from trimtab.cli.main import VERBS, cli, main
 
 OWN_MEANING = {
+    ("extract", "--layers"): "those to train, none together",
     ("pairs generate", "--model"): "it may be a service's",
     ("bake", "--scale"): "weights hold constants, or lack a direction",
     ("bake", "--layer"): "it is pushed there, not read",
