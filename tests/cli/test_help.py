@@ -11,8 +11,8 @@ from command_reference import commands, examples
 from trimtab.cli.main import VERBS, cli, main
 
 OWN_MEANING = {
+    ("extract", "--layers"): "those to train, none together",
     ("pairs generate", "--model"): "it may be a service's",
-    ("extract", "--layers"): "they are trained, not swept",
     ("bake", "--scale"): "weights hold constants, or lack a direction",
     ("bake", "--layer"): "it is pushed there, not read",
     ("bake", "--behavior"): "it is one of a run, not pairs to read",

@@ -54,7 +54,7 @@ def test_recipes_with_the_bundled_model_run(name: str, tmp_path: Path) -> None:
 def test_every_registry_has_a_recipe_and_each_recipe_checks_what_it_shows() -> None:
     assert set(RECIPES) == {
         "aggregation", "scale", "engine", "judge", "format", "vector_format", "vector_export", "measure",
-        "measure_report", "chart", "study_key", "verb",
+        "measure_report", "chart", "study_key", "verb", "trained",
     }  # fmt: skip
     assert all("assert " in code for name, code in RECIPES.items() if name != "verb")
 
