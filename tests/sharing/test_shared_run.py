@@ -114,6 +114,17 @@ def test_the_command_line_writes_and_reads_a_folder(
     assert SteeringVector.load("mine.safetensors").provenance.origin is not None
 
 
+def test_a_setting_that_was_changed_by_hand_is_shared_without_an_effect(
+    run: Path, use: SettingToUse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = replace(use, strength=0.25, edited="strength +0.25 instead of +0.5")
+    monkeypatch.setattr("trimtab.sharing.shared_vector.setting_to_use", lambda *args: changed)
+    made = share_run(run, tmp_path / "v")
+    assert (made.steering.setting.strength, made.steering.effect) == (0.25, None)
+    assert any("strength +0.25 instead of +0.5" in note for note in made.notes)
+    assert "+0.5" in header_of(made.folder)[1]
+
+
 def test_settings_with_a_gate_are_not_shared(
     run: Path, use: SettingToUse, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimtab.cli.next_command import Words, show_next
@@ -49,27 +49,25 @@ def tell(page: Written, check: str = "", *, run: Path | None = None, then: Then 
     echo("")
     echo_path("report", page.path)
     if run is not None:
-        show_next(*[*_after(run), *then(run)][:MAX_NEXT])
+        use, checks = _after(run)
+        show_next(*[*use, *then(run), *checks][:MAX_NEXT])
 
 
-def _after(run: Path) -> Iterator[list[str]]:
-    """What to do with a run: use the setting that it recommends, then check what was not checked yet."""
+def _after(run: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """What to do with a run: use the setting that it recommends; then what was not checked yet."""
     manifest = RunFolder(run).manifest()
-    if not manifest.vectors:  # as an imported run, which nothing can be added to
-        return
+    if not manifest.vectors or not (run / RECOMMENDED).is_file():  # as an imported run, which nothing can be added to
+        return [], []
     done = {name for name, value in manifest.settings.items() if value}
-    if not (run / RECOMMENDED).is_file():
-        return
     try:
         settings = read_recommended(run / RECOMMENDED).settings
     except TrimtabError:  # of which the report has warned
-        return
-    if settings:
-        first, several = settings[0], len(settings) > 1
-        which = ["--model", first.model, "--behavior", first.behavior] if several else []
-        yield ["chat", "--run", str(run), *which]
-        if not any(part.startswith("samples/") for part in RunFolder(run).part_sizes()):
-            return  # nothing was scored, which these measures need
-        yield from ([verb, str(run)] for verb in ("side-effects", "robustness") if verb.replace("-", "_") not in done)
-    elif "diagnosis" not in done:
-        yield ["diagnose", str(run)]
+        return [], []
+    if not settings:
+        return [], ([] if "diagnosis" in done else [["diagnose", str(run)]])
+    first, several = settings[0], len(settings) > 1
+    which = ["--model", first.model, "--behavior", first.behavior] if several else []
+    # Nothing can be added where nothing was scored.
+    scored = any(part.startswith("samples/") for part in RunFolder(run).part_sizes())
+    checks = [verb for verb in ("side-effects", "robustness") if scored and verb.replace("-", "_") not in done]
+    return [["chat", "--run", str(run), *which]], [[verb, str(run)] for verb in checks]

@@ -76,7 +76,7 @@ def share_run(run: str | Path, out: str | Path, *, model: str = "", behavior: st
     measured = None if use.edited else _measured(recommendation(Path(run), use))
     strength = use.steering.strength_of_each(use.strength, len(use.layers))
     known = base_model or hub_id(use.model_id)
-    return _write(vector, Path(out), use.layers, strength, use.steering, known, use.model.label, measured)
+    return _write(vector, Path(out), use.layers, strength, use.steering, known, use.model.label, measured, use.edited)
 
 
 def share_vector(
@@ -119,6 +119,7 @@ def _write(
     base_model: str,
     label: str,
     measured: Measured | None,
+    edited: str = "",
 ) -> Shared:
     _require_sharable(vector, layers, strength, how, base_model)
     # A model that is no hub id may be a folder, whose place is nobody's business.
@@ -127,6 +128,8 @@ def _write(
     with whole_folder(out, error=VectorError) as folder:
         export_vector(vector, folder / VECTORS, "tensor")
         notes, usage = _control_vector(vector, folder, layers, strength, how)
+        if edited:
+            notes.append(f"the setting was changed by hand ({edited}); {CARD} and {STEERING} state no effect of it")
         if not base_model:
             notes.append(f"{CARD} names no base_model: {name!r} is not on the hub; give its owner/name (--base-model)")
         files = {name: _described(folder / name) for name in (VECTORS, CONTROL_VECTOR) if (folder / name).exists()}

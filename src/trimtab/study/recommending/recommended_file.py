@@ -12,7 +12,14 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trimtab._util.atomic_files import write_whole
 from trimtab.errors import RunError, SettingError
-from trimtab.steering import Positions, SteeringOptions, SteeringSetting, check_strength, layers_label
+from trimtab.steering import (
+    Positions,
+    SteeringOptions,
+    SteeringSetting,
+    check_strength,
+    layers_label,
+    parse_positions,
+)
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.names import ScaleName
@@ -59,6 +66,14 @@ class Pushed(Strict):
         if not strength:
             raise ValueError("is 0, which pushes nothing")
         return strength
+
+    @field_validator("positions")
+    @classmethod
+    def _known_positions(cls, positions: str) -> str:
+        try:
+            return parse_positions(positions).text
+        except SettingError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _possible(self) -> Pushed:
@@ -208,7 +223,8 @@ def _entry(setting: RecommendedSetting) -> dict[str, Any]:
     content["load"] = setting.load.model_dump(mode="json", exclude_defaults=True)
     content["warnings"] = _Lines(content["warnings"])
     if content["measured"] is not None:
-        content["measured"]["at"] = _Beside(content["measured"]["at"])
+        measured = {key: value for key, value in content["measured"].items() if value not in ("", {})}
+        content["measured"] = {**measured, "at": _Beside(measured["at"])}
     return {"behavior": setting.behavior, "model": setting.model, **content}
 
 
