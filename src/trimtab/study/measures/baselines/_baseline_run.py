@@ -220,7 +220,8 @@ class BaselineRun:
             return dict.fromkeys(SIDES, self.compared.settings.dose)
         arms = {arm.side: arm for arm in (*self.few_shot_arms(), *self.system_arms())}
         doses = {side: self._dose(arm) for side, arm in arms.items()}
-        return {side: dose for side, dose in doses.items() if math.isfinite(dose)}
+        # To four digits: it names a setting, and may differ in its last ones where it is measured again.
+        return {side: float(f"{dose:.4g}") for side, dose in doses.items() if math.isfinite(dose)}
 
     def scores(self, name: str, arms: Sequence[Arm], parts: Sequence[str] = ("test",)) -> pd.DataFrame:
         """Scores of some arms on some parts; an arm that the model refuses is left out, with a warning."""
