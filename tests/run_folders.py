@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 
 from report.checks import LAYERS, checked_run
+from report.planted_baselines import planted_baselines
 from spoken import spoken, spoken_manifest
 from trimtab.analysis import EASY
 from trimtab.report import RunTables
 from trimtab.store.cached_tables import TableName
 from trimtab.store.manifest import CachedTableEntry, Manifest
 from trimtab.store.manifest._upgrade import upgraded
+from trimtab.store.table_schemas import TABLES
 from trimtab.study import RunFolder
 
 
@@ -88,6 +90,9 @@ def _tables(run: RunTables) -> Iterator[tuple[str, str, pd.DataFrame]]:
             yield measure, "easy", table[easy].assign(couple=couple)
             table = table[~easy]
         yield measure, what, table
+    for name, table in planted_baselines().items():
+        measure, _, what = name.partition("/")
+        yield measure, what, table[list(TABLES.get(name).schema)]
     # Of two lists, which the pairs of this run are not.
     features = {"feature": ["length", "words"], "positive": [20.0, float("nan")], "negative": [10.0, float("nan")]}
     shares = {"auroc": [0.9, 0.6], "auroc_low": [0.8, 0.4], "auroc_high": [1.0, 0.7]}

@@ -36,8 +36,9 @@ def costs(sizes: dict[tuple[str, str], float], dose: float = 0.5, place: str = "
             "model": "m", "behavior": "own", "engine": "transformers", "arm": arm.partition(", ")[0], "kind": kind,
             "side": side, "at": (arm.partition(", ")[2] or "best") if kind not in ("prompt", "fine-tuning") else "",
             "wording": f"{side} it" if arm == SYSTEM_PROMPT else "", "place": place if kind == "prompt" else "",
-            "layers": "", "scale": "raw", "strength": 0.0, "positions": "all", "kl": dose, "added_tokens": 20.0,
-            "milliseconds": 30.0, "plain_milliseconds": 25.0,
+            "layers": "5" if kind not in ("prompt", "fine-tuning") else "", "scale": "raw",
+            "strength": 0.0 if kind in ("prompt", "fine-tuning") else 1.0 if side == "for" else -1.0,
+            "positions": "all", "kl": dose, "added_tokens": 20.0, "milliseconds": 30.0, "plain_milliseconds": 25.0,
         }
         for arm, kind in sizes for side in ("for", "against")
     ]  # fmt: skip

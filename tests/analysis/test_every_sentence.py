@@ -31,6 +31,7 @@ from trimtab.analysis import (
     reply_findings,
     robustness_findings,
 )
+from trimtab.analysis.baselines.arm_names import COMBINED, CONTRARY, FEW_SHOT, SYSTEM_PROMPT
 from trimtab.analysis.cells import FULL
 from trimtab.analysis.findings import Sentence
 from trimtab.analysis.imported import (
@@ -48,7 +49,20 @@ from trimtab.report.measures.answers import ambiguous_answers
 from trimtab.report.measures.diagnosis.diagnosis_report import diagnosed
 
 from .conftest import samples
-from .scenarios import NO_TEXT, asked, entry, neutral, replied, replies_said, said_of, setting_of, side_said, swept
+from .scenarios import (
+    NO_TEXT,
+    arms_said,
+    asked,
+    compared_arms,
+    entry,
+    neutral,
+    replied,
+    replies_said,
+    said_of,
+    setting_of,
+    side_said,
+    swept,
+)
 
 ARGUMENTS = {("about", "values"), ("_about", "values"), ("about", "_values"), ("_about", "_values")}
 
@@ -263,7 +277,26 @@ def imported() -> Iterator[list[Finding]]:
         yield imported_findings(made, 50)
 
 
+def baselines() -> Iterator[list[Finding]]:
+    """A prompt or a vector that wins, ties, nothing that moves; equal doses, both together, other methods."""
+    prompt, shots, vector = (SYSTEM_PROMPT, "prompt"), (FEW_SHOT, "prompt"), ("mean", "vector")
+    dosed, other, chance = ("mean, equal dose", "vector"), ("pca", "other vector"), ("random", "control")
+    both, contrary = (COMBINED, "both"), (CONTRARY, "contrary")
+    for seed, sizes in enumerate(
+        (
+            {prompt: 3.0, vector: 1.0, shots: 0.2, dosed: 0.4, other: 2.5, chance: 1.0, both: 4.5, contrary: -1.0},
+            {prompt: 2.0, vector: 2.0, shots: 2.0, dosed: 2.0, other: 2.0, chance: 0.0, both: 2.0, contrary: -2.0},
+            {prompt: 0.0, vector: 0.0},
+            {vector: 2.0},
+        )
+    ):
+        table = compared_arms(np.random.default_rng(40 + seed), sizes, n=20)
+        doses = table[table["arm"] != "plain"].drop_duplicates(["arm", "side", "at", "wording"])
+        yield arms_said(table, doses.assign(kl=0.5, place="user message", added_tokens=9.0))
+
+
 SCENARIOS = (
+    baselines,
     scores,
     letters,
     odd_samples,

@@ -120,7 +120,7 @@ class Inputs:
         }  # fmt: skip
         plain = folder.manifest().replace(cached_tables=(), settings=settings)
         folder.write_manifest(plain)  # other measures say nothing about the setting, and take long to analyse
-        for name in ("answers", "diagnosis", "projection", "robustness", "side_effects"):
+        for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
             shutil.rmtree(path / name)
         vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
 

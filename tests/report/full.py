@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.scenarios import compared_arms
 from report.checks import LAYERS, checked_run
+from report.planted_baselines import planted_baselines
 from spoken import spoken, spoken_manifest
 from synthetic import synthetic_manifest, synthetic_samples
-from trimtab.analysis.baselines.arm_names import COMBINED, CONTRARY, FEW_SHOT, SYSTEM_PROMPT
 from trimtab.report import RunTables
 
 STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
@@ -26,28 +25,10 @@ def full_run(name: str = "full") -> RunTables:
     manifest = {**synthetic_manifest(samples, LAYERS), **spoken_manifest()}
     return replace(
         run, manifest=manifest, samples=samples,
-        tables={**run.tables, "scores/vector_cosines": _cosines(), **_baselines()},
+        tables={**run.tables, "scores/vector_cosines": _cosines(), **planted_baselines()},
         replies=replies, judgements=judgements,
         rates=_rates(samples), dose=pd.concat([dose, _doses(samples, dose)], ignore_index=True),
     )  # fmt: skip
-
-
-def _baselines() -> dict[str, pd.DataFrame]:
-    """A vector that does more than a prompt, and less at the same dose."""
-    sizes = {
-        (SYSTEM_PROMPT, "prompt"): 1.2, (FEW_SHOT, "prompt"): 0.5, ("mean", "vector"): 2.0,
-        ("mean, equal dose", "vector"): 0.8, ("pca", "other vector"): 1.9, ("random", "control"): 0.1,
-        (COMBINED, "both"): 2.8, (CONTRARY, "contrary"): 0.6,
-    }  # fmt: skip
-    doses = {SYSTEM_PROMPT: 0.4, FEW_SHOT: 0.7, COMBINED: 1.6, CONTRARY: 1.7}
-    scores = compared_arms(np.random.default_rng(5), sizes, n=20, behavior="cheerful").assign(model="tiny-135M")
-    arms = scores[scores["arm"] != "plain"].drop_duplicates(["arm", "side", "at", "wording"])
-    kl = arms["arm"].map(doses).fillna(1.1).where(arms["at"] != "equal dose", 0.4)
-    costs = arms.assign(
-        kl=kl, place=np.where(arms["kind"] == "prompt", "system message", ""), milliseconds=31.0,
-        plain_milliseconds=28.0, added_tokens=np.where(arms["kind"] == "prompt", 24.0, 0.0),
-    )  # fmt: skip
-    return {"baselines/scores": scores, "baselines/arms": costs}
 
 
 def _doses(samples: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:

@@ -106,7 +106,8 @@ def arm_effects(
     """
     rows = [row for matrix in matrices(scores) for row in _effects(matrix, draws, seed)]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(ARM_EFFECTS[: ARM_EFFECTS.index("place")]))
-    keys = ["model", "behavior", *ARM]
+    # With the setting: the one that replies recommend has other doses than the one that scores chose.
+    keys = ["model", "behavior", *ARM, "layers", "strength"]
     for more in (arms, _easy_shares(easy), quality):
         if more is not None and len(more):
             own = [column for column in more.columns if column in ARM_EFFECTS and column not in table.columns]
@@ -160,7 +161,7 @@ def _easy_shares(easy: pd.DataFrame | None) -> pd.DataFrame | None:
     """The share of the easy questions whose right answer is the likelier one, of each arm and of the plain model."""
     if easy is None or easy.empty:
         return None
-    keys = ["model", "behavior", *ARM]
+    keys = ["model", "behavior", *ARM, "layers", "strength"]
     shares = easy.assign(easy_right=easy["score"] > 0).groupby(keys, sort=False, observed=True)["easy_right"].mean()
     table = shares.reset_index()
     plain = table[table["arm"] == PLAIN][["model", "behavior", "easy_right"]].rename(

@@ -39,16 +39,16 @@ def reply_quality(replies: pd.DataFrame, judgements: pd.DataFrame | None) -> pd.
     Coherence is the first judge's where it rates it, else the worse of fluency and on-topic.
 
     Returns:
-        model, behavior, the columns `ARM`, coherence, fluency, on_topic, coherence_plain, scoring.
+        model, behavior, the columns `ARM`, layers, strength, coherence, fluency, on_topic, coherence_plain, scoring.
     """
     # On-topic is measured by the plain model's replies: those of other arms without a push are no such.
     marked = replies.assign(strength=np.where(replies["arm"] == PLAIN, 0.0, 1.0))
-    rated = with_coherence(marked)
+    rated = with_coherence(marked).assign(strength=replies["strength"])
     if judgements is not None and len(judgements):
         own = _first(judgements)[[*_REPLY, "coherence"]].rename(columns={"coherence": "own"})
         rated = rated.merge(own, on=_REPLY, how="left")
         rated["coherence"] = rated["own"].astype(float).fillna(rated["coherence"])
-    keys = ["model", "behavior", *ARM]
+    keys = ["model", "behavior", *ARM, "layers", "strength"]
     means = rated.groupby(keys, sort=False, observed=True)[list(QUALITY)].mean().reset_index()
     plain = means[means["arm"] == PLAIN].set_index(["model", "behavior"])["coherence"].rename("coherence_plain")
     found: pd.DataFrame = means[means["arm"] != PLAIN].join(plain, on=["model", "behavior"])

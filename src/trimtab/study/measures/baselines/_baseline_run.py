@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
-from trimtab.analysis.baselines.arm_names import BEST, CANDIDATE, COMBINED, CONTRARY, SIDES
+from trimtab.analysis.baselines.arm_names import (
+    BEST,
+    CANDIDATE,
+    COMBINED,
+    CONTRARY,
+    PLAIN,
+    SIDES,
+    SYSTEM_PROMPT,
+)
 from trimtab.analysis.baselines.choosing import chosen_wording
 from trimtab.errors import DataError, SettingError, TrimtabError, TrimtabWarning
 from trimtab.evaluation import Grid, calibrated, neutral_texts
@@ -22,7 +30,7 @@ from trimtab.models import PromptError, Text
 from trimtab.store.cached_tables import TableName
 from trimtab.study._contrast_parts import vector_source
 from trimtab.study._unscored import UnscoredBehavior
-from trimtab.study.measures.baselines._comparison import GIVEN, Comparison
+from trimtab.study.measures.baselines._comparison import GIVEN, Comparison, joined
 from trimtab.study.measures.context import Context
 from trimtab.vectors import SteeringVector, extract, with_residual_norms
 
@@ -69,7 +77,7 @@ class BaselineRun:
             # No score chooses among the wordings, and judging all of them would cost: the first of each side stands.
             first = {arm.side: arm for arm in reversed(self.wordings)}
             return list(first.values())
-        scores = self.scores_of("system prompt")
+        scores = self.scores_of(SYSTEM_PROMPT)
         chosen = {side: chosen_wording(scores, side) for side in SIDES}
         return [arm for arm in self.wordings if arm.wording == chosen[arm.side]]
 
@@ -220,7 +228,8 @@ class BaselineRun:
             return dict.fromkeys(SIDES, self.compared.settings.dose)
         arms = {arm.side: arm for arm in (*self.few_shot_arms(), *self.system_arms())}
         doses = {side: self._dose(arm) for side, arm in arms.items()}
-        return {side: dose for side, dose in doses.items() if math.isfinite(dose)}
+        # To four digits: it names a setting, and may differ in its last ones where it is measured again.
+        return {side: float(f"{dose:.4g}") for side, dose in doses.items() if math.isfinite(dose)}
 
     def scores(self, name: str, arms: Sequence[Arm], parts: Sequence[str] = ("test",)) -> pd.DataFrame:
         """Scores of some arms on some parts; an arm that the model refuses is left out, with a warning."""
@@ -297,7 +306,7 @@ class BaselineRun:
 
     def scores_of(self, about: str) -> pd.DataFrame:
         """The table of scores of an earlier unit, with the plain model's."""
-        return pd.concat([self.stored("scores", "plain"), self.stored("scores", about)], ignore_index=True)
+        return pd.concat([self.stored("scores", PLAIN), self.stored("scores", about)], ignore_index=True)
 
     def stored(self, table: str, about: str) -> pd.DataFrame:
         """A table of an earlier unit."""
@@ -313,10 +322,3 @@ class BaselineRun:
 
     def say(self, text: str) -> None:
         warnings.warn(f"baselines of {self.context.subject.name}: {text}", TrimtabWarning, stacklevel=3)
-
-
-def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """The tables below each other, without empty ones."""
-    filled = [table for table in tables if len(table)]
-    whole: pd.DataFrame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-    return whole

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
+from trimtab.analysis.baselines.arm_names import FEW_SHOT, FINE_TUNED, PLAIN
 from trimtab.data import Behavior, Form, Pair
 from trimtab.evaluation import form_of
 from trimtab.evaluation.baselines.prompt_arms import demonstrations, wordings
@@ -65,13 +68,14 @@ class Comparison:
         """The prompts that choose, and those that report."""
         return [("select", self.select), ("test", self.test)]
 
-    @property
-    def shaped_by(self) -> tuple[object, ...]:
-        """What every table depends on: the prompts and the texts."""
-        return (
-            self.train.hash, self.select.hash, self.test.hash,
-            {side: list(texts) for side, texts in self.texts.items()}, [pair.to_json() for pair in self.shots],
-        )  # fmt: skip
+    def shaping(self, about: str) -> tuple[object, ...]:
+        """What the tables about some arms depend on: the prompts, and the texts where they are read, or give a dose."""
+        found: list[object] = [self.train.hash, self.select.hash, self.test.hash]
+        if about not in (PLAIN, FINE_TUNED):
+            found.append([pair.to_json() for pair in self.shots])
+        if about not in (PLAIN, FINE_TUNED, FEW_SHOT):
+            found.append({side: list(texts) for side, texts in self.texts.items()})
+        return tuple(found)
 
 
 def comparison(settings: Baselines, subject: Subject) -> Comparison:
@@ -101,3 +105,10 @@ def require_texts(settings: Baselines, behavior: Behavior, label: str) -> None:
         SettingError: With what to add.
     """
     wordings(behavior.description, settings.asked_for, settings.asked_against, label)
+
+
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables below each other, without empty ones."""
+    filled = [table for table in tables if len(table)]
+    whole: pd.DataFrame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    return whole

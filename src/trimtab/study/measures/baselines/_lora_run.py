@@ -9,7 +9,8 @@ from trimtab.errors import SettingError, TrimtabError
 from trimtab.evaluation.baselines.arm_doses import milliseconds
 from trimtab.evaluation.baselines.arms import THE_MODEL, Arm
 from trimtab.evaluation.baselines.fine_tuning import LoraSettings, fine_tuned
-from trimtab.study.measures.baselines._baseline_run import BaselineRun, joined
+from trimtab.study.measures.baselines._baseline_run import BaselineRun
+from trimtab.study.measures.baselines._comparison import joined
 
 
 def lora_tables(run: BaselineRun) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ from functools import cache
 
 import pandas as pd
 
+from trimtab.analysis.baselines.arm_names import FEW_SHOT, FINE_TUNED, PLAIN, SYSTEM_PROMPT
 from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import OTHER_PROMPTS, Grid, shown_rows
@@ -17,8 +18,8 @@ from trimtab.evaluation.dose import TOKENS
 from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
-from trimtab.study.measures.baselines._baseline_run import BaselineRun, joined
-from trimtab.study.measures.baselines._comparison import Comparison, comparison, require_texts
+from trimtab.study.measures.baselines._baseline_run import BaselineRun
+from trimtab.study.measures.baselines._comparison import Comparison, comparison, joined, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
 from trimtab.study.measures.baselines.settings import Baselines
@@ -84,11 +85,11 @@ class BaselinesMeasure(Measure[Baselines]):
 
     def _of_scores(self, compared: Comparison, planned: _Planned) -> Iterator[Unit]:
         """The units that score pairs."""
-        yield planned.scores("plain", lambda run: [THE_MODEL], 1, both=True)
-        yield from planned.easy("plain", lambda run: [THE_MODEL], 1)
-        yield from planned.prompts("system prompt", lambda run: run.wordings, lambda run: run.system_arms())
+        yield planned.scores(PLAIN, lambda run: [THE_MODEL], 1, both=True)
+        yield from planned.easy(PLAIN, lambda run: [THE_MODEL], 1)
+        yield from planned.prompts(SYSTEM_PROMPT, lambda run: run.wordings, lambda run: run.system_arms())
         if compared.shots:
-            yield from planned.prompts("few-shot prompt", lambda run: run.few_shot_arms(), None)
+            yield from planned.prompts(FEW_SHOT, lambda run: run.few_shot_arms(), None)
         for method in (compared.method, *compared.other_methods):
             yield from planned.vectors(method)
         yield from planned.prompts("prompt and vector", lambda run: run.combined_arms(), None)
@@ -160,7 +161,7 @@ class _Planned:
         shaped_by = ("lora", settings.lora_rank, settings.lora_steps, settings.easy)
         for number, table in enumerate(("scores", "arms", "easy") if settings.easy else ("scores", "arms")):
             work = (training,) * (2 * steps) if number == 0 else (self._scoring(("test",)),)
-            yield self._unit(table, "LoRA", lambda run, table=table: tables(run)[table], work, shaped_by)  # type: ignore[misc]
+            yield self._unit(table, FINE_TUNED, lambda run, table=table: tables(run)[table], work, shaped_by)  # type: ignore[misc]
 
     def replies(self, replies: Replies) -> Iterator[Unit]:
         """The replies of every arm, and what judges make of them."""
@@ -224,7 +225,7 @@ class _Planned:
             compute=lambda context: _whole(table, compute(self.running(context))),
             about=(about,),
             grid=self.subject.grid,
-            shaped_by=(*self.compared.shaped_by, *shaped_by, *([grid_key(recommended)] if recommended else [])),
+            shaped_by=(*self.compared.shaping(about), *shaped_by, *([grid_key(recommended)] if recommended else [])),
         )
 
 
