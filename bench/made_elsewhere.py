@@ -14,20 +14,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pandas as pd
 import torch
 from environment import peers_python
 
 import trimtab as tt
 from trimtab.evaluation import check_layer_map
 from trimtab.models.bundled import BUNDLED, resolve
+from trimtab.vectors import StateDifferences, read_differences
 
 SWEPT = (11, 14, 17, 20, 23, 26)
-SHOWN = (5, 11, 17, 23, 28)
-"""Layers that are swept, and those whose cosines are printed."""
+"""Layers that are swept."""
+SHIFTS = {"earlier": -1, "stated": 0, "later": 1}
 FILES = {"repeng": "repeng.gguf", "steering-vectors": "steering_vectors.pt"}
-OURS = {"repeng": ("pca", "last"), "steering-vectors": ("mean", "last")}
-"""Method and token of trimtab that each package's own defaults correspond to."""
+SAME = {"repeng": "principal axis of the centered differences", "steering-vectors": "mean difference"}
+"""What each package's defaults compute, at the last token."""
 
 
 def texts(model: tt.Model, train: tt.Behavior) -> list[list[str]]:
@@ -57,12 +57,35 @@ def made_elsewhere(folder: Path, completions: list[list[str]]) -> None:
     subprocess.run([peers_python(), worker, folder / "request.json"], check=True, timeout=1200)
 
 
+def computed_here(name: str, differences: StateDifferences, layer: int) -> torch.Tensor:
+    """The direction that a package finds, from trimtab's own states."""
+    found = differences.at(layer)
+    if name == "repeng":
+        axes: torch.Tensor = torch.linalg.svd(found - found.mean(0), full_matrices=False)[2]
+        return axes[0]
+    return found.mean(0)
+
+
+def cosines(name: str, vector: tt.SteeringVector, differences: StateDifferences) -> dict[str, str]:
+    """With what is computed here at the layers as stated, and one off: mean size and least."""
+    cells = {}
+    for where, shift in SHIFTS.items():
+        pairs = [(n, n + shift) for n in vector.layers if 0 <= n + shift < differences.difference.shape[1]]
+        found = [
+            abs(
+                float(torch.cosine_similarity(vector.direction[n].double(), computed_here(name, differences, m), dim=0))
+            )
+            for n, m in pairs
+        ]
+        cells[f"cosine, {where}"] = f"{sum(found) / len(found):.4f} (least {min(found):.4f})"
+    return cells
+
+
 def row(model: tt.Model, name: str, vector: tt.SteeringVector, parts: list[tt.Behavior]) -> dict[str, str]:
-    """Cosines with ours by layer, what the layer map's test says, and the effect of the best layer, held out."""
+    """Cosines with the same computed here, the outcome of the layer map's test, and the best layer's held-out effect."""
     train, select, test = parts
-    method, where = OURS.get(name, ("mean", "mean_completion"))
-    ours = tt.extract(model, train, method=method, token_position=where, progress=False)  # type: ignore[arg-type]
-    cosines = torch.cosine_similarity(vector.direction, ours.direction, dim=-1)
+    known = name in SAME
+    same = cosines(name, vector, read_differences(model, train, token_position="last", form="text")) if known else {}
     found = check_layer_map(model, vector, select, prompts=12)
     best = tt.sweep(
         model, vector, select, test=test, layers=SWEPT, strengths=(-0.1, 0.1), scale="relative", progress=False
@@ -70,8 +93,8 @@ def row(model: tt.Model, name: str, vector: tt.SteeringVector, parts: list[tt.Be
     low, high = best.glass_interval
     return {
         "made by": name,
-        "ours": f"`{method}`, `{where}`",
-        **{f"cos, layer {layer}": f"{cosines[layer]:+.3f}" for layer in SHOWN},
+        "computed here": SAME.get(name, "mean difference over the completion"),
+        **same,
         "layer map": found.supported or "cannot tell",
         "best layer": str(best.layer),
         "Glass's Δ there, held out": f"{best.glass:.2f} [{low:.2f}, {high:.2f}]",
@@ -96,8 +119,9 @@ def main() -> None:
         f"{len(part)} {what}" for part, what in zip(parts, ("for the vectors", "to choose", "to report"), strict=True)
     )
     print(f"{behavior.name}, pairs: {sizes}\n")
-    table = pd.DataFrame([row(model, made_by, vector, parts) for made_by, vector in vectors.items()])
-    print(table.to_markdown(index=False))
+    for made_by, vector in vectors.items():
+        print("\n".join(f"{key}: {value}" for key, value in row(model, made_by, vector, parts).items()), flush=True)
+        print(flush=True)
 
 
 if __name__ == "__main__":
