@@ -23,7 +23,8 @@ from trimtab.models.bundled import BUNDLED, resolve
 from trimtab.vectors import StateDifferences, read_differences
 
 SWEPT = (11, 14, 17, 20, 23, 26)
-"""Layers that are swept."""
+SHOWN = (5, 11, 17, 23, 28)
+"""Layers that are swept, and those whose cosines with trimtab's default are printed."""
 SHIFTS = {"earlier": -1, "stated": 0, "later": 1}
 FILES = {"repeng": "repeng.gguf", "steering-vectors": "steering_vectors.pt"}
 SAME = {"repeng": "principal axis of the centered differences", "steering-vectors": "mean difference"}
@@ -82,10 +83,12 @@ def cosines(name: str, vector: tt.SteeringVector, differences: StateDifferences)
 
 
 def row(model: tt.Model, name: str, vector: tt.SteeringVector, parts: list[tt.Behavior]) -> dict[str, str]:
-    """Cosines with the same computed here, the outcome of the layer map's test, and the best layer's held-out effect."""
+    """Cosines with the same computed here, the test of the layer map, and the best layer's held-out effect."""
     train, select, test = parts
     known = name in SAME
     same = cosines(name, vector, read_differences(model, train, token_position="last", form="text")) if known else {}
+    ours = tt.extract(model, train, progress=False).direction
+    with_ours = {n: float(torch.cosine_similarity(vector.direction[n], ours[n], dim=0)) for n in SHOWN}
     found = check_layer_map(model, vector, select, prompts=12)
     best = tt.sweep(
         model, vector, select, test=test, layers=SWEPT, strengths=(-0.1, 0.1), scale="relative", progress=False
@@ -95,6 +98,7 @@ def row(model: tt.Model, name: str, vector: tt.SteeringVector, parts: list[tt.Be
         "made by": name,
         "computed here": SAME.get(name, "mean difference over the completion"),
         **same,
+        "cosine with trimtab's default": ", ".join(f"layer {n} {value:+.2f}" for n, value in with_ours.items()),
         "layer map": found.supported or "cannot tell",
         "best layer": str(best.layer),
         "Glass's Δ there, held out": f"{best.glass:.2f} [{low:.2f}, {high:.2f}]",
