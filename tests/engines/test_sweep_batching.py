@@ -103,9 +103,10 @@ def test_a_layer_the_model_does_not_have_is_refused(llama: Backbone) -> None:
         swept(TransformersEngine(llama), random_pairs(), [Intervention({9: torch.ones(48)}, 1.0)], "choice")
 
 
-def test_a_sweep_without_cells_is_refused(llama: Backbone) -> None:
-    with pytest.raises(SettingError, match="at least one cell"):
-        swept(TransformersEngine(llama), random_pairs(), [], "choice")
+def test_a_sweep_without_cells_scores_the_unsteered_model(llama: Backbone) -> None:
+    alone = swept(TransformersEngine(llama), random_pairs(), [], "choice")
+    beside = swept(TransformersEngine(llama), random_pairs(), make_cells(llama), "choice")
+    assert torch.allclose(alone, beside[:1], atol=1e-4)
 
 
 def test_no_pairs_give_no_batches(llama: Backbone) -> None:

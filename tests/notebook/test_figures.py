@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from report.checks import LAYERS, checked_run
+from report.planted_baselines import planted_baselines
 from spoken import spoken, spoken_manifest
 from tiny import tiny, vector_for
 from trimtab._util.plot_registry import PLOTS
 from trimtab.errors import SettingError
 from trimtab.evaluation import Sweep
-from trimtab.notebook import ChartFigure, Diagnosis, Robustness, SideEffects, Tuning
+from trimtab.notebook import BaselineComparison, ChartFigure, Diagnosis, Robustness, SideEffects, Tuning
 from trimtab.report import RunTables
 from trimtab.vectors import LetterLeakage, SteeringVector
 
@@ -37,7 +38,8 @@ def run() -> RunTables:
     replies, judgements, dose = spoken(LAYERS)
     settings = {"layers": "4", "strengths": [-0.4, 0.4], "scale": "relative", "replies": {"min_coherence": 7.0}}
     manifest = {**checked.manifest, **spoken_manifest(), "settings": settings}
-    return replace(checked, manifest=manifest, replies=replies, judgements=judgements, dose=dose)
+    tables = {**checked.tables, **planted_baselines()}
+    return replace(checked, manifest=manifest, replies=replies, judgements=judgements, dose=dose, tables=tables)
 
 
 def drawn(of: str, vector: SteeringVector, run: RunTables) -> Any:
@@ -47,7 +49,7 @@ def drawn(of: str, vector: SteeringVector, run: RunTables) -> Any:
     return {
         "vector": lambda: vector, "sweep": lambda: Sweep(strengths), "tuning": lambda: Tuning(run),
         "diagnosis": lambda: Diagnosis(run), "side_effects": lambda: SideEffects(run),
-        "robustness": lambda: Robustness(run),
+        "robustness": lambda: Robustness(run), "baselines": lambda: BaselineComparison(run),
     }[of]()  # fmt: skip
 
 

@@ -45,7 +45,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
         "models": ["n"], "behaviors": ["concise"], "layers": "3", "strengths": [2.0], "scale": "raw",
         "positions": "prompt", "first_token": True, "share_strength": True, "vector_layer": 1, "method": "pca",
         "token_position": "last", "balance": "off", "split": {"train": 0.6, "select": 0.2, "test": 0.2},
-        "answers": {}, "replies": {}, "seed": 1,
+        "answers": {}, "replies": {}, "seed": 1, "training": {"steps": 3},
     },
     ModelSetting: {
         "id": "n", "name": "other", "dtype": "float32", "device": "cpu", "quantization": "bnb-4bit", "engine": "vllm",
@@ -67,7 +67,11 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
 }  # fmt: skip
 """Another value for every setting that shapes numbers."""
-BESIDE: dict[str, Any] = {"contrast_limit": {"contrast": "personas.jsonl"}, "scale": {"strengths": [0.3]}}
+BESIDE: dict[str, Any] = {
+    "contrast_limit": {"contrast": "personas.jsonl"},
+    "scale": {"strengths": [0.3]},
+    "training": {"method": "ssv"},
+}
 """What a setting needs beside it."""
 
 

@@ -1,4 +1,4 @@
-"""The behaviors of a study, how large they are where that must be said, and how they are split."""
+"""The behaviors of a study, their size where pairs cannot be reached, and how they are split."""
 
 from __future__ import annotations
 

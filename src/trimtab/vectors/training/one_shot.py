@@ -11,7 +11,7 @@ from torch import Tensor
 from trimtab.vectors.training.base import CompletionScores, Push, TrainedAggregation, add
 from trimtab.vectors.training.settings import TrainingSettings
 
-_LEAST = 1e-6
+_MIN_UNLIKELY = 1e-6
 """Added to 1 − p, which is 0 in float32 for tokens that are certain."""
 
 
@@ -47,7 +47,7 @@ class OneShot(TrainedAggregation):
 
     def losses(self, scores: CompletionScores, settings: OneShotSettings) -> Tensor:
         """Of both completions, [layers, pairs]."""
-        unlikely = torch.log(_LEAST - torch.expm1(scores.steered[:, 0]))
+        unlikely = torch.log(_MIN_UNLIKELY - torch.expm1(scores.steered[:, 0]))
         suppressed = scores.summed(unlikely, positive=False)
         return -scores.total(0, positive=True) - settings.suppression * suppressed
 

@@ -19,7 +19,7 @@ from trimtab.steering import one_pass
 from trimtab.vectors.training import Push
 
 
-def climb(
+def steer_in_one_pass(
     backbone: Backbone,
     unsteered: UnsteeredPass,
     arguments: LayerArguments,
@@ -53,10 +53,10 @@ def climb(
     return cells[:, batch.read_rows.to(hidden.device), batch.read_columns.to(hidden.device)]
 
 
-def climb_by_passes(
+def steer_by_passes(
     backbone: Backbone, unsteered: UnsteeredPass, layers: Sequence[int], vectors: Tensor, pushes: Sequence[Push]
 ) -> Tensor:
-    """The states that `climb` gives, by a whole pass for each push: slower, but assumes nothing of the layers."""
+    """The states of `steer_in_one_pass`, by a pass for each push: slower, but assumes nothing of the layers."""
     batch = unsteered.batch
     found = []
     for layer, vector in zip(layers, vectors, strict=True):

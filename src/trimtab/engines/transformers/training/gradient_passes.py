@@ -13,7 +13,7 @@ from torch import Tensor
 from trimtab.engines.queries import item_query
 from trimtab.engines.transformers._query_runner import QueryRunner
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.training._gradient_staircase import climb, climb_by_passes
+from trimtab.engines.transformers.training._gradient_staircase import steer_by_passes, steer_in_one_pass
 from trimtab.engines.transformers.training._likelihood import token_log_probs
 from trimtab.engines.transformers.training._unsteered_pass import UnsteeredPass, unsteered_pass
 from trimtab.errors import TrimtabWarning
@@ -61,7 +61,7 @@ class StaircasePasses:
         ]
         self._ready: dict[tuple[int, ...], tuple[tuple[int, ...], list[_Ready]]] = {}
         self._unsteered: dict[int, Tensor] = {}
-        self._climbs: bool | None = None
+        self._one_pass: bool | None = None
 
     def parts(self, items: Sequence[int], layers: Sequence[int], pushes: int) -> list[TrainingPart]:
         """Divide a batch into parts that fit into memory, and are no taller than is fast.
@@ -92,7 +92,7 @@ class StaircasePasses:
         with self.turn, frozen(self.backbone.model), engine_hooks_only():
             found, order = [], []
             for ready in self.prepared(part.items, part.layers):
-                states = self._climb(ready, part.layers, vectors, pushes)
+                states = self._steered(ready, part.layers, vectors, pushes)
                 tokens = targets[ready.places].to(states.device).repeat(cells)
                 found.append(token_log_probs(self.backbone, states.flatten(0, 1), tokens).view(cells, -1))
                 order.append(ready.places)
@@ -119,23 +119,23 @@ class StaircasePasses:
         counts = [len(self.targets[i]) for i in items]
         self._unsteered.update(zip(items, torch.split(found, counts), strict=True))
 
-    def _climb(self, ready: _Ready, layers: Sequence[int], vectors: Tensor, pushes: Sequence[Push]) -> Tensor:
-        if self._climbs is None:
-            self._climbs = self._may_climb(ready)
-            if not self._climbs:
+    def _steered(self, ready: _Ready, layers: Sequence[int], vectors: Tensor, pushes: Sequence[Push]) -> Tensor:
+        if self._one_pass is None:
+            self._one_pass = self._staircase_agrees(ready)
+            if not self._one_pass:
                 warnings.warn(
                     f"{self.backbone.facts.architecture} cannot be trained at many layers in one pass, so each layer "
                     "takes its own: exact, but slow",
                     TrimtabWarning,
                     stacklevel=2,
                 )
-        if not self._climbs:
-            return climb_by_passes(self.backbone, ready.unsteered, layers, vectors, pushes)
+        if not self._one_pass:
+            return steer_by_passes(self.backbone, ready.unsteered, layers, vectors, pushes)
         arguments = self.runner.exactness.arguments
-        return climb(self.backbone, ready.unsteered, arguments, layers, vectors, pushes)
+        return steer_in_one_pass(self.backbone, ready.unsteered, arguments, layers, vectors, pushes)
 
     @torch.no_grad()
-    def _may_climb(self, ready: _Ready) -> bool:
+    def _staircase_agrees(self, ready: _Ready) -> bool:
         """Whether rows that begin in the middle, two vectors side by side, are what passes of the whole model give."""
         layers = sorted({min(ready.unsteered.states), max(ready.unsteered.states)})
         source = torch.Generator().manual_seed(0)
@@ -143,9 +143,9 @@ class StaircasePasses:
         norms = torch.stack([ready.unsteered.states[n].float().norm(dim=-1).median().cpu() for n in layers])
         vectors = 0.1 * norms[:, None] * drawn / drawn.norm(dim=1, keepdim=True)
         arguments, how = self.runner.exactness.arguments, (add(1.0), add(-1.0))
-        expected = climb_by_passes(self.backbone, ready.unsteered, layers, vectors, how)
+        expected = steer_by_passes(self.backbone, ready.unsteered, layers, vectors, how)
         return self.runner.exactness.agrees(
-            lambda: climb(self.backbone, ready.unsteered, arguments, layers, vectors, how).flatten(0, 1),
+            lambda: steer_in_one_pass(self.backbone, ready.unsteered, arguments, layers, vectors, how).flatten(0, 1),
             expected.flatten(0, 1),
         )
 
@@ -169,7 +169,7 @@ class StaircasePasses:
             mine = [queries[i] for i in part]
             places = torch.cat([torch.arange(starts[i], starts[i + 1]) for i in part])
             if not self.runner.exactness.stairs(mode):
-                self._climbs = False
+                self._one_pass = False
             if mode == "alone":
                 for query, some in one_by_one(mine):
                     with self.runner.isolated(query.longest):
