@@ -34,7 +34,7 @@ def extract(model: str, out: Path, *options: str) -> list[str]:
 
 
 def sweep(model: str, out: Path, *options: str) -> list[str]:
-    given = ["-b", "cheerful", "--limit", "16", "--layers", "1", "--strengths=-1,1"]
+    given = ["-b", "cheerful", "--limit", "16", "--layers", "1", "--strengths=-0.2,0.2"]
     return ["sweep", *given, "-m", model, "-o", str(out / "run"), *options]
 
 

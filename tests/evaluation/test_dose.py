@@ -64,7 +64,7 @@ def test_the_dose_is_the_mean_divergence_of_each_cell(model: Model, texts: list[
 def test_strengths_are_told_relative_to_the_stream_and_in_units_of_the_vector(model: Model, texts: list[Text]) -> None:
     vectors = vector_for(model.backbone)
     ratio = (vectors.norm / vectors.require_residual_norm()).double()
-    raw = dose(model, vectors, Grid(((1,),), (2.0,)), "any", texts).iloc[0]
+    raw = dose(model, vectors, Grid(((1,),), (2.0,), SteeringSetting("raw")), "any", texts).iloc[0]
     assert (raw["relative"], raw["alpha"]) == pytest.approx((2 * float(ratio[1]), 2.0))
     relative = dose(model, vectors, Grid(((1,),), (0.5,), SteeringSetting("relative")), "any", texts).iloc[0]
     assert (relative["relative"], relative["alpha"]) == pytest.approx((0.5, 0.5 / float(ratio[1])))

@@ -50,11 +50,13 @@ def titles(node: Any) -> list[str]:
 
 def test_every_figure_with_strengths_on_it_follows_the_strength_axis(charts: list[Chart]) -> None:
     with_strengths = [chart for chart in charts if any("strength" in title for title in titles(chart.spec))]
+    imported = {"condition-scores"}  # results made elsewhere, whose doses nobody measured
+    measured = [chart for chart in with_strengths if not chart.slug.startswith(tuple(imported))]
     kinds = {chart.slug.split("-tiny")[0].split("-cheerful")[0].split("-concise")[0] for chart in with_strengths}
-    assert kinds == {
+    assert kinds - imported == {
         "scores", "says-change", "says-coherence", "usable", "strengths", "side-perplexity", "side-easy-questions",
     }  # fmt: skip
-    assert [chart.slug for chart in with_strengths if set(chart.variants) != UNITS] == []
+    assert [chart.slug for chart in measured if set(chart.variants) != UNITS] == []
     assert [chart.slug for chart in charts if chart.variants and chart not in with_strengths] == []
 
 

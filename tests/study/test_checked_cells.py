@@ -16,7 +16,7 @@ from trimtab.study import RunFolder, reopened, report_runs, run_study
 
 def test_pushes_of_the_prompt_only_are_checked_by_all_but_plain_text(run: Run, tmp_path: Path) -> None:
     checks = {"side_effects": {**SIDE, "random": 2}, "robustness": {"prompts": 4, "translations": False}}
-    with pytest.warns(TrimtabWarning, match="pushes of the prompt only move no plain text"):
+    with pytest.warns(TrimtabWarning, match="positions prompt push no token of a plain text"):
         folder = run(settings(positions="prompt", **checks), tmp_path / "run")
     assert read_cached_tables(RunFolder(folder), "side_effects", "neutral") is None
     for kind, what in (("side_effects", "shifts"), ("side_effects", "easy"), ("side_effects", "random"),

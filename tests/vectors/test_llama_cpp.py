@@ -104,9 +104,13 @@ def test_a_baked_bias_in_a_gguf_file_is_the_same_push(
         found = baked.logits(tokens)
     finally:
         baked.close()
-    wanted = there.logits(tokens, {17: bias})
-    assert (found - wanted).abs().max() < 1e-3
-    assert (found - there.logits(tokens)).abs().max() > 1
+    unsteered = there.logits(tokens)
+    # Not to the last digit: on some processors the order of the additions decides how states round to 8 bits.
+    same = alike(found - unsteered, there.logits(tokens, {17: bias}) - unsteered)
+    assert same > 0.95
+    for other in (16, 18):
+        assert alike(found - unsteered, there.logits(tokens, {other: bias}) - unsteered) < same - 0.01
+    assert (found - unsteered).abs().max() > 1
 
 
 def with_tensor(path: Path, target: Path, name: str, tensor: Tensor) -> None:
