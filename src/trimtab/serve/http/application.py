@@ -14,9 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from trimtab.errors import TrimtabError
-from trimtab.serve.http import steering_routes
+from trimtab.serve.http import _steering_routes
 from trimtab.serve.http._metrics import metrics_text
-from trimtab.serve.http.guard import Guard
+from trimtab.serve.http._guard import Guard
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.http.streams import ClientGone
@@ -45,9 +45,9 @@ def application(service: Service, *, host: str, key: str = "", origins: Sequence
         Route("/v1/models/{name:path}", model_list.one_model, methods=["GET"]),
         Route("/v1/chat/completions", chat_completions.chat_completions, methods=["POST"]),
         Route("/v1/completions", text_completions.completions, methods=["POST"]),
-        Route("/v1/steering", steering_routes.steering, methods=["GET"]),
-        Route("/v1/steering/vectors", steering_routes.vectors, methods=["GET"]),
-        Route("/v1/steering/validate", steering_routes.validate, methods=["POST"]),
+        Route("/v1/steering", _steering_routes.steering, methods=["GET"]),
+        Route("/v1/steering/vectors", _steering_routes.vectors, methods=["GET"]),
+        Route("/v1/steering/validate", _steering_routes.validate, methods=["POST"]),
         Route("/api/chat", ollama_replies.chat, methods=["POST"]),
         Route("/api/generate", ollama_replies.generate, methods=["POST"]),
         Route("/api/tags", ollama_models.tags, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""Refusals of requests: a status, a sentence, and the field that is meant; each API has its own shape for them."""
+"""Refusals of requests: a status, a sentence, and the field it is about; each API has its own shape for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.errors import TrimtabError
+from trimtab.errors import EngineFailed, JobTimeout, ModelError, QueueFull, ServerStopping, TrimtabError
 from trimtab.inputs.secrets import without_secrets
 
 _TYPES = {
@@ -15,6 +15,8 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+RESTART_SECONDS = 30.0
+"""After which clients of a server that stops may ask again."""
 INTERNAL = "the server failed at this request; its log says why"
 
 
@@ -25,7 +27,7 @@ class Refusal(Exception):
     status: int
     message: str
     param: str | None = None
-    """The field of the request that is meant."""
+    """The field of the request that it is about."""
     code: str | None = None
     """For programs, such as `model_not_found`."""
     retry_after: float | None = None
@@ -62,6 +64,16 @@ def refusal_of(error: Exception, param: str | None = None) -> Refusal:
     """The refusal that an error stands for: one that a person can cause is shown, any other is not."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, QueueFull):
+        return Refusal(
+            429, "the server is busy and its queue is full; try again", code="queue_full", retry_after=error.retry_after
+        )
+    if isinstance(error, ServerStopping):
+        return Refusal(503, "the server is stopping", code="stopping", retry_after=RESTART_SECONDS)
+    if isinstance(error, JobTimeout):
+        return Refusal(504, str(error), code="timeout")
+    if isinstance(error, EngineFailed | ModelError):
+        return Refusal(500, INTERNAL, code="engine_failed")
     if isinstance(error, TrimtabError):
         return Refusal(400, without_secrets(str(error)), param)
     return Refusal(500, INTERNAL, code="internal_error")

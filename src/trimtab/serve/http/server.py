@@ -1,4 +1,4 @@
-"""The server's life: it starts, says so, ends running replies when it is stopped, and closes connections that dawdle."""
+"""The life of the server: it starts, says so, finishes running replies when stopped, and closes idle connections."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Restart the clock for the headers of the next request on a connection that is kept alive."""
+        """Restart the clock for the headers of the next request on a connection that stays open."""
         waits = self.cycle is not None and self.cycle.response_complete
         if waits and (self._deadline is None or self._deadline.cancelled() or self._deadline.when() < self.loop.time()):
             self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)

@@ -12,13 +12,12 @@ from starlette.requests import Request
 
 from trimtab.engines import Model
 from trimtab.monitors import Monitor
+from trimtab.serve.server_settings import is_loopback
 from trimtab.serve.steering.served_models import ServedModels
 from trimtab.serve.steering.vector_library import VectorLibrary
 
 if TYPE_CHECKING:
     from trimtab.serve.scheduler import Scheduler
-
-DEFAULT_MAX_TOKENS = 2048
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Service:
     """How clients call the model."""
     library: VectorLibrary = field(default_factory=VectorLibrary)
     monitors: Mapping[str, Monitor] = field(default_factory=dict)
-    max_tokens: int = DEFAULT_MAX_TOKENS
+    max_tokens: int = 2048
     """The most tokens of a reply."""
     seconds: float | None = None
     """The longest that a request may take; None: no limit."""
@@ -51,5 +50,6 @@ class Service:
 
 
 def client_of(request: Request) -> str:
-    """Who asks: requests of one client wait behind each other's, not behind everybody's."""
-    return request.client.host if request.client is not None else ""
+    """Who asks: requests of one client wait behind each other's, not behind everybody's. One machine is one client."""
+    host = request.client.host if request.client is not None else ""
+    return "" if is_loopback(host) else host

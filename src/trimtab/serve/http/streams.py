@@ -70,7 +70,8 @@ async def _first(work: asyncio.Future[T], receive: Receive) -> T:
     """The result of the work, unless the client leaves before."""
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {work, gone}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise ClientGone
         return work.result()

@@ -1,4 +1,4 @@
-"""The fields of Ollama's requests: those that change a reply are taken or refused, those of its machine are not used."""
+"""The fields of Ollama's requests: those that change a reply are taken or refused, those of its machine ignored."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -20,7 +21,7 @@ from trimtab.serve.http.request_refusals import refusal_of
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.ollama._ollama_fields import OllamaFields, ollama_fields
-from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, tools_of
+from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, text_tokens, tools_of
 from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
 from trimtab.serve.replies.reply_writer import Asked, RunningReplies, begin
 
@@ -40,7 +41,8 @@ async def chat(request: Request) -> Response:
         return _loaded(asked, shape)
     messages, tools = conversation_of(fields), tools_of(fields)
     fields.done()
-    return await _reply(request, service, asked, chat_tokens(service.model, messages, tools), shape, trim=True)
+    tokens = await asyncio.to_thread(chat_tokens, service.model, messages, tools)
+    return await _reply(request, service, asked, tokens, shape, trim=True)
 
 
 async def generate(request: Request) -> Response:
@@ -56,10 +58,11 @@ async def generate(request: Request) -> Response:
     if raw:
         if system:
             raise fields.refusal("system", "raw text has no place for it; put it into the prompt")
-        tokens = tuple(service.model.backbone.tokenizer(prompt)["input_ids"])
+        tokens = await asyncio.to_thread(text_tokens, service.model, prompt)
     else:
         before = [Message(role="system", content=system)] if system else []
-        tokens = chat_tokens(service.model, [*before, Message(role="user", content=prompt)])
+        messages = [*before, Message(role="user", content=prompt)]
+        tokens = await asyncio.to_thread(chat_tokens, service.model, messages)
     return await _reply(request, service, asked, tokens, shape, trim=not raw)
 
 

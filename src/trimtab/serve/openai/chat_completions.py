@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -11,9 +12,9 @@ from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.openai._completion_events import Completion, events
-from trimtab.serve.openai.reply_fields import MAX_TOP_LOGPROBS, reply_fields
 from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, tools_of
-from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, TokenLogprob
+from trimtab.serve.openai.reply_fields import MAX_TOP_LOGPROBS, reply_fields
+from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, ShownLogprob
 from trimtab.serve.replies.monitor_readings import readings
 from trimtab.serve.replies.reply_writer import Asked, begin
 
@@ -53,7 +54,7 @@ async def chat_completions(request: Request) -> Response:
         raise fields.refusal("top_logprobs", "belongs to logprobs: true")
     fields.done()
     made = Asked(
-        prompts=(chat_tokens(service.model, messages, tools),),
+        prompts=(await asyncio.to_thread(chat_tokens, service.model, messages, tools),),
         steering=asked.steering,
         max_tokens=asked.max_tokens,
         temperature=asked.temperature,
@@ -84,7 +85,7 @@ def _chunk(index: int, delta: dict[str, Any], *, finish: str | None = None, logp
     return {"index": index, "delta": delta, "finish_reason": finish, "logprobs": logprobs}
 
 
-def _logprobs(found: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
+def _logprobs(found: tuple[ShownLogprob, ...] | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {"content": [{**one.json(), "top_logprobs": [top.json() for top in one.top]} for one in found]}

@@ -103,6 +103,11 @@ def chat_tokens(model: Model, messages: Sequence[Message], tools: Sequence[Mappi
     return tuple(encode(model.backbone.tokenizer, _rendered(model, messages, tools), model.asking))
 
 
+def text_tokens(model: Model, text: str) -> tuple[int, ...]:
+    """The tokens of a text as it is, with those that the tokenizer puts before every text."""
+    return tuple(model.backbone.tokenizer(text)["input_ids"])
+
+
 def _rendered(model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
     tokenizer = model.backbone.tokenizer
     if not tokenizer.chat_template or "tools" not in str(tokenizer.chat_template):

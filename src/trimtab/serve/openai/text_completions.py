@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -11,8 +12,9 @@ from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.openai._completion_events import Completion, events
+from trimtab.serve.openai.conversation_fields import text_tokens
 from trimtab.serve.openai.reply_fields import MAX_CHOICES, MAX_TOP_LOGPROBS, reply_fields
-from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, TokenLogprob
+from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, ShownLogprob
 from trimtab.serve.replies.reply_writer import Asked, begin
 
 _MAX_PROMPTS = 64
@@ -40,11 +42,11 @@ class _Text(Completion):
         return self._choice(reply.choice, reply.text, reply.logprobs, reply.finish_reason)
 
     def _choice(
-        self, index: int, text: str, logprobs: tuple[TokenLogprob, ...] | None, finish: str | None = None
+        self, index: int, text: str, logprobs: tuple[ShownLogprob, ...] | None, finish: str | None = None
     ) -> dict[str, Any]:
         return {"index": index, "text": text, "finish_reason": finish, "logprobs": self._logprobs(index, logprobs)}
 
-    def _logprobs(self, index: int, found: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
+    def _logprobs(self, index: int, found: tuple[ShownLogprob, ...] | None) -> dict[str, Any] | None:
         if found is None:
             return None
         offsets, place = [], self._offsets.get(index, 0)
@@ -67,7 +69,7 @@ async def completions(request: Request) -> Response:
     asked = reply_fields(fields, service)
     if asked.monitors:
         raise fields.refusal("monitors", "they read conversations; use /v1/chat/completions")
-    prompts = _prompts(fields, service)
+    prompts = await asyncio.to_thread(_prompts, fields, service)
     if len(prompts) * asked.choices > MAX_CHOICES:
         raise fields.refusal("n", f"{len(prompts)} prompts × {asked.choices} are more than {MAX_CHOICES} texts")
     logprobs = fields.integer("logprobs", 0, 0, MAX_TOP_LOGPROBS) if "logprobs" in fields else None
@@ -104,11 +106,11 @@ def _prompts(fields: Fields, service: Service) -> tuple[tuple[int, ...], ...]:
     listed = given if several else [given]
     if len(listed) > _MAX_PROMPTS:
         raise fields.refusal("prompt", f"{len(listed)} prompts; {_MAX_PROMPTS} are the most")
-    tokenizer, size = service.model.backbone.tokenizer, len(service.model.backbone.tokenizer)
+    size = len(service.model.backbone.tokenizer)
     found = []
     for one in listed:
         if isinstance(one, str):
-            tokens = tuple(tokenizer(one)["input_ids"])
+            tokens = text_tokens(service.model, one)
         elif isinstance(one, list) and all(type(token) is int and 0 <= token < size for token in one):
             tokens = tuple(one)
         else:

@@ -1,4 +1,4 @@
-"""What of a growing text may be shown: nothing behind a stop text, nor of it, and no space at the ends of a chat's reply."""
+"""What of a growing text may be shown: nothing of a stop text or behind it, no space at the ends of a reply."""
 
 from __future__ import annotations
 

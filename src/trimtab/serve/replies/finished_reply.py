@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-LEAST_LOGPROB = -9999.0
+MIN_LOGPROB = -9999.0
 """In place of −∞, which JSON does not have; OpenAI's API uses the same."""
 
 
 @dataclass(frozen=True)
-class TokenLogprob:
+class ShownLogprob:
     """A token, its log-probability, and the likeliest tokens at its place."""
 
     token: str
     logprob: float
-    top: tuple[TokenLogprob, ...] = ()
+    top: tuple[ShownLogprob, ...] = ()
 
     def json(self) -> dict[str, Any]:
         """As OpenAI's API has it; bytes that are no whole character have no text, and so none here."""
@@ -29,7 +29,7 @@ class ReplyPiece:
 
     choice: int
     text: str
-    logprobs: tuple[TokenLogprob, ...] | None = None
+    logprobs: tuple[ShownLogprob, ...] | None = None
     """None where they are not wanted."""
 
 
@@ -47,4 +47,4 @@ class FinishedReply:
     finish_reason: Literal["stop", "length"]
     pushed: int = 0
     """Tokens of prompt and reply that were pushed."""
-    logprobs: tuple[TokenLogprob, ...] | None = None
+    logprobs: tuple[ShownLogprob, ...] | None = None

@@ -1,4 +1,4 @@
-"""From a request to the scheduler and back: texts are submitted as jobs, and their updates become pieces and replies."""
+"""From a request to the scheduler and back: texts become jobs, and the jobs' updates pieces and replies."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.engines.requests import Request, Sampling
-from trimtab.errors import DataError
-from trimtab.serve.http.request_refusals import Refusal
+from trimtab.errors import DataError, ServerStopping
+from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
+from trimtab.serve.jobs import Job, JobUpdate
 from trimtab.serve.replies._pushed_tokens import pushed_tokens
 from trimtab.serve.replies._text_cutter import TextCutter
-from trimtab.serve.replies.finished_reply import LEAST_LOGPROB, FinishedReply, ReplyPiece, TokenLogprob
-from trimtab.serve.scheduler import Job, QueueFull, ServerStopping
+from trimtab.serve.replies.finished_reply import MIN_LOGPROB, FinishedReply, ReplyPiece, ShownLogprob
 from trimtab.serve.steering.steering_request import RequestedSteering
 
 
@@ -46,7 +46,7 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
         Refusal: when the queue is full, the server stops, or the model has no room for the prompt.
     """
     if service.stopping:
-        raise _stopping()
+        raise refusal_of(ServerStopping("stopping"))
     requests = [
         (place, _request(service, asked, prompt, index))
         for place, prompt in enumerate(asked.prompts)
@@ -56,13 +56,6 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
     try:
         for place, request in requests:
             jobs.append((place, request, service.scheduler.submit(request, seconds=service.seconds, client=client)))
-    except QueueFull as error:
-        _cancel(jobs)
-        message = "the server is busy: its queue is full; try again"
-        raise Refusal(429, message, code="queue_full", retry_after=error.retry_after) from None
-    except ServerStopping:
-        _cancel(jobs)
-        raise _stopping() from None
     except BaseException:
         _cancel(jobs)
         raise
@@ -123,33 +116,29 @@ class RunningReplies:
     ) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
         cutter = TextCutter(self._asked.stops, trim=self._asked.trim)
         wants = self._asked.logprobs is not None
-        text, tokens, finish = "", [], None
-        every: list[TokenLogprob] = []
+        text, seen, every = "", 0, ()
         async for update in job:
-            tokens += update.tokens
-            piece = cutter.add(update.text)
-            logprobs = self._logprobs(update) if wants else ()
+            piece, seen = cutter.add(update.text[seen:]), max(seen, len(update.text))
+            logprobs = self._logprobs(update, len(every))
             every += logprobs
-            finish = update.finish or finish
-            if finish is not None:
+            if update.finish is not None:
                 piece += cutter.finish()
             text += piece
             if piece or logprobs:
                 yield ReplyPiece(choice, piece, logprobs if wants else None)
-        assert finish is not None, "a job that ends says why, or raises"
-        pushed = self._pushed(request, tokens, ended=finish == "end")
+        pushed = self._pushed(request, update.tokens, ended=update.finish == "end")
         yield FinishedReply(
             choice=choice,
             prompt=place,
             text=text,
             prompt_tokens=len(request.prompt),
-            written=len(tokens),
-            finish_reason="length" if finish == "length" else "stop",
+            written=len(update.tokens),
+            finish_reason="length" if update.finish == "length" else "stop",
             pushed=pushed,
-            logprobs=tuple(every) if wants else None,
+            logprobs=every if wants else None,
         )
 
-    def _pushed(self, request: Request, tokens: list[int], *, ended: bool) -> int:
+    def _pushed(self, request: Request, tokens: tuple[int, ...], *, ended: bool) -> int:
         """Tokens that were pushed.
 
         Raises:
@@ -169,15 +158,15 @@ class RunningReplies:
             )
         return pushed
 
-    def _logprobs(self, update: Any) -> tuple[TokenLogprob, ...]:
+    def _logprobs(self, update: JobUpdate, seen: int) -> tuple[ShownLogprob, ...]:
         decode = self._service.model.backbone.tokenizer.decode
         return tuple(
-            TokenLogprob(
+            ShownLogprob(
                 decode([one.token]),
-                max(one.logprob, LEAST_LOGPROB),
-                tuple(TokenLogprob(decode([token]), max(value, LEAST_LOGPROB)) for token, value in one.top),
+                max(one.logprob, MIN_LOGPROB),
+                tuple(ShownLogprob(decode([token]), max(value, MIN_LOGPROB)) for token, value in one.top),
             )
-            for one in update.logprobs or ()
+            for one in update.logprobs[seen:]
         )
 
 
@@ -193,8 +182,8 @@ def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int
             )
         if asked.max_tokens is not None and asked.max_tokens > left:
             raise DataError(
-                f"{asked.max_tokens:,} tokens do not fit behind the {len(prompt):,} of the prompt: {service.name} takes "
-                f"{room:,}; ask for up to {left:,}"
+                f"{asked.max_tokens:,} tokens do not fit behind the {len(prompt):,} of the prompt: {service.name} "
+                f"takes {room:,}; ask for up to {left:,}"
             )
         most = min(most, left)
     stops = asked.stops
@@ -204,13 +193,10 @@ def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int
         most,
         Sampling(asked.seed + index, asked.temperature, asked.top_p) if asked.temperature else None,
         (lambda text: any(stop in text for stop in stops)) if stops else None,
+        asked.logprobs,
     )
 
 
 def _cancel(jobs: list[tuple[int, Request, Job]]) -> None:
     for _, _, job in jobs:
         job.cancel()
-
-
-def _stopping() -> Refusal:
-    return Refusal(503, "the server is stopping and takes no new requests", code="stopping", retry_after=30)

@@ -24,7 +24,7 @@ _OWN_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class RecommendedPush:
-    """How a vector is to be pushed, as a run or the person who shared it says."""
+    """How to push a vector, as a run or the person who shared it says."""
 
     layers: tuple[int, ...]
     strength: float

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from trimtab.engines import Model
     from trimtab.serve.http.service import Service
 
+CLOSE_SECONDS = 2.0
+"""For replies that are left when the server has waited for them."""
 _KEY_FILE = FileKind("key file", 4096, SettingError)
 
 
@@ -79,7 +81,7 @@ _KEY_FILE = FileKind("key file", 4096, SettingError)
     "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), default=None,
     help="Longest that a request may take; it then ends with an error.",
 )  # fmt: skip
-@click.option("--check", is_flag=True, help="Say what would be served, and end.")
+@click.option("--describe", is_flag=True, help="Say what would be served, and end.")
 @placement_options
 @engine_options
 @ask_option
@@ -95,7 +97,7 @@ def command(
     max_waiting: int,
     max_tokens: int,
     seconds: float | None,
-    check: bool,
+    describe: bool,
     dtype: str,
     device: str,
     quantization: str,
@@ -125,7 +127,7 @@ def command(
             )  # fmt: skip
             progress(loading(model), 1, 1)
         with closing(loaded):
-            _serve(loaded, model, vectors, monitors, settings, taken, check)
+            _serve(loaded, model, vectors, monitors, settings, taken, describe)
 
 
 def _serve(
@@ -135,7 +137,7 @@ def _serve(
     monitors: tuple[Path, ...],
     settings: ServerSettings,
     taken: Any,
-    check: bool,
+    describe: bool,
 ) -> None:
     from trimtab.serve.http.server import run_server
     from trimtab.serve.http.service import Service
@@ -152,14 +154,14 @@ def _serve(
             max_tokens=settings.max_tokens, seconds=settings.seconds,
         )  # fmt: skip
         port = int(taken.getsockname()[1])
-        if check:
+        if describe:
             _announce(service, settings, port, "would serve")
             return
         with _shown_log():
             run_server(service, settings, taken, lambda: _announce(service, settings, port, "serving"))
         echo("stopped", err=True)
     finally:
-        scheduler.close()
+        scheduler.close(seconds=CLOSE_SECONDS)
 
 
 def _require_packages() -> None:

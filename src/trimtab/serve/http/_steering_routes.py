@@ -15,7 +15,7 @@ from trimtab.steering import POSITIONS, SCALES, push_scales
 
 
 async def steering(request: Request) -> Response:
-    """What can be said under `steering`: scales, positions, limits."""
+    """What `steering` can hold: scales, positions, limits."""
     service: Service = request.app.state.service
     scales = [SCALES.get(name) for name in push_scales() if name in SCALES.built_in]
     return JSONResponse(
