@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trimtab.serve.http.request_refusals import INTERNAL, Refusal
 from trimtab.serve.server_settings import is_loopback
 
-_OPEN_PATHS = ("/health",)
-"""Answered without a key: they tell nothing but that the server is there."""
+_OPEN_PATHS = ("/", "/health")
+_OPEN_FOLDER = "/playground/"
+"""Answered without a key: they tell nothing but that the server is there. The page asks for the key itself."""
 _LOG = logging.getLogger("trimtab.serve")
 
 
@@ -68,7 +69,7 @@ class Guard:
         origin = headers.get("origin", "")
         if origin and origin not in self._origins and urlsplit(origin).netloc != headers.get("host"):
             return Refusal(403, "pages of other origins are not served; start the server with --cors ORIGIN")
-        if self._key and scope["path"] not in _OPEN_PATHS and scope["method"] != "OPTIONS":
+        if self._key and not _is_open(str(scope["path"])) and scope["method"] != "OPTIONS":
             given = headers.get("authorization", "")
             scheme, _, key = given.partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
@@ -82,6 +83,10 @@ class Guard:
         except ValueError:
             return False
         return name == self.host or name == "localhost" or is_loopback(name)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
 async def respond(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

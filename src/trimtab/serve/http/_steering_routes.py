@@ -21,6 +21,7 @@ async def steering(request: Request) -> Response:
     return JSONResponse(
         {
             "model": service.models.name,
+            "fingerprint": service.model.fingerprint,
             "layers": service.model.facts.layers,
             "scales": [
                 {

@@ -22,6 +22,7 @@ from trimtab.serve.http.service import Service
 from trimtab.serve.http.streams import ClientGone
 from trimtab.serve.ollama import ollama_models, ollama_replies
 from trimtab.serve.openai import chat_completions, model_list, text_completions
+from trimtab.serve.playground.routes import playground_routes
 
 _LOG = logging.getLogger("trimtab.serve")
 _CLIENT_GONE = 499
@@ -38,7 +39,7 @@ def application(service: Service, *, host: str, key: str = "", origins: Sequence
         origins: Whose pages may call it from a browser.
     """
     routes = [
-        Route("/", _root, methods=["GET"]),
+        *playground_routes(),
         Route("/health", _health, methods=["GET"]),
         Route("/metrics", _metrics, methods=["GET"]),
         Route("/v1/models", model_list.models, methods=["GET"]),
@@ -76,10 +77,6 @@ def application(service: Service, *, host: str, key: str = "", origins: Sequence
     guard = Guard(inner, host=host, key=key, origins=tuple(origins))
     app.state.guard = guard
     return guard
-
-
-async def _root(request: Request) -> Response:
-    return PlainTextResponse("trimtab is running\n")
 
 
 async def _health(request: Request) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.errors import RunError, SettingError, VectorError
 from trimtab.models import Identity
 from trimtab.models.fingerprint import difference
+from trimtab.serve.steering.run_measurements import run_measurements
 from trimtab.sharing import receive_vector
 from trimtab.steering import SteeringSetting
 from trimtab.store.run_folder import MANIFEST, RunFolder
@@ -139,9 +140,11 @@ def _with_setting(found: FoundVector, run: Path, model: str) -> FoundVector:
     try:
         use = setting_to_use(run, model, found.name)
     except RunError as error:
-        return FoundVector(found.name, found.vector, found.file, warnings=(_without_path(str(error), run),))
+        more = run_measurements(run, model, found.name, None)
+        return FoundVector(found.name, found.vector, found.file, None, more, (_without_path(str(error), run),))
     push = RecommendedPush(tuple(use.layers), use.strength, use.steering, use.edited)
     measured = {} if use.measured is None else _measured(use.measured, run, model, found.name)
+    measured |= run_measurements(run, model, found.name, use.steering)
     edited = (f"the setting was changed by hand: {use.edited}",) if use.edited else ()
     return FoundVector(found.name, found.vector, found.file, push, measured, (*edited, *use.warnings))
 

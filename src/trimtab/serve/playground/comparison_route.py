@@ -1,0 +1,59 @@
+"""`POST /v1/steering/compare`: a reply token by token, with and without steering."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from trimtab.serve.http.bodies import Fields, read_object
+from trimtab.serve.http.request_refusals import Refusal
+from trimtab.serve.http.service import Service
+from trimtab.serve.http.streams import unless_gone
+from trimtab.serve.openai.conversation_fields import conversation_of
+from trimtab.serve.openai.reply_fields import monitors_of, steering_of
+from trimtab.serve.playground.token_comparison import MAX_TOP, ComparedToken, compare_tokens
+from trimtab.serve.replies.monitor_readings import readings
+
+MAX_REPLY_CHARACTERS = 100_000
+
+
+async def compare(request: Request) -> Response:
+    """Where steering acts in a reply: nats from the unsteered model at each token, and the likeliest tokens of both."""
+    service: Service = request.app.state.service
+    fields = Fields(await read_object(request))
+    model = fields.text("model", service.models.name)
+    steering = steering_of(fields, service, model)
+    messages = conversation_of(fields)
+    unsteered = conversation_of(fields, "unsteered_messages") if "unsteered_messages" in fields else messages
+    reply = fields.text("reply")
+    top = fields.integer("top", 5, 0, MAX_TOP)
+    monitors = monitors_of(fields, service, stream=False)
+    fields.done()
+    if not reply.strip():
+        raise Refusal(400, "reply: a text that is read token by token, not an empty one", "reply")
+    if len(reply) > MAX_REPLY_CHARACTERS:
+        raise Refusal(400, f"reply: {len(reply):,} characters; {MAX_REPLY_CHARACTERS:,} are the most", "reply")
+
+    async def work() -> dict[str, Any]:
+        push = None if steering is None else steering.intervention
+        found = await asyncio.to_thread(
+            compare_tokens, service.model, messages, reply, push, unsteered_messages=unsteered, top=top
+        )
+        return {
+            "object": "steering.comparison",
+            "model": model,
+            "tokens": [one.json() for one in found],
+            "mean_kl": _mean_kl(found),
+            "unit": "nats",
+            "monitors": await readings(service, monitors, messages, [reply]) if monitors else None,
+            "steering_applied": None if steering is None else steering.description(),
+        }
+
+    return JSONResponse(await unless_gone(request, work()))
+
+
+def _mean_kl(found: list[ComparedToken]) -> float:
+    return float(f"{sum(one.kl for one in found) / len(found):.6g}")
