@@ -42,6 +42,12 @@ const add = (column, behind = null) => {
   byId(`card-${column.id}`)?.querySelector("input, textarea, select")?.focus();
 };
 
+// Another column begins at another place: half of the pushes of the last one.
+const weaker = (column) => {
+  for (const push of column.pushes) push.strength = Number((push.strength / 2).toPrecision(6));
+  return column;
+};
+
 const vectorChoice = (column, push) => {
   const names = [...server.vectors.keys()];
   if (!names.includes(push.vector)) names.unshift(push.vector);
@@ -116,17 +122,15 @@ const pushRow = (column, push, title) => {
   );
 };
 
-const steered = (column, title) => {
-  const rows = column.pushes.map((push) => pushRow(column, push, title));
+const another = (column) => {
   const free = [...server.vectors.values()].find((one) => !column.pushes.some((push) => push.vector === one.name));
-  const more = free && el("button", {
-    type: "button", class: "plain start",
+  return free && el("button", {
+    type: "button", class: "plain",
     onclick: () => {
       column.pushes.push({ ...pushFor(free), strength: 0 });
       changed("columns");
     },
   }, "add a vector");
-  return [...rows, more];
 };
 
 const asking = (column) => {
@@ -147,7 +151,7 @@ const card = (column) => {
   title();
   const isFirst = column === state.columns[0];
   const buttons = !isFirst && el(
-    "span", { class: "buttons" },
+    "p", { class: "buttons" }, column.kind === "steered" && another(column),
     state.columns.length < MOST_COLUMNS && el("button", {
       type: "button", class: "plain", "aria-label": `duplicate column ${letterOf(column)}`,
       onclick: () => add(copyOf(column), column),
@@ -156,12 +160,12 @@ const card = (column) => {
       type: "button", class: "plain", "aria-label": `remove column ${letterOf(column)}`, onclick: () => remove(column),
     }, "remove"),
   );
-  const body = column.kind === "steered" ? steered(column, title) : column.kind === "asking" ? asking(column) : [
+  const body = column.kind === "steered" ? column.pushes.map((push) => pushRow(column, push, title)) : column.kind === "asking" ? asking(column) : [
     el("p", { class: "hint" }, "The model as it is, with the same seed. Every other column is compared with this one."),
   ];
   return el(
     "article", { class: "card", id: `card-${column.id}`, "data-kind": column.kind },
-    el("h3", {}, el("span", { class: "letter", "aria-hidden": "true" }, letterOf(column)), heading, buttons), body,
+    el("h3", {}, el("span", { class: "letter", "aria-hidden": "true" }, letterOf(column)), heading), body, buttons,
   );
 };
 
@@ -195,7 +199,7 @@ export const firstColumns = () => {
 export const wireCards = () => {
   byId("add-steered").addEventListener("click", () => {
     const last = state.columns.findLast((column) => column.kind === "steered");
-    if (last) return add(copyOf(last));
+    if (last) return add(weaker(copyOf(last)));
     return add(steeredColumn([pushFor([...server.vectors.values()][0])]));
   });
   byId("add-asking").addEventListener("click", () => {

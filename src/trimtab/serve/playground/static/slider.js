@@ -73,16 +73,18 @@ export const slider = (vector, push, moved) => {
     type: "number", class: "number", step: nats ? 0.05 : Number((10 * step).toPrecision(1)),
     "aria-label": `${vector.name}, ${nats ? "nats, minus pushes against" : `strength, ${push.scale}`}`,
   });
-  const where = el("p", { class: "where" });
+  const where = el("span", { class: "state" });
+  const unit = el("span", { class: "unit" });
 
   const show = () => {
     const known = standing(vector, push);
     const value = nats ? natsOfRoot(curve.root(push.strength)) : push.strength;
     input.setAttribute("aria-valuetext", `${signed(value, digits)} ${nats ? "nats" : push.scale}, ${known.text}`);
     box.dataset.state = known.state;
-    const other = nats ? `α ${signed(push.strength, 3)} ${push.scale}` : curve
-      ? `${plain(Math.abs(natsOfRoot(curve.root(push.strength))))} nats` : "";
-    where.replaceChildren(el("span", { class: "state" }, known.text), other && el("span", { class: "other" }, other));
+    where.textContent = known.text;
+    const own = push.scale === "relative" ? "" : ` ${push.scale}`;
+    const dose = curve ? ` · ${plain(Math.abs(natsOfRoot(curve.root(push.strength))))} nats` : "";
+    unit.textContent = nats ? `nats · α ${signed(push.strength, 3)}${own}` : `${push.scale}${dose}`;
     return value;
   };
   const set = (strength, from) => {
@@ -101,11 +103,10 @@ export const slider = (vector, push, moved) => {
     const value = Number(number.value);
     if (number.value !== "" && Number.isFinite(value)) set(toStrength(nats ? rootOfNats(value) : value), number);
   });
-  const unit = el("span", { class: "unit" }, nats ? "nats" : push.scale);
   const box = el(
     "div", { class: "push" },
-    el("div", { class: "slide" }, el("div", { class: "rail" }, track, input), el("label", { class: "value" }, number, unit)),
-    where,
+    el("div", { class: "rail" }, track, input),
+    el("p", { class: "where" }, where, el("label", { class: "value" }, number, unit)),
   );
   set(push.strength, null);
   return { box, set: (strength) => set(strength, box) };

@@ -70,9 +70,13 @@ const cardFor = (token) => {
 const hide = () => { card().hidden = true; };
 
 const show = (span, token) => {
+  card().replaceChildren(...cardFor(token));
+  card().hidden = false;
+  placeBeside(span);
+};
+
+const placeBeside = (span) => {
   const place = card();
-  place.replaceChildren(...cardFor(token));
-  place.hidden = false;
   const box = span.getBoundingClientRect();
   const [width, height] = [place.offsetWidth, place.offsetHeight];
   const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - width - 8));
@@ -139,4 +143,9 @@ export const colour = async (body, note, turn, columnId, reply, view, current) =
   }
 };
 
-window.addEventListener("scroll", hide, { passive: true });
+// A token that has the focus keeps its card where the page scrolls.
+window.addEventListener("scroll", () => {
+  const focused = document.activeElement;
+  if (focused?.classList.contains("t") && !card().hidden) placeBeside(focused);
+  else hide();
+}, { passive: true });

@@ -84,7 +84,10 @@ const retry = (turn) => {
 
 const fill = (turn) => write(turn, state.columns.filter((column) => !turn.replies[column.id]));
 
-const FINISHES = { length: "cut at its tokens", stopped: "stopped" };
+const noteOf = (turn, column, reply) => {
+  const ends = { length: `cut at ${turn.drawn.tokens} tokens`, stopped: "stopped" };
+  return [ends[reply.finish], same(reply.setting, settingOf(column)) ? "" : "an earlier setting"].filter(Boolean).join(", ");
+};
 
 const showReply = (turn, column) => {
   const cell = cellOf(turn, column);
@@ -92,8 +95,7 @@ const showReply = (turn, column) => {
   if (!cell || !reply) return;
   const { body, note, head } = cell;
   head.textContent = titleOf(reply.setting);
-  const isNow = same(reply.setting, settingOf(column));
-  note.textContent = [FINISHES[reply.finish], isNow ? "" : "an earlier setting"].filter(Boolean).join(", ");
+  note.textContent = noteOf(turn, column, reply);
   body.classList.toggle("running", !!reply.running);
   if (reply.error) {
     body.replaceChildren(el("p", { class: "error", role: "alert" }, reply.error));
@@ -199,8 +201,7 @@ export const showStanding = () => {
     const reply = turn.replies[column.id];
     const found = cellOf(turn, column);
     if (!reply || !found || reply.running || isColoured(state.view)) continue;
-    const isNow = same(reply.setting, settingOf(column));
-    found.note.textContent = [FINISHES[reply.finish], isNow ? "" : "an earlier setting"].filter(Boolean).join(", ");
+    found.note.textContent = noteOf(turn, column, reply);
   }
 };
 
