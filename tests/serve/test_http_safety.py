@@ -222,7 +222,7 @@ values = st.recursive(
     | st.sampled_from(["user", "assistant", "text", "cheerful", "function", NAME]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
-        st.sampled_from(["role", "content", "type", "text", "vector", "strength", "layers", "steer", "function"]) | texts,
+        st.sampled_from(["role", "content", "type", "text", "vector", "strength", "layers", "steer"]) | texts,
         inner,
         max_size=3,
     ),
