@@ -109,6 +109,12 @@ class Job:
         with self._changed:
             return self._ended
 
+    @property
+    def latest(self) -> JobUpdate | None:
+        """What has been written so far; None before the first token."""
+        with self._changed:
+            return self._update
+
     def publish(self, update: JobUpdate) -> list[asyncio.Future[None]]:
         """Show an update to the readers; returns what those in event loops wait for, see `wake`."""
         with self._changed:

@@ -213,15 +213,16 @@ class Scheduler:
         waiters = []
         for key, writing in moved:
             job = self._running[key]
+            given_up = job.ended
             if writing.error is not None:
                 self._count_failed(job.fail(_translated(writing.error)))
             else:
                 waiters += job.publish(JobUpdate.of(writing))
             with self._changed:
-                self._tokens += 1
+                self._tokens += writing.finish != "end" and writing.error is None
                 if writing.ended:
                     del self._running[key]
-                if writing.finish is not None:
+                if writing.finish is not None and not given_up:
                     self._finished += 1
                     self._finish_times.append(time.monotonic())
         wake(waiters)

@@ -42,10 +42,18 @@ class SlotWriter:
     """Writes any number of texts side by side; they join and leave between any two passes.
 
     For models whose state is keys and values only; others are written by `_padded_writing.BatchWriter`.
+
+    Args:
+        engine: what runs the model.
+        check: of the pushes.
+        patient: whether all prompts that fit run before the next token of any row, which is fastest; else they take
+            turns, so that many prompts that come at once do not hold up the texts of others.
     """
 
-    def __init__(self, engine: TransformersEngine, check: RowChecks):
-        self.engine, self.check = engine, check
+    def __init__(self, engine: TransformersEngine, check: RowChecks, *, patient: bool):
+        self.engine, self.check, self.patient = engine, check, patient
+        self._has_opened = False
+        """Whether the last pass was one over prompts."""
         self.cache, self.pushes = SlotCache(0, 0), RowPushes(engine.backbone.device, check)
         self._planned: deque[tuple[Opening, list[Row]]] = deque()
         """Prompts that will be run, and whose they are, in the order of `Opening.wanted`."""
@@ -75,11 +83,13 @@ class SlotWriter:
             self._planned.append((opening, [rows[index] for index, _, _ in opening.wanted]))
 
     def step(self) -> list[Row]:
-        """Run one pass: prompts, if some wait and fit, else one token of every row. Returns the rows that moved."""
+        """Run one pass: over prompts that wait and fit, or one token of every row. Returns the rows that moved."""
         self._leave()
         while self._planned and all(row.writing.ended for row in self._planned[0][1]):
             self._planned.popleft()
-        if self._planned and self._fits(self._planned[0][1]):
+        turn = self.patient or not self._has_opened or not self._active
+        self._has_opened = bool(self._planned) and turn and self._fits(self._planned[0][1])
+        if self._has_opened:
             return self._open(*self._planned.popleft())
         return self._advance() if self._active else []
 
