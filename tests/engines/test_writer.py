@@ -57,7 +57,7 @@ def alone(engine: TransformersEngine, request: Request) -> Reply:
 def joined_over_time(
     engine: TransformersEngine, requests: Sequence[Request], *, seed: int = 0, cancelled: Sequence[int] = ()
 ) -> dict[int, Writing]:
-    """Write requests that come at random times; those to be cancelled leave at random times. Checks what is reported."""
+    """Write requests that come at random times, and leave at random times where they are to be cancelled."""
     source, writer = random.Random(seed), engine.writer(lasting=True)
     coming = list(range(len(requests)))
     texts: dict[int, Writing] = {}
