@@ -16,7 +16,7 @@ import torch
 import oracle
 from sweeps import make_cells, with_budget
 from tiny import HYBRID, random_directions, random_pairs, tiny, tiny_model, tiny_tokenizer
-from trimtab.engines import Reply, Request, Sampling, TransformersEngine
+from trimtab.engines import Reply, Request, Sampling, TransformersEngine, Watch
 from trimtab.engines.requests import Writing
 from trimtab.errors import ModelError, SettingError
 from trimtab.models import Backbone, wrap
@@ -235,6 +235,44 @@ def test_log_probabilities_are_recorded_where_they_are_asked_for(llama: Backbone
     for wrong in (-1, 21):
         with pytest.raises(SettingError, match="logprobs"):
             Request(PROMPTS[0], None, 3, logprobs=wrong)
+
+
+def test_a_watch_reads_every_new_token_as_it_is_steered(engine: TransformersEngine) -> None:
+    backbone, layers = engine.backbone, (1, 3)
+    cells = [None, *make_cells(backbone, "generated")[:2], make_cells(backbone)[3]]
+    watch = Watch(layers, lambda states: states.clone())
+    plain = [Request(PROMPTS[i % 5], cell, 6) for i, cell in enumerate(cells)]
+    writer = engine.writer(lasting=True)
+    for request in plain:
+        writer.add(replace(request, watch=watch))
+        writer.add(request)
+    texts: dict[int, Writing] = {}
+    while writer.rows:
+        texts |= dict(writer.step())
+    for index, request in enumerate(plain):
+        text = texts[2 * index]
+        assert text.tokens == texts[2 * index + 1].tokens == list(alone(engine, request).tokens)
+        whole = (*request.prompt, *text.tokens)
+        states = oracle.forward(backbone, whole, request.intervention, len(request.prompt))[1]
+        assert len(text.readings) == len(text.tokens) - (text.finish != "end")
+        for place, reading in enumerate(text.readings, start=len(request.prompt)):
+            expected = torch.stack([states[layer][place] for layer in layers])
+            assert torch.allclose(reading, expected, atol=1e-4)
+        assert texts[2 * index + 1].readings == []
+
+
+def test_a_watch_that_fails_ends_its_own_text_only_and_one_of_no_layer_is_refused(llama: Backbone) -> None:
+    engine = TransformersEngine(llama)
+    writer = engine.writer(lasting=True)
+    writer.add(Request(PROMPTS[0], None, 5, watch=Watch((0,), lambda states: states[7])))
+    writer.add(Request(PROMPTS[0], None, 5))
+    with pytest.raises(SettingError, match="layer 9"):
+        writer.add(Request(PROMPTS[0], None, 5, watch=Watch((9,), list)))
+    texts: dict[int, Writing] = {}
+    while writer.rows:
+        texts |= dict(writer.step())
+    assert isinstance(texts[0].error, IndexError)
+    assert texts[1].finish is not None
 
 
 def test_nothing_is_held_of_texts_that_have_ended(llama: Backbone) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,8 +17,9 @@ from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotCache
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, row_parts
 from trimtab.engines.transformers.writing._row_checks import RowChecks
+from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.errors import TrimtabError
-from trimtab.models import Backbone, Facts
+from trimtab.models import Facts
 from trimtab.steering.phases import NextToken, markers_for
 
 if TYPE_CHECKING:
@@ -134,11 +136,22 @@ class SlotWriter:
         if now != self._pushed:
             self.pushes.set([row.request.intervention if on else None for row, (_, on) in zip(rows, now, strict=True)])
             self._pushed = now
-        logits = _step(self.engine.backbone, self.cache, self.pushes, [row.writing.tokens[-1] for row in rows])
-        self.check.mark_rows([row.writing for row in rows])
-        extend([row.writing for row in rows], logits)
+        writings = [row.writing for row in rows]
+        logits = self._run([writing.tokens[-1] for writing in writings], writings)
+        self.check.mark_rows(writings)
+        extend(writings, logits)
         self._leave()
         return rows
+
+    def _run(self, tokens: Sequence[int], writings: Sequence[Writing]) -> Tensor:
+        """One token of every row: logits [rows, vocabulary]."""
+        backbone, batch = self.engine.backbone, self.cache.next_batch(tokens)
+        steering = self.pushes.on(backbone.model, backbone.anatomy.layers)
+        run = partial(read_last_layer, backbone, batch, cache=self.cache)
+        states = run_watched(backbone, batch, writings, steering, run)
+        self.check.settle(states.dtype)
+        self.cache.advance()
+        return backbone.logits(states)
 
     def _leave(self) -> None:
         """Close the rows that have ended."""
@@ -170,15 +183,6 @@ class SlotWriter:
     def _rows_that_fit(self, tokens: int, wanted: int) -> int:
         backbone = self.engine.backbone
         return rows_that_fit(backbone.facts, backbone.dtype, self.engine.budget, places(tokens), wanted)
-
-
-def _step(backbone: Backbone, cache: SlotCache, pushes: RowPushes, tokens: Sequence[int]) -> Tensor:
-    """One token of every row: logits [rows, vocabulary]."""
-    batch, steering = cache.next_batch(tokens), pushes.on(backbone.model, backbone.anatomy.layers)
-    states = read_last_layer(backbone, batch, steering, cache)
-    pushes.check.settle(states.dtype)
-    cache.advance()
-    return backbone.logits(states)
 
 
 def places(tokens: int) -> int:

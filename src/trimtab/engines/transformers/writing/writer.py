@@ -16,7 +16,7 @@ from trimtab.engines.transformers.writing._padded_writing import BatchWriter
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing.slot_writing import Row, SlotWriter, places
 from trimtab.errors import SettingError
-from trimtab.steering import check_layers
+from trimtab.steering import check_layers, require_layers
 from trimtab.steering.phases import markers_for
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class TransformersWriter:
         """
         cell = request.intervention
         check_layers([cell], self.engine.backbone.facts.layers)
+        if request.watch is not None:
+            require_layers(request.watch.layers, self.engine.backbone.facts.layers)
         markers_for([cell], self.engine.backbone)
         if cell is not None and cell.prompt_gates:
             raise SettingError("a gate on the prompt is decided for each text: run it by the methods of trimtab.Model")
