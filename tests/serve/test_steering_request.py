@@ -57,9 +57,10 @@ def test_other_texts_are_refused(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        assert parse_weights(text)
-    except SettingError as error:
-        assert str(error)
+        found = parse_weights(text)
+    except SettingError:
+        return
+    assert found
 
 
 SAME = (
@@ -150,7 +151,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_steering_is_refused_in_words(name: str) -> None:
-    with pytest.raises(SettingError, match="^steering") as refused:
+    with pytest.raises(SettingError, match=r"^steering") as refused:
         parse_steering(REFUSED[name], LIBRARY)
     assert len(str(refused.value)) < 500
 

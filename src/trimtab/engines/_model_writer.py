@@ -39,6 +39,8 @@ class ModelWriter:
         """
         cell = request.intervention
         check_layers([cell], self.identity.facts.layers)
+        if request.watch is not None:
+            require_layers(request.watch.layers, self.identity.facts.layers)
         markers_for([cell], self.identity)
         if cell is not None and cell.prompt_gates:
             require_readable(request.prompt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +42,19 @@ class Sampling:
             raise SettingError(f"top_p {self.top_p} is not between 0 and 1")
 
 
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """What is read of the model's states while it writes a text, as they are steered.
+
+    The newest token has no state yet: a reading comes with the token behind it, and the last token of a text has one
+    only where the model ended it.
+    """
+
+    layers: tuple[int, ...]
+    read: Callable[[Tensor], Any]
+    """Called with the states of each token behind these layers, [layers, d_model] float32 on the CPU."""
+
+
 def sampled(seed: int, temperature: float, top_p: float = 1.0) -> Sampling | None:
     """How tokens are drawn at a temperature; None, greedy, at 0."""
     return Sampling(seed, temperature, top_p) if temperature else None
@@ -60,6 +73,8 @@ class Request:
     """Called with the text after each token; True ends it."""
     logprobs: int | None = None
     """Record each token's log-probability, and those of this many likeliest tokens; None: neither."""
+    watch: Watch | None = None
+    """Read the states of each new token."""
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range or contradict each other."""
@@ -106,6 +121,8 @@ class Writing:
         self.tokens: list[int] = []
         self.logprobs: list[TokenLogprob] = []
         """Of each token, where the request asks for them."""
+        self.readings: list[Any] = []
+        """What the request's watch has made of each token that has been run."""
         self.finish: Finish | None = None
         self.error: Exception | None = None
         """Why it could not be finished: its push overflows, say, or changes nothing."""
@@ -139,6 +156,16 @@ class Writing:
             self.finish = "stop"
         elif len(self.tokens) == self.request.max_new_tokens:
             self.finish = "length"
+
+    def look(self, states: Mapping[int, Tensor]) -> None:
+        """Let the request's watch read the newest token, from its states [d_model] by layer."""
+        watch = self.request.watch
+        if watch is None or self.ended or not self.tokens:
+            return
+        try:
+            self.readings.append(watch.read(torch.stack([states[layer] for layer in watch.layers])))
+        except Exception as error:  # the caller's own: no matter of the rows beside this one
+            self.error = error
 
     @property
     def ended(self) -> bool:

@@ -25,12 +25,16 @@ class JobUpdate:
     """Why it ended; None while it is written."""
     logprobs: tuple[TokenLogprob, ...] = ()
     """Of each token, where the request asks for them."""
+    readings: tuple[Any, ...] = ()
+    """What the request's watch has made of each token; the newest has none yet."""
     decode: Callable[[list[int]], str] = field(repr=False, default=lambda tokens: "")
 
     @classmethod
     def of(cls, writing: Writing) -> JobUpdate:
         """What is written now."""
-        return cls(tuple(writing.tokens), writing.finish, tuple(writing.logprobs), writing.decode)
+        return cls(
+            tuple(writing.tokens), writing.finish, tuple(writing.logprobs), tuple(writing.readings), writing.decode
+        )
 
     @cached_property
     def text(self) -> str:
@@ -108,6 +112,12 @@ class Job:
         """Whether no update will come."""
         with self._changed:
             return self._ended
+
+    @property
+    def latest(self) -> JobUpdate | None:
+        """What has been written so far; None before the first token."""
+        with self._changed:
+            return self._update
 
     def publish(self, update: JobUpdate) -> list[asyncio.Future[None]]:
         """Show an update to the readers; returns what those in event loops wait for, see `wake`."""

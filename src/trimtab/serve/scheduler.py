@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -59,7 +60,8 @@ class Scheduler:
             raise SettingError(f"most_waiting is {most_waiting}; it takes at least one")
         if most_tokens is not None and most_tokens < 2:
             raise SettingError(f"most_tokens is {most_tokens}; a prompt and a reply have at least two")
-        self.model, self.most_waiting, self.most_tokens = model, most_waiting, most_tokens
+        self.model, self.most_waiting = model, most_waiting
+        self.most_tokens = min(limit for limit in (most_tokens, model.backbone.context.tokens, sys.maxsize) if limit)
         self._writer = model.writer()
         self._changed = threading.Condition()
         """Guards everything below."""
@@ -86,11 +88,10 @@ class Scheduler:
             QueueFull: when too many wait.
             ServerStopping: after `close`.
             SettingError: for settings that the model cannot follow, or a prompt that leaves no room for a reply.
-            DataError: for a prompt that is longer than the model's context.
         """
         if seconds is not None and not seconds > 0:
             raise SettingError(f"seconds is {seconds:g}; a reply takes more than none")
-        job = Job(self._within_limit(self._writer.checked(request)), client, seconds, self._give_up)
+        job = Job(self._writer.checked(self._within_limit(request)), client, seconds, self._give_up)
         with self._changed:
             if self._stopping:
                 self._refused += 1
@@ -135,15 +136,13 @@ class Scheduler:
         self._thread.join(_LAST_PASS_SECONDS)
 
     def _within_limit(self, request: Request) -> Request:
-        if self.most_tokens is None or request.most_tokens <= self.most_tokens:
-            return request
         room = self.most_tokens - len(request.prompt)
         if room < 1:
             raise SettingError(
                 f"the prompt has {len(request.prompt):,} tokens, which leaves no room for a reply in the "
-                f"{self.most_tokens:,} that this server takes; shorten it"
+                f"{self.most_tokens:,} that prompt and reply may have together; shorten it"
             )
-        return replace(request, max_new_tokens=room)
+        return replace(request, max_new_tokens=min(room, request.max_new_tokens))
 
     def _retry_after(self) -> float:
         """Seconds until about a quarter of the queue has been written."""
@@ -213,15 +212,16 @@ class Scheduler:
         waiters = []
         for key, writing in moved:
             job = self._running[key]
+            given_up = job.ended
             if writing.error is not None:
                 self._count_failed(job.fail(_translated(writing.error)))
             else:
                 waiters += job.publish(JobUpdate.of(writing))
             with self._changed:
-                self._tokens += 1
+                self._tokens += writing.finish != "end" and writing.error is None
                 if writing.ended:
                     del self._running[key]
-                if writing.finish is not None:
+                if writing.finish is not None and not given_up:
                     self._finished += 1
                     self._finish_times.append(time.monotonic())
         wake(waiters)

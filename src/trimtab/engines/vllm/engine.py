@@ -232,8 +232,8 @@ class VLLMEngine:
         engine does.
         """
         check_layers([r.intervention for r in requests], self.identity.facts.layers)
-        if any(request.logprobs is not None for request in requests):
-            raise SettingError("logprobs are recorded by the engine transformers, not by vLLM in this process")
+        if any(request.logprobs is not None or request.watch is not None for request in requests):
+            raise SettingError("logprobs and watches are for the engine transformers, not for vLLM in this process")
         return self._write(requests)
 
     def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:

@@ -58,9 +58,8 @@ class Guard:
             await self.app(scope, receive, counted)
         except Exception:
             _LOG.exception("%s %s failed", scope.get("method"), scope.get("path"))
-            if started:
-                raise
-            await respond(Refusal(500, INTERNAL, code="internal_error"), scope, receive, counted)
+            if not started:  # else uvicorn closes the connection, so that no half reply looks whole
+                await respond(Refusal(500, INTERNAL, code="internal_error"), scope, receive, counted)
 
     def _refused(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)

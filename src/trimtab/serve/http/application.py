@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from trimtab.errors import TrimtabError
 from trimtab.serve.http import _steering_routes
-from trimtab.serve.http._metrics import metrics_text
 from trimtab.serve.http._guard import Guard
+from trimtab.serve.http._metrics import metrics_text
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.http.streams import ClientGone
@@ -63,6 +63,7 @@ def application(service: Service, *, host: str, key: str = "", origins: Sequence
             TrimtabError: _refused,
             HTTPException: _no_such_place,
             ClientGone: _left,
+            Exception: _failed,
         },
     )
     app.state.service = service
@@ -97,6 +98,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     if refused.status >= 500:
         _LOG.error("%s %s: %s", request.method, request.url.path, error)
     return _response(request, refused)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """What nobody foresaw; the guard logs it."""
+    return _response(request, refusal_of(error))
 
 
 async def _no_such_place(request: Request, error: Exception) -> Response:

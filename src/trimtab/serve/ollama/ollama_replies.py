@@ -36,11 +36,11 @@ async def chat(request: Request) -> Response:
     fields = Fields(await read_object(request))
     asked = ollama_fields(fields, service)
     shape: TextShape = lambda text: {"message": {"role": "assistant", "content": text}}  # noqa: E731
-    if not fields.raw("messages"):
-        fields.done()
-        return _loaded(asked, shape)
-    messages, tools = conversation_of(fields), tools_of(fields)
+    tools, empty = tools_of(fields), not fields.raw("messages")
+    messages = [] if empty else conversation_of(fields)
     fields.done()
+    if empty:
+        return _loaded(asked, shape)
     tokens = await asyncio.to_thread(chat_tokens, service.model, messages, tools)
     return await _reply(request, service, asked, tokens, shape, trim=True)
 

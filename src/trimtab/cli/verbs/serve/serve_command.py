@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
 import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +166,7 @@ def _serve(
 
 def _require_packages() -> None:
     for package in ("starlette", "uvicorn", "h11"):
-        if importlib.util.find_spec(package) is None:
+        if find_spec(package) is None:
             raise SettingError(f"serving needs the package {package}: pip install 'trimtab[serve]'")
 
 

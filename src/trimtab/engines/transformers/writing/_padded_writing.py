@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,7 @@ from trimtab.engines.transformers._forward import next_tokens, pushed, read_last
 from trimtab.engines.transformers.packing.batches import Batch, Query, pad
 from trimtab.engines.transformers.packing.schedule import filled, unmarked
 from trimtab.engines.transformers.writing._row_checks import RowChecks
+from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.engines.transformers.writing.slot_writing import Row
 from trimtab.steering import is_steered, parse_positions
 from trimtab.steering.phases import markers_for, steered_tokens
@@ -87,7 +89,8 @@ def _with_cache(engine: TransformersEngine, writings: Sequence[Writing], check: 
         if cache is None:
             states, cache = run_with_own_cache(backbone, batch, steering)
         else:
-            states = read_last_layer(backbone, batch, steering, cache)
+            run = partial(read_last_layer, backbone, batch, cache=cache)
+            states = run_watched(backbone, batch, writings, steering, run)
         _extend(engine, writings, states, check)
         yield
         tokens = torch.tensor([w.tokens[-1] if w.tokens else engine.pad_token for w in writings])
@@ -101,7 +104,10 @@ def _again(engine: TransformersEngine, writings: Sequence[Writing], check: RowCh
         queries = [_query((*w.request.prompt, *w.tokens), len(w.request.prompt)) for w in some]
         batch = pad(queries, unmarked, engine.pad_token)
         with engine.isolated(max(query.longest for query in queries)):
-            states = read_last_layer(engine.backbone, batch, _steering(engine, some, batch, check))
+            steering = _steering(engine, some, batch, check)
+            states = run_watched(
+                engine.backbone, batch, some, steering, partial(read_last_layer, engine.backbone, batch)
+            )
         _extend(engine, some, states, check)
         yield
 

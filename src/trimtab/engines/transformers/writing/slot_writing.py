@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,8 +17,9 @@ from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotCache
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, row_parts
 from trimtab.engines.transformers.writing._row_checks import RowChecks
+from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.errors import TrimtabError
-from trimtab.models import Backbone, Facts
+from trimtab.models import Facts
 from trimtab.steering.phases import NextToken, markers_for
 
 if TYPE_CHECKING:
@@ -42,10 +44,18 @@ class SlotWriter:
     """Writes any number of texts side by side; they join and leave between any two passes.
 
     For models whose state is keys and values only; others are written by `_padded_writing.BatchWriter`.
+
+    Args:
+        engine: what runs the model.
+        check: of the pushes.
+        patient: whether all prompts that fit run before the next token of any row, which is fastest; else they take
+            turns, so that many prompts that come at once do not hold up the texts of others.
     """
 
-    def __init__(self, engine: TransformersEngine, check: RowChecks):
-        self.engine, self.check = engine, check
+    def __init__(self, engine: TransformersEngine, check: RowChecks, *, patient: bool):
+        self.engine, self.check, self.patient = engine, check, patient
+        self._has_opened = False
+        """Whether the last pass was one over prompts."""
         self.cache, self.pushes = SlotCache(0, 0), RowPushes(engine.backbone.device, check)
         self._planned: deque[tuple[Opening, list[Row]]] = deque()
         """Prompts that will be run, and whose they are, in the order of `Opening.wanted`."""
@@ -75,11 +85,13 @@ class SlotWriter:
             self._planned.append((opening, [rows[index] for index, _, _ in opening.wanted]))
 
     def step(self) -> list[Row]:
-        """Run one pass: prompts, if some wait and fit, else one token of every row. Returns the rows that moved."""
+        """Run one pass: over prompts that wait and fit, or one token of every row. Returns the rows that moved."""
         self._leave()
         while self._planned and all(row.writing.ended for row in self._planned[0][1]):
             self._planned.popleft()
-        if self._planned and self._fits(self._planned[0][1]):
+        turn = self.patient or not self._has_opened or not self._active
+        self._has_opened = bool(self._planned) and turn and self._fits(self._planned[0][1])
+        if self._has_opened:
             return self._open(*self._planned.popleft())
         return self._advance() if self._active else []
 
@@ -124,11 +136,22 @@ class SlotWriter:
         if now != self._pushed:
             self.pushes.set([row.request.intervention if on else None for row, (_, on) in zip(rows, now, strict=True)])
             self._pushed = now
-        logits = _step(self.engine.backbone, self.cache, self.pushes, [row.writing.tokens[-1] for row in rows])
-        self.check.mark_rows([row.writing for row in rows])
-        extend([row.writing for row in rows], logits)
+        writings = [row.writing for row in rows]
+        logits = self._run([writing.tokens[-1] for writing in writings], writings)
+        self.check.mark_rows(writings)
+        extend(writings, logits)
         self._leave()
         return rows
+
+    def _run(self, tokens: Sequence[int], writings: Sequence[Writing]) -> Tensor:
+        """One token of every row: logits [rows, vocabulary]."""
+        backbone, batch = self.engine.backbone, self.cache.next_batch(tokens)
+        steering = self.pushes.on(backbone.model, backbone.anatomy.layers)
+        run = partial(read_last_layer, backbone, batch, cache=self.cache)
+        states = run_watched(backbone, batch, writings, steering, run)
+        self.check.settle(states.dtype)
+        self.cache.advance()
+        return backbone.logits(states)
 
     def _leave(self) -> None:
         """Close the rows that have ended."""
@@ -160,15 +183,6 @@ class SlotWriter:
     def _rows_that_fit(self, tokens: int, wanted: int) -> int:
         backbone = self.engine.backbone
         return rows_that_fit(backbone.facts, backbone.dtype, self.engine.budget, places(tokens), wanted)
-
-
-def _step(backbone: Backbone, cache: SlotCache, pushes: RowPushes, tokens: Sequence[int]) -> Tensor:
-    """One token of every row: logits [rows, vocabulary]."""
-    batch, steering = cache.next_batch(tokens), pushes.on(backbone.model, backbone.anatomy.layers)
-    states = read_last_layer(backbone, batch, steering, cache)
-    pushes.check.settle(states.dtype)
-    cache.advance()
-    return backbone.logits(states)
 
 
 def places(tokens: int) -> int:

@@ -16,11 +16,15 @@ from trimtab.engines.transformers.writing._padded_writing import BatchWriter
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing.slot_writing import Row, SlotWriter, places
 from trimtab.errors import SettingError
-from trimtab.steering import check_layers
+from trimtab.steering import check_layers, require_layers
 from trimtab.steering.phases import markers_for
 
 if TYPE_CHECKING:
     from trimtab.engines.transformers.engine import TransformersEngine
+
+
+MIN_AHEAD = 256
+"""Tokens of a text up to which a lasting writer tries a model at once."""
 
 
 class TransformersWriter:
@@ -28,14 +32,14 @@ class TransformersWriter:
 
     Args:
         engine: what runs the model.
-        lasting: whether callers come and go for long: nothing is remembered of texts that have ended, and what has to
-            be tried of the model is tried at once for texts twice as long.
+        lasting: whether callers come and go for long: prompts and tokens take turns, nothing is remembered of texts
+            that have ended, and what has to be tried of the model is tried seldom, for longer texts than the present.
     """
 
     def __init__(self, engine: TransformersEngine, *, lasting: bool = False):
         self.engine, self.lasting = engine, lasting
         self._check = RowChecks()
-        self._slots = SlotWriter(engine, self._check)
+        self._slots = SlotWriter(engine, self._check, patient=not lasting)
         self._batches = BatchWriter(engine, self._check)
         self._added: list[Row] = []
         self._rows: dict[int, Row] = {}
@@ -43,6 +47,10 @@ class TransformersWriter:
         """How many rows have an intervention, by its id."""
         self._keys = count()
         self._batch_next = False
+        self._asked = 0
+        """Length up to which the model has been tried."""
+        self._in_slots = True
+        """Whether the last texts that came are written in slots."""
 
     @property
     def rows(self) -> int:
@@ -51,7 +59,7 @@ class TransformersWriter:
 
     def has_room(self, request: Request) -> bool:
         """Whether a text can join without waiting for others to end."""
-        if self._batches.rows:
+        if self._batches.rows and not self._in_slots:
             return False
         return self._slots.has_room([*(row.request.most_tokens for row in self._added), request.most_tokens])
 
@@ -64,6 +72,8 @@ class TransformersWriter:
         """
         cell = request.intervention
         check_layers([cell], self.engine.backbone.facts.layers)
+        if request.watch is not None:
+            require_layers(request.watch.layers, self.engine.backbone.facts.layers)
         markers_for([cell], self.engine.backbone)
         if cell is not None and cell.prompt_gates:
             raise SettingError("a gate on the prompt is decided for each text: run it by the methods of trimtab.Model")
@@ -114,21 +124,41 @@ class TransformersWriter:
         """Hand texts to what writes them exactly: in slots, in batches, or one by one."""
         if not rows:
             return
-        engine, exactness = self.engine, self.engine.exactness
-        exactness.forget()
+        engine = self.engine
+        engine.exactness.forget()
+        if self.lasting:
+            self._ask_ahead(max(row.request.most_tokens for row in rows))
         columns = most_columns([_query(row) for row in rows], engine.budget)
         together, apart = engine.split_batchable([row.request.most_tokens for row in rows], columns)
-        if together:
-            some = [rows[i] for i in together]
-            steers = any(row.request.intervention is not None for row in some)
-            length = places(max(row.request.most_tokens for row in some))
-            if engine.mode([_query(row) for row in some], cells=steers) == "packed" and exactness.slots(length):
-                self._slots.add(some)
-            else:
-                side_by_side, cached = exactness.plain_writing(length, engine.plain)
-                self._batches.add(some, together=side_by_side, cached=cached)
+        self._in_slots = bool(together) and self._fit_slots([rows[i] for i in together])
+        if self._in_slots:
+            self._slots.add([rows[i] for i in together])
+        elif together:
+            length = places(max(rows[i].request.most_tokens for i in together))
+            side_by_side, cached = engine.exactness.plain_writing(length, engine.plain)
+            self._batches.add([rows[i] for i in together], together=side_by_side, cached=cached)
         if apart:
             self._batches.add([rows[i] for i in apart], together=False, cached=False)
+
+    def _fit_slots(self, rows: Sequence[Row]) -> bool:
+        steers = any(row.request.intervention is not None for row in rows)
+        length = places(max(row.request.most_tokens for row in rows))
+        mode = self.engine.mode([_query(row) for row in rows], cells=steers)
+        return mode == "packed" and self.engine.exactness.slots(length)
+
+    def _ask_ahead(self, length: int) -> None:
+        """Try what is exact up to the next power of two, so that texts a little longer do not ask again.
+
+        What does not hold there is asked again at the length of the texts.
+        """
+        ahead = max(MIN_AHEAD, 1 << (length - 1).bit_length())
+        ahead = min(ahead, self.engine.backbone.context.tokens or ahead)
+        if ahead > self._asked and not self.engine.too_long(ahead):
+            self._asked = ahead
+            query = Query(((0,) * ahead,), (), ahead)
+            self.engine.split_batchable([ahead], most_columns([query], self.engine.budget))
+            if self.engine.mode([query], cells=True) == "packed":
+                self.engine.exactness.slots(ahead)
 
 
 def _query(row: Row) -> Query:
