@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import torch
 
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
 from trimtab.models import wrap
+from trimtab.monitors import Monitor
+from trimtab.monitors.monitor import MonitorProvenance
 from trimtab.serve.http.application import application
 from trimtab.serve.http.server import Server, bound_socket
 from trimtab.serve.http.service import Service
@@ -42,6 +45,18 @@ def library_for(model: Model) -> VectorLibrary:
             NamedVector("raw", vector),
         ]
     )
+
+
+def monitor_for(model: Model) -> Monitor:
+    """A monitor of random directions: it reads, and means nothing."""
+    layers, width = model.facts.layers, model.facts.width
+    made = MonitorProvenance(
+        model=model.name, fingerprint=model.fingerprint, behavior="kind", pairs_hash="", pairs=2,
+        token_position="last", form="text", balance="none", template_hash="", layer=2, select_pairs=2,
+        select_auroc=(0.5,) * layers, select_token_auroc=(0.5,) * layers, seen=(),
+    )  # fmt: skip
+    weight = torch.randn(layers, width, generator=torch.Generator().manual_seed(1)) / 10
+    return Monitor(weight, torch.zeros(layers), torch.ones(layers), torch.zeros(layers), made)
 
 
 @dataclass

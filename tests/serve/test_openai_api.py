@@ -10,9 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from served import NAME, STRENGTH, Served, chat_model, running, service_for
-from trimtab.engines import Model
-from trimtab.monitors import Monitor
+from served import NAME, STRENGTH, Served, chat_model, monitor_for, running, service_for
 from trimtab.steering import Cell, SteeringSetting
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
@@ -357,21 +355,6 @@ def others() -> Iterator[Served]:
     model = chat_model(TOOLS_TEMPLATE)
     with running(service_for(model, monitors={"kind": monitor_for(model)})) as found:
         yield found
-
-
-def monitor_for(model: Model) -> Monitor:
-    import torch
-
-    from trimtab.monitors.monitor import MonitorProvenance
-
-    layers, width = model.facts.layers, model.facts.width
-    made = MonitorProvenance(
-        model=model.name, fingerprint=model.fingerprint, behavior="kind", pairs_hash="", pairs=2,
-        token_position="last", form="text", balance="none", template_hash="", layer=2, select_pairs=2,
-        select_auroc=(0.5,) * layers, select_token_auroc=(0.5,) * layers, seen=(),
-    )  # fmt: skip
-    weight = torch.randn(layers, width, generator=torch.Generator().manual_seed(1)) / 10
-    return Monitor(weight, torch.zeros(layers), torch.ones(layers), torch.zeros(layers), made)
 
 
 def test_tools_are_rendered_where_the_template_takes_them(others: Served) -> None:

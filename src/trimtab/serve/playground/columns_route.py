@@ -1,4 +1,4 @@
-"""`POST /v1/steering/replies`: replies of one conversation under several settings, written side by side in one stream."""
+"""`POST /v1/steering/replies`: a conversation under several settings, written side by side in one stream."""
 
 from __future__ import annotations
 

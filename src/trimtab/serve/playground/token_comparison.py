@@ -106,13 +106,13 @@ def _read(model: Model, messages: Sequence[Message], reply: str) -> ReadReply:
     prompt = model.tokens(messages)
     before = render_prompt(tokenizer, list(messages), asking) + gap_after(tokenizer, list(messages), asking)
     whole = tuple(encode(tokenizer, before + reply, asking))
-    read = Text(whole if whole[: len(prompt)] == prompt else (*prompt, *_alone(tokenizer, reply)), len(prompt))
-    count = len(read.tokens) - len(prompt)
+    tokens = whole if whole[: len(prompt)] == prompt else (*prompt, *_alone(tokenizer, reply))
+    count = len(tokens) - len(prompt)
     if not count:
         raise DataError("the reply has no tokens")
     if count > MAX_REPLY_TOKENS:
         raise DataError(f"the reply has {count:,} tokens; {MAX_REPLY_TOKENS:,} are the most that are compared")
-    return ReadReply(read, _pieces(tokenizer, read.tokens[len(prompt) :]))
+    return ReadReply(Text(tokens, len(prompt)), _pieces(tokenizer, tokens[len(prompt) :]))
 
 
 def _alone(tokenizer: Any, reply: str) -> list[int]:

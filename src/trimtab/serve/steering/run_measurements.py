@@ -1,4 +1,4 @@
-"""What a run measured of a vector beyond its recommended setting: doses, where coherence was lost, what checks found."""
+"""What a run measured of a vector beside its recommended setting: doses, coherence, what the checks found."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def _coherence(
     if found is None:
         return []
     usable: pd.DataFrame = found.usable
-    mine = usable[(usable["model"] == model) & (usable["behavior"] == behavior)].drop_duplicates(["layers", "direction"])
+    mine = usable[(usable["model"] == model) & (usable["behavior"] == behavior)].drop_duplicates(
+        ["layers", "direction"]
+    )
     kept = []
     for row in mine.to_dict("records"):
         layers = _layers(row["layers"])

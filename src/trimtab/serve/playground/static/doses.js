@@ -83,11 +83,12 @@ export const standing = (vector, push) => {
   const sign = Math.sign(push.strength);
   const size = Math.abs(push.strength);
   const coherent = coherenceOf(vector, push.layers, sign);
-  if (coherent && size > coherent.usable + 1e-9 && coherent.usable < coherent.largest) {
+  const within = (end) => size <= end * (1 + 1e-6) + 1e-9;
+  if (coherent && !within(coherent.usable) && within(coherent.largest)) {
     return { state: "incoherent", text: `replies fell below a coherence of ${coherent.floor} here` };
   }
   const curve = curveOf(vector, push.layers);
   if (!curve) return { state: "unknown", text: "not measured: no dose is known at this layer" };
-  if (size > curve.measured[sign] + 1e-9) return { state: "unknown", text: "not measured: beyond what the run tried" };
+  if (!within(curve.measured[sign])) return { state: "unknown", text: "not measured: beyond what the run tried" };
   return { state: "measured", text: "within the measured range" };
 };
