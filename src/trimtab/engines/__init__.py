@@ -5,7 +5,7 @@ from trimtab.engines.loading import load
 from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
-from trimtab.engines.requests import Reply, Request, Sampling
+from trimtab.engines.requests import Finish, Reply, Request, Sampling, TokenLogprob, Watch
 from trimtab.engines.transformers.engine import TransformersEngine
 
 __all__ = [
@@ -13,12 +13,15 @@ __all__ = [
     "ENGINES",
     "Engine",
     "EngineType",
+    "Finish",
     "Model",
     "Reply",
     "Request",
     "Sampling",
     "Scored",
     "Scoring",
+    "TokenLogprob",
     "TransformersEngine",
+    "Watch",
     "load",
 ]

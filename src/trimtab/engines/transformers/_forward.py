@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -226,6 +226,24 @@ def read_last_layer(
         hooks.after(backbone.anatomy.layers[-1], keep)
         run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
     return captured[0]
+
+
+@contextmanager
+def watched(
+    backbone: Backbone,
+    batch: Batch,
+    layers: Collection[int],
+    steering: AbstractContextManager[None],
+    found: dict[int, Tensor],
+) -> Iterator[None]:
+    """Steer the one pass of a context, and read the states of its wanted tokens behind some layers as they are steered.
+
+    They are in `found` after the pass, by layer, [reads, d_model] float32 on the CPU.
+    """
+    every = sorted(layers)
+    with steering, _tapped(backbone, [backbone.anatomy.layers[layer] for layer in every], batch) as states:
+        yield
+    found.update(zip(every, states, strict=True))
 
 
 @contextmanager

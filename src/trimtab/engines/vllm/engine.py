@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trimtab.engines.base import Captured, Scored, TextScores, Watched
+from trimtab.engines.base import Captured, Scored, TextScores, Watched, Writer
 from trimtab.engines.queries import Scoring, read_texts, score_query, text_query
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers.packing.schedule import marks_of, require_reach
@@ -232,6 +232,8 @@ class VLLMEngine:
         engine does.
         """
         check_layers([r.intervention for r in requests], self.identity.facts.layers)
+        if any(request.logprobs is not None or request.watch is not None for request in requests):
+            raise SettingError("logprobs and watches are for the engine transformers, not for vLLM in this process")
         return self._write(requests)
 
     def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
@@ -244,8 +246,10 @@ class VLLMEngine:
             index = news.ask.key[0]
             text = texts[index]
             for token in news.output.outputs[0].token_ids:
-                if text.finish is None:
+                if not text.ended:
                     text.add(token)
+                    if text.error is not None:
+                        raise text.error
                     yield index, text
             if text.finish is not None:
                 self.pool.give_up(news)
@@ -253,6 +257,14 @@ class VLLMEngine:
                 text.finish = "length"
                 yield index, text
         self._tidy()
+
+    def writer(self, *, lasting: bool = False) -> Writer:
+        """Refused: vLLM batches requests continuously in its own server, which `trimtab serve` starts.
+
+        Raises:
+            SettingError: always.
+        """
+        raise SettingError("vLLM serves requests of many callers by its own server: start it by `vllm serve`")
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Continue texts and yield (request, reply) as they are finished."""

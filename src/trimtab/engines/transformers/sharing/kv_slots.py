@@ -35,6 +35,18 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
         """Tokens of each row that have been run."""
         self._places: Tensor | None = None
 
+    def reserve(self, rows: int, tokens: int) -> None:
+        """Hold places for so many rows of so many tokens; the rows in use stay as they are."""
+        used, width = len(self.lengths), max(self.lengths, default=0)
+        if not used:
+            self.keys, self.values = [], []
+        elif (rows, tokens) != (self.rows, self.tokens):
+            for held in (self.keys, self.values):
+                for layer, old in enumerate(held):  # one by one: no more than one of them is there twice
+                    held[layer] = old.new_zeros(rows, old.shape[1], tokens, old.shape[3])
+                    held[layer][:used, :, :width] = old[:used, :, :width]
+        self.rows, self.tokens = rows, tokens
+
     def append(self, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Open a row with what was run beforehand: keys and values for each layer, [kv_heads, tokens, head_size]."""
         if not self.keys:
