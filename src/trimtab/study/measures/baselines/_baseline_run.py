@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -32,7 +33,8 @@ from trimtab.study._contrast_parts import vector_source
 from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.baselines._comparison import GIVEN, Comparison, joined
 from trimtab.study.measures.context import Context
-from trimtab.vectors import SteeringVector, extract, with_residual_norms
+from trimtab.study.measures.grids import trained_layers
+from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
 
 
 @dataclass(eq=False)
@@ -179,10 +181,17 @@ class BaselineRun:
         subject, study, train = self.context.subject, self.context.subject.study, self.context.subject.parts[0]
         if subject.contrast is None and not len(train) and not isinstance(train, UnscoredBehavior):
             raise SettingError("the vectors of the study were given, with no pairs that another could be made of")
+        trained: dict[str, Any] = {}
+        if AGGREGATIONS.get(method).trained:
+            trained = {
+                "layers": trained_layers(study, subject.n_layers),
+                "training": self.compared.settings.training_of(study.training_settings),
+            }
         vector = extract(
             self.context.model,
             vector_source(train, subject.contrast),
             method=method,
+            **trained,
             token_position=study.token_position,
             form="auto" if subject.contrast is not None else self.compared.form,
             balance=study.balance,

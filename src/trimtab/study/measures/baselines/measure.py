@@ -24,10 +24,12 @@ from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
-from trimtab.study.measures.grids import grid_key, narrowed
+from trimtab.study.measures.grids import grid_key, narrowed, trained_layers
 from trimtab.study.measures.replies.judging import highest_cost
 from trimtab.study.measures.replies.settings import Replies
-from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work, WriteReplies
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training import TrainedAggregation
 
 Arms = Callable[[BaselineRun], Sequence[Arm]]
 TABLES = stored_tables("baselines")
@@ -129,12 +131,16 @@ class _Planned:
         about, other = f"vector {method}", method != compared.method
         calibrating = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=12)
         work: tuple[Work, ...] = (calibrating,)
+        shaped_by: tuple[object, ...] = (method, compared.settings.dose)
+        if other and AGGREGATIONS.get(method).trained:
+            shaped_by = (*shaped_by, compared.settings.training)
         if other:
             choosing = shown_rows(
                 [("select", compared.select)], subject.scoring, subject.study.balance, subject.study.seed
             )
             work = (
                 ReadPairs(compared.train, subject.scoring),
+                *self._training(method),
                 ScoreRows(choosing, subject.scoring, subject.grid),
                 *work,
             )
@@ -143,9 +149,18 @@ class _Planned:
             about,
             lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
-            (method, compared.settings.dose),
+            shaped_by,
         )
-        yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method, compared.settings.dose))
+        yield from self._measured(about, lambda run: run.vector_arms(method), 4, shaped_by)
+
+    def _training(self, method: str) -> tuple[Work, ...]:
+        """The training of another method's vector, if it is a trained one."""
+        subject, found = self.subject, AGGREGATIONS.get(method)
+        if not isinstance(found, TrainedAggregation):
+            return ()
+        settings = found.settings(self.compared.settings.training_of(subject.study.training_settings))
+        layers = trained_layers(subject.study, subject.n_layers)
+        return (TrainVectors(self.compared.train, subject.scoring, found, settings, layers),)
 
     def fine_tuning(self) -> Iterator[Unit]:
         """The units of the adapters, which are trained once for all of them."""
