@@ -172,6 +172,7 @@ class Scheduler:
                 Exception
             ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
                 self._replace_writer(error)
+        self._writer = self.model.writer()  # what a cancelled row holds is freed
 
     def _awaits_work(self) -> bool:
         with self._changed:
@@ -188,6 +189,9 @@ class Scheduler:
             except TrimtabError as error:
                 self._count_failed(job.fail(error))
                 continue
+            except Exception as error:
+                self._count_failed(job.fail(_engine_failure(error)))
+                raise
             with self._changed:
                 self._running[key] = job
 
@@ -232,13 +236,18 @@ class Scheduler:
 
     def _replace_writer(self, error: Exception) -> None:
         """End the running jobs, and write the next ones with a new writer: the old one may be in any state."""
-        failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
-        failure.__cause__ = error
+        failure = _engine_failure(error)
         with self._changed:
             jobs, self._running = list(self._running.values()), {}
             self._writer = self.model.writer()
         for job in jobs:
             self._count_failed(job.fail(failure))
+
+
+def _engine_failure(error: Exception) -> EngineFailed:
+    failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 def _translated(error: Exception) -> TrimtabError:

@@ -215,17 +215,33 @@ def read_last_layer(
     use_cache: bool = False,
 ) -> Tensor:
     """States of the wanted tokens behind the last layer, [reads, d_model], under an optional steering context."""
+    with steering or nullcontext(), _last_layer_read(backbone, batch) as states:
+        run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
+    return states[0]
+
+
+def read_and_record(
+    backbone: Backbone, batch: Batch, steering: AbstractContextManager[None]
+) -> tuple[Tensor, Beginning]:
+    """As `read_last_layer`, and the keys and values of all tokens."""
+    with steering, _last_layer_read(backbone, batch) as states:
+        recorded = run(backbone, batch, None, record=True)
+    assert recorded is not None
+    return states[0], recorded
+
+
+@contextmanager
+def _last_layer_read(backbone: Backbone, batch: Batch) -> Iterator[list[Tensor]]:
+    """Read the wanted tokens in one pass; entered inside the steering context, to see what it did at the last layer."""
     captured: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> None:
         hidden = hidden_of(output)
         captured.append(hidden[batch.read_rows.to(hidden.device), batch.read_columns.to(hidden.device)])
 
-    # Registered inside the steering context, so that it sees what steering at the last layer did.
-    with steering or nullcontext(), one_pass(backbone.model) as hooks:
+    with one_pass(backbone.model) as hooks:
         hooks.after(backbone.anatomy.layers[-1], keep)
-        run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
-    return captured[0]
+        yield captured
 
 
 @contextmanager

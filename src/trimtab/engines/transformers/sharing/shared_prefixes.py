@@ -35,6 +35,8 @@ class Opening:
     """What all prompts of this kind begin with."""
     wanted: tuple[tuple[int, int, int], ...]
     """(request, prompt, cell or `BASE`): the rows to be opened."""
+    own_cells: tuple[Intervention, ...] = ()
+    """An intervention for each query instead, which runs in a row of its own: there are no cells then."""
 
 
 def openings(
@@ -56,10 +58,28 @@ def openings(
         plain = by_policy.pop(None)
         next(iter(by_policy.values())).extend(plain)
     found = []
+    single: list[int] = []
     for policy, members in by_policy.items():
         marks = unmarked if policy is None else _marks(*policy, markers)
         for some in _same_cells(requests, members):
-            found += _cut(requests, some, marks, rows, budget)
+            if len(some) == 1 and _policy(requests[some[0]]) is not None:
+                single += some
+            else:
+                found += _cut(requests, some, marks, rows, budget)
+    return found + _in_own_rows(requests, single, rows, budget)
+
+
+def _in_own_rows(requests: Sequence[Request], members: Sequence[int], rows: int, budget: Budget) -> list[Opening]:
+    """Prompts of which each is wanted under one cell, another for each: nothing is shared, but they run together."""
+    found = []
+    # Rows are as wide as the longest of them.
+    for batch in filled([len(requests[i].prompt) for i in members], budget.tokens):
+        for first in range(0, len(batch), rows):
+            some = [requests[members[i]] for i in batch[first : first + rows]]
+            queries = tuple(Query((r.prompt,), ((0, len(r.prompt) - 1),), len(r.prompt)) for r in some)
+            wanted = tuple((members[i], place, BASE) for place, i in enumerate(batch[first : first + rows]))
+            cells = tuple(r.intervention for r in some if r.intervention is not None)
+            found.append(Opening(queries, (), unmarked, (), wanted, cells))
     return found
 
 
