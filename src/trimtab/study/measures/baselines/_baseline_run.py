@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -280,13 +281,20 @@ class BaselineRun:
                 self.left_out(f"easy questions under {name}", error)
         return joined(found)
 
-    def costs(self, arms: Sequence[Arm]) -> pd.DataFrame:
-        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them."""
+    def costs(
+        self, arms: Sequence[Arm], at_rest: Callable[[], AbstractContextManager[Any]] = nullcontext
+    ) -> pd.DataFrame:
+        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them.
+
+        Args:
+            arms: The arms.
+            at_rest: Makes a context within which an adapter rests, where the model has one.
+        """
         if not arms:
             nothing: pd.DataFrame = pd.DataFrame()
             return nothing
         model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
-        plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form)
+        plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form, at_rest)
         rows = []
         for arm, time in zip(arms, times, strict=True):
             cell = None if arm.push is None else arm.push.cell

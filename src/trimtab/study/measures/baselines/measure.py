@@ -21,7 +21,13 @@ from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, joined, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
-from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
+from trimtab.study.measures.baselines._reply_run import (
+    judge_again,
+    judge_replies,
+    replies_of,
+    reply_prompts,
+    write_replies,
+)
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import grid_key, narrowed, trained_layers
@@ -193,8 +199,9 @@ class _Planned:
             "replies", "replies", lambda run: write_replies(run, replies), (writing,), shaped_by, recommends=True
         )
         yield self._unit(
-            "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True
-        )
+            "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True,
+            mend=lambda run, before: judge_again(run, replies, before),
+        )  # fmt: skip
 
     def easy(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
         """The easy questions under some arms, if any are wanted."""
@@ -232,12 +239,14 @@ class _Planned:
         work: tuple[Work, ...],
         shaped_by: tuple[object, ...] = (),
         recommends: bool = False,
+        mend: Callable[[BaselineRun, pd.DataFrame], pd.DataFrame] | None = None,
     ) -> Unit:
         recommended = getattr(self.subject, "recommended", None) if recommends else None
         return Unit(
             table=table,
             work=work,
             compute=lambda context: _whole(table, compute(self.running(context))),
+            mend=None if mend is None else lambda context, before: _whole(table, mend(self.running(context), before)),
             about=(about,),
             grid=self.subject.grid,
             shaped_by=(*self.compared.shaping(about), *shaped_by, *([grid_key(recommended)] if recommended else [])),
@@ -247,5 +256,7 @@ class _Planned:
 def _whole(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """The table with all of its columns: what is left out leaves one without rows, which is not computed again."""
     columns = list(TABLES[name].schema)
+    if list(table.columns) == columns:
+        return table
     whole: pd.DataFrame = table[columns] if len(table) else pd.DataFrame(columns=columns)
     return whole
