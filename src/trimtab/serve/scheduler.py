@@ -18,6 +18,8 @@ _RATE_OF = 64
 """Finished replies from which the time to the next free place is estimated."""
 _RETRY_SECONDS = (1.0, 60.0)
 """Shortest and longest time after which a refused caller is asked to come again."""
+_GATHER_SECONDS = 0.01
+"""The longest that an idle scheduler waits for more jobs when one comes, while more come."""
 _LAST_PASS_SECONDS = 10.0
 """What the pass under way is given to end, once everything has been cancelled."""
 
@@ -176,8 +178,18 @@ class Scheduler:
 
     def _awaits_work(self) -> bool:
         with self._changed:
+            idle = not self._running
             self._changed.wait_for(lambda: self._waiting or self._running or self._stopping)
+            if idle and self._waiting:
+                self._gather()
             return bool(self._waiting or self._running) and not self._abandoned
+
+    def _gather(self) -> None:
+        """Let those who come at the same time begin together: a pass for the first alone would hold up the rest."""
+        end, waiting = time.monotonic() + _GATHER_SECONDS, 0
+        while len(self._waiting) > waiting and time.monotonic() < end:
+            waiting = len(self._waiting)
+            self._changed.wait(_GATHER_SECONDS / 5)
 
     def _admit(self) -> None:
         """Give rows to jobs that wait, in their order, as long as there is room."""

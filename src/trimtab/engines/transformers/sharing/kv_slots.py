@@ -59,6 +59,11 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
             self.values[layer][row, :, :length] = v
         self.lengths.append(length)
 
+    def parts(self, row: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of a row in use, for each layer [kv_heads, tokens, head_size]."""
+        length = self.lengths[row]
+        return [(k[row, :, :length], v[row, :, :length]) for k, v in zip(self.keys, self.values, strict=True)]
+
     def remove(self, row: int) -> None:
         """Close a row; the last one takes its place."""
         last = len(self.lengths) - 1

@@ -35,8 +35,10 @@ class Opening:
     """What all prompts of this kind begin with."""
     wanted: tuple[tuple[int, int, int], ...]
     """(request, prompt, cell or `BASE`): the rows to be opened."""
-    own_cells: tuple[Intervention, ...] = ()
+    own_cells: tuple[Intervention | None, ...] = ()
     """An intervention for each query instead, which runs in a row of its own: there are no cells then."""
+    beginning: Beginning | None = None
+    """Keys and values of the head of prompts in rows of their own, where it has been run before."""
 
 
 def openings(
@@ -66,20 +68,35 @@ def openings(
                 single += some
             else:
                 found += _cut(requests, some, marks, rows, budget)
-    return found + _in_own_rows(requests, single, rows, budget)
+    return found + openings_in_rows(requests, single, rows, budget)
 
 
-def _in_own_rows(requests: Sequence[Request], members: Sequence[int], rows: int, budget: Budget) -> list[Opening]:
-    """Prompts of which each is wanted under one cell, another for each: nothing is shared, but they run together."""
+def openings_in_rows(
+    requests: Sequence[Request],
+    members: Sequence[int],
+    rows: int,
+    budget: Budget,
+    beginning: Beginning | None = None,
+) -> list[Opening]:
+    """How prompts are run of which each is wanted under one cell or none, in a row of its own.
+
+    Args:
+        requests: what will be written.
+        members: which of them.
+        rows: most rows that one opening may ask for.
+        budget: limits of a pass.
+        beginning: what all of them begin with and are pushed by, if it has been run.
+    """
+    length = beginning.length if beginning is not None else 0
     found = []
     # Rows are as wide as the longest of them.
-    for batch in filled([len(requests[i].prompt) for i in members], budget.tokens):
+    for batch in filled([len(requests[i].prompt) - length for i in members], budget.tokens):
         for first in range(0, len(batch), rows):
-            some = [requests[members[i]] for i in batch[first : first + rows]]
-            queries = tuple(Query((r.prompt,), ((0, len(r.prompt) - 1),), len(r.prompt)) for r in some)
-            wanted = tuple((members[i], place, BASE) for place, i in enumerate(batch[first : first + rows]))
-            cells = tuple(r.intervention for r in some if r.intervention is not None)
-            found.append(Opening(queries, (), unmarked, (), wanted, cells))
+            some = [members[i] for i in batch[first : first + rows]]
+            queries = tuple(Query((p,), ((0, len(p) - 1),), len(p)) for p in (requests[index].prompt for index in some))
+            wanted = tuple((index, place, BASE) for place, index in enumerate(some))
+            head, cells = queries[0].sequences[0][:length], tuple(requests[index].intervention for index in some)
+            found.append(Opening(queries, (), unmarked, head, wanted, cells, beginning))
     return found
 
 
