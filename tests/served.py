@@ -13,7 +13,7 @@ import httpx
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
 from trimtab.models import wrap
-from trimtab.serve.http.application import application
+from trimtab.serve.http._application import application
 from trimtab.serve.http.server import Server, bound_socket
 from trimtab.serve.http.service import Service
 from trimtab.serve.scheduler import Scheduler

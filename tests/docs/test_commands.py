@@ -62,6 +62,7 @@ KINDS = {
     "vectors show": Kind(),
     "vectors prove": Kind(("--limit", "16", "--prompts", "2")),
     "chat": Kind(typed="/help\n/quit\n"),
+    "serve": Kind(("--describe", "--port", "0")),
     "bake": Kind(),
     "vectors export": Kind(),
     "hub push": Kind(),
@@ -160,6 +161,8 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for verb in ("extract", "chat", "bake", "monitor", "vectors"):
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
+    monkeypatch.setenv("TRIMTAB_SERVE_KEY", "0123456789abcdef")
+    monkeypatch.setattr("trimtab.cli.verbs.serve.serve_command.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.study.setting_to_use.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr("trimtab.cli.verbs.hub._upload", lambda *args: True)
@@ -211,7 +214,7 @@ def require_next(words: str, given: dict[str, Any], out: str) -> None:
         if program == "trimtab":
             parsed(tuple(typed))
         else:
-            assert words == "vectors export"
+            assert words in ("vectors export", "serve")
 
 
 def test_every_command_that_ends_without_a_next_one_says_why() -> None:
