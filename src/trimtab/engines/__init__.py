@@ -6,6 +6,7 @@ from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.engines.requests import Reply, Request, Sampling
+from trimtab.engines.token_scores import TokenScores, score_tokens
 from trimtab.engines.transformers.engine import TransformersEngine
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Sampling",
     "Scored",
     "Scoring",
+    "TokenScores",
     "TransformersEngine",
     "load",
+    "score_tokens",
 ]
