@@ -28,8 +28,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from trimtab.data import Message
 from trimtab.engines import Request, Sampling, TokenScores
 from trimtab.errors import SettingError, TrimtabError
+from trimtab.harnesses._generation_rules import Draws, cut, stops_at
 from trimtab.harnesses._request_batches import RequestBatches, Written
-from trimtab.harnesses._requests import Draws, cut, stops_at
 from trimtab.harnesses.steered_model import SteeredModel
 
 MAX_TOKENS = 2048

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from trimtab.data import Message
 from trimtab.engines import Request, Sampling, TokenScores, score_tokens
 from trimtab.errors import SettingError, TrimtabWarning
-from trimtab.harnesses._requests import Draws, cut, stops_at
+from trimtab.harnesses._generation_rules import Draws, cut, stops_at
 from trimtab.harnesses.steered_model import SteeredModel
 from trimtab.models import Text
 from trimtab.models.prompting.rendering import render_prompt

@@ -10,7 +10,7 @@ from typing import Any
 from trimtab.engines import Model, load
 from trimtab.errors import SettingError
 from trimtab.harnesses._arguments import Arguments, NamedSetting, parse_name
-from trimtab.harnesses._pushes import Push, changed, named, of_file, of_run
+from trimtab.harnesses._push_sources import Push, changed, named, of_file, of_run
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.steering import Intervention
 
