@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def server(engines: Both) -> Iterator[Served]:
         yield started
 
 
-def asked(server: Served, question: str, **body: object) -> dict:
+def asked(server: Served, question: str, **body: object) -> dict[str, Any]:
     body = {
         "model": "tiny-llama",
         "messages": [{"role": "user", "content": question}],
@@ -64,7 +65,7 @@ def test_replies_are_those_of_the_default_engine(engines: Both, server: Served) 
 def test_many_clients_at_once_each_get_their_own(engines: Both, server: Served) -> None:
     strengths = [0.2 + 0.05 * (i % 5) for i in range(len(QUESTIONS))]
 
-    async def all_at_once() -> list[dict]:
+    async def all_at_once() -> list[dict[str, Any]]:
         calls = [
             asyncio.to_thread(asked, server, question, model=f"tiny-llama:cheerful@{strength:g}")
             for question, strength in zip(QUESTIONS, strengths, strict=True)

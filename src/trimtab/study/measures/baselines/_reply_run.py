@@ -116,7 +116,8 @@ def judge_again(run: BaselineRun, replies: Replies, before: pd.DataFrame) -> pd.
 def _judged(judge: Judge, waiting: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
     """What a judge makes of some replies, each beside the plain model's to the same prompt."""
     plain = written[written["arm"] == PLAIN].set_index("prompt_id")["reply"]
-    exchanges = [Exchange(row.prompt, row.reply, plain[row.prompt_id]) for row in waiting.itertuples()]
+    asked = zip(waiting["prompt"], waiting["reply"], waiting["prompt_id"], strict=True)
+    exchanges = [Exchange(prompt, reply, plain[prompt_id]) for prompt, reply, prompt_id in asked]
     if not exchanges:
         nothing: pd.DataFrame = pd.DataFrame()
         return nothing
