@@ -84,21 +84,28 @@ class PrefixStore:
         while self._texts and (self._bytes > self.max_bytes or len(self._texts) > MAX_TEXTS):
             self._bytes -= self._texts.popitem(last=False)[1].bytes
 
-    def beginning_of(self, request: Request) -> tuple[int, Beginning] | None:
-        """(number of the text that has it, the longest beginning of a prompt that is held), its last token left out."""
+    def beginnings_of(self, requests: Sequence[Request]) -> list[Beginning | None]:
+        """The longest beginning that is held of each prompt, its last token left out; the same one is one object."""
+        found: dict[tuple[int, int], Beginning] = {}
+        every: list[Beginning | None] = []
+        for request in requests:
+            number, length = self._longest(request)
+            if length and (number, length) not in found:
+                self._texts.move_to_end(number)
+                text = self._texts[number]
+                keys, values = ([part[:, :, :length] for part in parts] for parts in (text.keys, text.values))
+                found[number, length] = Beginning(keys, values)
+            every.append(found.get((number, length)))
+        return every
+
+    def _longest(self, request: Request) -> tuple[int, int]:
+        """(number of a text, how much of a prompt it has)."""
         tokens = np.array(request.prompt, dtype=np.int64)
         pushed = self._pushed(request, request.prompt)
-        cell = request.intervention
-        lengths = {number: text.shared(tokens, pushed, cell) for number, text in self._texts.items()}
+        lengths = {number: text.shared(tokens, pushed, request.intervention) for number, text in self._texts.items()}
         length = min(max(lengths.values(), default=0), len(tokens) - 1) // STEP * STEP
-        if not length:
-            return None
-        # Several texts may have it: prompts that share it find it in the same one, to run together.
-        number = min(number for number, other in lengths.items() if other >= length)
-        self._texts.move_to_end(number)
-        text = self._texts[number]
-        keys, values = ([part[:, :, :length] for part in parts] for parts in (text.keys, text.values))
-        return number, Beginning(keys, values)
+        # Several texts may have it: prompts that share it find it in the same one.
+        return min((number for number, other in lengths.items() if other >= length), default=0), length
 
     def _pushed(self, request: Request, tokens: Sequence[int]) -> NDArray[np.bool_]:
         cell = request.intervention
