@@ -16,7 +16,7 @@ from trimtab.engines import Model
 from trimtab.models import wrap
 from trimtab.monitors import Monitor
 from trimtab.monitors.monitor import MonitorProvenance
-from trimtab.serve.http.application import application
+from trimtab.serve.http._application import application
 from trimtab.serve.http.server import Server, bound_socket
 from trimtab.serve.http.service import Service
 from trimtab.serve.scheduler import Scheduler

@@ -33,6 +33,7 @@ ORDER = [
     "study",
     "sharing",
     "notebook",
+    "harnesses",
     "serve",
     "cli",
 ]

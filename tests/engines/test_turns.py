@@ -90,6 +90,7 @@ def test_a_thread_that_is_interrupted_while_it_waits_loses_no_turn_of_the_others
             while len(lock._waiting) <= count:
                 time.sleep(0.0005)
         # Raised as soon as the thread runs again, which is when it has been given the lock.
+        assert threads[0].ident is not None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0].ident), ctypes.py_object(Interrupted))
     for thread in threads:
         thread.join(10)

@@ -86,7 +86,7 @@ def test_origins_are_pages_and_never_all_of_them(origin: str) -> None:
     "header", [None, "Bearer", "Bearer x", f"Bearer {KEY}x", f"Basic {KEY}", KEY, f"Bearer {KEY[:-1]}", "Bearer é"]
 )
 def test_without_the_key_nothing_is_answered(locked: Served, header: str | None) -> None:
-    headers = {} if header is None else {"authorization": header.encode("latin-1")}
+    headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     for path in ("/v1/models", "/metrics", "/", "/v1/steering/vectors", "/api/tags", "/nothing"):
         with locked.client() as http:
             response = http.get(path, headers=headers)

@@ -61,12 +61,13 @@ def test_prompts_are_messages_under_the_template_or_raw_texts(served: Served, cl
     assert client.generate(NAME, "Hello", options=GREEDY).response == written(served, None)
     system = [{"role": "system", "content": "Be kind"}, *MESSAGES]
     assert client.generate(NAME, "Hello", system="Be kind", options=GREEDY).response == written(served, None, system)
-    raw = client.generate(NAME, "Hello", raw=True, options=GREEDY).response
+    raw = str(client.generate(NAME, "Hello", raw=True, options=GREEDY).response)
     with served.client() as http:
         body = {"prompt": "Hello", "temperature": 0, "max_tokens": 12}
         assert http.post("/v1/completions", json=body).json()["choices"][0]["text"] == raw
-    pieces = client.generate(NAME, "Hello", options={**GREEDY, "stop": [raw[3:5]]}, raw=True, stream=True)
-    assert "".join(piece.response for piece in pieces) == raw[: raw.index(raw[3:5])]
+    options: dict[str, Any] = {**GREEDY, "stop": [raw[3:5]]}
+    pieces = client.generate(NAME, "Hello", options=options, raw=True, stream=True)
+    assert "".join(piece.response or "" for piece in pieces) == raw[: raw.index(raw[3:5])]
 
 
 def test_a_request_without_a_prompt_finds_the_model_loaded(client: ollama.Client) -> None:

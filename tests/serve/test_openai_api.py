@@ -150,7 +150,7 @@ def test_the_asynchronous_client_gets_many_settings_side_by_side(served: Served)
                     for strength in strengths
                 )
             )  # fmt: skip
-        return [reply.choices[0].message.content for reply in replies]
+        return [str(reply.choices[0].message.content) for reply in replies]
 
     wanted = served.model.generate(
         [MESSAGES] * 4, interventions=[cheerful(served, strength) for strength in strengths], max_new_tokens=12
@@ -162,7 +162,8 @@ def test_the_asynchronous_client_gets_many_settings_side_by_side(served: Served)
 def test_pieces_of_several_choices_are_those_of_their_own(served: Served) -> None:
     body = {"messages": MESSAGES, "temperature": 1, "seed": 3, "n": 3, "max_tokens": 8}
     whole = ask(served, **body)
-    texts, ends = {0: "", 1: "", 2: ""}, {}
+    texts = {0: "", 1: "", 2: ""}
+    ends: dict[int, str] = {}
     for event in events(served, **body):
         (choice,) = event["choices"]
         texts[choice["index"]] += choice["delta"].get("content", "")
@@ -246,7 +247,7 @@ def test_what_would_change_the_reply_and_is_not_there_is_refused_by_name(served:
 
 def test_values_that_change_nothing_are_accepted(served: Served) -> None:
     plain = ask(served, **PLAIN)
-    neutral = {
+    neutral: dict[str, Any] = {
         "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": None, "tool_choice": "none", "tools": [],
         "response_format": {"type": "text"}, "user": "me", "metadata": {"a": "b"}, "top_p": 1, "n": 1, "stop": None,
         "store": False, "seed": 3, "stream": False, "logprobs": False, "steering": None, "parallel_tool_calls": True,

@@ -365,6 +365,23 @@ def test_an_engine_that_fails_ends_what_it_writes_and_nothing_after_it(scheduled
     assert (counts.failed, counts.finished, counts.rows, counts.running) == (3, 2, 0, 0)
 
 
+def test_an_engine_that_fails_at_a_gate_on_the_prompt_ends_that_reply(
+    llama: Backbone, scheduled: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, direction = Model(llama), random_directions(llama)[1]
+    scheduler = scheduled(model)
+    gated = Request(PROMPTS[0], Intervention({2: direction}, 2.0, gate=PromptGate(1, direction, 0.0, "mean")), 4)
+
+    def states(*args: object) -> None:
+        raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(model.engine, "states", states)
+    with pytest.raises(EngineFailed, match="CUDA error"):
+        scheduler.submit(gated).wait()
+    monkeypatch.undo()
+    assert scheduler.submit(gated).wait().finish is not None
+
+
 def test_closing_finishes_what_runs_and_waits_and_refuses_what_comes(model: Model) -> None:
     scheduler = Scheduler(model)
     with Held(model):

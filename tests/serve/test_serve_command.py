@@ -113,7 +113,6 @@ def test_what_cannot_be_served_is_refused_before_a_model_is_loaded(
     assert "TRIMTAB_SERVE_KEY" in refused(capsys, "--host", "0.0.0.0")
     assert "16 characters" in refused(capsys, "--host", "0.0.0.0", "--key", "short")
     assert "origin" in refused(capsys, "--cors", "*")
-    assert "docs/vllm.md" in refused(capsys, "--engine", "vllm")
     assert "cannot listen" in refused(capsys, "--host", "192.0.2.1", "--key", KEY)
     (tmp_path / "empty").write_text("\n")
     assert "is empty" in refused(capsys, "--key-file", tmp_path / "empty")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def backbone() -> Backbone:
     return tiny("llama")
 
 
-def saved(path: Path, backbone: Backbone, **changes: str) -> Path:
+def saved(path: Path, backbone: Backbone, **changes: Any) -> Path:
     vector = vector_for(backbone)
     return replace(vector, provenance=replace(vector.provenance, **changes)).save(path)
 

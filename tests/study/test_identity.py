@@ -53,7 +53,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
     BehaviorSetting: {
         "source": "concise", "name": "other", "scoring": "text", "limit": 20, "contrast": "personas.jsonl",
-        "contrast_limit": 20,
+        "contrast_limit": 20, "contrast_map": {"positive": "good"},
         "map": {"prompt": "question"},
     },
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
@@ -69,6 +69,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
 """Another value for every setting that shapes numbers."""
 BESIDE: dict[str, Any] = {
     "contrast_limit": {"contrast": "personas.jsonl"},
+    "contrast_map": {"contrast": "personas.jsonl"},
     "scale": {"strengths": [0.3]},
     "training": {"method": "ssv"},
 }

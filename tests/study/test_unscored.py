@@ -218,6 +218,19 @@ def test_a_contrast_of_pairs_has_a_limit_of_its_own(run: Run, lists: str, tmp_pa
         make_study(settings({"source": "permissive", "contrast_limit": 6}))
 
 
+def test_the_columns_of_a_contrast_have_names_of_their_own(run: Run, tmp_path: Path) -> None:
+    rows = [{"kind": f"Be kind, {i}.", "harsh": f"Be harsh, {i}."} for i in range(8)]
+    (tmp_path / "personas.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    names = {"positive_prompt": "kind", "negative_prompt": "harsh"}
+    source = str(tmp_path / "personas.jsonl")
+    one = {"source": "permissive", "limit": 16, "contrast": source, "contrast_map": names}
+    folder = run(settings(one), tmp_path / "run")
+    made = SteeringVector.load(RunFolder(folder).vector_file("smollm2-135m", "permissive")).provenance
+    assert made.pairs_hash == contrast(source, columns=names).hash
+    with pytest.raises(SettingError, match="there is no `contrast` whose columns it could name"):
+        make_study(settings({"source": "permissive", "contrast_map": names}))
+
+
 def test_what_the_vector_is_made_of_is_diagnosed_and_methods_are_left_out_in_words(
     run: Run, lists: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.engines.requests import Finish, Reply, Request, Sampling, TokenLogprob, Watch
+from trimtab.engines.token_scores import TokenScores, score_tokens
 from trimtab.engines.transformers.engine import TransformersEngine
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Scored",
     "Scoring",
     "TokenLogprob",
+    "TokenScores",
     "TransformersEngine",
     "Watch",
     "load",
+    "score_tokens",
 ]

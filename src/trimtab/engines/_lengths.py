@@ -37,6 +37,10 @@ class Lengths:
         """
         self._check([(f"text {place}", len(text.tokens)) for place, text in enumerate(texts, start=1)])
 
+    def check_followed(self, texts: Sequence[Text]) -> None:
+        """The same for texts whose last token is only predicted, so that it takes no place itself."""
+        self._check([(f"text {place}", len(text.tokens) - 1) for place, text in enumerate(texts, start=1)])
+
     def fitted(self, requests: Sequence[Request]) -> list[Request]:
         """Requests that ask for no more new tokens than the context has room for.
 

@@ -300,7 +300,7 @@ class Model(PromptEncoder, Summarized):
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
-        self._lengths.check_texts(texts)
+        self._lengths.check_followed(texts)
         found = decided_text_scores(self.engine, self.facts.layers, texts, cells)
         return self._in_turns(self._finite.text_scores(found, texts, cells))
 
@@ -309,7 +309,7 @@ class Model(PromptEncoder, Summarized):
     ) -> Iterator[tuple[int, torch.Tensor]]:
         """Stream the states that decide about each token behind a text's prompt; see `Engine.final_states`."""
         self._require_unsteered()
-        self._lengths.check_texts(texts)
+        self._lengths.check_followed(texts)
         return self._in_turns(self.engine.final_states(texts, cells))
 
     def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:

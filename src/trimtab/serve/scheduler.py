@@ -18,6 +18,8 @@ _RATE_OF = 64
 """Finished replies from which the time to the next free place is estimated."""
 _RETRY_SECONDS = (1.0, 60.0)
 """Shortest and longest time after which a refused caller is asked to come again."""
+_GATHER_SECONDS = 0.01
+"""The longest that an idle scheduler waits for more jobs when one comes, while more come."""
 _LAST_PASS_SECONDS = 10.0
 """What the pass under way is given to end, once everything has been cancelled."""
 
@@ -172,11 +174,22 @@ class Scheduler:
                 Exception
             ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
                 self._replace_writer(error)
+        self._writer = self.model.writer()  # what a cancelled row holds is freed
 
     def _awaits_work(self) -> bool:
         with self._changed:
+            idle = not self._running
             self._changed.wait_for(lambda: self._waiting or self._running or self._stopping)
+            if idle and self._waiting:
+                self._gather()
             return bool(self._waiting or self._running) and not self._abandoned
+
+    def _gather(self) -> None:
+        """Let those who come at the same time begin together: a pass for the first alone would hold up the rest."""
+        end, waiting = time.monotonic() + _GATHER_SECONDS, 0
+        while len(self._waiting) > waiting and time.monotonic() < end:
+            waiting = len(self._waiting)
+            self._changed.wait(_GATHER_SECONDS / 5)
 
     def _admit(self) -> None:
         """Give rows to jobs that wait, in their order, as long as there is room."""
@@ -188,6 +201,9 @@ class Scheduler:
             except TrimtabError as error:
                 self._count_failed(job.fail(error))
                 continue
+            except Exception as error:
+                self._count_failed(job.fail(_engine_failure(error)))
+                raise
             with self._changed:
                 self._running[key] = job
 
@@ -232,13 +248,18 @@ class Scheduler:
 
     def _replace_writer(self, error: Exception) -> None:
         """End the running jobs, and write the next ones with a new writer: the old one may be in any state."""
-        failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
-        failure.__cause__ = error
+        failure = _engine_failure(error)
         with self._changed:
             jobs, self._running = list(self._running.values()), {}
             self._writer = self.model.writer()
         for job in jobs:
             self._count_failed(job.fail(failure))
+
+
+def _engine_failure(error: Exception) -> EngineFailed:
+    failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 def _translated(error: Exception) -> TrimtabError:

@@ -62,7 +62,13 @@ def contrast_of(study: Study, setting: BehaviorSetting, behavior: Behavior) -> A
     if not setting.contrast:
         return None
     source = located(setting.contrast, study.folder)
-    found = contrast(source, limit=setting.contrast_limit, seed=study.seed, skip_bad=setting.skip_bad)
+    found = contrast(
+        source,
+        limit=setting.contrast_limit,
+        seed=study.seed,
+        skip_bad=setting.skip_bad,
+        columns=setting.contrast_map,
+    )
     asked = AskedTexts.of(found)
     if both := [pair.reference for pair in behavior if asked.hold(pair.prompt)]:
         raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from trimtab.analysis.diagnosis.lists import (
 )
 from trimtab.analysis.diagnosis.lists._list_halves import half_cosines, half_stability
 from trimtab.analysis.diagnosis.lists._list_probe import list_folds, list_labels, shares_in_order
+from trimtab.analysis.diagnosis.lists.list_flags import places_between
 from trimtab.errors import DataError
 
 from .conftest import WORDS
@@ -169,6 +172,46 @@ def test_projection_that_follows_length_within_the_lists_is_found():
     assert found.loc[3, "length_correlation"] > 0.9
     assert found.loc[3, "length_p"] < 0.001
     assert abs(found.loc[0, "length_correlation"]) < 0.5
+
+
+def test_a_text_in_the_wrong_list_is_flagged_and_good_ones_are_not():
+    good = lists((40, 30), signal=1.0)
+    assert list_flags(good).empty
+    moved = np.isin(good.examples["prompt_id"], ["t7", "t50"])
+    flags = list_flags(replace(good, positive=good.positive ^ moved))
+    assert set(flags["prompt_id"]) == {"t7", "t50"}
+    assert set(flags["flag"]) == {"other_side"}
+    assert (flags["value"] < -0.5).all()
+    found = diagnosed(replace(good, positive=good.positive ^ moved))["other_side"]
+    assert found.text.startswith("2 of 70 texts lie on the side of the other list (")
+
+
+def test_texts_are_not_flagged_where_lists_hardly_differ_or_are_short():
+    for d in (lists((40, 30)), lists((9, 9), signal=1.0)):
+        wrong = d.examples["prompt_id"] == "t0"
+        assert "other_side" not in set(list_flags(replace(d, positive=d.positive ^ wrong.to_numpy()))["flag"])
+
+
+def test_the_place_of_a_text_agrees_with_a_plain_loop():
+    d = lists((6, 5), signal=0.5)
+    found = places_between(d)
+    for text in range(d.n_examples):
+        values = []
+        for layer in (1, 2, 3):  # depth ≥ 1/3 of 4 layers
+            middle = sum(mean_side(d, layer, side, None) for side in (True, False)) / 2
+            along = []
+            for one in range(d.n_examples):
+                direction = mean_side(d, layer, True, one) - mean_side(d, layer, False, one)
+                state = d.states[one, layer].astype(float) - middle
+                along.append((1 if d.positive[one] else -1) * state @ direction / np.linalg.norm(direction))
+            ends = [np.average(np.array(along)[s], weights=d.weight[s]) for s in (d.positive, ~d.positive)]
+            values.append(along[text] / np.mean(ends))
+        assert found[text] == pytest.approx(np.mean(values), rel=1e-6)
+
+
+def mean_side(d, layer, positive, without):
+    rows = [i for i in range(d.n_examples) if d.positive[i] == positive and i != without]
+    return sum(d.weight[i] * d.states[i, layer].astype(float) for i in rows) / sum(d.weight[i] for i in rows)
 
 
 def test_texts_nearly_the_same_are_flagged_within_and_across_the_lists():

@@ -221,11 +221,11 @@ def read_last_layer(
 
 
 def read_and_record(
-    backbone: Backbone, batch: Batch, steering: AbstractContextManager[None]
+    backbone: Backbone, batch: Batch, steering: AbstractContextManager[None], beginning: Beginning | None
 ) -> tuple[Tensor, Beginning]:
-    """As `read_last_layer`, and the keys and values of all tokens."""
+    """As `read_last_layer`, and the keys and values of all tokens, those of the beginning too."""
     with steering, _last_layer_read(backbone, batch) as states:
-        recorded = run(backbone, batch, None, record=True)
+        recorded = run(backbone, batch, beginning, record=True)
     assert recorded is not None
     return states[0], recorded
 

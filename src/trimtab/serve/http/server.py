@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from trimtab.errors import SettingError
-from trimtab.serve.http.application import application
+from trimtab.serve.http._application import application
 from trimtab.serve.http.service import Service
 from trimtab.serve.server_settings import ServerSettings
 

@@ -116,7 +116,8 @@ class RunningReplies:
     ) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
         cutter = TextCutter(self._asked.stops, trim=self._asked.trim)
         wants = self._asked.logprobs is not None
-        text, seen, every = "", 0, ()
+        text, seen = "", 0
+        every: tuple[ShownLogprob, ...] = ()
         async for update in job:
             piece, seen = cutter.add(update.text[seen:]), max(seen, len(update.text))
             logprobs = self._logprobs(update, len(every))

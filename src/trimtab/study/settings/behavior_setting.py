@@ -41,13 +41,15 @@ class BehaviorSetting(Marked):
     `trimtab.data.contrast` reads them. All pairs of `source` are held out then."""
     contrast_limit: Annotated[int | None, Shapes(unless=None)] = Field(default=None, ge=4)
     """Use this many pairs of `contrast`, a sample; of two lists this many examples of each."""
+    contrast_map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
+    """The contrast's own names of columns by key, such as `{positive: good}`."""
     scoring: Annotated[Scoring | Literal["auto"], SHAPES] = "auto"
     limit: Annotated[int | None, SHAPES] = Field(default=None, ge=16)
     """Use this many pairs, a stratified sample; of two lists this many examples of each."""
     skip_bad: Annotated[bool, NO_NUMBERS] = False
     """Leave out lines of the file that are no pairs; the hash of the pairs tells which are left."""
     map: Annotated[dict[str, str], Shapes(unless={})] = Field(default_factory=dict)
-    """The file's own names of columns by key, such as `{prompt: question}`; of `source`, not of `contrast`."""
+    """The names of columns in the file of `source` by key, such as `{prompt: question}`."""
     description: Annotated[str, ADDS] = Field(default="", max_length=10_000)
     """What the behavior is, in a sentence such as `Answers in good spirits instead of gloomily.`; the data's own by
     default. System prompts are made from it."""
@@ -58,6 +60,8 @@ class BehaviorSetting(Marked):
     def _limits_what_is_there(self) -> BehaviorSetting:
         if self.contrast_limit is not None and not self.contrast:
             raise ValueError("contrast_limit: there is no `contrast` that it could limit; `limit` is of the source")
+        if self.contrast_map and not self.contrast:
+            raise ValueError("contrast_map: there is no `contrast` whose columns it could name; `map` is of the source")
         return self
 
     @property

@@ -40,8 +40,8 @@ def list_findings(
     """Sentences about two lists, problems first; last what is not known of lists, as it needs pairs.
 
     Numbers of one layer are those of the steadiest layer of depth ≥ 1/3. Codes: `stable` or `unstable`, `probe` or
-    `noise`, `few_examples`, `more_examples`, `short_list`, `duplicates`, `in_both_lists`, `length_confound`,
-    `first_word`, `last_word`, `needs_pairs`. Codes without a finding are left out, but for the last.
+    `noise`, `few_examples`, `more_examples`, `short_list`, `duplicates`, `in_both_lists`, `other_side`,
+    `length_confound`, `first_word`, `last_word`, `needs_pairs`. Codes without a finding are left out, but for the last.
 
     Args:
         quality: What `list_quality` returned.
@@ -53,7 +53,8 @@ def list_findings(
     """
     row = steadiest(quality)
     features = {str(one["feature"]): one for one in records(surface)}
-    found = [*_length(features["length"], row, d), *_ends(features, d), *_repeated(flags, d), *_both(flags, d)]
+    read = [*_other_side(flags, d), *_repeated(flags, d), *_both(flags, d)]
+    found = [*_length(features["length"], row, d), *_ends(features, d), *read]
     if row is not None:
         at = curve[curve["layer"] == row["layer"]]
         truth = {int(point["pairs"]): point["to_truth"] for point in records(at[at["extrapolated"]])}
@@ -181,6 +182,19 @@ def _repeated(flags: pd.DataFrame, d: ListStates) -> Iterator[Diagnosis]:
         f"{len(repeats)} of {plural(d.n_examples, 'text')} {verb_for(len(repeats), 'repeat')} another of the same list "
         f"almost exactly ({named(repeats['prompt_id'].tolist())}). Stability and its interval are too optimistic.",
         "Keep one of each.",
+    )
+
+
+def _other_side(flags: pd.DataFrame, d: ListStates) -> Iterator[Diagnosis]:
+    apart = flags[flags["flag"] == "other_side"]
+    if apart.empty:
+        return
+    yield Diagnosis(
+        "other_side",
+        "caution",
+        f"{len(apart)} of {plural(d.n_examples, 'text')} {verb_for(len(apart), 'lie')} on the side of the other list "
+        f"({named(apart['prompt_id'].tolist())}).",
+        "Read them: move those that are in the wrong list, and drop what is about something else.",
     )
 
 

@@ -110,11 +110,6 @@ def command(
     It listens on this machine only unless --host says otherwise.
     """
     _require_packages()
-    if engine != "transformers":
-        raise SettingError(
-            f"serve runs the engine transformers, not {engine}; vLLM has its own server, which steers with trimtab's "
-            "plugin: docs/vllm.md"
-        )
     settings = ServerSettings(host, port, _key(key, key_file), origins, max_waiting, max_tokens, seconds)
     from trimtab.serve.http.server import bound_socket
 

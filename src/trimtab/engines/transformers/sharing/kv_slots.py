@@ -36,7 +36,7 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
         self._places: Tensor | None = None
 
     def reserve(self, rows: int, tokens: int) -> None:
-        """Hold places for so many rows of so many tokens; the rows in use stay as they are."""
+        """Hold places for this many rows of this many tokens; the rows in use stay as they are."""
         used, width = len(self.lengths), max(self.lengths, default=0)
         if not used:
             self.keys, self.values = [], []
@@ -58,6 +58,11 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
             self.keys[layer][row, :, :length] = k
             self.values[layer][row, :, :length] = v
         self.lengths.append(length)
+
+    def parts(self, row: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of a row in use, for each layer [kv_heads, tokens, head_size]."""
+        length = self.lengths[row]
+        return [(k[row, :, :length], v[row, :, :length]) for k, v in zip(self.keys, self.values, strict=True)]
 
     def remove(self, row: int) -> None:
         """Close a row; the last one takes its place."""

@@ -59,8 +59,8 @@ class BatchWriter:
 
     def step(self) -> list[Row]:
         """Run one pass of a batch; returns the rows that moved."""
-        if all(row.writing.ended for row in self._running):
-            self._running, self._passes = [], iter(())
+        self._leave()
+        if not self._running:
             while self._waiting and not self._running:
                 rows, cached = self._waiting.popleft()
                 self._running = [row for row in rows if not row.writing.ended]
@@ -69,7 +69,13 @@ class BatchWriter:
         moving = [row for row in self._running if not row.writing.ended]
         if moving:
             next(self._passes)
+            self._leave()
         return moving
+
+    def _leave(self) -> None:
+        """Drop a batch whose texts have all ended, and its cache."""
+        if all(row.writing.ended for row in self._running):
+            self._running, self._passes = [], iter(())
 
     def _within_context(self, batch: list[Row]) -> list[list[Row]]:
         """A batch, or its texts one by one: a finished row stays in its batch, and positions may end before."""

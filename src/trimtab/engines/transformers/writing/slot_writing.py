@@ -15,7 +15,9 @@ from trimtab.engines.requests import Request, Writing, extend
 from trimtab.engines.transformers._forward import read_last_layer
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotCache
-from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, row_parts
+from trimtab.engines.transformers.sharing.shared_cache import Beginning
+from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, openings_in_rows, row_parts
+from trimtab.engines.transformers.writing._prefix_store import PrefixStore
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.errors import TrimtabError
@@ -24,6 +26,10 @@ from trimtab.steering.phases import NextToken, markers_for
 
 if TYPE_CHECKING:
     from trimtab.engines.transformers.engine import TransformersEngine
+
+
+PREFIX_SHARE = 4
+"""Beginnings of earlier texts take 1 / `PREFIX_SHARE` of what keys and values may take, beside those being written."""
 
 
 @dataclass(eq=False)
@@ -48,12 +54,14 @@ class SlotWriter:
     Args:
         engine: what runs the model.
         check: of the pushes.
-        patient: whether all prompts that fit run before the next token of any row, which is fastest; else they take
-            turns, so that many prompts that come at once do not hold up the texts of others.
+        lasting: whether callers come and go for long. Then prompts and tokens take turns, so that many prompts that
+            come at once do not hold up the texts of others, and prompts that begin as earlier texts did do not run
+            that beginning again. Else all prompts that fit run before the next token of any row, which is fastest.
     """
 
-    def __init__(self, engine: TransformersEngine, check: RowChecks, *, patient: bool):
-        self.engine, self.check, self.patient = engine, check, patient
+    def __init__(self, engine: TransformersEngine, check: RowChecks, *, lasting: bool):
+        self.engine, self.check, self.lasting = engine, check, lasting
+        self._prefixes = PrefixStore(engine.backbone, engine.budget.cache_bytes // PREFIX_SHARE) if lasting else None
         self._has_opened = False
         """Whether the last pass was one over prompts."""
         self.cache, self.pushes = SlotCache(0, 0), RowPushes(engine.backbone.device, check)
@@ -81,15 +89,31 @@ class SlotWriter:
         requests = [row.request for row in rows]
         most = self._rows_that_fit(max(r.most_tokens for r in requests), len(requests))
         markers = markers_for([request.intervention for request in requests], self.engine.backbone)
-        for opening in openings(requests, most, self.engine.budget, markers):
-            self._planned.append((opening, [rows[index] for index, _, _ in opening.wanted]))
+        known = self._known_beginnings(requests)
+        rest = sorted(set(range(len(requests))).difference(*known))
+        found = openings([requests[i] for i in rest], most, self.engine.budget, markers)
+        planned = [(opening, [rows[rest[index]] for index, _, _ in opening.wanted]) for opening in found]
+        for group in known:
+            for opening in openings_in_rows(requests, list(group), most, self.engine.budget, list(group.values())):
+                planned.append((opening, [rows[index] for index, _, _ in opening.wanted]))
+        self._planned += planned
+
+    def _known_beginnings(self, requests: Sequence[Request]) -> list[dict[int, Beginning]]:
+        """What earlier texts have of the beginnings of some requests, by index; those of one length together."""
+        if self._prefixes is None:
+            return []
+        groups: dict[int, dict[int, Beginning]] = {}
+        for index, beginning in enumerate(self._prefixes.beginnings_of(requests)):
+            if beginning is not None:
+                groups.setdefault(beginning.length, {})[index] = beginning
+        return list(groups.values())
 
     def step(self) -> list[Row]:
         """Run one pass: over prompts that wait and fit, or one token of every row. Returns the rows that moved."""
         self._leave()
         while self._planned and all(row.writing.ended for row in self._planned[0][1]):
             self._planned.popleft()
-        turn = self.patient or not self._has_opened or not self._active
+        turn = not self.lasting or not self._has_opened or not self._active
         self._has_opened = bool(self._planned) and turn and self._fits(self._planned[0][1])
         if self._has_opened:
             return self._open(*self._planned.popleft())
@@ -158,6 +182,10 @@ class SlotWriter:
         for place in reversed(range(len(self._active))):
             row = self._active[place]
             if row.writing.ended:
+                if self._prefixes is not None:
+                    parts = self.cache.parts(place)
+                    text = (*row.request.prompt, *row.writing.tokens)[: self.cache.lengths[place]]
+                    self._prefixes.add(row.request, text, parts)
                 self.cache.remove(place)
                 self._active[place] = self._active[-1]
                 self._active.pop()

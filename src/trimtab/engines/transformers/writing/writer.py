@@ -32,14 +32,15 @@ class TransformersWriter:
 
     Args:
         engine: what runs the model.
-        lasting: whether callers come and go for long: prompts and tokens take turns, nothing is remembered of texts
-            that have ended, and what has to be tried of the model is tried seldom, for longer texts than the present.
+        lasting: whether callers come and go for long: prompts and tokens take turns, no more is remembered of texts
+            that have ended than what later ones may begin with, and what has to be tried of the model is tried
+            seldom, for longer texts than the present.
     """
 
     def __init__(self, engine: TransformersEngine, *, lasting: bool = False):
         self.engine, self.lasting = engine, lasting
         self._check = RowChecks()
-        self._slots = SlotWriter(engine, self._check, patient=not lasting)
+        self._slots = SlotWriter(engine, self._check, lasting=lasting)
         self._batches = BatchWriter(engine, self._check)
         self._added: list[Row] = []
         self._rows: dict[int, Row] = {}
