@@ -38,6 +38,7 @@ OWN_MEANING = {
     ("hub pull", "--revision"): "it is read",
     ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
+    ("play", "--model"): "it is one of a run",
     ("serve", "--vectors"): "runs and folders of vectors too",
     ("chat", "--scale"): "a chat knows no doses",
     ("chat", "--behavior"): "it is one of a run, not pairs to read",

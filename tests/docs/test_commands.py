@@ -62,6 +62,7 @@ KINDS = {
     "vectors show": Kind(),
     "vectors prove": Kind(("--limit", "16", "--prompts", "2")),
     "chat": Kind(typed="/help\n/quit\n"),
+    "play": Kind(("--describe", "--port", "0")),
     "serve": Kind(("--describe", "--port", "0")),
     "bake": Kind(),
     "vectors export": Kind(),
@@ -214,7 +215,7 @@ def require_next(words: str, given: dict[str, Any], out: str) -> None:
         if program == "trimtab":
             parsed(tuple(typed))
         else:
-            assert words in ("vectors export", "serve")
+            assert words in ("vectors export", "play", "serve")
 
 
 def test_every_command_that_ends_without_a_next_one_says_why() -> None:

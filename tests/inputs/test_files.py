@@ -141,6 +141,7 @@ OWN_READERS = {
     "models/gguf/conversion.py": "hashes a GGUF file that has been checked",
     "store/run_folder.py": "the run's own folder",
     "importing/external_results.py": "hashes a table that has been read",
+    "serve/playground/_page_files.py": "the page that comes with trimtab",
     "vectors/exports/gguf_export.py": "reads what its writer wrote into a temporary folder",
     "sharing/shared_vector.py": "hashes files that it has just written",
     "engines/vllm/plugin/plugin_settings.py": "hashes trimtab's own code",

@@ -17,8 +17,8 @@ from trimtab.engines import Model
 from trimtab.errors import DataError, SettingError
 from trimtab.models import Backbone
 from trimtab.monitors import Monitor
-from trimtab.serve.playground import token_comparison
-from trimtab.serve.playground.token_comparison import compare_tokens
+from trimtab.serve.playground import _token_comparison
+from trimtab.serve.playground._token_comparison import compare_tokens
 from trimtab.steering import Cell, SteeringSetting
 
 MESSAGES = [Message(role="user", content="Hello there")]
@@ -100,7 +100,7 @@ def test_long_replies_are_unembedded_part_by_part(
     served: Served, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compare_tokens(model, MESSAGES, REPLY, raw_push(served))
-    monkeypatch.setattr(token_comparison, "_TOKENS_AT_ONCE", 3)
+    monkeypatch.setattr(_token_comparison, "_TOKENS_AT_ONCE", 3)
     parts = compare_tokens(model, MESSAGES, REPLY, raw_push(served))
     assert [one.token for one in parts] == [one.token for one in whole]
     assert [one.kl for one in parts] == pytest.approx([one.kl for one in whole], abs=1e-5)
@@ -111,7 +111,7 @@ def test_replies_that_cannot_be_read_are_refused(served: Served, model: Model, m
         compare_tokens(model, MESSAGES, "", None)
     with pytest.raises(SettingError, match="prompt"):
         compare_tokens(model, MESSAGES, "a", raw_push(served, positions="generated"))
-    monkeypatch.setattr(token_comparison, "MAX_REPLY_TOKENS", 4)
+    monkeypatch.setattr(_token_comparison, "MAX_REPLY_TOKENS", 4)
     with pytest.raises(DataError, match="4 are the most"):
         compare_tokens(model, MESSAGES, REPLY, None)
 

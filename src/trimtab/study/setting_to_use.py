@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trimtab._util.suggest import nearest_words
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.engines import Model, load
 from trimtab.errors import RunError, SettingError
 from trimtab.report.results import analysed
 from trimtab.steering import SteeringSetting, layers_label
+from trimtab.study._file_locations import located
 from trimtab.study.recommending.recommendations import (
     Recommendation,
     recommendations,
@@ -27,6 +29,7 @@ from trimtab.study.recommending.recommended_file import (
     read_recommended,
 )
 from trimtab.study.reporting import read_run
+from trimtab.study.resume import reopened
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.vectors import SteeringVector
 
@@ -139,6 +142,27 @@ def recommendation(run: Path, use: SettingToUse) -> Recommendation:
         if isinstance(one, Recommendation) and (one.setting.behavior, one.setting.model) == wanted:
             return one
     raise RunError(f"{run}: no setting is shown to work for {use.behavior} in {use.model.label}; see its report")
+
+
+def model_of_run(run: Path, model: str = "") -> tuple[str, ModelSetting]:
+    """What to load for a run: the id of a model, resolved against the folder of the study, and how it was loaded.
+
+    Args:
+        run: The run folder.
+        model: Its name in the run; may be left out where the run has one.
+
+    Raises:
+        RunError: When it is no run folder, or has several models or none of this name.
+    """
+    study, _ = reopened(run, {})
+    labels = [one.label for one in study.models]
+    if model and model not in labels:
+        near = nearest_words(model, labels) or labels
+        raise RunError(f"{run}: has no model {model!r}; did you mean {', '.join(near)}?")
+    if not model and len(labels) > 1:
+        raise RunError(f"{run}: has several models; say which with --model: {', '.join(labels)}")
+    found = next(one for one in study.models if model in ("", one.label))
+    return located(found.id, study.folder), found
 
 
 def _computed(folder: Path) -> RecommendedFile:

@@ -10,7 +10,7 @@ from typing import Any
 from trimtab.errors import RunError, SettingError, VectorError
 from trimtab.models import Identity
 from trimtab.models.fingerprint import difference
-from trimtab.serve.steering.run_measurements import run_measurements
+from trimtab.serve.steering._run_measurements import run_measurements
 from trimtab.sharing import receive_vector
 from trimtab.steering import SteeringSetting
 from trimtab.store.run_folder import MANIFEST, RunFolder

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,7 +109,7 @@ def command(
 
     It listens on this machine only unless --host says otherwise.
     """
-    _require_packages()
+    require_packages()
     settings = ServerSettings(host, port, _key(key, key_file), origins, max_waiting, max_tokens, seconds)
     from trimtab.serve.http.server import bound_socket
 
@@ -122,18 +122,32 @@ def command(
             )  # fmt: skip
             progress(loading(model), 1, 1)
         with closing(loaded):
-            _serve(loaded, model, vectors, monitors, settings, taken, describe)
+            serve_model(loaded, model, vectors, monitors, settings, taken, describe=describe)
 
 
-def _serve(
+def serve_model(
     model: Model,
     name: str,
     vectors: tuple[Path, ...],
     monitors: tuple[Path, ...],
     settings: ServerSettings,
     taken: Any,
-    describe: bool,
+    *,
+    describe: bool = False,
+    ready: Callable[[str], None] = lambda address: None,
 ) -> None:
+    """Serve a loaded model until a signal comes, or say what would be served.
+
+    Args:
+        model: From `trimtab.load`.
+        name: How it was named by the user.
+        vectors: Runs, folders and files of vectors.
+        monitors: Files of monitors.
+        settings: Whom it is served to.
+        taken: The socket.
+        describe: Only say what would be served.
+        ready: Called with the address when requests are served.
+    """
     from trimtab.serve.http.server import run_server
     from trimtab.serve.http.service import Service
     from trimtab.serve.scheduler import Scheduler
@@ -152,14 +166,20 @@ def _serve(
         if describe:
             _announce(service, settings, port, "would serve")
             return
+
+        def announce() -> None:
+            _announce(service, settings, port, "serving")
+            ready(address_of(settings.host, port))
+
         with _shown_log():
-            run_server(service, settings, taken, lambda: _announce(service, settings, port, "serving"))
+            run_server(service, settings, taken, announce)
         echo("stopped", err=True)
     finally:
         scheduler.close(seconds=CLOSE_SECONDS)
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """Refuse to serve without the packages for it."""
     for package in ("starlette", "uvicorn", "h11"):
         if find_spec(package) is None:
             raise SettingError(f"serving needs the package {package}: pip install 'trimtab[serve]'")

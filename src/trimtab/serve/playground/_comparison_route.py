@@ -14,7 +14,7 @@ from trimtab.serve.http.service import Service
 from trimtab.serve.http.streams import unless_gone
 from trimtab.serve.openai.conversation_fields import conversation_of
 from trimtab.serve.openai.reply_fields import monitors_of, steering_of
-from trimtab.serve.playground.token_comparison import MAX_TOP, ComparedToken, compare_tokens
+from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens
 from trimtab.serve.replies.monitor_readings import readings
 
 MAX_REPLY_CHARACTERS = 100_000
