@@ -173,7 +173,7 @@ def test_a_slider_is_in_nats_and_says_what_is_known_where_it_stands(browser: Any
         assert state.inner_text() == "not measured: beyond what the run tried"
         slide(tab, 1, "Home")
         assert "-" not in state.inner_text()
-        card(tab, 1).get_by_role("button", name="to the recommended setting").click()
+        card(tab, 1).get_by_role("button", name="back to recommended").click()
         assert state.inner_text() == "the recommended setting"
         tab.check("[name=unit][value=strength]")
         assert float(card(tab, 1).locator("input[type=number]").input_value()) == STRENGTH

@@ -110,12 +110,15 @@ const pushRow = (column, push, title) => {
         changed("columns");
       }
     },
-  }, "to the recommended setting");
-  if (reset) reset.hidden = isRecommended(vector, push);
+  }, "back to recommended");
+  if (reset) {
+    reset.hidden = isRecommended(vector, push);
+    made.box.querySelector(".where").append(reset);
+  }
   const unknown = scaleOf(vector) && state.unit === "nats" && !curveOf(vector, push.layers);
   return el(
     "div", { class: "row" },
-    el("div", { class: "names" }, vectorChoice(column, push), layerChoice(vector, push), reset, away),
+    el("div", { class: "names" }, vectorChoice(column, push), layerChoice(vector, push), away),
     made.box,
     unknown && el("p", { class: "hint" }, `No dose in nats is known here; the slider is in ${push.scale} strength.`),
     checks(vector),
