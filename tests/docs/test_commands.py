@@ -164,6 +164,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setenv("TRIMTAB_SERVE_KEY", "0123456789abcdef")
     monkeypatch.setattr("trimtab.cli.verbs.serve.serve_command.load", lambda *args, **options: inputs.model)
+    monkeypatch.setattr("trimtab.cli.verbs.play.play_command.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.study.setting_to_use.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)
     monkeypatch.setattr("trimtab.cli.verbs.hub._upload", lambda *args: True)
