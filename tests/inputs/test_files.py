@@ -142,6 +142,7 @@ OWN_READERS = {
     "store/run_folder.py": "the run's own folder",
     "importing/external_results.py": "hashes a table that has been read",
     "serve/playground/_page_files.py": "the page that comes with trimtab",
+    "serve/playground/_vector_routes.py": "reads what an export wrote into a temporary folder",
     "vectors/exports/gguf_export.py": "reads what its writer wrote into a temporary folder",
     "sharing/shared_vector.py": "hashes files that it has just written",
     "engines/vllm/plugin/plugin_settings.py": "hashes trimtab's own code",

@@ -55,7 +55,8 @@ def measured_library(model: Any) -> VectorLibrary:
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     model = chat_model()
-    with running(service_for(model, library=measured_library(model), monitors={"kind": monitor_for(model)})) as found:
+    options = {"library": measured_library(model), "monitors": {"kind": monitor_for(model)}, "make_vectors": True}
+    with running(service_for(model, **options)) as found:
         yield found
 
 
@@ -344,6 +345,35 @@ def test_code_asks_for_the_same(browser: Any, served: Served) -> None:
         assert f"layer=1, strength={STRENGTH}" in own
         tab.select_option("#code-way", "trimtab chat")
         assert "--layer 1 --strength 0.6" in code.inner_text()
+
+
+def test_a_setting_is_downloaded_as_gguf(browser: Any, served: Served) -> None:
+    with opened(browser, served.address) as tab:
+        tab.click("#open-code")
+        with tab.expect_download() as download:
+            tab.click("#gguf")
+        assert download.value.suggested_filename == "cheerful.gguf"
+        assert "relative strength became one length" in tab.locator("#losses").inner_text()
+        tab.select_option("#code-column", index=0)
+        assert tab.locator("#gguf").is_disabled()
+
+
+def test_a_vector_is_made_from_typed_pairs_and_marked_as_unchecked(browser: Any, served: Served) -> None:
+    with opened(browser, served.address) as tab:
+        tab.click("#open-make")
+        tab.fill("#make-name", "typed")
+        for number in range(2):
+            for name in ("prompt", "positive", "negative"):
+                tab.locator(".pair").nth(number).locator(f"[name={name}]").fill(f"{name} {number}")
+        tab.click("#make")
+        card(tab, 2).wait_for()
+        assert card(tab, 2).locator("select").first.input_value() == "typed"
+        assert "not checked" in card(tab, 2).locator(".checks summary").inner_text()
+        card(tab, 2).locator(".checks summary").click()
+        assert "unchecked" in card(tab, 2).locator(".found").inner_text()
+        draw(tab, temperature=0, tokens=6)
+        ask(tab)
+        assert len(replies(tab)) == 3
 
 
 def test_everything_can_be_done_by_keyboard(browser: Any, served: Served) -> None:

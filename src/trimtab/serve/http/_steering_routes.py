@@ -43,6 +43,7 @@ async def steering(request: Request) -> Response:
             },
             "vectors": [one.name for one in service.library],
             "monitors": list(service.monitors),
+            "make_vectors": service.make_vectors,
         }
     )
 

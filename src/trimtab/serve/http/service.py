@@ -35,6 +35,8 @@ class Service:
     seconds: float | None = None
     """The longest that a request may take; None: no limit."""
     started: int = field(default_factory=lambda: int(time.time()))
+    make_vectors: bool = False
+    """Whether clients may have vectors made from pairs of their own."""
     stopping: bool = False
     """Whether no new request is taken any more."""
 

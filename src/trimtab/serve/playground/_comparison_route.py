@@ -30,7 +30,7 @@ async def compare(request: Request) -> Response:
     unsteered = conversation_of(fields, "unsteered_messages") if "unsteered_messages" in fields else messages
     reply = fields.text("reply")
     top = fields.integer("top", 5, 0, MAX_TOP)
-    monitors = monitors_of(fields, service, stream=False)
+    monitors = monitors_of(fields, service)
     fields.done()
     if not reply.strip():
         raise Refusal(400, "reply: a text that is read token by token, not an empty one", "reply")

@@ -40,6 +40,8 @@ class NamedVector:
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What a run measured at the recommended setting."""
     warnings: tuple[str, ...] = ()
+    made_here: bool = False
+    """Whether a client had it made from pairs of its own, see `VectorLibrary.add`."""
 
     @cached_property
     def hash(self) -> str:
@@ -99,6 +101,29 @@ class VectorLibrary:
                     )
                 found[named.name] = named, one.file
         return cls(named for named, _ in found.values())
+
+    def add(self, one: NamedVector) -> None:
+        """Take in a vector that was made while the server runs.
+
+        Raises:
+            SettingError: as `require_free`.
+        """
+        self.require_free(one.name)
+        # A new mapping: who goes over the old one meanwhile is not disturbed.
+        self._vectors = {**self._vectors, one.name: one}
+
+    def require_free(self, name: str) -> None:
+        """Refuse what is no name, and names that are taken: who uses one is not to get another vector.
+
+        Raises:
+            SettingError: with the reason.
+        """
+        if not is_name(name) or is_number(name) or name == "recommended":
+            raise SettingError(
+                f"{name[:80]!r} is no name for a vector: letters, digits, '.', '_' and '-', and no number"
+            )
+        if name in self._vectors and not self._vectors[name].made_here:
+            raise SettingError(f"the server was started with a vector {name!r}; give another name")
 
     def __iter__(self) -> Iterator[NamedVector]:
         return iter(self._vectors.values())

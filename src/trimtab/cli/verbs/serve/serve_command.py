@@ -24,7 +24,7 @@ from trimtab.engines import load
 from trimtab.errors import SettingError
 from trimtab.inputs.bounded_files import FileKind, read_text
 from trimtab.monitors import Monitor
-from trimtab.serve.server_settings import KEY_VARIABLE, ServerSettings, address_of
+from trimtab.serve.server_settings import KEY_VARIABLE, ServerSettings, address_of, is_loopback
 from trimtab.study.step_names import loading
 from trimtab.vectors import layer_ranges
 
@@ -81,6 +81,10 @@ _KEY_FILE = FileKind("key file", 4096, SettingError)
     "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), default=None,
     help="Longest that a request may take; it then ends with an error.",
 )  # fmt: skip
+@click.option(
+    "--make-vectors", is_flag=True,
+    help="Let clients have vectors made from pairs of theirs; on this machine's own address they always may.",
+)  # fmt: skip
 @click.option("--describe", is_flag=True, help="Say what would be served, and end.")
 @placement_options
 @engine_options
@@ -97,6 +101,7 @@ def command(
     max_waiting: int,
     max_tokens: int,
     seconds: float | None,
+    make_vectors: bool,
     describe: bool,
     dtype: str,
     device: str,
@@ -122,7 +127,7 @@ def command(
             )  # fmt: skip
             progress(loading(model), 1, 1)
         with closing(loaded):
-            serve_model(loaded, model, vectors, monitors, settings, taken, describe=describe)
+            serve_model(loaded, model, vectors, monitors, settings, taken, describe=describe, make_vectors=make_vectors)
 
 
 def serve_model(
@@ -134,6 +139,7 @@ def serve_model(
     taken: Any,
     *,
     describe: bool = False,
+    make_vectors: bool = False,
     ready: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve a loaded model until a signal comes, or say what would be served.
@@ -146,6 +152,7 @@ def serve_model(
         settings: Whom it is served to.
         taken: The socket.
         describe: Only say what would be served.
+        make_vectors: Whether clients may have vectors made; on loopback they always may.
         ready: Called with the address when requests are served.
     """
     from trimtab.serve.http.server import run_server
@@ -161,6 +168,7 @@ def serve_model(
         service = Service(
             model, scheduler, served_name(name), library, read,
             max_tokens=settings.max_tokens, seconds=settings.seconds,
+            make_vectors=make_vectors or is_loopback(settings.host),
         )  # fmt: skip
         port = int(taken.getsockname()[1])
         if describe:

@@ -2,6 +2,7 @@
 import { firstColumns, showCards, wireCards } from "./cards.js";
 import { announce, byId, copied, el } from "./dom.js";
 import { differences, isState, keep, linkOf, opened, take } from "./link.js";
+import { wireMaking } from "./making.js";
 import { Refused, get, setKey } from "./server.js";
 import { wireCode } from "./snippets.js";
 import { changed, onChange, server, state } from "./state.js";
@@ -17,7 +18,7 @@ const load = async () => {
   const [about, vectors] = await Promise.all([get("/v1/steering"), get("/v1/steering/vectors")]);
   Object.assign(server, {
     model: about.model, fingerprint: about.fingerprint, layers: about.layers, monitors: about.monitors, limits: about.limits,
-    scales: about.scales, vectors: new Map(vectors.data.map((vector) => [vector.name, vector])),
+    scales: about.scales, makes: about.make_vectors, vectors: new Map(vectors.data.map((vector) => [vector.name, vector])),
   });
 };
 
@@ -152,6 +153,7 @@ const begin = async () => {
   wireViews();
   wireHeader();
   wireCode();
+  wireMaking(server.makes);
   onChange((what) => {
     if (what === "columns") showCards();
     if (what === "drawing") drawing();

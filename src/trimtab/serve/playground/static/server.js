@@ -33,9 +33,6 @@ export const get = async (path) => (await asked(path, {})).json();
 export const post = async (path, body, signal) =>
   (await asked(path, { method: "POST", body: JSON.stringify(body), signal })).json();
 
-export const postForFile = async (path, body) =>
-  (await asked(path, { method: "POST", body: JSON.stringify(body) })).blob();
-
 // Events of a stream, one by one, as they come.
 export async function* events(path, body, signal) {
   const response = await asked(path, { method: "POST", body: JSON.stringify(body), signal });

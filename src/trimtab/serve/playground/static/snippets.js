@@ -1,6 +1,7 @@
 // The setting of a column as code that asks for the same.
 import { letterOf, titleOf } from "./cards.js";
 import { byId, copied, el } from "./dom.js";
+import { post } from "./server.js";
 import { messagesFor, server, settingOf, state, steeringOf, turnOf } from "./state.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -86,9 +87,29 @@ const show = () => {
   const setting = settingOf(column);
   const made = WAYS[byId("code-way").value](messagesFor(column.id, setting, turn), steeringOf(setting));
   byId("code").textContent = made;
+  byId("losses").replaceChildren();
+  byId("gguf").disabled = (steeringOf(setting)?.pushes.length ?? 0) !== 1;
+};
+
+// The setting as a file for llama.cpp, with what it loses there.
+const download = async () => {
+  const column = state.columns.find((one) => one.id === byId("code-column").value);
+  const losses = byId("losses");
+  losses.replaceChildren();
+  try {
+    const made = await post("/v1/steering/gguf", { steering: steeringOf(settingOf(column)) });
+    const bytes = Uint8Array.from(atob(made.content), (character) => character.charCodeAt(0));
+    const link = el("a", { href: URL.createObjectURL(new Blob([bytes])), download: made.name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    losses.replaceChildren(...made.losses.map((text) => el("p", {}, text)));
+  } catch (error) {
+    losses.replaceChildren(el("p", { class: "error" }, error.message));
+  }
 };
 
 export const wireCode = () => {
+  byId("gguf").addEventListener("click", download);
   byId("code-way").replaceChildren(...Object.keys(WAYS).map((way) => el("option", { value: way }, way)));
   for (const id of ["code-way", "code-column"]) byId(id).addEventListener("change", show);
   byId("open-code").addEventListener("click", () => {
