@@ -162,19 +162,28 @@ class QueryRunner:
         return states, recorded, packed
 
     def run_prompt_rows(
-        self, queries: Sequence[Query], cells: Sequence[Intervention | None], head: Head, check: PushCheck
+        self,
+        queries: Sequence[Query],
+        cells: Sequence[Intervention | None],
+        beginning: Beginning | None,
+        check: PushCheck,
     ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`."""
-        packed = pack(queries, head.tokens, unmarked, 1, share=False, recurring=self.budget.recurring)
+        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`.
+
+        `beginning`: what has been run of them before, the same for all or a row for each.
+        """
+        before = beginning.length if beginning is not None else 0
+        head = queries[0].sequences[0][:before]  # of the others too, as far as packing is concerned: its length counts
+        packed = pack(queries, head, unmarked, 1, share=False, recurring=self.budget.recurring)
         markers = markers_for(cells, self.backbone)
         steered = torch.zeros_like(packed.present.steered)
         for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
             if cell is not None:
                 prompt = query.sequences[0]
                 marks = steered_tokens(cell.positions, prompt, len(prompt), cell.first_token, markers)
-                steered[row, : len(prompt) - len(head.tokens)] = marks[len(head.tokens) :]
+                steered[row, : len(prompt) - before] = marks[before:]
         steering = pushed(self.backbone, cells, steered, check)
-        states, recorded = read_and_record(self.backbone, packed.present, steering, head.beginning)
+        states, recorded = read_and_record(self.backbone, packed.present, steering, beginning)
         return states[None], recorded, packed
 
     def run_head(

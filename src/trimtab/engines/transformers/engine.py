@@ -203,8 +203,7 @@ class TransformersEngine(QueryRunner):
         `heads` is the caller's, and remembers the last head between openings of the same kind.
         """
         if opening.own_cells:
-            beginning = Head(opening.head, opening.beginning)
-            return self.run_prompt_rows(opening.queries, opening.own_cells, beginning, check)
+            return self.run_prompt_rows(opening.queries, opening.own_cells, opening.beginning, check)
         key = (opening.head, opening.marks, opening.cells)
         if key not in heads:
             heads.clear()

@@ -38,7 +38,7 @@ class Opening:
     own_cells: tuple[Intervention | None, ...] = ()
     """An intervention for each query instead, which runs in a row of its own: there are no cells then."""
     beginning: Beginning | None = None
-    """Keys and values of the head of prompts in rows of their own, where it has been run before."""
+    """Of prompts in rows of their own: what has been run of them before, the same for all or a row for each."""
 
 
 def openings(
@@ -76,7 +76,7 @@ def openings_in_rows(
     members: Sequence[int],
     rows: int,
     budget: Budget,
-    beginning: Beginning | None = None,
+    beginnings: Sequence[Beginning] = (),
 ) -> list[Opening]:
     """How prompts are run of which each is wanted under one cell or none, in a row of its own.
 
@@ -85,19 +85,31 @@ def openings_in_rows(
         members: which of them.
         rows: most rows that one opening may ask for.
         budget: limits of a pass.
-        beginning: what all of them begin with and are pushed by, if it has been run.
+        beginnings: what has been run of each member before, all of one length, in one row each.
     """
-    length = beginning.length if beginning is not None else 0
+    length = beginnings[0].length if beginnings else 0
     found = []
     # Rows are as wide as the longest of them.
     for batch in filled([len(requests[i].prompt) - length for i in members], budget.tokens):
         for first in range(0, len(batch), rows):
-            some = [members[i] for i in batch[first : first + rows]]
-            queries = tuple(Query((p,), ((0, len(p) - 1),), len(p)) for p in (requests[index].prompt for index in some))
-            wanted = tuple((index, place, BASE) for place, index in enumerate(some))
-            head, cells = queries[0].sequences[0][:length], tuple(requests[index].intervention for index in some)
-            found.append(Opening(queries, (), unmarked, head, wanted, cells, beginning))
+            places = batch[first : first + rows]
+            some = [requests[members[place]] for place in places]
+            queries = tuple(Query((r.prompt,), ((0, len(r.prompt) - 1),), len(r.prompt)) for r in some)
+            wanted = tuple((members[place], query, BASE) for query, place in enumerate(places))
+            beginning = _side_by_side([beginnings[place] for place in places]) if beginnings else None
+            cells = tuple(request.intervention for request in some)
+            found.append(Opening(queries, (), unmarked, (), wanted, cells, beginning))
     return found
+
+
+def _side_by_side(beginnings: Sequence[Beginning]) -> Beginning:
+    """Beginnings of one length with a row for each; a single row where they are all the same one."""
+    first = beginnings[0]
+    if all(other is first for other in beginnings):
+        return first
+    keys = [torch.cat(rows) for rows in zip(*(beginning.keys for beginning in beginnings), strict=True)]
+    values = [torch.cat(rows) for rows in zip(*(beginning.values for beginning in beginnings), strict=True)]
+    return Beginning(keys, values)
 
 
 def _marks(positions: Positions, first_token: bool, markers: ThinkingMarkers | None) -> Marks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from weakref import ref
@@ -41,7 +41,7 @@ class _Text:
     @property
     def bytes(self) -> int:
         """What its keys and values take."""
-        return sum(part.numel() * part.element_size() for part in (*self.keys, *self.values))
+        return _bytes((*self.keys, *self.values))
 
     def shared(self, tokens: NDArray[np.int64], pushed: NDArray[np.bool_], cell: Intervention | None) -> int:
         """How many tokens of another text have the same keys and values."""
@@ -63,13 +63,15 @@ class PrefixStore:
         self._bytes = 0
 
     def add(self, request: Request, tokens: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Hold a text.
+        """Hold a text, unless it would take all the memory.
 
         Args:
             request: what it was written for.
             tokens: all of it that was run, the prompt first.
             parts: keys and values for each layer, [kv_heads, tokens, head_size]; copied.
         """
+        if _bytes(part for both in parts for part in both) > self.max_bytes:
+            return
         pushed = self._pushed(request, tokens)
         cell = request.intervention
         text = _Text(
@@ -84,21 +86,28 @@ class PrefixStore:
         while self._texts and (self._bytes > self.max_bytes or len(self._texts) > MAX_TEXTS):
             self._bytes -= self._texts.popitem(last=False)[1].bytes
 
-    def beginning_of(self, request: Request) -> tuple[int, Beginning] | None:
-        """(number of the text that has it, the longest beginning of a prompt that is held), its last token left out."""
+    def beginnings_of(self, requests: Sequence[Request]) -> list[Beginning | None]:
+        """The longest beginning that is held of each prompt, its last token left out; the same one is one object."""
+        found: dict[tuple[int, int], Beginning] = {}
+        every: list[Beginning | None] = []
+        for request in requests:
+            number, length = self._longest(request)
+            if length and (number, length) not in found:
+                self._texts.move_to_end(number)
+                text = self._texts[number]
+                keys, values = ([part[:, :, :length] for part in parts] for parts in (text.keys, text.values))
+                found[number, length] = Beginning(keys, values)
+            every.append(found.get((number, length)))
+        return every
+
+    def _longest(self, request: Request) -> tuple[int, int]:
+        """(number of a text, how much of a prompt it has)."""
         tokens = np.array(request.prompt, dtype=np.int64)
         pushed = self._pushed(request, request.prompt)
-        cell = request.intervention
-        lengths = {number: text.shared(tokens, pushed, cell) for number, text in self._texts.items()}
+        lengths = {number: text.shared(tokens, pushed, request.intervention) for number, text in self._texts.items()}
         length = min(max(lengths.values(), default=0), len(tokens) - 1) // STEP * STEP
-        if not length:
-            return None
-        # Several texts may have it: prompts that share it find it in the same one, to run together.
-        number = min(number for number, other in lengths.items() if other >= length)
-        self._texts.move_to_end(number)
-        text = self._texts[number]
-        keys, values = ([part[:, :, :length] for part in parts] for parts in (text.keys, text.values))
-        return number, Beginning(keys, values)
+        # Several texts may have it: prompts that share it find it in the same one.
+        return min((number for number, other in lengths.items() if other >= length), default=0), length
 
     def _pushed(self, request: Request, tokens: Sequence[int]) -> NDArray[np.bool_]:
         cell = request.intervention
@@ -107,3 +116,7 @@ class PrefixStore:
         markers = markers_for([cell], self.identity)
         marks = steered_tokens(cell.positions, tokens, len(request.prompt), cell.first_token, markers)
         return marks.to(torch.bool).numpy()
+
+
+def _bytes(parts: Iterable[Tensor]) -> int:
+    return sum(part.numel() * part.element_size() for part in parts)

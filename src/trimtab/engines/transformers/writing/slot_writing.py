@@ -89,26 +89,24 @@ class SlotWriter:
         requests = [row.request for row in rows]
         most = self._rows_that_fit(max(r.most_tokens for r in requests), len(requests))
         markers = markers_for([request.intervention for request in requests], self.engine.backbone)
-        known, rest = self._known_beginnings(requests)
+        known = self._known_beginnings(requests)
+        rest = sorted(set(range(len(requests))).difference(*known))
         found = openings([requests[i] for i in rest], most, self.engine.budget, markers)
         planned = [(opening, [rows[rest[index]] for index, _, _ in opening.wanted]) for opening in found]
-        for members, beginning in known:
-            for opening in openings_in_rows(requests, members, most, self.engine.budget, beginning):
+        for group in known:
+            for opening in openings_in_rows(requests, list(group), most, self.engine.budget, list(group.values())):
                 planned.append((opening, [rows[index] for index, _, _ in opening.wanted]))
         self._planned += planned
 
-    def _known_beginnings(self, requests: Sequence[Request]) -> tuple[list[tuple[list[int], Beginning]], list[int]]:
-        """Requests that begin alike, as an earlier text did, with that beginning; and the requests that do not."""
-        groups: dict[tuple[int, int], tuple[list[int], Beginning]] = {}
-        rest = []
-        for index, request in enumerate(requests):
-            found = self._prefixes.beginning_of(request) if self._prefixes is not None else None
-            if found is None:
-                rest.append(index)
-            else:
-                number, beginning = found
-                groups.setdefault((number, beginning.length), ([], beginning))[0].append(index)
-        return list(groups.values()), rest
+    def _known_beginnings(self, requests: Sequence[Request]) -> list[dict[int, Beginning]]:
+        """What earlier texts have of the beginnings of some requests, by index; those of one length together."""
+        if self._prefixes is None:
+            return []
+        groups: dict[int, dict[int, Beginning]] = {}
+        for index, beginning in enumerate(self._prefixes.beginnings_of(requests)):
+            if beginning is not None:
+                groups.setdefault(beginning.length, {})[index] = beginning
+        return list(groups.values())
 
     def step(self) -> list[Row]:
         """Run one pass: over prompts that wait and fit, or one token of every row. Returns the rows that moved."""
