@@ -39,6 +39,7 @@ OWN_MEANING = {
     ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
     ("chat", "--scale"): "a chat knows no doses",
+    ("chat", "--strength"): "without it, what is recommended",
     ("chat", "--behavior"): "it is one of a run, not pairs to read",
 }
 """Options that mean another thing than elsewhere, and why."""

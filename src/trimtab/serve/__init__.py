@@ -1,5 +1,5 @@
 """Serving: a chat whose steering changes as you go."""
 
-from trimtab.serve.chat import Chat
+from trimtab.serve.chat import Beginning, Chat, Piece, beginning_of, usual_beginning
 
-__all__ = ["Chat"]
+__all__ = ["Beginning", "Chat", "Piece", "beginning_of", "usual_beginning"]
