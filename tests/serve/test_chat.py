@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harnesses.saved_models import recommending, saved
 from tiny import CHAT_TEMPLATE, tiny, tiny_model, tiny_tokenizer, vector_for
+from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import VectorError
 from trimtab.models import wrap
@@ -165,7 +166,7 @@ def test_a_system_message_is_part_of_the_conversation_until_it_is_cleared():
     model = Model(wrap(tiny_model("llama"), tiny_tokenizer(CHAT_TEMPLATE), name="tiny"))
     chat = Chat(model, max_new_tokens=6)
     assert "system message: Be kind." in say(chat, "/system Be kind.")
-    asked = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+    asked = [Message(role="system", content="Be kind."), Message(role="user", content="Hello")]
     assert say(chat, "Hello").strip() == model.generate([asked], max_new_tokens=6)[0]
     assert [message["role"] for message in chat.history] == ["user", "assistant"]
     assert "no system message" in say(chat, "/system")
@@ -286,10 +287,12 @@ def test_a_vector_begins_where_its_run_or_folder_recommends_else_as_usual(tmp_pa
     (run / "vectors").mkdir()
     (run / "kind.safetensors").rename(run / "vectors" / "kind.safetensors")
     of_run = beginning_of(run / "vectors" / "kind.safetensors")
+    assert of_run is not None
     assert (of_run.layers, of_run.strength, of_run.setting.positions) == ((2, 3), 0.4, "after_prompt")
     vector = SteeringVector.load(files.vector)
     share_vector(vector, tmp_path / "shared", layer=1, strength=0.5)
     shared = beginning_of(tmp_path / "shared")
+    assert shared is not None
     assert (shared.layers, shared.strength) == ((1,), 0.5)
     assert beginning_of(Path(files.vector)) is None
     usual = usual_beginning(vector, (), SteeringSetting("raw"))
