@@ -190,6 +190,16 @@ def test_generation_settings_that_it_does_not_have_are_refused(
         SteeredLM(files.model).generate_until(asked("generate_until", ("Why?", options)), disable_tqdm=True)
 
 
+def test_generation_settings_that_change_nothing_are_taken(files: Saved) -> None:
+    model = SteeredLM(files.model)
+    plain, neutral = (
+        {"max_gen_toks": 6},
+        {"max_gen_toks": 6, "top_k": 0, "num_beams": 1, "do_sample": False, "top_p": 0.9},
+    )
+    first, second = model.generate_until(asked("generate_until", ("Why?", plain), ("Why?", neutral)), disable_tqdm=True)
+    assert first == second != ""
+
+
 def test_a_batch_size_is_said_to_have_no_effect(files: Saved) -> None:
     with pytest.warns(TrimtabWarning, match="batch sizes have no effect"):
         SteeredLM(files.model, batch_size=8)
