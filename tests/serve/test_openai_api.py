@@ -394,5 +394,7 @@ def test_monitors_read_finished_replies_as_the_monitor_itself_does(others: Serve
     assert "".join(token["token"] for token in reading["tokens"]) == text
     assert reading["layer"] == 2
     assert again == reading, "greedy choices are the same"
-    assert "stream" in refused(others, **PLAIN, monitors=["kind"], stream=True)["message"]
+    last = events(others, **PLAIN, monitors=["kind"], n=2)[-1]
+    assert last["choices"] == []
+    assert last["monitors"] == found["monitors"], "a stream has them at its end"
     refused(others, **PLAIN, monitors=["other"])

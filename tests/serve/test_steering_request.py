@@ -92,6 +92,15 @@ def test_all_shapes_of_one_push_are_the_same_push(given: Any) -> None:
     assert torch.equal(intervention.directions[1], wanted.directions[1])
 
 
+def test_equal_steering_is_one_intervention_so_that_requests_share_rows_and_prefixes() -> None:
+    assert len({id(parsed(given).intervention) for given in SAME}) == 1
+    assert parsed("0.31 cheerful").intervention is not parsed("cheerful").intervention
+    first = parsed("0.32 cheerful").intervention
+    for strength in range(1, 300):
+        parsed(f"{strength / 1000} formal")
+    assert parsed("0.32 cheerful").intervention is not first, "the number of those that are held is bounded"
+
+
 def test_vllms_clients_send_the_same_as_text() -> None:
     text = json.dumps({"pushes": [{"vector": "cheerful", "layers": [1], "strength": STRENGTH, "scale": "relative"}]})
     found = parse_xargs({"trimtab": text}, LIBRARY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,18 @@ from typing import Any
 import pytest
 import torch
 
-from tiny import tiny, vector_for
+from run_folders import finished_run
+from tiny import tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.errors import SettingError, TrimtabError, TrimtabWarning, VectorError
-from trimtab.models import Backbone
+from trimtab.models import Backbone, wrap
+from trimtab.report.results import analysed
+from trimtab.serve.steering.steering_request import parse_steering
 from trimtab.serve.steering.vector_library import VectorLibrary
 from trimtab.sharing import share_vector
+from trimtab.study.recommending.recommendations import save_recommended
 from trimtab.study.recommending.recommended_file import RECOMMENDED
+from trimtab.study.reporting import read_run
+from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
 
 
@@ -126,3 +133,61 @@ def test_a_setting_that_stands_alone_is_taken_and_called_unmeasured(tmp_path: Pa
         assert one.recommended.setting.share_strength
         assert one.measured == {}
         assert one.warnings == ("the setting was changed by hand: nothing was measured at it", "few prompts")
+
+
+@pytest.fixture(scope="module")
+def deep() -> Backbone:
+    """A model with as many layers as the planted run has swept."""
+    return wrap(tiny_model("llama", num_hidden_layers=12), tiny_tokenizer(), name="tiny-deep")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, deep: Backbone) -> Path:
+    """A finished run that recommends a setting, with a vector of a tiny model; its tables are planted."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    folder = finished_run(path)
+    settings = {
+        "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
+        "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
+        "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
+    }  # fmt: skip
+    folder.write_manifest(folder.manifest().replace(cached_tables=(), settings=settings))
+    for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
+        shutil.rmtree(path / name)
+    vector_for(deep, layers=12).save(folder.vector_file("tiny-135M", "cheerful"))
+    tables = read_run(path)
+    save_recommended(path, tables, analysed([tables]))
+    return path
+
+
+def test_a_run_brings_its_recommended_setting_effect_dose_and_warnings(run: Path, deep: Backbone) -> None:
+    use = setting_to_use(run)
+    (one,) = read(deep, run)
+    assert one.name == "cheerful"
+    assert one.recommended is not None
+    assert list(one.recommended.layers) == use.layers
+    assert (one.recommended.strength, one.recommended.setting) == (use.strength, use.steering)
+    assert use.measured is not None
+    effect = one.measured["effect"]
+    assert effect["low"] < effect["change"] < effect["high"]
+    assert one.measured["statement"] == use.measured.statement
+    assert one.measured["dose"]["unit"] == "nats"
+    assert one.measured["dose"]["kl"] > 0
+    assert one.warnings == use.warnings
+    steering = parse_steering("cheerful", VectorLibrary([one]))
+    assert steering is not None
+    assert list(steering.layers) == use.layers
+    assert str(run) not in str(one.description())
+
+
+def test_a_run_of_other_models_is_refused_with_what_it_has(run: Path) -> None:
+    with pytest.raises(VectorError, match=r"no vector of these weights.*cheerful is of tiny-135M"):
+        read(tiny("qwen3"), run)
+
+
+def test_a_setting_that_cannot_be_pushed_is_refused_when_the_server_starts(tmp_path: Path) -> None:
+    backbone = tiny("llama")
+    saved(tmp_path / "kind.safetensors", backbone)
+    (tmp_path / RECOMMENDED).write_text(SETTING.replace("layers: [1, 2]", "layers: [7]"))
+    with pytest.raises(SettingError, match=r"kind\.safetensors.*layer 7 is out of range"):
+        read(backbone, tmp_path)

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -17,6 +17,8 @@ from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
 from trimtab.serve.replies.reply_writer import RunningReplies
 from trimtab.serve.steering.steering_request import RequestedSteering
 
+Reader = Callable[[Sequence[str]], Awaitable[dict[str, Any]]]
+"""Readings of monitors of the texts of all choices."""
 _LOG = logging.getLogger("trimtab.serve")
 
 
@@ -84,8 +86,16 @@ def usage(replies: Sequence[FinishedReply]) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
-async def events(completion: Completion, written: RunningReplies) -> AsyncGenerator[str, None]:
-    """The events of a stream: what fails in its middle is an event as well."""
+async def events(
+    completion: Completion, written: RunningReplies, read: Reader | None = None
+) -> AsyncGenerator[str, None]:
+    """The events of a stream: what fails in its middle is an event as well.
+
+    Args:
+        completion: the shapes of the response.
+        written: the replies.
+        read: what monitors read of the whole texts, sent behind their end; None where no readings are wanted.
+    """
     finished: list[FinishedReply] = []
     try:
         opened = [completion.first_choice(index) for index in range(written.count)]
@@ -102,6 +112,9 @@ async def events(completion: Completion, written: RunningReplies) -> AsyncGenera
                 if len(finished) == written.count and completion.steering is not None:
                     more = {"steering_applied": completion.applied(finished)}
                 yield completion.event([completion.last_choice(one)], **more)
+        if read is not None:
+            texts = [reply.text for reply in sorted(finished, key=lambda reply: reply.choice)]
+            yield completion.event([], monitors=await read(texts))
         if completion.include_usage:
             yield completion.event([], usage=usage(finished))
         yield "data: [DONE]\n\n"

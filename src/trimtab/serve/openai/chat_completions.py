@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -66,16 +67,21 @@ async def chat_completions(request: Request) -> Response:
         trim=True,
     )
     completion = _Chat(service, asked.model, asked.steering, include_usage=asked.include_usage)
+
+    async def read(texts: Sequence[str]) -> dict[str, Any]:
+        return await readings(service, asked.monitors, messages, texts)
+
     if asked.stream:
         written = await begin(service, made, client_of(request))
-        return EventStream(events(completion, written), "text/event-stream", written.cancel)
+        return EventStream(
+            events(completion, written, read if asked.monitors else None), "text/event-stream", written.cancel
+        )
 
     async def whole() -> dict[str, Any]:
         replies = await (await begin(service, made, client_of(request))).finished()
         body = completion.body(replies)
         if asked.monitors:
-            texts = [reply.text for reply in replies]
-            body["monitors"] = await readings(service, asked.monitors, messages, texts)
+            body["monitors"] = await read([reply.text for reply in replies])
         return body
 
     return JSONResponse(await unless_gone(request, whole()))

@@ -104,7 +104,7 @@ def reply_fields(fields: Fields, service: Service) -> ReplyFields:
         stops=stops,
         stream=stream,
         include_usage=include_usage,
-        monitors=monitors_of(fields, service, stream),
+        monitors=monitors_of(fields, service),
     )
     fields.only(_NEVER_SUPPORTED, "not supported by this server, and left unheeded it would change the reply")
     fields.ignore(*_CHANGE_NOTHING)
@@ -132,19 +132,17 @@ def steering_of(fields: Fields, service: Service, model: str) -> RequestedSteeri
     return ways[given[0]] if given else None
 
 
-def monitors_of(fields: Fields, service: Service, stream: bool) -> tuple[str, ...]:
+def monitors_of(fields: Fields, service: Service) -> tuple[str, ...]:
     """The monitors whose readings are wanted.
 
     Raises:
-        Refusal: for those that the server does not have, and for readings of a stream.
+        Refusal: for those that the server does not have.
     """
     names = fields.texts("monitors", 16)
     for name in names:
         if name not in service.monitors:
             known = ", ".join(service.monitors) or "none; start it with --monitors"
             raise fields.refusal("monitors", f"no monitor {name[:80]!r}; this server has {known}")
-    if names and stream:
-        raise fields.refusal("monitors", "they read a finished reply; ask for it without stream")
     return tuple(dict.fromkeys(names))
 
 

@@ -40,8 +40,8 @@ class RequestedSteering:
     """Each with the strength of every one of its layers."""
     positions: Positions
     first_token: bool
-    vectors: Mapping[str, NamedVector]
-    """Those that the pushes name."""
+    library: VectorLibrary
+    """That the pushes name their vectors of."""
 
     @cached_property
     def intervention(self) -> Intervention:
@@ -50,12 +50,16 @@ class RequestedSteering:
         Raises:
             SettingError: for a layer at which a vector has no direction, or a push that cannot be.
         """
+        key = (self.pushes, self.positions, self.first_token)
+        return self.library.intervention(key, self._made)
+
+    def _made(self) -> Intervention:
         return reduce(Intervention.and_also, [self._intervention_of(push) for push in self.pushes])
 
     def _intervention_of(self, push: Push) -> Intervention:
         how = SteeringSetting(push.scale, self.positions, self.first_token, vector_layer=push.vector_layer)
         try:
-            return how.intervention(self.vectors[push.vector].vector, Cell(push.layers, push.strength))
+            return how.intervention(self.library.get(push.vector).vector, Cell(push.layers, push.strength))
         except SettingError as error:
             raise SettingError(f"vector {push.vector!r}: {error}") from None
 
@@ -67,7 +71,7 @@ class RequestedSteering:
     @cached_property
     def hash(self) -> str:
         """Of what is pushed where: by the directions, not by their names."""
-        pushed = [{**_plain(push), "vector": self.vectors[push.vector].hash} for push in self.pushes]
+        pushed = [{**_plain(push), "vector": self.library.get(push.vector).hash} for push in self.pushes]
         text = json.dumps([pushed, self.positions, self.first_token], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -84,7 +88,7 @@ class RequestedSteering:
 
     def _relative_norm(self, push: Push) -> dict[str, float] | None:
         """By layer; None where it depends on the state, or the norms of the residual stream are unknown."""
-        vector, length = self.vectors[push.vector].vector, SCALES.get(push.scale).length
+        vector, length = self.library.get(push.vector).vector, SCALES.get(push.scale).length
         if length == "residual":
             return {str(layer): abs(push.strength) for layer in push.layers}
         if length is None or vector.residual_norm is None:
@@ -278,8 +282,7 @@ def _combined(
             )
         options.setdefault(name, next(iter(usual)))
     how = SteeringSetting.from_mapping(options)
-    names = {push.vector: library.get(push.vector) for push in pushes}
-    made = RequestedSteering(pushes, how.positions, how.first_token, names)
+    made = RequestedSteering(pushes, how.positions, how.first_token, library)
     _ = made.intervention  # refuses layers and scales that a vector does not have
     return made
 

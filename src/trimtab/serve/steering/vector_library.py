@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +17,11 @@ from trimtab.models import Identity
 from trimtab.models.fingerprint import UNKNOWN, difference
 from trimtab.serve.steering._vector_sources import FoundVector, RecommendedPush, vectors_in
 from trimtab.serve.steering.weights_text import is_number
-from trimtab.steering import require_fit
+from trimtab.steering import Cell, Intervention, require_fit
 from trimtab.vectors import SteeringVector, layer_ranges
 
+MAX_INTERVENTIONS = 256
+"""That are held for the next request with the same steering."""
 _DIFFERS = {
     "weights": "was taken from other weights ({model})",
     "configuration": "was taken from these weights under another configuration (rotary base, epsilon, activation, …)",
@@ -69,6 +72,7 @@ class VectorLibrary:
             if one.name in self._vectors:
                 raise SettingError(f"two vectors are named {one.name!r}; rename the file of one of them")
             self._vectors[one.name] = one
+        self._interventions: OrderedDict[Hashable, Intervention] = OrderedDict()
 
     @classmethod
     def read(cls, paths: Iterable[Path], identity: Identity) -> VectorLibrary:
@@ -124,6 +128,22 @@ class VectorLibrary:
         meant = f"; did you mean {near!r}?" if near else f"; the server's vectors are {self._listed()}"
         raise SettingError(f"no vector {name!r}{meant}")
 
+    def intervention(self, key: Hashable, make: Callable[[], Intervention]) -> Intervention:
+        """The intervention of a key, made once: what is pushed alike by one object is known to be pushed alike.
+
+        So requests with the same steering share rows, and keys and values of prompts that begin alike.
+
+        Args:
+            key: everything that it depends on but the vectors.
+            make: called where it is not held.
+        """
+        if key not in self._interventions:
+            self._interventions[key] = make()
+        self._interventions.move_to_end(key)
+        if len(self._interventions) > MAX_INTERVENTIONS:
+            self._interventions.popitem(last=False)
+        return self._interventions[key]
+
     def _listed(self) -> str:
         return ", ".join(shortened(list(self._vectors), 20))
 
@@ -143,7 +163,8 @@ def _named(found: FoundVector, identity: Identity) -> NamedVector:
 
     Raises:
         VectorError: when it is of another model.
-        SettingError: when its name would read as a number or a word of the grammar.
+        SettingError: when its name would read as a number or a word of the grammar, or its recommended setting cannot
+            be pushed.
     """
     name = _as_name(found.name)
     if is_number(name) or name == "recommended":
@@ -160,7 +181,13 @@ def _named(found: FoundVector, identity: Identity) -> NamedVector:
         fitted = require_fit(found.vector, identity)
     except VectorError as error:
         raise VectorError(f"{found.file}: {error}") from None
-    return NamedVector(name, fitted, found.recommended, found.measured, tuple(dict.fromkeys(warnings)))
+    use = found.recommended
+    if use is not None:
+        try:
+            use.setting.intervention(fitted, Cell(use.layers, use.strength))
+        except SettingError as error:
+            raise SettingError(f"{found.file}: its recommended setting cannot be pushed: {error}") from None
+    return NamedVector(name, fitted, use, found.measured, tuple(dict.fromkeys(warnings)))
 
 
 def _as_name(name: str) -> str:
