@@ -4,8 +4,9 @@
 
 Three ways to the same replies of the bundled model, each under an intervention of its own, in turns A B C A B C:
 "callers" submits from as many threads at once, "one by one" from one thread that waits for each reply, "one call" is
-`Model.replies` over all prompts. Replies are compared token by token. `--clock cpu` counts processor time: for a
-machine that others use too.
+`Model.replies` over all prompts. Replies are compared token by token. Prompts are others in each round, and
+interventions other objects each time, so that nothing that was steered is taken from an earlier text. `--clock cpu`
+counts processor time: for a machine that others use too.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from trimtab.serve import Scheduler
 Tokens = list[tuple[int, ...]]
 
 
-def ways(model: tt.Model, scheduler: Scheduler, requests: list[Request]) -> dict[str, Callable[[], Tokens]]:
+def ways(model: tt.Model, scheduler: Scheduler) -> dict[str, Callable[[list[Request]], Tokens]]:
     """The tokens of all replies, in three ways."""
 
-    def callers() -> Tokens:
+    def callers(requests: list[Request]) -> Tokens:
         with ThreadPoolExecutor(len(requests)) as pool:
             return [update.tokens for update in pool.map(lambda r: scheduler.submit(r).wait(), requests)]
 
-    def one_by_one() -> Tokens:
+    def one_by_one(requests: list[Request]) -> Tokens:
         return [scheduler.submit(request).wait().tokens for request in requests]
 
-    def one_call() -> Tokens:
+    def one_call(requests: list[Request]) -> Tokens:
         replies = dict(model.replies(requests))
         return [replies[index].tokens for index in range(len(requests))]
 
@@ -50,19 +51,24 @@ def main() -> None:
     asked = parser.parse_args()
     model = tt.load(dtype="float32")
     scheduler = Scheduler(model)
-    cells = interventions(model, asked.callers)
-    requests = [Request(model.tokens(QUESTION.format(i)), cell, asked.tokens) for i, cell in enumerate(cells)]
-    every = ways(model, scheduler, requests)
-    expected = every["one call"]()  # what is tried once for a model is tried now
-    every["callers"]()
-    count = sum(map(len, expected))
+    every = ways(model, scheduler)
+
+    def requests(number: int) -> list[Request]:
+        questions = (QUESTION.format(number * asked.callers + i) for i in range(asked.callers))
+        cells = interventions(model, asked.callers)
+        return [Request(model.tokens(q), cell, asked.tokens) for q, cell in zip(questions, cells, strict=True)]
+
+    for name in ("one call", "callers"):
+        every[name](requests(0))  # what is tried once for a model is tried now
     rates: dict[str, list[float]] = {name: [] for name in every}
-    for _ in range(asked.rounds):
+    for number in range(1, 1 + asked.rounds):
+        replies = {}
         for name, write in every.items():
-            seconds, found = timed(write, asked.clock)
-            if found != expected:
-                raise SystemExit(f"{name}: the replies differ")
-            rates[name].append(count / seconds)
+            mine = requests(number)
+            seconds, replies[name] = timed(lambda write=write, mine=mine: write(mine), asked.clock)
+            rates[name].append(sum(map(len, replies[name])) / seconds)
+        if any(found != replies["one call"] for found in replies.values()):
+            raise SystemExit("the replies differ")
         print({name: round(found[-1], 1) for name, found in rates.items()}, flush=True)
     scheduler.close()
     for other in ("one by one", "one call"):

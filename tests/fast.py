@@ -41,6 +41,7 @@ FILES = {
     "engines/vllm": ("test_cache_keys", "test_spec"),
     "evaluation": ("test_answers", "test_grid", "test_variations"),
     "generation": ("test_checks", "test_duplicates", "test_reading"),
+    "harnesses": ("test_steered_model",),
     "importing": ("test_importing",),
     "inputs": ("test_files", "test_secrets", "test_yaml_text"),
     "judges": ("test_cost", "test_pattern", "test_verdicts"),

@@ -22,7 +22,7 @@ ROLES = {
     "answers", "dose", "doses", "projection", "side_effects", "robustness", "methods", "heuristics",
     "random_directions",
     # Verbs of the command line have the name of what they call.
-    "chat", "monitor", "pairs", "vectors",
+    "monitor", "pairs", "vectors",
 }  # fmt: skip
 """Names that may repeat in the tree."""
 FROM = re.compile(r"^ *from (trimtab[\w.]*) import (\([^)]*\)|[^(\n]+)", re.MULTILINE)

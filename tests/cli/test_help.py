@@ -41,6 +41,7 @@ OWN_MEANING = {
     ("play", "--model"): "it is one of a run",
     ("serve", "--vectors"): "runs and folders of vectors too",
     ("chat", "--scale"): "a chat knows no doses",
+    ("chat", "--strength"): "without it, what is recommended",
     ("chat", "--behavior"): "it is one of a run, not pairs to read",
 }
 """Options that mean another thing than elsewhere, and why."""

@@ -146,11 +146,12 @@ def test_a_reply_is_streamed_escaped_and_remembered_as_it_is(
 ) -> None:
     model = Model(wrap(tiny_model("llama"), tiny_tokenizer(), name="tiny"))
     pieces = [HOSTILE[:1], HOSTILE[1:5], HOSTILE[5:]]
-    monkeypatch.setattr(Model, "stream", lambda *_, **__: iter(pieces))
+    streamed = ((0, piece, piece is pieces[-1]) for piece in pieces)
+    monkeypatch.setattr("trimtab.serve.chat._conversation.stream_texts", lambda *_: streamed)
     lines = iter(["Hello\n", f"/{HOSTILE}\n", f"/vector {HOSTILE}\n"])
     monkeypatch.setattr(chat_verb, "_line", lambda: next(lines, None))
     talk = Chat(model, vector_for(model.backbone))
-    chat_verb._talk(talk)
+    chat_verb._talk(talk, talk.settings)
     assert escaped("".join(pieces)) in written(capsys)
     assert talk.history[-1]["content"] == "".join(pieces).strip()
 

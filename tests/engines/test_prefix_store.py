@@ -147,6 +147,9 @@ def test_memory_and_number_of_texts_are_bounded_and_what_is_used_stays(llama: Ba
     held = [found is not None for found in store.beginnings_of([Request((*text, 9)) for text in texts[:4]])]
     assert held == [True, False, True, True]
     assert sum(text.bytes for text in store._texts.values()) == store._bytes == 3 * each
+    longer = [(torch.zeros(2, 130, 12), torch.zeros(2, 130, 12))] * 2
+    store.add(Request(SYSTEM), SYSTEM * 3, longer)
+    assert len(store._texts) == 3, "one that is too long has driven out the others"
     small = PrefixStore(llama, each - 1)
     small.add(Request(texts[0]), texts[0], parts)
     assert (len(small._texts), small._bytes) == (0, 0)

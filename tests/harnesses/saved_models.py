@@ -26,10 +26,13 @@ class Saved(NamedTuple):
         return tt.load(self.model, dtype="float32", **options)
 
 
-def saved(folder: Path, *, template: str | None = CHAT_TEMPLATE, **changes: Any) -> Saved:
-    """A tiny llama and its vector, in a folder."""
+def saved(folder: Path, *, template: str | None = CHAT_TEMPLATE, endless: bool = False, **changes: Any) -> Saved:
+    """A tiny llama and its vector, in a folder; one that is `endless` never likes the token that ends a text."""
     model = folder / "model"
-    tiny_model("llama", **changes).save_pretrained(model)
+    made = tiny_model("llama", **changes)
+    if endless:
+        made.lm_head.weight.data[made.config.eos_token_id] = 0
+    made.save_pretrained(model)
     tiny_tokenizer(template).save_pretrained(model)
     with_identity = tt.load(str(model))
     vector = vector_for(with_identity.backbone).save(folder / "kind.safetensors")

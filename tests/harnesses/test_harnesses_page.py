@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ import trimtab.harnesses.inspect_registry  # makes the provider known
 import trimtab.harnesses.lm_eval_model  # noqa: F401
 from harnesses.saved_models import Saved, saved
 from trimtab.harnesses._arguments import LOAD_KEYS, OPTION_KEYS, PLACE_KEYS, Arguments, parse_name
+from trimtab.harnesses.lm_harness import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "harnesses.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -102,3 +104,9 @@ def test_two_evaluations_are_compared_as_the_page_says(
     steered = compare["of_lm_eval"]("out/steered", "acc")
     assert set(steered) == set(map(str, range(8)))
     assert compare["difference"]({"a": 1.0, "b": 1.0, "c": 0.0}, {"a": 0.0, "b": 1.0}).startswith("+0.500 [")
+
+
+def test_the_command_of_lm_eval_is_declared() -> None:
+    project = pytest.importorskip("tomllib").loads((PAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    module, _, name = project["project"]["scripts"]["trimtab-lm-eval"].partition(":")
+    assert getattr(importlib.import_module(module), name) is main

@@ -160,7 +160,7 @@ async def test_log_probabilities_are_those_of_the_steered_model(files: Saved, lo
         ({"top_k": 3}, "top_k: trimtab's models have no such generation setting"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
         ({"num_choices": 2}, "copies of one"),
-        ({"top_p": 0.5}, "changes nothing"),
+        ({"top_p": 0.5}, "without a temperature"),
         ({"top_logprobs": 2, "logprobs": True}, "top_logprobs"),
     ],
 )
@@ -169,6 +169,12 @@ async def test_generation_settings_that_it_does_not_have_are_refused(
 ) -> None:
     with pytest.raises(PrerequisiteError, match=words):
         await written(steered, **config)
+
+
+@pytest.mark.anyio
+async def test_settings_that_change_nothing_are_taken(steered: Model) -> None:
+    neutral = {"frequency_penalty": 0.0, "presence_penalty": 0.0, "best_of": 1, "top_p": 0.9, "temperature": 0.0}
+    assert (await written(steered, **neutral)).completion == (await written(steered)).completion
 
 
 @pytest.mark.anyio

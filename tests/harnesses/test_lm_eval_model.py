@@ -23,6 +23,7 @@ from harnesses.saved_models import LAYER, STRENGTH, Saved, saved
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.harnesses.lm_eval_model import SteeredLM
 from trimtab.harnesses.lm_harness import main
+from trimtab.vectors.exports.exported_vectors import export_vector
 
 QUESTIONS: list[dict[str, Any]] = [
     {"question": "What do you say?", "choices": ["Good morning", "No", "Perhaps later"], "gold": 0, "text": "a text"},
@@ -127,6 +128,21 @@ def test_steered_it_is_a_loop_with_plain_hooks(files: Saved, positions: str) -> 
     assert whole == pytest.approx(sum(float(slow[i - 1, tokens[i]]) for i in range(1, len(tokens))), abs=1e-4)
 
 
+def test_a_constant_push_is_lm_evals_own_steered_model(files: Saved, tmp_path: Path) -> None:
+    vector = tt.SteeringVector.load(files.vector)
+    export_vector(vector, tmp_path / "kind.pt", to="lm-eval", layer=LAYER, strength=3.0, scale="raw", first_token=True)
+    theirs = evaluated(
+        tmp_path, "steered", {"pretrained": files.model, "steer_path": str(tmp_path / "kind.pt"), "dtype": "float32",
+                              "device": "cpu"}, CHOICE, ROLLING,
+    )  # fmt: skip
+    push = {"strength": 3.0, "scale": "raw", "first_token": True}
+    ours = evaluated(tmp_path, "trimtab", {"model": files.model, **files.arguments, **push}, CHOICE, ROLLING)
+    plain = evaluated(tmp_path, "trimtab", {"model": files.model, "dtype": "float32"}, CHOICE)
+    for task in ("choices", "rolling"):
+        assert flat(answers(ours, task)) == pytest.approx(flat(answers(theirs, task)), abs=1e-4, rel=1e-5)
+    assert flat(answers(ours, "choices")) != pytest.approx(flat(answers(plain, "choices")), abs=1.0)
+
+
 def test_steering_changes_what_is_written_as_generate_does(files: Saved, tmp_path: Path) -> None:
     results = evaluated(tmp_path, "trimtab", {"model": files.model, **files.arguments, "template": "none"}, WRITTEN)
     loaded, vector = files.load(template="none"), tt.SteeringVector.load(files.vector)
@@ -172,6 +188,16 @@ def test_generation_settings_that_it_does_not_have_are_refused(
 ) -> None:
     with pytest.raises(SettingError, match=words):
         SteeredLM(files.model).generate_until(asked("generate_until", ("Why?", options)), disable_tqdm=True)
+
+
+def test_generation_settings_that_change_nothing_are_taken(files: Saved) -> None:
+    model = SteeredLM(files.model)
+    plain, neutral = (
+        {"max_gen_toks": 6},
+        {"max_gen_toks": 6, "top_k": 0, "num_beams": 1, "do_sample": False, "top_p": 0.9},
+    )
+    first, second = model.generate_until(asked("generate_until", ("Why?", plain), ("Why?", neutral)), disable_tqdm=True)
+    assert first == second != ""
 
 
 def test_a_batch_size_is_said_to_have_no_effect(files: Saved) -> None:

@@ -301,6 +301,33 @@ def test_a_time_limit_holds_while_another_thread_has_the_model(
             asyncio.run(jobs[1].result())
 
 
+def test_readers_that_run_out_of_time_and_counting_do_not_wait_for_each_other(
+    endless: Model, scheduled: Callable[..., Scheduler]
+) -> None:
+    scheduler, stop = scheduled(endless, most_waiting=1000), threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            counts = scheduler.counts()
+            assert 0 <= counts.running <= counts.rows + 1000
+
+    def late(number: int) -> bool:
+        job = scheduler.submit(Request(PROMPTS[0], None, LONG), seconds=0.001 * (1 + number % 5))
+        try:
+            job.wait()
+        except JobTimeout:
+            return True
+        return False
+
+    with ThreadPoolExecutor(20) as pool:
+        counting = [pool.submit(count) for _ in range(4)]
+        assert all(pool.map(late, range(300), timeout=60))
+        stop.set()
+    for one in counting:
+        one.result()
+    assert scheduler.counts().cancelled == 300
+
+
 def test_what_is_wrong_with_one_request_ends_no_other(llama: Backbone, scheduled: Callable[..., Scheduler]) -> None:
     model = Model(llama)
     scheduler = scheduled(model)

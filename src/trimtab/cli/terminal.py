@@ -54,7 +54,7 @@ def echo_text(text: object, *, err: bool = False) -> None:
     """Write sentences, wrapped at words where they go to a terminal and unchanged where they go to a file."""
     shown = escaped(str(text))
     if (sys.stderr if err else sys.stdout).isatty():
-        width = _columns(err=err)
+        width = terminal_columns(err=err)
         shown = "\n".join(_wrapped(line, width) for line in shown.split("\n"))
     echo(shown, err=err)
 
@@ -67,8 +67,8 @@ def echo_path(what: str, path: Path) -> None:
     echo(f"{what}: ", Styled(shown))
 
 
-def _columns(*, err: bool) -> int:
-    """Width of the terminal."""
+def terminal_columns(*, err: bool = False) -> int:
+    """Width of the terminal, or what `COLUMNS` says."""
     if (given := os.environ.get("COLUMNS", "")).isdigit() and int(given) > 0:
         return int(given)
     try:

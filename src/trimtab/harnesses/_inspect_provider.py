@@ -40,6 +40,8 @@ _OF_INSPECT = {
     "system_message", "max_tool_output", "cache", "cache_prompt", "reasoning_history", "fail_on_refusal",
 }  # fmt: skip
 """What inspect_ai does itself, whichever the model, or what is about services only and changes no text."""
+_NEUTRAL: dict[str, Any] = {"frequency_penalty": 0, "presence_penalty": 0, "best_of": 1, "logit_bias": {}}
+"""Values with which a setting that trimtab does not have changes nothing."""
 _POLL_SECONDS = 0.01
 
 
@@ -187,7 +189,7 @@ def _refuse_what_it_lacks(tools: Sequence[ToolInfo], config: GenerateConfig) -> 
     if tools:
         names = ", ".join(tool.name for tool in tools)
         raise SettingError(f"the task gives tools ({names}), and trimtab's models call none; take a task without tools")
-    given = {name for name, value in config if value is not None}
+    given = {name for name, value in config if value is not None and value != _NEUTRAL.get(name)}
     if lacking := sorted(given - _TAKEN - _OF_INSPECT):
         raise SettingError(
             f"{', '.join(lacking)}: trimtab's models have no such generation setting; they have "
@@ -195,8 +197,8 @@ def _refuse_what_it_lacks(tools: Sequence[ToolInfo], config: GenerateConfig) -> 
         )
     if (config.num_choices or 1) > 1 and not config.temperature:
         raise SettingError(f"num_choices {config.num_choices} at temperature 0 are copies of one; set a temperature")
-    if config.top_p is not None and config.top_p < 1 and not config.temperature:
-        raise SettingError(f"top_p {config.top_p} changes nothing at temperature 0; set a temperature")
+    if config.top_p is not None and config.top_p < 1 and config.temperature is None:
+        raise SettingError(f"top_p {config.top_p} without a temperature: replies are greedy then; set a temperature")
 
 
 def _messages(conversation: Sequence[ChatMessage]) -> list[Message]:

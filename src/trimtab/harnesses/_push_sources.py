@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab._util.suggest import hint
-from trimtab.errors import RunError, SettingError
+from trimtab.errors import SettingError
 from trimtab.harnesses._arguments import parse_layers, parse_strength
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.models import Identity
@@ -17,7 +17,7 @@ from trimtab.sharing import receive_vector
 from trimtab.steering import SCALES, Cell, Intervention, SteeringSetting, check_strength, require_fit
 from trimtab.store.run_folder import MANIFEST
 from trimtab.study.recommending.recommended_file import RECOMMENDED
-from trimtab.study.setting_to_use import setting_to_use
+from trimtab.study.setting_to_use import setting_for_model
 from trimtab.vectors import SteeringVector, layer_ranges
 from trimtab.vectors.formats.published.shared_folders import STEERING
 
@@ -131,10 +131,7 @@ def of_run(run: Path, model: str, behavior: str) -> Push:
     Raises:
         RunError: Where the run recommends none.
     """
-    try:
-        use = setting_to_use(run, model, behavior)
-    except RunError:
-        use = setting_to_use(run, "", behavior)
+    use = setting_for_model(run, model, behavior)
     mine = model in (use.model.id, use.model_id, use.model.label)
     options = use.model.load_options if mine else {}
     return Push(use.behavior, use.vector, tuple(use.layers), use.strength, use.steering, str(run), options)

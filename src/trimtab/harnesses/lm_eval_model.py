@@ -33,6 +33,11 @@ _USUAL_DEVICE = "cuda:0"
 _MAX_NEW_TOKENS = 256
 """Of a reply whose task does not say; lm-eval's own default."""
 
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "top_k": (None, 0, -1), "num_beams": (None, 1), "num_return_sequences": (None, 1), "repetition_penalty": (None, 1),
+}  # fmt: skip
+"""Values with which a generation setting that trimtab does not have changes nothing."""
+
 
 @register_model("trimtab")
 class SteeredLM(TemplateLM):  # type: ignore[misc]  # lm-eval is not typed
@@ -210,6 +215,7 @@ class SteeredLM(TemplateLM):  # type: ignore[misc]  # lm-eval is not typed
         length = int(options.pop("max_gen_toks"))
         sample, temperature = options.pop("do_sample", None), float(options.pop("temperature", 0.0) or 0.0)
         top_p, seed = float(options.pop("top_p", 1.0) or 1.0), int(options.pop("seed", self._seed) or 0)
+        options = {name: value for name, value in options.items() if value not in _NEUTRAL.get(name, ())}
         if options:
             raise SettingError(
                 f"a trimtab model does not take {', '.join(map(str, options))} of a task or --gen_kwargs; it takes "

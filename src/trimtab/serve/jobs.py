@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from trimtab.engines import Finish, Request, TokenLogprob
@@ -69,10 +69,11 @@ class Job:
         seen = 0
         while True:
             with self._changed:
-                while self._version == seen:
-                    if not self._changed.wait(self._seconds_left()):
-                        self._time_out()
-                seen, update = self._version, self._current()
+                if has_news := self._changed.wait_for(partial(self._is_newer, seen), self._seconds_left()):
+                    seen, update = self._version, self._current()
+            if not has_news:
+                self._time_out()
+                continue
             yield update
             if update.finish is not None:
                 return
@@ -136,6 +137,9 @@ class Job:
     @property
     def _ended(self) -> bool:
         return self._error is not None or (self._update is not None and self._update.finish is not None)
+
+    def _is_newer(self, seen: int) -> bool:
+        return self._version != seen
 
     def _change(self, update: JobUpdate | None, error: TrimtabError | None) -> list[asyncio.Future[None]]:
         self._update, self._error = update, error

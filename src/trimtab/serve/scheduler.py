@@ -112,7 +112,7 @@ class Scheduler:
         with self._changed:
             return SchedulerCounts(
                 waiting=len(self._waiting),
-                running=sum(not job.ended for job in self._running.values()),
+                running=max(0, len(self._running) - len(self._given_up)),
                 rows=self._writer.rows,
                 tokens=self._tokens,
                 finished=self._finished,

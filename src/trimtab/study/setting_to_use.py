@@ -126,6 +126,24 @@ def setting_to_use(run: str | Path, model: str = "", behavior: str = "") -> Sett
     return _of(_only(file, found, model, behavior), folder)
 
 
+def setting_for_model(run: str | Path, model: str, behavior: str = "") -> SettingToUse:
+    """The setting that a run recommends for a model that is loaded already; see `setting_to_use`.
+
+    Args:
+        run: The run folder, or its `recommended.yaml`.
+        model: What was loaded. Where the run has no model of that name, it must have a single one.
+        behavior: Its name; may be left out where the run has one.
+
+    Raises:
+        RunError: As `setting_to_use`.
+        SettingError: As `setting_to_use`.
+    """
+    try:
+        return setting_to_use(run, model, behavior)
+    except RunError:
+        return setting_to_use(run, "", behavior)
+
+
 def recommendation(run: Path, use: SettingToUse) -> Recommendation:
     """What a run measured of a setting that it recommends, with findings and warnings.
 

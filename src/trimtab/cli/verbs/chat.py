@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from trimtab.cli.dialogue.chat_screen import show
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
@@ -21,12 +22,12 @@ from trimtab.cli.model_options import (
     vectors_option,
 )
 from trimtab.cli.options import refuse_unused, run_options, was_given
-from trimtab.cli.progress import shown_progress
+from trimtab.cli.progress import waiting
 from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
-from trimtab.cli.terminal import echo
+from trimtab.cli.terminal import echo, is_terminal, terminal_columns
 from trimtab.engines import load
-from trimtab.serve import Chat
+from trimtab.serve import Beginning, Chat, beginning_of, usual_beginning
 from trimtab.steering import Positions, SteeringSetting, push_scales
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
@@ -45,11 +46,14 @@ from trimtab.vectors import SteeringVector
 @click.option(
     "--layer", "-l", "layers", metavar="N", type=int, multiple=True, help="Push behind this layer. May be given again."
 )
-@click.option("--strength", "-s", metavar="α", type=float, default=0.0, show_default=True, help="How far to push.")
+@click.option(
+    "--strength", "-s", metavar="α", type=float, default=None,
+    help="How far to push. Without it what the file's run or folder recommends, else the scale's usual strength.",
+)  # fmt: skip
 @scale_option(push_scales)
 @positions_option
 @first_token_option
-@click.option("--compare", is_flag=True, help="Show the unsteered answer first.")
+@click.option("--compare", is_flag=True, help="Show the unsteered reply too.")
 @placement_options
 @engine_options
 @ask_option
@@ -59,7 +63,7 @@ def command(
     model: str,
     vectors: Path | None,
     layers: tuple[int, ...],
-    strength: float,
+    strength: float | None,
     scale: str,
     positions: Positions,
     first_token: bool,
@@ -77,13 +81,13 @@ def command(
         return
     refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
     if vectors is None:
-        unused = {"--layer": bool(layers), "--strength": strength != 0, "--compare": compare,
+        unused = {"--layer": bool(layers), "--strength": strength is not None, "--compare": compare,
                   "--positions": was_given("positions"), "--first-token": first_token}  # fmt: skip
         refuse_unused(unused, "there is no vector to push along; give --vectors")
-    warn_of_strengths(scale, [strength])
-    taken = SteeringVector.load(vectors) if vectors else None
-    with shown_progress() as progress:
-        progress(loading(model), 0, 1)
+    warn_of_strengths(scale, [strength or 0.0])
+    setting = SteeringSetting(scale, positions, first_token)
+    beginning = None if vectors is None else _beginning(vectors, layers, strength, setting)
+    with waiting(loading(model)):
         loaded = load(
             model,
             dtype=dtype,  # type: ignore[arg-type]  # click has checked it
@@ -93,10 +97,19 @@ def command(
             engine_options=engine_options,
             **ask,
         )
-        progress(loading(model), 1, 1)
     with closing(loaded):
-        setting = SteeringSetting(scale, positions, first_token)
-        _talk(Chat(loaded, taken, list(layers), strength, setting, compare=compare))
+        chat = Chat(loaded, compare=compare)
+        _talk(chat, chat.settings if beginning is None else chat.begin(beginning))
+
+
+def _beginning(vectors: Path, layers: tuple[int, ...], strength: float | None, setting: SteeringSetting) -> Beginning:
+    """The push that a chat begins with: what was typed, what is recommended for the vector, else what is usual."""
+    recommended = beginning_of(vectors)
+    changed = layers or any(was_given(name) for name in ("strength", "scale", "positions", "first_token"))
+    if recommended is not None and not changed:
+        return recommended
+    usual = usual_beginning(recommended.vector if recommended else SteeringVector.load(vectors), layers, setting)
+    return usual if strength is None else Beginning(usual.vector, usual.layers, strength, setting)
 
 
 def _talk_with(run: Path, behavior: str, compare: bool) -> None:
@@ -107,22 +120,22 @@ def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_of_run(run, model, behavior)
-    with shown_progress() as progress:
-        progress(loading(use.model.label), 0, 1)
+    with waiting(loading(use.model.label)):
         loaded = use.load_model()
-        progress(loading(use.model.label), 1, 1)
     with closing(loaded):
-        _talk(Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare))
+        chat = Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare)
+        _talk(chat, chat.settings)
 
 
-def _talk(chat: Chat) -> None:
-    echo(f"{chat.settings}\n/help lists the commands, /quit leaves", err=True)
+def _talk(chat: Chat, opening: str) -> None:
+    echo(f"{opening}\n/help lists the commands, /quit leaves", err=True)
     while not chat.over and (line := _line()) is not None:
+        columns = terminal_columns() if is_terminal() else 0
         try:
-            for piece in chat.say(line):
-                echo(piece, nl=False)
+            with closing(chat.pieces(line)) as pieces:
+                show(pieces, lambda text: echo(text, nl=False), columns)
         except KeyboardInterrupt:
-            echo("\n(stopped)", err=True)  # the answer, not the conversation
+            echo("\n(stopped)", err=True)  # the reply, not the conversation
 
 
 def _line() -> str | None:

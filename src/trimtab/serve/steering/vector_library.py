@@ -122,8 +122,8 @@ class VectorLibrary:
             raise SettingError(
                 f"{name[:80]!r} is no name for a vector: letters, digits, '.', '_' and '-', and no number"
             )
-        if name in self._vectors and not self._vectors[name].made_here:
-            raise SettingError(f"the server was started with a vector {name!r}; give another name")
+        if name in self._vectors:
+            raise SettingError(f"the server has a vector {name!r} already; give another name")
 
     def __iter__(self) -> Iterator[NamedVector]:
         return iter(self._vectors.values())

@@ -36,7 +36,7 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
         self._places: Tensor | None = None
 
     def reserve(self, rows: int, tokens: int) -> None:
-        """Hold places for this many rows of this many tokens; the rows in use stay as they are."""
+        """Hold places for that number of rows, each of that number of tokens; the rows in use stay as they are."""
         used, width = len(self.lengths), max(self.lengths, default=0)
         if not used:
             self.keys, self.values = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from weakref import ref
@@ -41,7 +41,7 @@ class _Text:
     @property
     def bytes(self) -> int:
         """What its keys and values take."""
-        return sum(part.numel() * part.element_size() for part in (*self.keys, *self.values))
+        return _bytes((*self.keys, *self.values))
 
     def shared(self, tokens: NDArray[np.int64], pushed: NDArray[np.bool_], cell: Intervention | None) -> int:
         """How many tokens of another text have the same keys and values."""
@@ -63,13 +63,15 @@ class PrefixStore:
         self._bytes = 0
 
     def add(self, request: Request, tokens: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Hold a text.
+        """Hold a text, unless it would take all the memory.
 
         Args:
             request: what it was written for.
             tokens: all of it that was run, the prompt first.
             parts: keys and values for each layer, [kv_heads, tokens, head_size]; copied.
         """
+        if _bytes(part for both in parts for part in both) > self.max_bytes:
+            return
         pushed = self._pushed(request, tokens)
         cell = request.intervention
         text = _Text(
@@ -114,3 +116,7 @@ class PrefixStore:
         markers = markers_for([cell], self.identity)
         marks = steered_tokens(cell.positions, tokens, len(request.prompt), cell.first_token, markers)
         return marks.to(torch.bool).numpy()
+
+
+def _bytes(parts: Iterable[Tensor]) -> int:
+    return sum(part.numel() * part.element_size() for part in parts)

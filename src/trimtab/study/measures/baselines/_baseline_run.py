@@ -37,6 +37,9 @@ from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import trained_layers
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
 
+_TIMED_AS_THE_VECTOR = ("other vector", "control")
+"""Kinds of arms that are not timed: a push takes as long along one direction as along another."""
+
 
 @dataclass(eq=False)
 class BaselineRun:
@@ -294,9 +297,13 @@ class BaselineRun:
             nothing: pd.DataFrame = pd.DataFrame()
             return nothing
         model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
-        plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form, at_rest)
+        timed = [arm for arm in arms if arm.kind not in _TIMED_AS_THE_VECTOR]
+        plain, *times = (
+            milliseconds(model, [THE_MODEL, *timed], prompts, self.compared.form, at_rest) if timed else [math.nan]
+        )
+        took = dict(zip(timed, times, strict=True))
         rows = []
-        for arm, time in zip(arms, times, strict=True):
+        for arm in arms:
             cell = None if arm.push is None else arm.push.cell
             grid = subject.grid if arm.push is None else arm.push.grid
             rows.append(
@@ -304,8 +311,8 @@ class BaselineRun:
                     "model": subject.model, "behavior": subject.name, "engine": model.engine.name, **arm.labels,
                     "place": arm.place, "layers": cell.layers_label if cell else "", "scale": grid.scale,
                     "strength": cell.strength if cell else 0.0, "positions": grid.positions, "kl": self._dose(arm),
-                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form), "milliseconds": time,
-                    "plain_milliseconds": plain,
+                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form),
+                    "milliseconds": took.get(arm, math.nan), "plain_milliseconds": plain,
                 }
             )  # fmt: skip
         table: pd.DataFrame = pd.DataFrame(rows)

@@ -116,8 +116,7 @@ def judge_again(run: BaselineRun, replies: Replies, before: pd.DataFrame) -> pd.
 def _judged(judge: Judge, waiting: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
     """What a judge makes of some replies, each beside the plain model's to the same prompt."""
     plain = written[written["arm"] == PLAIN].set_index("prompt_id")["reply"]
-    asked = zip(waiting["prompt"], waiting["reply"], waiting["prompt_id"], strict=True)
-    exchanges = [Exchange(prompt, reply, plain[prompt_id]) for prompt, reply, prompt_id in asked]
+    exchanges = [Exchange(str(row.prompt), str(row.reply), plain[row.prompt_id]) for row in waiting.itertuples()]
     if not exchanges:
         nothing: pd.DataFrame = pd.DataFrame()
         return nothing

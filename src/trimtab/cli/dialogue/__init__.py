@@ -1,0 +1,1 @@
+"""A chat on a terminal: words that are wrapped whole, and two replies beside each other."""

@@ -1,0 +1,6 @@
+"""A chat whose steering can be changed between messages: lines in, pieces of text out."""
+
+from trimtab.serve.chat._beginnings import Beginning, beginning_of, usual_beginning
+from trimtab.serve.chat._conversation import Chat, Piece
+
+__all__ = ["Beginning", "Chat", "Piece", "beginning_of", "usual_beginning"]
