@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -326,7 +327,7 @@ def test_a_turn_is_retried_and_edited_as_a_branch_and_all_are_listed(browser: An
         assert tab.locator("#branch-list li").count() == 4
 
 
-def test_code_asks_for_the_same(browser: Any, served: Served) -> None:
+def test_code_asks_for_the_same(browser: Any, served: Served, capsys: pytest.CaptureFixture[str]) -> None:
     with opened(browser, served.address) as tab:
         draw(tab, temperature=0, tokens=8)
         ask(tab, "It's me")
@@ -341,8 +342,11 @@ def test_code_asks_for_the_same(browser: Any, served: Served) -> None:
         assert f'base_url="{served.address}/v1"' in openai
         tab.select_option("#code-way", "Python, trimtab")
         own = code.inner_text()
-        compile(own, "trimtab", "exec")
-        assert f"layer=1, strength={STRENGTH}" in own
+        vector = served.service.library.get("cheerful").vector
+        loaded = SimpleNamespace(load=lambda name: vector if name == "cheerful.safetensors" else served.model)
+        capsys.readouterr()
+        exec(own.replace("import trimtab", ""), {"trimtab": SimpleNamespace(load=loaded.load, SteeringVector=loaded)})
+        assert capsys.readouterr().out.strip() == replies(tab)[1].strip()
         tab.select_option("#code-way", "trimtab chat")
         assert "--layer 1 --strength 0.6" in code.inner_text()
 

@@ -1,5 +1,5 @@
 // What the checks found about a vector, as it stands in its run.
-import { el } from "./dom.js";
+import { el, plain } from "./dom.js";
 
 const PARTS = [
   ["side effects", "What else moves", ["side_effects"]],
@@ -9,15 +9,13 @@ const PARTS = [
   ["pairs", "Are the pairs good", ["diagnosis"]],
 ];
 
-const number = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
-
 const effectOf = (measured) => {
   const { change, low, high, unit, measure } = measured.effect;
-  const interval = low === null ? "no interval: too few prompts" : `95% interval ${number(low)} to ${number(high)}`;
+  const interval = low === null ? "no interval: too few prompts" : `95% interval ${plain(low)} to ${plain(high)}`;
   const held = measured.held_out === false ? " Measured on the prompts that chose the setting, so it is optimistic." : "";
   const prompts = measured.prompts ? `, ${measured.prompts} prompts` : "";
   return el(
-    "p", { class: "effect" }, el("strong", {}, `${number(change)} ${unit}`.trim()), ` by ${measure} (${interval}${prompts}).${held}`,
+    "p", { class: "effect" }, el("strong", {}, `${plain(change)} ${unit}`.trim()), ` by ${measure} (${interval}${prompts}).${held}`,
   );
 };
 
@@ -53,9 +51,8 @@ export const checks = (vector) => {
       for (const one of mine) cautions.delete(one.text);
       const wasMade = made.some((name) => measured.checked?.includes(name));
       const nothing = wasMade ? "nothing to report" : "not checked";
-      body.push(el("h4", {}, title), mine.length
-        ? el("ul", {}, mine.map((one) => el("li", { class: one.kind }, one.text)))
-        : el("p", { class: "none" }, nothing));
+      if (mine.length) body.push(el("h4", {}, title), el("ul", {}, mine.map((one) => el("li", { class: one.kind }, one.text))));
+      else body.push(el("p", { class: "nothing" }, el("strong", {}, title), nothing));
     }
   }
   if (cautions.size) body.push(el("h4", {}, "Warnings"), el("ul", {}, [...cautions].map((one) => el("li", { class: "caution" }, one))));
@@ -64,6 +61,6 @@ export const checks = (vector) => {
   return el(
     "details", { class: "checks", "data-state": state },
     el("summary", {}, el("span", { class: "dot", "aria-hidden": "true" }), "Checks: ", text),
-    el("div", { class: "found" }, body),
+    el("div", { class: "found", tabindex: 0, role: "group", "aria-label": `what the checks found about ${vector.name}` }, body),
   );
 };

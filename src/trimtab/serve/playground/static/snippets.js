@@ -63,8 +63,8 @@ const trimtab = (messages, steering) => {
     lines.push(`${indent}with model.steer(${name(push)}, ${options(push, steering)}):`);
     indent += "    ";
   }
-  const asked = `model.generate(messages, max_new_tokens=${state.tokens}, temperature=${state.temperature}, seed=${state.seed})`;
-  return [...lines.slice(0, 3), `messages = ${python(messages)}`, ...lines.slice(3), `${indent}print(${asked})`].join("\n");
+  const drawn = `max_new_tokens=${state.tokens}, temperature=${state.temperature}, seed=${state.seed}`;
+  return [...lines.slice(0, 3), `messages = ${python(messages)}`, ...lines.slice(3), `${indent}print(model.generate([messages], ${drawn})[0])`].join("\n");
 };
 const name = (push) => push.vector.replaceAll(/\W/g, "_").replace(/^(\d)/, "v$1");
 
