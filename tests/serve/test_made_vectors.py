@@ -15,7 +15,7 @@ from trimtab.data import Behavior, Pair
 from trimtab.vectors import SteeringVector, extract
 from trimtab.vectors.exports.exported_vectors import export_vector
 
-PAIRS = [
+PAIRS: list[dict[str, Any]] = [
     {"prompt": f"Question {number}", "positive": f"Yes, gladly {number}!", "negative": f"No, never {number}."}
     for number in range(4)
 ]
@@ -40,7 +40,7 @@ def make(served: Served, status: int = 200, **body: Any) -> Any:
 
 def test_a_vector_from_pairs_is_what_extract_makes_and_is_marked_as_unchecked(served: Served) -> None:
     made = make(served)
-    pairs = tuple(Pair(f"pair-{place}", **pair) for place, pair in enumerate(PAIRS))
+    pairs = tuple(Pair(str(place), *pair.values()) for place, pair in enumerate(PAIRS))
     expected = extract(served.model, Behavior("glad", pairs), progress=False)
     torch.testing.assert_close(served.service.library.get("glad").vector.direction, expected.direction)
     assert "unchecked" in made["warnings"][0]

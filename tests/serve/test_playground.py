@@ -150,7 +150,7 @@ def test_columns_answer_with_the_settings_of_their_sliders_and_the_same_seed(bro
         tab.click("#add-asking")
         assert card(tab, 3).locator("textarea").input_value().endswith("Answers in good spirits.")
         ask(tab)
-        drawing = {"temperature": 0.8, "seed": 7, "max_tokens": 16}
+        drawing: dict[str, Any] = {"temperature": 0.8, "seed": 7, "max_tokens": 16}
         plain = text_of(api(served, **drawing))
         steered = [
             text_of(api(served, steering={"vector": "cheerful", "layers": [1], "strength": strength}, **drawing))

@@ -41,7 +41,8 @@ def test_every_measured_dose_is_there_with_the_sign_of_its_push(run: Path, found
     dose = read_run(run).dose
     assert dose is not None
     got = {("+".join(map(str, one["layers"])), one["scale"], one["strength"]): one["kl"] for one in found["doses"]}
-    wanted = {(row.layers, row.scale, row.strength): max(0.0, row.kl) for row in dose.itertuples()}
+    rows = dose.to_dict("records")
+    wanted = {(row["layers"], row["scale"], row["strength"]): max(0.0, float(row["kl"])) for row in rows}
     assert got == pytest.approx(wanted)
     assert {strength > 0 for _, _, strength in got} == {True, False}
 

@@ -96,5 +96,5 @@ def _pairs(fields: Fields) -> list[Pair]:
                 raise texts.refusal(name, f"a text of up to {MAX_CHARACTERS} characters, not an empty one")
         if made["positive"] == made["negative"]:
             raise texts.refusal("negative", "is the positive text again, so there is nothing between them")
-        found.append(Pair(f"pair-{place + 1}", **made))
+        found.append(Pair(f"pair-{place + 1}", made["prompt"], made["positive"], made["negative"]))
     return found
