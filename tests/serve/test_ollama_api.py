@@ -50,7 +50,7 @@ def test_a_chat_is_what_generate_writes(served: Served, client: ollama.Client, s
 
 def test_a_setting_is_a_model_here_too(served: Served, client: ollama.Client) -> None:
     names = [model.model for model in client.list().models]
-    assert names == [NAME, f"{NAME}:cheerful@recommended", f"{NAME}:formal@recommended"]
+    assert names == [f"{NAME}:latest", f"{NAME}:cheerful@recommended", f"{NAME}:formal@recommended"]
     for name in (f"{NAME}:cheerful@recommended", f"{NAME}:cheerful@recommended:latest"):
         assert client.chat(name, MESSAGES, options=GREEDY).message.content == written(served, STRENGTH)
     assert client.chat(f"{NAME}:latest", MESSAGES, options=GREEDY).message.content == written(served, None)

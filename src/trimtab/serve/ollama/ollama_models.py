@@ -59,9 +59,10 @@ async def version(request: Request) -> Response:
 
 
 def _entry(service: Service, name: str) -> dict[str, Any]:
+    tagged = name if ":" in name else f"{name}:latest"  # clients put the tag there, and look for the whole in the list
     return {
-        "name": name,
-        "model": name,
+        "name": tagged,
+        "model": tagged,
         "modified_at": _time(service),
         "size": service.model.facts.parameters * service.model.backbone.dtype.itemsize,
         "digest": service.model.fingerprint,

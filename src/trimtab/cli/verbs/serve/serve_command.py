@@ -70,7 +70,7 @@ _KEY_FILE = FileKind("key file", 4096, SettingError)
     help="Page that may call the server from a browser, as https://chat.example. May be given again.",
 )  # fmt: skip
 @click.option(
-    "--max-waiting", metavar="N", type=click.IntRange(0, 1_000_000), default=256, show_default=True,
+    "--max-waiting", metavar="N", type=click.IntRange(1, 1_000_000), default=256, show_default=True,
     help="Requests that wait at most; more are refused.",
 )  # fmt: skip
 @click.option(
