@@ -109,7 +109,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("behavior", nargs="?", default="cheerful")
     behavior = tt.dataset(arguments.parse_args().behavior)
-    model = tt.load()
+    model = tt.load(dtype="float32")
     parts = list(behavior.split((0.3, 0.3, 0.4), seed=0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

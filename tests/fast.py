@@ -49,7 +49,7 @@ FILES = {
     "monitors": ("test_conversations", "test_probes"),
     "notebook": ("test_figures",),
     "report": ("test_charts", "test_files"),
-    "serve": ("test_chat",),
+    "serve": ("test_chat", "test_steering_request", "test_text_cutter"),
     "sharing": ("test_shared_folder",),
     "steering": ("test_hooks", "test_interventions"),
     "store": ("test_manifest", "test_table_schemas"),

@@ -55,6 +55,9 @@ def pushed(state: Tensor, layer: int, intervention: Intervention) -> Tensor:
     if intervention.scale == "affine":
         mean = intervention.statistics["negative_mean"][layer]
         return state - (state @ axis) * axis + (mean @ axis) * axis + alpha * direction
+    if intervention.scale == "transport":
+        slope, offset = (intervention.statistics[f"transport_{name}"][layer] for name in ("slope", "offset"))
+        return (1 - alpha) * state + alpha * (slope * state + offset)
     assert intervention.scale == "clamp"
     return state - (state @ axis) * axis + alpha * direction
 

@@ -41,6 +41,9 @@ def make_cells(backbone: Backbone, positions: Positions = "all", **options: Any)
     cells.append(Intervention(middle, 0.2, "floor", positions, **options))
     mean = {"negative_mean": {1: random_directions(backbone, seed=3)[1]}}
     cells.append(Intervention(middle, 0.5, "affine", positions, statistics=mean, **options))
+    noise = random_directions(backbone, seed=4)
+    affine_map = {"transport_slope": {1: 1 + 0.3 * noise[0]}, "transport_offset": {1: noise[1]}}
+    cells.append(Intervention(middle, 0.6, "transport", positions, statistics=affine_map, **options))
     return cells
 
 

@@ -65,5 +65,33 @@ class JudgeDeclined(TrimtabError):
     """A judge cannot be relied on for these pairs: the message says why."""
 
 
+class ServingError(TrimtabError):
+    """A server cannot write a reply, for a reason that is none of the request's."""
+
+
+class QueueFull(ServingError):
+    """More requests wait than a server takes; `retry_after` seconds from now there may be room."""
+
+    def __init__(self, problem: str, retry_after: float):
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class ServerStopping(ServingError):
+    """A server takes no more requests."""
+
+
+class EngineFailed(ServingError):
+    """The engine broke off while it wrote this reply and others; the server continues with a new one."""
+
+
+class JobTimeout(ServingError):
+    """A reply was not finished within the time it was given."""
+
+
+class JobCancelled(ServingError):
+    """A reply was cancelled before it was finished."""
+
+
 class TrimtabWarning(UserWarning):
     """A result may not mean what it seems to: the message says why."""

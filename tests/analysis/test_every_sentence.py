@@ -193,6 +193,8 @@ def replies() -> Iterator[list[Finding]]:
     yield replies_said(texts, judged.assign(change=0.0))
     yield replies_said(texts, judged.assign(change=5 * judged["strength"], coherence=9.0))
     yield replies_said(texts, judged.assign(coherence=1.0))
+    broken = (judged["strength"] != 0) & (rng.random(len(judged)) < 0.2)
+    yield replies_said(texts, judged.assign(coherence=9.0).assign(coherence=lambda t: t["coherence"].mask(broken, 0.5)))
     yield replies_said(texts, judged.assign(change=np.nan, failure="no number"))
     test = judged["split"] == "test"
     yield replies_said(texts, judged.assign(coherence=judged["coherence"].mask(test, 4.0)))

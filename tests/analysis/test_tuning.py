@@ -31,6 +31,7 @@ def cell(layer, strength, change, coherence, *, split="select", n=10, prompts=10
         "coherence": coherence, "coherence_low": coherence - 1,
         "coherence_high": coherence + 1, "fluency": coherence, "on_topic": coherence + 0.5, "rated": 0.0, "score": 5.0,
         "refusals": 0.0, "words": 9.0, "coherence_unsteered": 9.0, "fluency_unsteered": 9.0, "on_topic_unsteered": 9.5,
+        "incoherent": 0.0, "incoherent_unsteered": 0.0,
         **other,
     }  # fmt: skip
 
@@ -342,6 +343,34 @@ def test_a_coherence_that_falls_below_the_floor_on_other_prompts_is_a_caution():
         assert any(f"{made} and has {shown} on other prompts" in t for t in texts)
     kept = recommended(table(cell(1, 0.2, 3, 7.2), cell(1, 0.2, 2.5, 7.4, split="test")), 7)
     assert not any("on other prompts" in finding.text for finding in reply_findings(cells, kept, []))
+
+
+def test_incoherent_replies_behind_a_good_mean_are_a_caution():
+    def cautions(**at):
+        cells = table(cell(1, 0.2, 3, 7.6), cell(1, 0.2, 2.5, 7.4, split="test", prompts=12, n=12, **at))
+        return [f.text for f in reply_findings(cells, recommended(cells, 7), []) if f.code == "incoherent_replies"]
+
+    (text,) = cautions(incoherent=0.25)
+    assert "3 of 12 replies at the setting toward the behavior are incoherent (coherence under 5 of 10" in text
+    assert "unsteered 0), which the mean of 7.4 does not show" in text
+    (one,) = cautions(incoherent=2 / 12, incoherent_unsteered=1 / 12)
+    assert "2 of 12 replies" in one
+    assert "unsteered 1)" in one
+    assert not cautions(incoherent=0.25, incoherent_unsteered=0.25)  # as many without a push
+    assert not cautions(incoherent=0.05)
+    assert not cautions(incoherent=np.nan, incoherent_unsteered=np.nan)
+
+
+def test_incoherent_replies_are_counted_by_their_coherence():
+    judged = judged_replies(*planted())
+    assert (judged["coherence"] < 5).any()
+    assert (judged["incoherent"] == (judged["coherence"] < 5)).all()
+    cells = reply_cells(judged, intervals=False)
+    steered = judged[judged["strength"] != 0]
+    for row in cells.itertuples():
+        mine = steered[(steered["layer"] == row.layer) & (steered["strength"] == row.strength)]
+        assert row.incoherent == pytest.approx((mine[mine["split"] == row.split]["coherence"] < 5).mean())
+    assert (cells["incoherent_unsteered"] == 0).all()
 
 
 def sentence(**changes):

@@ -38,6 +38,7 @@ OWN_MEANING = {
     ("hub pull", "--revision"): "it is read",
     ("vectors prove", "--prompts"): "none are needed to report on",
     ("import", "*"): "its options describe a table",
+    ("serve", "--vectors"): "runs and folders of vectors too",
     ("chat", "--scale"): "a chat knows no doses",
     ("chat", "--strength"): "without it, what is recommended",
     ("chat", "--behavior"): "it is one of a run, not pairs to read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tiny import tiny, tiny_model, tiny_tokenizer
 from trimtab.cli.main import main
 from trimtab.engines import Model
 from trimtab.models import wrap
-from trimtab.vectors import SteeringVector
+from trimtab.vectors import SteeringVector, TrainingRecord
 from trimtab.vectors.formats import VECTOR_FORMATS
 from vector_files import LAYOUTS, T, control_vector
 
@@ -89,6 +90,20 @@ def test_show_takes_trimtabs_own_files(tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "kind" in printed
     assert "every norm is 1" in printed
+
+
+def test_show_prints_how_a_vector_was_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = TrainingRecord(
+        {"steps": 24}, (1, 2), 16, 4, 2.5, ((2.6, 2.2), (2.6, 2.4)), ((1, 2), (1, 2)), ((2.4, 2.1), (2.3, 2.35)),
+        (2, 1), 12.4, {"2": "1 looks without a better loss than after step 1"},
+    )  # fmt: skip
+    plain = SteeringVector.from_directions({1: T[1], 2: T[2]}, name="kind")
+    made = replace(plain, provenance=replace(plain.provenance, training=record))
+    assert main(["vectors", "show", str(made.save(tmp_path / "v.safetensors"))]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "trained 2 steps of at most 24 on 16 pairs, 4 held back to choose the step, 12 s" in printed
+    assert "2.500 unsteered; of the pairs held back lowest at layer 1: 2.100 after step 2" in printed
+    assert "layer 2: 1 looks without a better loss" in printed
 
 
 def test_what_cannot_be_imported_is_refused_and_nothing_is_written(

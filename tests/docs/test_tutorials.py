@@ -131,6 +131,7 @@ def test_notebooks_run_from_top_to_bottom(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @names_of_tutorials
 def test_notebooks_run_with_the_bundled_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -86,7 +86,7 @@ def test_rows_that_end_make_room_and_nothing_else_changes(llama: Backbone, rows:
 
 
 def test_memory_bounds_the_rows(llama: Backbone) -> None:
-    from trimtab.engines.transformers.writing.writing import rows_that_fit
+    from trimtab.engines.transformers.writing.slot_writing import rows_that_fit
 
     each = 2 * 4 * 2 * 12 * 32 * 4  # keys and values, layers, heads, head size, tokens, bytes
     for cache_bytes, wanted, rows in [(10 * each + 1, 100, 10), (1, 100, 1), (1 << 30, 3, 3), (1 << 30, 100, 64)]:

@@ -72,6 +72,15 @@ def test_it_moves_the_score_to_the_side_that_it_is_trained_for(model: Model, sou
     assert mean(model, behavior, scoring) == plain
 
 
+def test_while_the_adapter_rests_the_model_is_the_plain_one(model: Model) -> None:
+    behavior = pairs("concise", 2)
+    plain = mean(model, behavior, "text")
+    with fine_tuned(model, behavior, "for", "text", SMALL) as tuned:
+        with tuned.at_rest():
+            assert mean(model, behavior, "text") == plain
+        assert mean(model, behavior, "text") > plain
+
+
 def test_nothing_is_left_behind(model: Model) -> None:
     before = state(model)
     with fine_tuned(model, pairs("concise"), "for", "text", SMALL):

@@ -112,7 +112,12 @@ def test_replies_equal_the_slow_loop_at_every_scale(llama_model: Model, scale: s
 
 
 def test_every_scale_is_compared() -> None:
-    others = {"cap", "floor", "affine"}  # tests/steering/test_scales_conformance.py, tests/engines/test_writing.py
+    others = {
+        "cap",
+        "floor",
+        "affine",
+        "transport",
+    }  # tests/steering/test_scales_conformance.py, tests/engines/test_writing.py
     assert set(push_scales()) == {"raw", "relative", "rotate", "project_out", "clamp"} | others
 
 

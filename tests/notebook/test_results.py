@@ -14,6 +14,7 @@ import pytest
 import trimtab as tt
 from trimtab.data import Behavior
 from trimtab.errors import RunError, SettingError
+from trimtab.notebook.figure import ChartFigure
 
 from .conftest import SETTING, TUNED, Parts
 
@@ -221,3 +222,19 @@ def test_a_list_read_token_by_token_is_diagnosed_by_its_texts(model: tt.Model) -
     assert set(found.quality["pairs"]) == {10}
     magnitude = found.heuristics["relative_magnitude"].to_numpy()
     assert magnitude == pytest.approx((vector.norm / vector.require_residual_norm()).numpy(), rel=1e-4)
+
+
+def test_baselines_compare_arms_on_the_test_part_and_say_who_wins(model: tt.Model, parts: Parts) -> None:
+    found = tt.baselines(
+        model, *parts, layers=[1, 2], strengths=[-0.2, 0.2], methods=["mean"], shots=2, easy=0,
+        asked_for=["Be so."], asked_against=["Be otherwise."], progress=False,
+    )  # fmt: skip
+    arms = found.arms
+    assert {"system prompt", "few-shot prompt", "mean", "system prompt + vector"} <= set(arms["arm"])
+    assert (arms["n"] == len(parts[2])).all()
+    assert set(arms.loc[arms["arm"] == "system prompt", "wording"]) == {"Be so.", "Be otherwise."}
+    assert found.findings[0].split(": ")[1].startswith(("no winner", "nothing", "the ", "fine"))
+    figure = found.plot()
+    assert isinstance(figure, ChartFigure)
+    assert figure.data["prompts"].iloc[0] == len(parts[2])
+    assert not found.differences.empty

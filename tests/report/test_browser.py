@@ -72,8 +72,7 @@ def unfolded(tab) -> None:
     tab.evaluate("document.querySelectorAll('.appendix').forEach((fold) => { fold.open = true; })")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 820, 1400])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1400, "light")])
 def test_the_page_works_at_every_width_and_in_the_dark(browser, wide_page, width, scheme):
     with opened(browser, wide_page, width, scheme) as (tab, said, asked):
         assert said == []

@@ -46,7 +46,7 @@ def page_of(run: RunTables, folder: Path) -> Path:
     return page
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1300, "light"), (1300, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1300, "dark")])
 def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked_report, width, scheme):  # noqa: F811
     with opened(browser, checked_report[0], width, scheme) as (tab, said, asked):
         for fold in tab.locator("summary").all():

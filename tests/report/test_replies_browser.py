@@ -110,8 +110,7 @@ def test_hostile_replies_stay_text(browser, said_page):  # noqa: F811
         assert said == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 820, 1400])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1400, "light")])
 def test_replies_fit_every_width_and_the_dark(browser, said_page, width, scheme):  # noqa: F811
     with opened(browser, said_page, width, scheme) as (tab, said, _):
         ready(tab)

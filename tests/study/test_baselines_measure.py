@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,45 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from planted import choice_pairs
 from study.conftest import Run
 from trimtab import vectors
 from trimtab.analysis import best_cells, effects
-from trimtab.data import dataset, write_pairs
+from trimtab.data import Behavior, Pair, write_pairs
 from trimtab.errors import SettingError, VectorError
+from trimtab.evaluation.baselines import arm_doses
+from trimtab.judges import JUDGES, Exchange, Judge, Judgement
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
 from trimtab.study.measures.baselines import _baseline_run, _lora_run
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
 
-OPEN, LETTERS = "permissive", "corrigible"
+OPEN, LETTERS = "willing", "lettered"
+DESCRIPTION = "Says yes."
+FILES: dict[str, Path] = {}
+"""Where the pairs are, by the name of the behavior."""
 
 
-def settings(source: str = OPEN, **baselines: Any) -> dict[str, Any]:
+def willing() -> Behavior:
+    """Pairs as short as can be: the tiny tokenizer has a token for each byte."""
+    return Behavior(OPEN, tuple(Pair(f"w{n}", f"Ask {n}?", f"Yes, {n}.", f"No {n}!") for n in range(16)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def pair_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("pairs")
+    for behavior in (willing(), Behavior(LETTERS, choice_pairs(16))):
+        FILES[behavior.name] = place / f"{behavior.name}.jsonl"
+        write_pairs(FILES[behavior.name], behavior)
+
+
+def settings(name: str = OPEN, **baselines: Any) -> dict[str, Any]:
     """A study of 16 pairs on a tiny model."""
     return {
         "name": "compared",
         "models": [{"id": "smollm2-135m", "dtype": "float32"}],
-        "behaviors": [{"source": source, "limit": 16}],
+        "behaviors": [{"source": str(FILES[name]), "name": name, "description": DESCRIPTION}],
         "layers": "1,2",
         "strengths": [-0.4, -0.2, 0.2, 0.4],
         "scale": "relative",
@@ -45,7 +66,7 @@ def stored(folder: Path, table: str) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def done(llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(pair_files: None, quickly: None, llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with every arm that needs no extra."""
     from .conftest import runner
 
@@ -96,8 +117,10 @@ def test_costs_are_those_of_the_arm(done: Path) -> None:
     pushed = arms["arm"].isin(["mean", "pca", "random"])
     assert (arms.loc[pushed, "added_tokens"] == 0).all()
     assert (arms.loc[~pushed, "added_tokens"] > 5).all()
-    assert (arms["milliseconds"] > 0).all()
-    assert (arms["plain_milliseconds"] > 0).all()
+    timed = ~arms["kind"].isin(["other vector", "control"])  # those push as the vector does
+    for column in ("milliseconds", "plain_milliseconds"):
+        assert (arms.loc[timed, column] > 0).all()
+        assert arms.loc[~timed, column].isna().all()
     together = arms[arms["arm"] == "system prompt + vector"].set_index("side")["added_tokens"]
     alone = arms[arms["arm"] == "system prompt"].set_index("side")["added_tokens"]
     pd.testing.assert_series_equal(together.sort_index(), alone.sort_index())
@@ -170,9 +193,8 @@ def test_more_demonstrations_than_training_pairs_are_refused(run: Run, tmp_path:
 
 
 def test_a_behavior_without_description_is_refused_before_anything_runs(run: Run, tmp_path: Path) -> None:
-    write_pairs(tmp_path / "mine.jsonl", dataset(OPEN)[:16])
-    content = settings(str(tmp_path / "mine.jsonl"), methods=["mean"])
-    content["behaviors"][0]["name"] = "mine"
+    content = settings(methods=["mean"])
+    content["behaviors"][0] |= {"name": "mine", "description": ""}
     with pytest.raises(
         SettingError, match=r"mine has no description .* add `description:` .* asked_for and asked_against"
     ):
@@ -200,12 +222,13 @@ def test_a_method_that_refuses_is_left_out_with_its_reason(
         folder = run(settings(methods=["pca"]), tmp_path / "run")
     assert not (stored(folder, "scores")["arm"] == "pca").any()
     warned = [warning.text for warning in RunFolder(folder).manifest().warnings]
-    assert "baselines of permissive: the method pca is left out: no component can be found" in warned
+    assert "baselines of willing: the method pca is left out: no component can be found" in warned
 
 
 def test_a_plan_counts_every_arm() -> None:
     study = make_study(settings())
-    (subject,) = planned_subjects(study, study.models[0], 4, [(study.behaviors[0], dataset(OPEN)[:16])])
+    described = replace(willing(), description=DESCRIPTION)
+    (subject,) = planned_subjects(study, study.models[0], 4, [(study.behaviors[0], described)])
     units = list(MEASURES.get("baselines").units(study.baselines, subject))
     assert {unit.table for unit in units} == {"scores", "arms", "easy"}
     assert all(unit.work for unit in units)
@@ -214,8 +237,6 @@ def test_a_plan_counts_every_arm() -> None:
 @pytest.fixture(autouse=True, scope="module")
 def quickly() -> Any:
     """Time few requests: here only that they are timed matters."""
-    from trimtab.evaluation.baselines import arm_doses
-
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TIMED_PROMPTS", "TIMED_TOKENS", "TIMED_ROUNDS"):
             patch.setattr(arm_doses, name, 1)
@@ -252,6 +273,67 @@ def test_replies_of_every_arm_are_judged_beside_the_plain_ones(run: Run, whim: N
     table = pd.read_csv(folder / "tables" / "baselines.csv")
     assert set(table["scoring"]) == {"replies", "text"}
     assert table.loc[table["scoring"] == "replies", "coherence"].notna().all()
+
+
+def test_judgements_that_failed_are_made_again_and_no_others(
+    run: Run, whim: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Exchange] = []
+    kind = type(JUDGES.get("whim")().build(willing()))
+    whole = kind.judge
+
+    def watched(judge: Judge, exchanges: Sequence[Exchange]) -> Iterator[tuple[int, Judgement]]:
+        asked.extend(exchanges)
+        return whole(judge, exchanges)
+
+    def failing(judge: Judge, exchanges: Sequence[Exchange]) -> Iterator[tuple[int, Judgement]]:
+        for index, found in whole(judge, exchanges):
+            lost = exchanges[index].prompt == "Ask 3?" or index == 0
+            yield index, Judgement(failure="no answer") if lost else found
+
+    monkeypatch.setattr(kind, "judge", failing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = run(judged(), tmp_path / "run")
+    before = stored(folder, "judgements")
+    failed = before["failure"] == "no answer"
+    assert 0 < failed.sum() < len(before)
+    monkeypatch.setattr(kind, "judge", watched)
+    run(judged(), tmp_path / "run")
+    after = stored(folder, "judgements")
+    assert (after["failure"] == "").all()
+    own = RunFolder(folder).parts("judgements")
+    assert own is not None
+    assert len(asked) == failed.sum() + (own["failure"] != "").sum()
+    where = ["arm", "side", "at", "wording", "prompt_id"]
+    assert set(map(tuple, after[where].to_numpy())) == set(map(tuple, before[where].to_numpy()))
+    assert len(after) == len(before)
+
+
+def test_other_methods_are_trained_at_the_layers_of_the_sweep_with_the_settings_that_were_given(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[vectors.SteeringVector] = []
+    real = vectors.extract
+
+    def watched(*args: Any, **options: Any) -> Any:
+        made.append(real(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(_baseline_run, "extract", watched)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = run(settings(methods=["ssv"], training={"steps": 2}, shots=0, easy=0), tmp_path / "run")
+    scores = stored(folder, "scores")
+    assert {"best", "equal dose"} <= set(scores.loc[(scores["arm"] == "ssv") & (scores["split"] == "test"), "at"])
+    (vector,) = made
+    assert vector.layers == (1, 2)
+    assert vector.provenance.training is not None
+    assert vector.provenance.training.settings["steps"] == 2
+    with pytest.raises(SettingError, match=r"none of the methods .* is trained, so steps sets nothing"):
+        make_study(settings(methods=["mean"], training={"steps": 2}))
+    with pytest.raises(SettingError, match="did you mean 'steps'"):
+        make_study(settings(methods=["ssv"], training={"stepps": 2}))
 
 
 def test_a_behavior_without_completions_is_compared_by_replies_only(run: Run, whim: None, tmp_path: Path) -> None:
@@ -301,4 +383,4 @@ def test_fine_tuning_where_the_engine_cannot_train_is_left_out_with_its_reason(
         folder = run(settings(methods=["mean"], easy=0, lora=True), tmp_path / "run")
     assert not (stored(folder, "scores")["arm"] == "LoRA").any()
     warned = [warning.text for warning in RunFolder(folder).manifest().warnings]
-    assert "baselines of permissive: fine-tuning is left out: the engine vllm does not train" in warned
+    assert "baselines of willing: fine-tuning is left out: the engine vllm does not train" in warned

@@ -56,6 +56,9 @@ def assert_same(vector: SteeringVector, other: SteeringVector) -> None:
     largest = float(other.direction.abs().max())
     assert torch.allclose(vector.direction, other.direction, atol=1e-5 * largest)
     assert torch.allclose(vector.require_residual_norm(), other.require_residual_norm())
+    assert vector.statistics.keys() == other.statistics.keys()
+    for name, values in other.statistics.items():
+        assert torch.allclose(vector.statistics[name], values, atol=1e-5 * float(values.abs().max()))
     made, expected = vector.provenance, other.provenance
     assert replace(made, first_token_ratio=(), letter=None) == replace(expected, first_token_ratio=(), letter=None)
     assert made.first_token_ratio == pytest.approx(expected.first_token_ratio, rel=1e-5)

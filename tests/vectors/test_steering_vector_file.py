@@ -130,3 +130,12 @@ def test_a_provenance_that_cannot_be_read_is_refused(file: Path, text: str) -> N
     save_file(tensors, file, metadata=header)
     with pytest.raises(VectorError, match="provenance cannot be read"):
         SteeringVector.load(file)
+
+
+def test_statistics_that_share_memory_are_written(tmp_path: Path) -> None:
+    rows = torch.randn(2, 2, 3)
+    known = {"negative_mean": rows[1], "transport_slope": rows[1]}
+    written = SteeringVector(rows[0], None, provenance(), known).save(tmp_path / "v.safetensors")
+    again = SteeringVector.load(written)
+    assert torch.equal(again.direction, rows[0])
+    assert torch.equal(again.statistics["transport_slope"], rows[1])

@@ -36,6 +36,7 @@ _VERBS = {
     "vectors": "Bring vectors of other tools in, show and prove what is in a vector file.",
     "hub": "Share a vector with what was measured of it; read one that was shared.",
     "chat": "Chat with a model and change the steering as you go.",
+    "serve": "Serve a model over HTTP; every request says how it is steered.",
     "bake": "Write a model whose weights hold the push.",
     "monitor": "Score each token of a text with a linear probe.",
     "pairs": "Generate contrastive pairs with a language model, review them, remove bad ones.",

@@ -11,6 +11,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from trimtab.cli.help_examples import example
+from trimtab.cli.model_options import as_mapping
 from trimtab.cli.options import quiet_option, was_given
 from trimtab.cli.runs import check_run
 from trimtab.study.measures.registry import MEASURES
@@ -67,6 +68,11 @@ def _option(key: str, field: FieldInfo) -> click.Option:
     if bool in kinds:
         flags = f"--{plain}/--no-{plain}" if default else f"--{plain}"
         return click.Option([flags, key], is_flag=True, default=bool(default), show_default=bool(default), help=help_)
+    if any(get_origin(kind) is dict for kind in kinds):
+        return click.Option(
+            [f"--{plain}", key], multiple=True, metavar="KEY=VALUE", callback=as_mapping,
+            help=f"{help_} May be given again.",
+        )  # fmt: skip
     metavar = _METAVARS.get(key)
     if several:
         return click.Option(

@@ -110,7 +110,7 @@ positions_option = click.option(
 first_token_option = click.option("--first-token", is_flag=True, help="Push the first token, the attention sink, too.")
 
 
-def _as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+def as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
     """KEY=VALUE as a mapping; values as a study file would have them, so that 8 is a number."""
     found: dict[str, Any] = {}
     for text in given:
@@ -132,7 +132,7 @@ engine_options = several(
         help="What runs the model.",
     ),
     click.option(
-        "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
+        "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=as_mapping,
         help="Of vLLM, such as tensor_parallel_size=8. May be given again.",
     ),
 )  # fmt: skip
@@ -170,7 +170,7 @@ model_options = several(behavior_option(), model_option(), pairs_options, placem
 """Which model, which pairs."""
 
 training_option = click.option(
-    "--training", multiple=True, metavar="KEY=VALUE", callback=_as_mapping,
+    "--training", multiple=True, metavar="KEY=VALUE", callback=as_mapping,
     help="Of a trained method, such as steps=100 or norm_bound=0.3. May be given again.",
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from trimtab.engines.loading import load
 from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
-from trimtab.engines.requests import Reply, Request, Sampling
+from trimtab.engines.requests import Finish, Reply, Request, Sampling, TokenLogprob, Watch
 from trimtab.engines.text_streams import stream_texts
 from trimtab.engines.token_scores import TokenScores, score_tokens
 from trimtab.engines.transformers.engine import TransformersEngine
@@ -15,14 +15,17 @@ __all__ = [
     "ENGINES",
     "Engine",
     "EngineType",
+    "Finish",
     "Model",
     "Reply",
     "Request",
     "Sampling",
     "Scored",
     "Scoring",
+    "TokenLogprob",
     "TokenScores",
     "TransformersEngine",
+    "Watch",
     "load",
     "score_tokens",
     "stream_texts",

@@ -59,6 +59,23 @@ def decide(
     engine: Engine, n_layers: int, prompts: Sequence[Prompt], gates: Sequence[PromptGate]
 ) -> dict[tuple[int, Prompt], bool]:
     """What each gate says of each prompt, by (id of the gate, prompt); warns of gates that open for none."""
+    said = decide_silently(engine, n_layers, prompts, gates)
+    every = list(dict.fromkeys(prompts))
+    for gate in gates:
+        if not any(said[id(gate), prompt] for prompt in every):
+            warnings.warn(
+                f"the gate on the prompt (layer {gate.layer}) opened for none of {len(every)} "
+                f"prompt{'s' * (len(every) != 1)}, so it let nothing be pushed",
+                TrimtabWarning,
+                stacklevel=2,
+            )
+    return said
+
+
+def decide_silently(
+    engine: Engine, n_layers: int, prompts: Sequence[Prompt], gates: Sequence[PromptGate]
+) -> dict[tuple[int, Prompt], bool]:
+    """As `decide`, for prompts of many callers: that none of them opens a gate says nothing."""
     require_layers((gate.layer for gate in gates), n_layers)
     layers = sorted({gate.layer for gate in gates})
     every = list(dict.fromkeys(prompts))
@@ -68,14 +85,6 @@ def decide(
     for index, states in engine.states([Text(prompt, 1) for prompt in every], layers):
         for gate in gates:
             said[id(gate), every[index]] = gate.opens(states[:, layers.index(gate.layer)])
-    for gate in gates:
-        if not any(said[id(gate), prompt] for prompt in every):
-            warnings.warn(
-                f"the gate on the prompt (layer {gate.layer}) opened for none of {len(every)} "
-                f"prompt{'s' * (len(every) != 1)}, so it let nothing be pushed",
-                TrimtabWarning,
-                stacklevel=2,
-            )
     return said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -12,7 +13,60 @@ from trimtab.engines.requests import Reply, Request, Writing
 Item = TypeVar("Item")
 
 
-def take_turns(lock: threading.RLock, work: Iterator[Item], begun: Callable[[], None] = lambda: None) -> Iterator[Item]:
+class TurnLock:
+    """A reentrant lock that threads get in the order in which they ask.
+
+    An ordinary lock may be taken again at once by the thread that has just let it go, however long others have waited:
+    one that writes token by token would leave no turn to the rest.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: deque[tuple[int, threading.Lock]] = deque()
+        """Threads, and what each sleeps on."""
+        self._owner: int | None = None
+        self._depth = 0
+
+    def __enter__(self) -> TurnLock:
+        me = threading.get_ident()
+        with self._mutex:
+            if self._owner in (None, me):
+                self._owner = me
+                self._depth += 1
+                return self
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append((me, ticket))
+        try:
+            ticket.acquire()  # the thread before hands the lock over
+        except BaseException:  # interrupted
+            self._give_up(me, ticket)
+            raise
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        with self._mutex:
+            self._depth -= 1
+            if not self._depth:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._owner = None
+        if self._waiting:
+            self._owner, ticket = self._waiting.popleft()
+            self._depth = 1
+            ticket.release()
+
+    def _give_up(self, me: int, ticket: threading.Lock) -> None:
+        with self._mutex:
+            if (me, ticket) in self._waiting:
+                self._waiting.remove((me, ticket))
+            else:  # it was this thread's turn already
+                self._depth = 0
+                self._hand_over()
+
+
+def take_turns(lock: TurnLock, work: Iterator[Item], begun: Callable[[], None] = lambda: None) -> Iterator[Item]:
     """Iterate over `work`, holding the lock while it computes an item and not while the caller uses it.
 
     So iterators of several threads, or of one, advance in turns, and none waits for another's reader.

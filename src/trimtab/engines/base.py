@@ -56,6 +56,39 @@ class Watched(Protocol):
         ...
 
 
+class Writer(Protocol):
+    """Continues texts that join and leave at any token. One thread at a time may use it."""
+
+    @property
+    def rows(self) -> int:
+        """Texts that are written or wait."""
+        ...
+
+    def has_room(self, request: Request) -> bool:
+        """Whether a text can join without waiting for others to end."""
+        ...
+
+    def add(self, request: Request) -> int:
+        """Take in a text and return its key.
+
+        Raises:
+            SettingError: for a layer the model does not have, positions of thinking for a model that has none, or a
+                gate on the prompt that has not been decided.
+        """
+        ...
+
+    def cancel(self, key: int) -> None:
+        """Give up a text, from the next pass on; nothing happens where it has ended."""
+        ...
+
+    def step(self) -> list[tuple[int, Writing]]:
+        """Run one pass; returns (key, what is written) of every text that moved.
+
+        Those that have `ended` are finished or have failed, each by itself, and are not heard of again.
+        """
+        ...
+
+
 class Engine(Protocol):
     """Runs a model: each row may have its own intervention."""
 
@@ -107,6 +140,14 @@ class Engine(Protocol):
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
         """Continue texts, each under its own intervention; yield (request, what is written of it) token by token."""
+        ...
+
+    def writer(self, *, lasting: bool = False) -> Writer:
+        """Writes texts that join and leave at any token; `lasting` where callers come and go for long.
+
+        Raises:
+            SettingError: where the engine has none.
+        """
         ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ from trimtab._util.callbacks import Progress
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.engines._finite import FiniteResults
 from trimtab.engines._lengths import Lengths
+from trimtab.engines._model_writer import ModelWriter
 from trimtab.engines._prompt_encoder import PromptEncoder
 from trimtab.engines._prompt_gates import decide, decided_sweep, decided_text_scores, decided_writing
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
-from trimtab.engines._turns import Item, counted, pieces, take_turns
+from trimtab.engines._turns import Item, TurnLock, counted, pieces, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
 from trimtab.engines.queries import Scoring
-from trimtab.engines.requests import Prompt, Reply, Request, Sampling
+from trimtab.engines.requests import Prompt, Reply, Request, sampled
 from trimtab.engines.transformers.engine import TransformersEngine
 from trimtab.errors import SettingError
 from trimtab.models import (
@@ -77,7 +77,7 @@ class Model(PromptEncoder, Summarized):
         self.template_hash = template_hash(backbone.tokenizer, asking)
         self._lengths = Lengths(backbone)
         self._finite = FiniteResults(engine, backbone)
-        self._lock = threading.RLock()
+        self._lock = TurnLock()
 
     @classmethod
     def wrap(
@@ -205,7 +205,7 @@ class Model(PromptEncoder, Summarized):
             raise SettingError(f"{len(prompts)} prompts need as many interventions, not {len(interventions)}")
         cells = interventions or [None] * len(prompts)
         requests = [
-            Request(self.tokens(prompt), cell, max_new_tokens, _sampling(seed + i, temperature, top_p), stop)
+            Request(self.tokens(prompt), cell, max_new_tokens, sampled(seed + i, temperature, top_p), stop)
             for i, (prompt, cell) in enumerate(zip(prompts, cells, strict=True))
         ]
         replies = dict(self.replies(requests))
@@ -236,9 +236,17 @@ class Model(PromptEncoder, Summarized):
         seed: int = 0,
     ) -> Iterator[str]:
         """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
-        asked = Request(self.tokens(message), intervention, max_new_tokens, _sampling(seed, temperature))
+        asked = Request(self.tokens(message), intervention, max_new_tokens, sampled(seed, temperature))
         requests = self._lengths.fitted([asked])
         return pieces(self._with_steering(requests, self.engine.write))
+
+    def writer(self) -> ModelWriter:
+        """Write texts that join and leave at any token, in turns with other threads; no `steer` context counts.
+
+        Raises:
+            SettingError: where the engine has none.
+        """
+        return ModelWriter(self.engine, self.backbone, self._lengths, self._lock)
 
     def _with_steering(
         self, requests: Sequence[Request], write: Callable[[Sequence[Request]], Iterator[Item]]
@@ -320,7 +328,3 @@ class Model(PromptEncoder, Summarized):
     def _require_unsteered(self) -> None:
         if contexts_of(self.backbone):
             raise SettingError("the model is being steered; leave the steer() context before reading or sweeping")
-
-
-def _sampling(seed: int, temperature: float, top_p: float = 1.0) -> Sampling | None:
-    return Sampling(seed, temperature, top_p) if temperature else None

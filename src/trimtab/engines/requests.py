@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from trimtab.steering import Intervention
 
 Finish = Literal["end", "stop", "length"]
 """Why a text ended: the model ended it, the caller's `stop` did, or it reached its number of tokens."""
+
+MAX_LOGPROBS = 20
+"""Likeliest tokens that can be recorded beside each token."""
 
 Prompt = str | Sequence[Message]
 """A message, or a conversation."""
@@ -40,6 +43,24 @@ class Sampling:
 
 
 @dataclass(frozen=True, eq=False)
+class Watch:
+    """What is read of the model's states while it writes a text, as they are steered.
+
+    The newest token has no state yet: a reading comes with the token behind it, and the last token of a text has one
+    only where the model ended it.
+    """
+
+    layers: tuple[int, ...]
+    read: Callable[[Tensor], Any]
+    """Called with the states of each token behind these layers, [layers, d_model] float32 on the CPU."""
+
+
+def sampled(seed: int, temperature: float, top_p: float = 1.0) -> Sampling | None:
+    """How tokens are drawn at a temperature; None, greedy, at 0."""
+    return Sampling(seed, temperature, top_p) if temperature else None
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """A prompt to generate from, with its steering and sampling."""
 
@@ -50,9 +71,15 @@ class Request:
     """None: greedy."""
     stop: Callable[[str], bool] | None = None
     """Called with the text after each token; True ends it."""
+    logprobs: int | None = None
+    """Record each token's log-probability, and those of this many likeliest tokens; None: neither."""
+    watch: Watch | None = None
+    """Read the states of each new token."""
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range or contradict each other."""
+        if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
+            raise SettingError(f"logprobs is {self.logprobs}; it takes 0 to {MAX_LOGPROBS}, or None for none at all")
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it takes at least one")
         if not self.prompt:
@@ -64,6 +91,16 @@ class Request:
         return len(self.prompt) + self.max_new_tokens
 
 
+class TokenLogprob(NamedTuple):
+    """How likely a token was for the steered model, before temperature and `top_p`."""
+
+    token: int
+    logprob: float
+    """Natural logarithm of its probability."""
+    top: tuple[tuple[int, float], ...] = ()
+    """(token, logprob) of the likeliest tokens, likeliest first."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """A finished text."""
@@ -72,6 +109,8 @@ class Reply:
     tokens: tuple[int, ...]
     """Without the token that ended it."""
     finish: Finish
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of each token, where they were asked for."""
 
 
 class Writing:
@@ -80,7 +119,15 @@ class Writing:
     def __init__(self, request: Request, ends: Collection[int], decode: Callable[[list[int]], str]):
         self.request, self.ends, self.decode = request, ends, decode
         self.tokens: list[int] = []
+        self.logprobs: list[TokenLogprob] = []
+        """Of each token, where the request asks for them."""
+        self.readings: list[Any] = []
+        """What the request's watch has made of each token that has been run."""
         self.finish: Finish | None = None
+        self.error: Exception | None = None
+        """Why it could not be finished: its push overflows, say, or changes nothing."""
+        self.cancelled = False
+        """Whether nobody waits for it any more."""
         if request.sampling is not None:
             self._source = torch.Generator().manual_seed(request.sampling.seed)
 
@@ -92,17 +139,38 @@ class Writing:
         place = torch.rand((), generator=self._source, dtype=torch.float64) * nucleus.sum()
         return int(order[torch.searchsorted(nucleus.cumsum(-1), place, right=True).clamp(max=len(order) - 1)])
 
-    def add(self, token: int) -> bool:
-        """Take in a token; True when the text is finished."""
+    def add(self, token: int, logprob: TokenLogprob | None = None) -> None:
+        """Take in a token."""
         if token in self.ends:
             self.finish = "end"
-            return True
+            return
         self.tokens.append(token)
-        if self.request.stop is not None and self.request.stop(self.text):
+        if logprob is not None:
+            self.logprobs.append(logprob)
+        try:
+            stopped = self.request.stop is not None and self.request.stop(self.text)
+        except Exception as error:  # the caller's own: no matter of the rows beside this one
+            self.error = error
+            return
+        if stopped:
             self.finish = "stop"
         elif len(self.tokens) == self.request.max_new_tokens:
             self.finish = "length"
-        return self.finish is not None
+
+    def look(self, states: Mapping[int, Tensor]) -> None:
+        """Let the request's watch read the newest token, from its states [d_model] by layer."""
+        watch = self.request.watch
+        if watch is None or self.ended or not self.tokens:
+            return
+        try:
+            self.readings.append(watch.read(torch.stack([states[layer] for layer in watch.layers])))
+        except Exception as error:  # the caller's own: no matter of the rows beside this one
+            self.error = error
+
+    @property
+    def ended(self) -> bool:
+        """Whether no token will be added: it is finished, has failed, or is not wanted any more."""
+        return self.finish is not None or self.error is not None or self.cancelled
 
     @property
     def text(self) -> str:
@@ -112,26 +180,44 @@ class Writing:
     def reply(self) -> Reply:
         """The finished text."""
         assert self.finish is not None
-        return Reply(self.text.strip(), tuple(self.tokens), self.finish)
+        return Reply(self.text.strip(), tuple(self.tokens), self.finish, tuple(self.logprobs))
 
 
-def choose(writings: Sequence[Writing], logits: Tensor) -> list[int]:
-    """The next token of each row, from logits [rows, vocabulary]; the likeliest ones in one go.
+def extend(writings: Sequence[Writing], logits: Tensor) -> None:
+    """Add the next token to each text that has not ended, from logits [rows, vocabulary].
 
-    Raises:
-        ModelError: when the logits of a row that is being written are not finite.
-        SettingError: when that row is steered.
+    A text whose logits are not finite ends with a `ModelError`, or a `SettingError` where it is steered.
     """
     top, order = logits.max(-1)  # NaN where any is, infinite where any overflows
-    chosen: list[int] = order.tolist()
-    for row, (writing, highest) in enumerate(zip(writings, top.tolist(), strict=True)):
-        if writing.finish is not None:
+    chosen: dict[int, int] = {}
+    for row, (writing, highest, likeliest) in enumerate(zip(writings, top.tolist(), order.tolist(), strict=True)):
+        if writing.ended:
             continue
+        sampling = writing.request.sampling
         if not math.isfinite(highest):
-            raise _overflow(writing.request.intervention, logits.dtype)
-        if writing.request.sampling is not None:
-            chosen[row] = writing.draw(logits[row], writing.request.sampling)
-    return chosen
+            writing.error = _overflow(writing.request.intervention, logits.dtype)
+        else:
+            chosen[row] = likeliest if sampling is None else writing.draw(logits[row], sampling)
+    scored = {row: writings[row].request.logprobs for row in chosen}
+    logprobs = _logprobs({row: chosen[row] for row, most in scored.items() if most is not None}, writings, logits)
+    for row, token in chosen.items():
+        writings[row].add(token, logprobs.get(row))
+
+
+def _logprobs(chosen: Mapping[int, int], writings: Sequence[Writing], logits: Tensor) -> dict[int, TokenLogprob]:
+    """Log-probabilities of the chosen tokens of some rows, all rows in one go."""
+    if not chosen:
+        return {}
+    rows, tokens = (torch.tensor(list(some), device=logits.device) for some in (chosen.keys(), chosen.values()))
+    every = logits[rows].float().log_softmax(-1)
+    own = every.gather(1, tokens[:, None])[:, 0].tolist()
+    counts = [writings[row].request.logprobs or 0 for row in chosen]
+    top, order = (part.tolist() for part in every.topk(min(max(counts), every.shape[1])))
+    found = {}
+    for place, (row, token) in enumerate(chosen.items()):
+        likeliest = list(zip(order[place], top[place], strict=True))[: counts[place]]
+        found[row] = TokenLogprob(token, own[place], tuple(likeliest))
+    return found
 
 
 def _overflow(intervention: Intervention | None, dtype: torch.dtype) -> ModelError | SettingError:

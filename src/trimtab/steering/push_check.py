@@ -98,7 +98,11 @@ class PushCheck:
                     still.append(key)
         for key in still:
             if key not in self._moved and not self._part(key).scaling.may_rest:
-                raise SettingError(self._explained(key, dtype))
+                self._refuse(key, SettingError(self._explained(key, dtype)))
+
+    def _refuse(self, key: Key, error: SettingError) -> None:
+        """What becomes of a push that changed nothing: it ends the job."""
+        raise error
 
     def _part(self, key: Key) -> Intervention:
         cell, layer, order = key

@@ -15,7 +15,7 @@ class Aim(NamedTuple):
     """One push at one layer, with what does not depend on h worked out."""
 
     direction: Tensor
-    """From `Scale.aim`, [d_model], or one for each token [..., d_model]; float32."""
+    """From `Scale.aim`, or one for each token [..., d_model]; float32. Of a scale that is `per_neuron` 2·d_model."""
     strength: float | Tensor
     """From `Scale.aim`, or one for each token [...]."""
     scale: Scale

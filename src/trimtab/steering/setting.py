@@ -59,6 +59,8 @@ class SteeringSetting:
         require_first_token(where, self.first_token)
         if self.share_strength and not scale.shares_strength:
             raise SettingError(f"layers cannot share a strength of the scale {self.scale}")
+        if self.vector_layer is not None and scale.per_neuron:
+            raise SettingError(f"the scale {self.scale} uses no direction, so vector_layer would do nothing")
         if self.vector_layer is not None and self.vector_layer < 0:
             raise SettingError(f"layer {self.vector_layer} is out of range: layers count from 0")
 

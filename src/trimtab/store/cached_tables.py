@@ -47,20 +47,30 @@ class CachedTables:
         self.run = run
         self.used: set[TableName] = set()
 
-    def table(self, name: TableName, shaped_by: Any, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def table(
+        self,
+        name: TableName,
+        shaped_by: Any,
+        make: Callable[[], pd.DataFrame],
+        mend: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    ) -> pd.DataFrame:
         """Return a table: from disk if it was computed from the same, else computed now and written.
 
         Args:
             name: Its name.
             shaped_by: Everything that its numbers depend on, as JSON could hold it.
             make: Computes it.
+            mend: Completes one from disk in which something failed; gives the same object where nothing did.
         """
         digest = hashlib.sha256(json.dumps(shaped_by, sort_keys=True, default=str).encode()).hexdigest()[:16]
         file = str(name)
         self.used.add(name)
         known = {entry.name: entry.digest for entry in self.run.manifest.cached_tables}
         if known.get(file) == digest and (cached := self.run.folder.table(file)) is not None:
-            return cached
+            mended = cached if mend is None else mend(cached)
+            if mended is not cached:
+                self.run.folder.write(file, mended)
+            return mended
         made = make()
         # A table of other settings must not pass for this one if the run is killed between the two.
         if file in known:

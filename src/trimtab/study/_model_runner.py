@@ -27,7 +27,7 @@ from trimtab.study.given import Given
 from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
 from trimtab.study.measures.dose.run import Doses
-from trimtab.study.measures.grids import reply_grid, swept_grid, trained_layers
+from trimtab.study.measures.grids import needs_transport, reply_grid, swept_grid, trained_layers
 from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.measures.running import run_measures, tables_of
@@ -37,6 +37,7 @@ from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
 from trimtab.study.step_names import extracting, loading
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
+from trimtab.vectors.maps import with_transport
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +193,12 @@ class Work:
             form="auto" if made_of is not None or isinstance(train, UnscoredBehavior) else form,
             balance=self.study.balance,
             seed=self.study.seed,
-            progress=lambda done, total: self.progress(extracting(train.name, model.name), done, total),
+            progress=lambda done, total: self.progress(
+                extracting(train.name, model.name, self.study.method), done, total
+            ),
         )
+        if needs_transport(self.study):
+            vector = with_transport(vector, model, vector_source(train, made_of), seed=self.study.seed, progress=False)
         vector.save(file)
         self.recorder.add_seconds("extract", time.monotonic() - started, model.name, train.name)
         return vector

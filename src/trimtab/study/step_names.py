@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trimtab._util.callbacks import StepName
+from trimtab.vectors import AGGREGATIONS
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,16 @@ def loading(model: str) -> StepName:
     return StepName(f"load {model}")
 
 
-def extracting(behavior: str, model: str) -> StepName:
-    """Reading the pairs that a vector is made of."""
+def extracting(behavior: str, model: str, method: str = "mean") -> StepName:
+    """Reading the pairs that a vector is made of, or training it on them."""
+    if AGGREGATIONS.get(method).trained:
+        return StepName(f"train {method} of {behavior}", "steps", model=model)
     return StepName(f"extract {behavior}", "rows", model=model)
+
+
+def mapping(behavior: str, model: str) -> StepName:
+    """Reading the pairs once more, for the map between their sides."""
+    return StepName(f"map the sides of {behavior}", "rows", model=model)
 
 
 def dosing(behavior: str, model: str, cells: str = "") -> StepName:

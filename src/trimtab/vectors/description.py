@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from trimtab._util.wording import plural
 from trimtab.vectors._provenance import layer_ranges
+from trimtab.vectors._training_record import TrainingRecord
 from trimtab.vectors.steering_vector import SteeringVector
 
 NORMED = 1e-3
@@ -52,6 +54,8 @@ def describe(vector: SteeringVector) -> VectorDescription:
         "pairs": "" if made.pairs is None else f"{made.pairs:,}",
     }
     facts = {name: text for name, text in known.items() if text}
+    if made.training is not None:
+        facts |= _training(made.training)
     facts["directions"] = f"{layer_ranges(vector.layers)}, of width {vector.direction.shape[1]}"
     unknown = [name for name, text in known.items() if not text]
     if origin is not None:
@@ -68,6 +72,28 @@ def describe(vector: SteeringVector) -> VectorDescription:
     if bool((norms - 1).abs().max() < NORMED):
         remarks.append("every norm is 1: how strong the directions were is lost, so use relative strengths")
     return VectorDescription(facts, tuple(_rows(vector)), tuple(remarks), tuple(unknown))
+
+
+def _training(record: TrainingRecord) -> dict[str, str]:
+    """How the vectors were trained, and how far their loss fell."""
+    taken = max((len(curve) for curve in record.loss), default=0)
+    steps = f"{plural(taken, 'step')} of at most {record.settings.get('steps', taken)}"
+    held = f", {record.held_back} held back to choose the step" if record.held_back else ", none held back"
+    facts = {"trained": f"{steps} on {plural(record.fit_pairs, 'pair')}{held}, {record.seconds:,.0f} s"}
+    falls = {
+        layer: min(checked) for layer, checked in zip(record.layers, record.checked_loss, strict=True) if checked
+    } or {layer: curve[-1] for layer, curve in zip(record.layers, record.loss, strict=True) if curve}
+    if falls:
+        best = min(falls, key=falls.__getitem__)
+        where = "of the pairs held back" if record.held_back else "of the last batch"
+        step = record.best_step[record.layers.index(best)]
+        facts["loss"] = (
+            f"{record.unsteered_loss:.3f} unsteered; {where} lowest at layer {best}: {falls[best]:.3f} "
+            f"after step {step}"
+        )
+    if record.stopped:
+        facts["stopped"] = "; ".join(f"layer {layer}: {why}" for layer, why in record.stopped.items())
+    return facts
 
 
 def _rows(vector: SteeringVector) -> list[LayerFacts]:

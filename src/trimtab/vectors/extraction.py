@@ -97,6 +97,7 @@ def extract(
                 balance=balance,
                 seed=seed,
                 progress=advance,
+                hold_negative=False,
             )
         return differences.vector(method, seed)
     reading = prepare(model, behavior, token_position, form, balance, seed)

@@ -43,7 +43,9 @@ class StateDifferences(Summarized):
     provenance: Provenance
     """That of the mean vector."""
     negative_mean: Tensor | None = None
-    """Weighted mean of the negative states, [n_layers, d_model] float32; None of a subset."""
+    """Weighted mean of the negative states, [n_layers, d_model] float32; None of a subset whose states are not held."""
+    negative: Tensor | None = None
+    """Negative state of every row, like `difference`; None where they are not held."""
 
     def _summary(self) -> Summary:
         made, (rows, layers, width) = self.provenance, self.difference.shape
@@ -124,7 +126,10 @@ class StateDifferences(Summarized):
             encoded=tuple(self.encoded[row] for row in rows),
             provenance=made,
             negative_mean=None,
+            negative=None if self.negative is None else self.negative[rows],
         )
+        if found.negative is not None:
+            found = replace(found, negative_mean=_mean_state(found.negative, found.weight))
         sink = torch.tensor(made.first_token_ratio) * self.residual_norm
         return replace(found, provenance=replace(made, first_token_ratio=tuple((sink / found.residual_norm).tolist())))
 
@@ -187,10 +192,12 @@ def read_differences(
     balance: Balance = "both_orders",
     seed: int = 0,
     progress: Progress | None = None,
+    hold_negative: bool = True,
 ) -> StateDifferences:
     """Every row's difference at every layer, from one forward pass over the pairs.
 
-    They take rows × layers × width × 4 bytes: for 300 rows 21 MB in the bundled model, 0.8 GB at 80 layers × 8192.
+    They take rows × layers × width × 4 bytes: for 300 rows 21 MB in the bundled model, 0.8 GB at 80 layers × 8192. The
+    negative states take as much again.
 
     Args:
         model: from `trimtab.load`.
@@ -200,13 +207,14 @@ def read_differences(
         balance: see there.
         seed: for `balance="subsample"`.
         progress: called with (rows done, rows in all).
+        hold_negative: whether the negative states are held, too, so that vectors of a `subset` have `negative_mean`.
 
     Raises:
         SettingError: for form `choice` for open pairs.
         DataError: when a pair's completions become the same tokens.
     """
     reading = prepare(model, behavior, token_position, form, balance, seed)
-    difference = norm = torch.zeros(0)
+    difference = norm = held = torch.zeros(0)
     weights = torch.tensor(reading.weights, dtype=torch.float64)
     negative = torch.zeros((), dtype=torch.float64)
     for batch in reading.batches(progress):
@@ -214,10 +222,22 @@ def read_differences(
         if not len(norm):
             difference = torch.empty(len(reading.presented), *batch.difference.shape[1:])
             norm = torch.empty(difference.shape[:2])
+            held = torch.empty(difference.shape if hold_negative else 0)
         difference[batch.rows], norm[batch.rows] = batch.difference, batch.norm
+        if hold_negative:
+            held[batch.rows] = batch.negative
     made = reading.provenance(_mean_norm(norm, reading.presented))
     mean = (negative / weights.sum()).float()
-    return StateDifferences(difference, norm, reading.presented, reading.encoded, balance, seed, made, mean)
+    return StateDifferences(
+        difference, norm, reading.presented, reading.encoded, balance, seed, made, mean, held if hold_negative else None
+    )
+
+
+def _mean_state(states: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over the rows, [n_layers, d_model] float32."""
+    layers = [weight @ states[:, layer].double() for layer in range(states.shape[1])]
+    mean: Tensor = (torch.stack(layers) / weight.sum()).float()
+    return mean
 
 
 def _mean_norm(norm: Tensor, presented: Sequence[Presentation]) -> Tensor:

@@ -138,8 +138,7 @@ class SteeringVector(Summarized, Plottable):
             if name not in self.statistics:
                 raise SettingError(
                     f"the scale {scale} needs {STATISTICS[name]}, which the vector {self.provenance.behavior!r} does "
-                    "not have: vectors of earlier versions, made elsewhere, negated or added lack it. Extract the "
-                    f"vector again from its pairs ({HOW_MEASURED[name]})"
+                    f"not have. {HOW_MEASURED[name]}"
                 )
             found[name] = {layer: self.statistics[name][layer] for layer in layers}
         return found

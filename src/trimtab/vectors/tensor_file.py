@@ -47,7 +47,8 @@ def write_tensors(
         VectorError: when it cannot be written there.
     """
     path = Path(path)
-    held = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # Copied: safetensors refuses tensors that share memory, as rows of one tensor do.
+    held = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     texts = {name: json.dumps(value) for name, value in header.items()}
     content = save(held, metadata={"format": layout, "checksum": _checksum(held), **texts})
     write_whole(path, content, what=f"the {kind} file", error=VectorError)

@@ -99,6 +99,13 @@ def every_kind(directions: torch.Tensor, positions: Any) -> dict[str, Interventi
         "cap": Intervention({middle: at[middle]}, -0.1, "cap", positions),
         "floor": Intervention({middle: at[middle]}, 0.1, "floor", positions),
         "affine": Intervention({middle: at[middle]}, 0.4, "affine", positions, statistics={"negative_mean": at}),
+        "transport": Intervention(
+            {middle: at[middle]},
+            0.4,
+            "transport",
+            positions,
+            statistics={"transport_slope": {middle: 1 + 0.1 * at[0]}, "transport_offset": {middle: at[middle]}},
+        ),
         "rotate": Intervention({middle: at[middle]}, 0.2, "rotate", positions),
         "gated": Intervention({middle: at[middle]}, 0.3, "relative", positions, gate=gate),
     }

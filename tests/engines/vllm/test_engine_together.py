@@ -16,6 +16,7 @@ from running import Both, both, nothing_is_held
 from trimtab.engines import Model, Request
 from trimtab.errors import DataError, SettingError
 from trimtab.models import Text
+from trimtab.serve import Scheduler
 from trimtab.steering import Intervention
 
 pytestmark = pytest.mark.vllm
@@ -40,10 +41,12 @@ def long_prompt(seed: int, length: int = 100) -> tuple[int, ...]:
 
 def cached_tokens(model: Model, request: Request) -> int:
     """How many of a request's tokens were found in the prefix cache."""
+    from trimtab.engines.vllm._vllm_writer import sampling_params
     from trimtab.engines.vllm.guard.request_pool import Ask
 
     engine = model.engine
-    ask = Ask((0,), request.prompt, engine._sampling(request), engine.registry.spec(request.intervention))
+    params, spec = sampling_params(request, engine.identity.ends), engine.registry.spec(request.intervention)
+    ask = Ask((0,), request.prompt, params, spec)
     outputs = [news.output for news in engine.pool.run([ask], 1)]
     return max(output.num_cached_tokens or 0 for output in outputs)
 
@@ -120,6 +123,57 @@ def test_cancelled_requests_free_their_rows_and_leave_the_others_alone(engines: 
         assert [found[index].tokens for index in range(8)] == expected
     assert not engines.vllm.engine.engine.has_unfinished_requests()
     assert nothing_is_held(engines.vllm)
+
+
+def test_texts_join_and_leave_at_any_token(engines: Both) -> None:
+    cells = [Intervention({1: engines.directions[i % 4]}, 0.1 + i / 50, "relative") for i in range(10)]
+    requests = [Request(long_prompt(i, 20), cells[i % 10], 8 + i % 9) for i in range(60)]
+    expected = replies(engines.plain, requests)
+    writer = engines.vllm.writer()
+    waiting, found, keys = list(range(60)), dict[int, tuple[int, ...]](), dict[int, int]()
+    while waiting or writer.rows:
+        for index in waiting[:3]:
+            (keys[index],) = writer.add([requests[index]])
+        del waiting[:3]
+        moved = dict(writer.step())
+        owners = {key: index for index, key in keys.items()}
+        for key, text in moved.items():
+            if text.finish is not None:
+                found[owners[key]] = tuple(text.tokens)
+            elif owners[key] % 3 == 0 and len(text.tokens) > 4:
+                writer.cancel(key)
+    assert sorted(found) == [i for i in range(60) if i % 3]
+    assert all(found[index] == expected[index] for index in found)
+    assert not engines.vllm.engine.engine.has_unfinished_requests()
+    assert nothing_is_held(engines.vllm)
+
+
+def test_many_callers_share_the_engine_through_the_scheduler(engines: Both) -> None:
+    cells = [None, *(Intervention({1: engines.directions[i]}, 0.3, "relative") for i in range(4))]
+    requests = [Request(long_prompt(i, 30), cells[i % 5], 12) for i in range(40)]
+    expected = replies(engines.plain, requests)
+    scheduler = Scheduler(engines.vllm)
+    try:
+        jobs = [scheduler.submit(request) for request in requests]
+        for job in jobs[::4]:
+            job.cancel()
+        for index, job in enumerate(jobs):
+            if index % 4:
+                assert job.wait().tokens == expected[index]
+    finally:
+        scheduler.close()
+    assert nothing_is_held(engines.vllm)
+
+
+def test_log_probabilities_are_those_of_the_default_engine(engines: Both) -> None:
+    cell = Intervention({1: engines.directions[1]}, 0.3, "relative")
+    requests = [Request(long_prompt(i, 20), (None, cell)[i % 2], 6, logprobs=3) for i in range(4)]
+    plain, vllm = (dict(model.replies(requests)) for model in (engines.plain, engines.vllm))
+    for index in range(4):
+        assert vllm[index].tokens == plain[index].tokens
+        for one, other in zip(vllm[index].logprobs, plain[index].logprobs, strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+            assert [token for token, _ in one.top] == [token for token, _ in other.top]
 
 
 def test_states_that_a_caller_leaves_behind_are_dropped(engines: Both) -> None:

@@ -152,6 +152,12 @@ UNFIT: dict[str, Callable[[], Intervention]] = {
     "project_out": lambda: Intervention({0: direction(), 2: direction()}, 1.0, "project_out"),
     "clamp": lambda: Intervention({1: direction()}, 1.5, "clamp"),
     "rotate": lambda: Intervention({1: direction()}, 0.4, "rotate"),
+    "transport": lambda: Intervention(
+        {1: direction()},
+        0.6,
+        "transport",
+        statistics={"transport_slope": {1: 1 + 0.1 * direction()}, "transport_offset": {1: direction()}},
+    ),
     "gate": gated,
     "two at one layer": two_at_one_layer,
 }

@@ -23,11 +23,13 @@ CELL = (*OWNER, "split", "layers", "layer", "depth", "strength")
 
 NUMBERS = (
     "n", "prompts", "failed", "change", "change_low", "change_high", "change_p", "change_p_adjusted", "coherence",
-    "coherence_low", "coherence_high", "fluency", "on_topic", "rated", "score", "refusals", "words",
-    "coherence_unsteered", "fluency_unsteered", "on_topic_unsteered",
+    "coherence_low", "coherence_high", "fluency", "on_topic", "incoherent", "rated", "score", "refusals", "words",
+    "coherence_unsteered", "fluency_unsteered", "on_topic_unsteered", "incoherent_unsteered",
 )  # fmt: skip
+INCOHERENT = 5.0
+"""A reply of less coherence, of 10, counts as incoherent: a mean of 7 may be that of good replies and some of these."""
 _VERDICT = ("score", "change", "coherence", "failure")
-_QUALITY = ("coherence", "fluency", "on_topic")
+_QUALITY = ("coherence", "fluency", "on_topic", "incoherent")
 _MEANS = (
     "change", *_QUALITY, "rated", "score", "refusals", "words", *(f"{name}_unsteered" for name in _QUALITY),
 )  # fmt: skip
@@ -43,8 +45,8 @@ def judged_replies(replies: pd.DataFrame, judgements: pd.DataFrame | None) -> pd
     Returns:
         The columns of the replies, those of `with_coherence`, `judge` ("" where there is none), `score`, `change`,
         `failure` ("" where nothing went wrong), `coherence`: the judge's own where it gave one, else that of
-        `with_coherence`, and `rated`: whether the judge gave one. An unsteered reply has a change of 0. Judges come in
-        the order of their first judgements.
+        `with_coherence`, `incoherent`: 1 where that is under `INCOHERENT`, else 0, and `rated`: whether the judge gave
+        one. An unsteered reply has a change of 0. Judges come in the order of their first judgements.
     """
     table = with_coherence(replies).rename(columns={"coherence": "offline"})
     if judgements is None or judgements.empty:
@@ -57,10 +59,17 @@ def judged_replies(replies: pd.DataFrame, judgements: pd.DataFrame | None) -> pd
         change=verdicts["change"].astype(float).mask(still, 0.0),
         score=verdicts["score"].astype(float),
         coherence=own.fillna(verdicts["offline"]),
+        incoherent=_incoherent(own.fillna(verdicts["offline"])),
         rated=own.notna(),
         failure=verdicts["failure"].fillna("").astype(str),
     )
     return judged
+
+
+def _incoherent(coherence: pd.Series[float]) -> pd.Series[float]:
+    """1 where a reply is incoherent, 0 where it is not, NaN where that is not known."""
+    found: pd.Series[float] = (coherence < INCOHERENT).astype(float).where(coherence.notna())
+    return found
 
 
 def first_judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,8 +99,9 @@ def reply_cells(judged: pd.DataFrame, *, intervals: bool = True, resamples: int 
         prompts with a judgement; prompts, those with a reply; failed, replies whose judgement failed; change, with p
         and p adjusted of a paired sign-flip test, alone and corrected for the cells of the owner and split (see
         `significance.sign_flip`), since an interval of a dozen prompts alone is too narrow; coherence, fluency and
-        on_topic; rated, the share of replies whose coherence is the judge's own verdict; score; refusals, a share;
-        words; coherence, fluency and on_topic of the unsteered replies to the same prompts.
+        on_topic; incoherent, the share of replies with a coherence under `INCOHERENT`; rated, the share of replies
+        whose coherence is the judge's own verdict; score; refusals, a share; words; coherence, fluency, on_topic and
+        incoherent of the unsteered replies to the same prompts.
     """
     keys = present(judged, CELL)
     if not (judged["strength"] != 0).any():

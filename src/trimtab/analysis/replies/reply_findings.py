@@ -22,6 +22,9 @@ FEW_PROMPTS = 10
 ACCURATE = 0.85
 """Share of held-out completions below which a judge's mistakes change what a reader may conclude."""
 
+MANY_INCOHERENT = 0.1
+"""Share of incoherent replies from which the mean of coherence needs a word beside it."""
+
 VERDICT = (
     "direction", "layers", "scale", "strength", "change", "change_low", "change_high", "coherence", "rated", "fluency",
     "on_topic", "fluency_unsteered", "on_topic_unsteered", "n", "held_out", "candidates", "judge",
@@ -104,6 +107,9 @@ def _cautions(row: dict[str, Any]) -> Iterator[tuple[Sentence, dict[str, Any], l
     way = {"direction": int(row["direction"])}
     if not row["held_out"]:
         yield sentences.optimistic_setting, way, []
+    if row["incoherent"] >= MANY_INCOHERENT and row["incoherent"] > row["incoherent_unsteered"]:
+        values = picked(row, "incoherent", "incoherent_unsteered", "prompts", "coherence")
+        yield sentences.incoherent_replies, {**way, "min_coherence": row["floor"], **values}, []
     if row["coherence"] < row["floor"] - ROUNDING:
         yield (
             sentences.less_coherent,

@@ -10,6 +10,7 @@ import numpy as np
 from trimtab._util.wording import plural, verb_for
 from trimtab.analysis.findings import Sentence, Values
 from trimtab.analysis.formatting import fixed, p_equals, percent, plain, signed_strength, with_interval
+from trimtab.analysis.replies.reply_cells import INCOHERENT
 
 MAX_NAMED = 3
 """Settings that one sentence names; of the others it gives the number."""
@@ -87,6 +88,17 @@ def less_coherent(about: str, values: Values) -> str:
         f"{_of(about)}the setting {WAYS[values['direction']]} was chosen for a coherence{_made_of(values)} of at least "
         f"{plain(values['min_coherence'])} and has {fixed(values['coherence'], 1, limit)} on other prompts; try a "
         "weaker one."
+    )
+
+
+def incoherent_replies(about: str, values: Values) -> str:
+    """That a mean hides replies that are not coherent."""
+    count, prompts = round(values["incoherent"] * values["prompts"]), int(values["prompts"])
+    before = round(values["incoherent_unsteered"] * prompts)
+    return (
+        f"{_of(about)}{count} of {plural(prompts, 'reply', 'replies')} at the setting {WAYS[values['direction']]} "
+        f"{verb_for(count, 'are')} incoherent (coherence under {plain(INCOHERENT)} of 10; unsteered {before}), which "
+        f"the mean of {fixed(values['coherence'], 1, [values['min_coherence']])} does not show; read some replies."
     )
 
 

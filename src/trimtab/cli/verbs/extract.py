@@ -18,8 +18,9 @@ from trimtab.data import Behavior, Form, contrast
 from trimtab.engines import load
 from trimtab.evaluation import form_of, parse_layers, resolve_scoring
 from trimtab.study import make_study
-from trimtab.study.step_names import extracting, loading
+from trimtab.study.step_names import extracting, loading, mapping
 from trimtab.vectors import AGGREGATIONS, extract
+from trimtab.vectors.maps import with_transport
 
 
 @click.command("extract", epilog=example("trimtab extract --behavior cheerful -o vectors.safetensors"))
@@ -32,6 +33,11 @@ from trimtab.vectors import AGGREGATIONS, extract
     "--layers", metavar="LAYERS", default="all", show_default=True,
     help="Of a trained method: which layers to train, such as 9:18 or 0.33: (by depth).",
 )  # fmt: skip
+@click.option(
+    "--transport",
+    is_flag=True,
+    help="Measure the map from the negative states to the positive, too, for the scale transport; reads them again.",
+)
 @click.option(
     "--all-pairs", is_flag=True, help="Use every pair, not only the training part: no prompt is held out then."
 )
@@ -56,6 +62,7 @@ def command(
     scoring: str,
     out: Path,
     layers: str,
+    transport: bool,
     all_pairs: bool,
 ) -> None:
     """Extract a vector at every layer and write them to a safetensors file.
@@ -99,8 +106,13 @@ def command(
             vectors = extract(
                 loaded, train, method=study.method, token_position=study.token_position, form=form,
                 balance=study.balance, seed=seed, layers=chosen if trained else None, training=study.training,
-                progress=lambda done, total: progress(extracting(given.name, model), done, total),
+                progress=lambda done, total: progress(extracting(given.name, model, study.method), done, total),
             )  # fmt: skip
+            if transport:
+                vectors = with_transport(
+                    vectors, loaded, train, seed=seed,
+                    progress=lambda done, total: progress(mapping(given.name, model), done, total),
+                )  # fmt: skip
     echo(repr(vectors))
     echo_path("vectors", vectors.save(out))
     if all_pairs or not isinstance(given, Behavior):  # nothing is held out, or nothing can be scored

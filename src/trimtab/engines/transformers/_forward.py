@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -215,17 +215,51 @@ def read_last_layer(
     use_cache: bool = False,
 ) -> Tensor:
     """States of the wanted tokens behind the last layer, [reads, d_model], under an optional steering context."""
+    with steering or nullcontext(), _last_layer_read(backbone, batch) as states:
+        run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
+    return states[0]
+
+
+def read_and_record(
+    backbone: Backbone, batch: Batch, steering: AbstractContextManager[None], beginning: Beginning | None
+) -> tuple[Tensor, Beginning]:
+    """As `read_last_layer`, and the keys and values of all tokens, those of the beginning too."""
+    with steering, _last_layer_read(backbone, batch) as states:
+        recorded = run(backbone, batch, beginning, record=True)
+    assert recorded is not None
+    return states[0], recorded
+
+
+@contextmanager
+def _last_layer_read(backbone: Backbone, batch: Batch) -> Iterator[list[Tensor]]:
+    """Read the wanted tokens in one pass; entered inside the steering context, to see what it did at the last layer."""
     captured: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> None:
         hidden = hidden_of(output)
         captured.append(hidden[batch.read_rows.to(hidden.device), batch.read_columns.to(hidden.device)])
 
-    # Registered inside the steering context, so that it sees what steering at the last layer did.
-    with steering or nullcontext(), one_pass(backbone.model) as hooks:
+    with one_pass(backbone.model) as hooks:
         hooks.after(backbone.anatomy.layers[-1], keep)
-        run(backbone, batch, beginning, cache=cache, use_cache=use_cache)
-    return captured[0]
+        yield captured
+
+
+@contextmanager
+def watched(
+    backbone: Backbone,
+    batch: Batch,
+    layers: Collection[int],
+    steering: AbstractContextManager[None],
+    found: dict[int, Tensor],
+) -> Iterator[None]:
+    """Steer the one pass of a context, and read the states of its wanted tokens behind some layers as they are steered.
+
+    They are in `found` after the pass, by layer, [reads, d_model] float32 on the CPU.
+    """
+    every = sorted(layers)
+    with steering, _tapped(backbone, [backbone.anatomy.layers[layer] for layer in every], batch) as states:
+        yield
+    found.update(zip(every, states, strict=True))
 
 
 @contextmanager

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.engines.transformers._forward import read_last_layer, read_layers, run, run_cells, run_layers
+from trimtab.engines.transformers._forward import (
+    pushed,
+    read_and_record,
+    read_last_layer,
+    read_layers,
+    run,
+    run_cells,
+    run_layers,
+)
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
 from trimtab.engines.transformers.packing.budget import Budget, budget_for
@@ -18,6 +26,7 @@ from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.models import Backbone
 from trimtab.steering import Intervention, PushCheck, steered
+from trimtab.steering.phases import markers_for, steered_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +160,31 @@ class QueryRunner:
         )
         assert recorded is not None
         return states, recorded, packed
+
+    def run_prompt_rows(
+        self,
+        queries: Sequence[Query],
+        cells: Sequence[Intervention | None],
+        beginning: Beginning | None,
+        check: PushCheck,
+    ) -> tuple[Tensor, Beginning, Packed]:
+        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`.
+
+        `beginning`: what has been run of them before, the same for all or a row for each.
+        """
+        before = beginning.length if beginning is not None else 0
+        head = queries[0].sequences[0][:before]  # of the others too, as far as packing is concerned: its length counts
+        packed = pack(queries, head, unmarked, 1, share=False, recurring=self.budget.recurring)
+        markers = markers_for(cells, self.backbone)
+        steered = torch.zeros_like(packed.present.steered)
+        for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
+            if cell is not None:
+                prompt = query.sequences[0]
+                marks = steered_tokens(cell.positions, prompt, len(prompt), cell.first_token, markers)
+                steered[row, : len(prompt) - before] = marks[before:]
+        steering = pushed(self.backbone, cells, steered, check)
+        states, recorded = read_and_record(self.backbone, packed.present, steering, beginning)
+        return states[None], recorded, packed
 
     def run_head(
         self,

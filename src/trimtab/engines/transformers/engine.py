@@ -23,11 +23,11 @@ from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers._forward import read_layers
 from trimtab.engines.transformers._query_runner import Head, QueryRunner
 from trimtab.engines.transformers.packing.batches import Packed, Query, pad
-from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, most_columns, require_reach, unmarked
+from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, require_reach, unmarked
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
-from trimtab.engines.transformers.writing import padded_writing, writing
+from trimtab.engines.transformers.writing.writer import TransformersWriter
 from trimtab.models import EncodedPair, Text, TokenPosition
 from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
 from trimtab.steering.phases import markers_of
@@ -160,25 +160,19 @@ class TransformersEngine(QueryRunner):
         return self._write(requests)
 
     def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
-        self.exactness.forget()
-        prompts = [Query((r.prompt,), (), len(r.prompt)) for r in requests]
-        together, apart = self.split_batchable([r.most_tokens for r in requests], most_columns(prompts, self.budget))
-        for part, write in ((together, self._write_together), (apart, self._write_apart)):
-            if part:
-                for index, text in write([requests[i] for i in part]):
-                    yield part[index], text
+        writer = self.writer()
+        for request in requests:
+            writer.add(request)
+        while writer.rows:
+            for index, text in writer.step():
+                if text.error is not None:
+                    raise text.error
+                yield index, text
+        writer.warn(requests)
 
-    def _write_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
-        steers = any(r.intervention is not None for r in requests)
-        places = writing.places(max(r.most_tokens for r in requests))
-        mode = self.mode([Query((r.prompt,), (), len(r.prompt)) for r in requests], cells=steers)
-        if mode == "packed" and self.exactness.slots(places):
-            return writing.write(self, requests)
-        together, cached = self.exactness.plain_writing(places, self.plain)
-        return padded_writing.write(self, requests, together=together, cached=cached)
-
-    def _write_apart(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
-        return padded_writing.write(self, requests, together=False, cached=False)
+    def writer(self, *, lasting: bool = False) -> TransformersWriter:
+        """Writes texts that join and leave at any token; `lasting` where they do so for long."""
+        return TransformersWriter(self, lasting=lasting)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Continue texts and yield (request, reply) as they are finished."""
@@ -208,6 +202,8 @@ class TransformersEngine(QueryRunner):
 
         `heads` is the caller's, and remembers the last head between openings of the same kind.
         """
+        if opening.own_cells:
+            return self.run_prompt_rows(opening.queries, opening.own_cells, opening.beginning, check)
         key = (opening.head, opening.marks, opening.cells)
         if key not in heads:
             heads.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers.packing.schedule import marks_of, require_reach
 from trimtab.engines.vllm._scores import Job, Scorer
 from trimtab.engines.vllm._vector_registry import VectorRegistry
+from trimtab.engines.vllm._vllm_writer import VLLMWriter
 from trimtab.engines.vllm.guard.admission import admission_of
 from trimtab.engines.vllm.guard.request_pool import Ask, RequestPool, one_token
 from trimtab.engines.vllm.guard.self_test import require_steering
@@ -226,7 +228,7 @@ class VLLMEngine:
         )
 
     def write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
-        """Continue texts, each under its own intervention; yield (request, what is written of it) after each token.
+        """Continue texts, each under its own intervention; yield (request, what is written of it) as it grows.
 
         Closing the iterator stops the work. Tokens are drawn by vLLM: the same seed draws other ones than the default
         engine does.
@@ -235,24 +237,28 @@ class VLLMEngine:
         return self._write(requests)
 
     def _write(self, requests: Sequence[Request]) -> Iterator[tuple[int, Writing]]:
-        asks = (
-            Ask((index,), request.prompt, self._sampling(request), self.registry.spec(request.intervention))
-            for index, request in enumerate(requests)
-        )
-        texts = [Writing(request, self.identity.ends, self._decode) for request in requests]
-        for news in self.pool.run(asks, self.most_requests):
-            index = news.ask.key[0]
-            text = texts[index]
-            for token in news.output.outputs[0].token_ids:
-                if text.finish is None:
-                    text.add(token)
-                    yield index, text
-            if text.finish is not None:
-                self.pool.give_up(news)
-            elif news.output.finished:  # no place is left in the model's context
-                text.finish = "length"
-                yield index, text
+        writer, waiting = VLLMWriter(self), deque(enumerate(requests))
+        indices: dict[int, int] = {}
+        try:
+            while waiting or writer.rows:
+                while waiting and writer.has_room(waiting[0][1]):
+                    index, request = waiting.popleft()
+                    indices[writer.add(request)] = index
+                for key, text in writer.step():
+                    if text.error is not None:
+                        raise text.error
+                    yield indices[key], text
+        finally:
+            writer.close()
         self._tidy()
+
+    def writer(self, *, lasting: bool = False) -> VLLMWriter:
+        """What continues texts that join and leave at any token: vLLM's own scheduler, which is always lasting."""
+        return VLLMWriter(self)
+
+    def writing(self, request: Request) -> Writing:
+        """The empty text of a request."""
+        return Writing(request, self.identity.ends, self._decode)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Continue texts and yield (request, reply) as they are finished."""
@@ -268,22 +274,6 @@ class VLLMEngine:
         finished = (news for news in self.pool.run(asks, self.most_requests) if news.output.finished)
         norms = [self._fetch_states(news.inside, layers, 1)[0].norm(dim=-1) for news in finished]
         return torch.stack(norms).mean(0)
-
-    def _sampling(self, request: Request) -> Any:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
-        drawn = request.sampling
-        return SamplingParams(
-            max_tokens=request.max_new_tokens,
-            temperature=drawn.temperature if drawn else 0.0,
-            top_p=drawn.top_p if drawn else 1.0,
-            seed=drawn.seed if drawn else None,
-            ignore_eos=True,
-            stop_token_ids=sorted(self.identity.ends),
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-        )
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.identity.tokenizer.decode(tokens, skip_special_tokens=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,11 +97,25 @@ def added_tokens(model: Model, arm: Arm, prompts: Sequence[Pair], form: Form) ->
     return sum(longer) / len(longer)
 
 
-def milliseconds(model: Model, arms: Sequence[Arm], prompts: Sequence[Pair], form: Form) -> list[float]:
+def milliseconds(
+    model: Model,
+    arms: Sequence[Arm],
+    prompts: Sequence[Pair],
+    form: Form,
+    plain: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> list[float]:
     """Median time of a request under each arm: the first tokens of a greedy reply, one request at a time.
 
     The arms take turns, so that a machine that becomes busy slows all of them.
+
+    Args:
+        model: from `trimtab.load`.
+        arms: what is timed; the first is the plain model.
+        prompts: some of them are asked.
+        form: how.
+        plain: makes a context within which the model is the plain one, where it has an adapter.
     """
+    around = [plain, *[nullcontext] * (len(arms) - 1)]
     requests = [
         [
             Request(
@@ -111,13 +127,15 @@ def milliseconds(model: Model, arms: Sequence[Arm], prompts: Sequence[Pair], for
         ]
         for arm in arms
     ]
-    for mine in requests:
-        _timed(model, mine[0])  # the first request of a kind does what later ones need not do again
+    for inside, mine in zip(around, requests, strict=True):
+        with inside():
+            _timed(model, mine[0])  # the first request of a kind does what later ones need not do again
     found: list[list[float]] = [[] for _ in arms]
     for _ in range(TIMED_ROUNDS):
         for number in range(len(requests[0])):
             for place, mine in enumerate(requests):
-                found[place].append(_timed(model, mine[number]))
+                with around[place]():
+                    found[place].append(_timed(model, mine[number]))
     return [statistics.median(times) for times in found]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,16 @@ class LoraSettings:
 
     rank: int = 4
     steps: int = 30
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """A model that has an adapter."""
+
+    loss: float
+    """The mean of the last quarter of the steps."""
+    at_rest: Callable[[], AbstractContextManager[Any]]
+    """Makes a context within which the adapter rests, so that the model is the plain one."""
 
 
 def require_peft() -> Any:
@@ -69,7 +79,7 @@ def fine_tuned(
     balance: Balance = "both_orders",
     seed: int = 0,
     progress: Progress | None = None,
-) -> Iterator[float]:
+) -> Iterator[FineTuned]:
     """Train a LoRA adapter for a behavior or against it; the model has it while the context lasts.
 
     Low-rank updates (Hu et al. 2021, section 4.1) of every linear layer but the unembedding. The loss of a row is
@@ -89,7 +99,7 @@ def fine_tuned(
         progress: called with (steps done, steps in all).
 
     Yields:
-        The mean loss of the last quarter of the steps.
+        The trained model.
 
     Raises:
         SettingError: when peft is not installed, the engine has no weights here, or peft cannot adapt the model.
@@ -122,7 +132,7 @@ def fine_tuned(
             network.eval()
             sign = 1.0 if side == "for" else -1.0
             loss = _train(backbone, encoded, weights, scoring, sign, settings.steps, seed, progress)
-        yield loss
+        yield FineTuned(loss, wrapped.disable_adapter)
     finally:
         if wrapped is not None:
             wrapped.unload()

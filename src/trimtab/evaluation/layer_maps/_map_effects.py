@@ -70,7 +70,7 @@ def check_layer_map(
     behind = None if progress is None else lambda done, _: progress(len(rows) + done, 2 * len(rows))
     effects = _effects(model, shifted, rows, grid, scoring, used.name, both)
     form: Form = "choice" if scoring == "choice" else "text"
-    states = read_differences(model, used, form=form, balance=balance, seed=seed, progress=behind)
+    states = read_differences(model, used, form=form, balance=balance, seed=seed, progress=behind, hold_negative=False)
     return judged(effects, _readings(states, shifted, layers), layers, vector.provenance.behavior, seed)
 
 

@@ -24,6 +24,10 @@ SCALES: dict[str, tuple[Part, ...]] = {
         "its projection on ", Formula(r"v / \lVert v \rVert"), " set to that of the negative side's mean state plus ",
         Formula(r"\alpha \lVert v \rVert"), cite("marshall2024affine"),
     ),
+    "transport": (
+        "each neuron moved by the share ", Formula(r"\alpha"), " of the way along the affine map from the negative "
+        "side's values to the positive side's", cite("rodriguez2024controlling"),
+    ),
     "kl": (
         Formula(r"h + \beta v"), " with ", Formula(r"\beta"), " such that the next-token distribution on neutral "
         "prompts diverges by ", Formula(r"|\alpha|"), " nats",

@@ -64,6 +64,12 @@ _WORKS = {
         "2411.09003", "Marshall et al., 2024", "Marshall, Thomas and Scherlis, Adam and Belrose, Nora",
         "Refusal in {LLM}s is an Affine Function",
     ),
+    "rodriguez2024controlling": _arxiv(
+        "2410.23054", "Rodriguez et al., 2024",
+        "Rodriguez, Pau and Blaas, Arno and Klein, Michal and Zappella, Luca and Apostoloff, Nicholas and Cuturi, "
+        "Marco and Suau, Xavier",
+        "Controlling Language and Diffusion Models by Transporting Activations",
+    ),
     "lu2026axis": _arxiv(
         "2601.10387", "Lu et al., 2026", "Lu, Christina and others",
         "The Assistant Axis: Situating and Stabilizing the Default Persona of Language Models",

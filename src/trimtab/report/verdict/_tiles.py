@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from trimtab.analysis.formatting import percent, with_interval
+from trimtab.analysis.replies.reply_findings import MANY_INCOHERENT
 from trimtab.analysis.samples import records
 from trimtab.analysis.side_effects import Limits
 from trimtab.report._speakers import QUALITY
@@ -89,11 +90,17 @@ def _of_replies(use: Evidence) -> tuple[str, Tone, list[str]]:
     measured = ", ".join(f"{title} {row[name]:.1f}" for title, name in known.items())
     before = " and ".join(f"{row[f'{name}_unsteered']:.1f}" for name in known.values())
     notes = [f"of 10; unsteered {before}"] if known else []
+    incoherent = round(row["incoherent"] * row["prompts"]) if row["incoherent"] == row["incoherent"] else 0
+    if incoherent:
+        unsteered = round(row["incoherent_unsteered"] * row["prompts"])
+        notes.append(f"{incoherent} of {int(row['prompts'])} replies are incoherent (unsteered {unsteered})")
     if row["coherence"] != row["coherence"]:
         return measured or "not measured", "none", notes
-    tone: Tone = "good" if row["coherence"] >= row["floor"] else "care"
+    dear = row["coherence"] < row["floor"] or row["incoherent"] >= MANY_INCOHERENT
+    tone: Tone = "care" if dear else "good"
     if row["rated"] > 0:
-        return f"coherence {row['coherence']:.1f}", tone, ["of 10, by the judge", *([measured] if measured else [])]
+        by_judge = ["of 10, by the judge", *([measured] if measured else []), *notes[1 if known else 0 :]]
+        return f"coherence {row['coherence']:.1f}", tone, by_judge
     return measured, tone, notes
 
 

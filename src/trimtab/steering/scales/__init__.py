@@ -24,6 +24,10 @@ SCALES: Registry[Scale] = Registry(
         "cap": Entry(f"{_HERE}.cap:CAP", "Lowers the projection on v̂ to α·‖v‖ where it is higher."),
         "floor": Entry(f"{_HERE}.floor:FLOOR", "Raises the projection on v̂ to α·‖v‖ where it is lower."),
         "affine": Entry(f"{_HERE}.affine:AFFINE", "Sets the projection on v̂ to the negative side's mean, plus α·‖v‖."),
+        "transport": Entry(
+            f"{_HERE}.transport:TRANSPORT",
+            "Moves each neuron by α of the map from negative to positive states.",
+        ),
         "kl": Entry(f"{_HERE}.kl:KL", "Strengths in nats of KL divergence, calibrated for each model; sweeps only."),
     },
 )

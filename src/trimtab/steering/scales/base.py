@@ -32,6 +32,9 @@ class Scale(ABC):
     depend on the vector and the layer, or nothing is known."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What it has to know of a vector besides its direction: names of `trimtab.vectors.STATISTICS`."""
+    per_neuron: ClassVar[bool] = False
+    """Whether it pushes each neuron by its own map and not along a direction, so that `aim` gives [2·d_model], and
+    directions of other methods, or drawn at random, would be no comparison."""
     calibrated: ClassVar[bool] = False
     """Whether its strengths must be translated for each model first; such a scale cannot push."""
 
@@ -51,7 +54,7 @@ class Scale(ABC):
             statistics: what the scale `needs`, by name, of the pushed layer, [d_model] each; none else.
 
         Returns:
-            By default v̂ in float32, and α.
+            By default v̂ in float32, and α. Of a scale that is `per_neuron`, [2·d_model] in place of v̂.
         """
         return unit(direction), strength
 
@@ -61,7 +64,7 @@ class Scale(ABC):
 
         Args:
             hidden: Residual stream [..., d_model], any float type.
-            direction: From `aim`, [d_model], or one for each token [..., d_model]; float32.
+            direction: From `aim`, or one for each token [..., d_model]; float32.
             strength: From `aim`, or one for each token [...].
             steered: True where a token is pushed, [...] as `hidden` without its last dimension.
 

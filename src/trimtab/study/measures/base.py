@@ -113,6 +113,8 @@ class Unit:
     """What computing it takes, for planning."""
     compute: Callable[[Context], pd.DataFrame] | None = None
     """Computes the table; None where the measure's own `run` adds row by row."""
+    mend: Callable[[Context, pd.DataFrame], pd.DataFrame] | None = None
+    """Completes a stored table in which something failed that may succeed now; gives the same one where nothing did."""
     about: tuple[str, ...] = ()
     """What sets its file apart from others of the table, beside model and behavior."""
     grid: Grid | None = None

@@ -13,7 +13,7 @@ from trimtab.engines import Model, Scoring
 from trimtab.errors import RunError
 from trimtab.evaluation import Grid, form_of
 from trimtab.models import ExamplePosition, PromptError
-from trimtab.steering import layers_label
+from trimtab.steering import SCALES, layers_label
 from trimtab.store.cached_tables import CachedTables
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.base import ChosenSetting, Subject
@@ -107,7 +107,13 @@ class Context:
         return read_differences(
             self.model, behavior, token_position=position, form=form_of(self.subject.scoring),
             balance=study.balance, seed=study.seed, progress=lambda done, total: self.progress(what, done, total),
+            hold_negative=self._holds_negative,
         )  # fmt: skip
+
+    @property
+    def _holds_negative(self) -> bool:
+        """Whether vectors of a part of the pairs need the negative side's mean, to be pushed along."""
+        return any("negative_mean" in SCALES.get(scale).needs for scale in self.subject.study.scales)
 
     def vector_material(self, what: str) -> StateDifferences | ContrastStates:
         """What the vector is made of, read as it was read for the vector; of the behavior's own pairs all of them."""
@@ -121,8 +127,9 @@ class Context:
         if isinstance(found, Behavior):
             position = require_pairs_position(found, study.token_position)
             return read_differences(
-                self.model, found, token_position=position, balance=study.balance, seed=study.seed, progress=advance
-            )
+                self.model, found, token_position=position, balance=study.balance, seed=study.seed, progress=advance,
+                hold_negative=self._holds_negative,
+            )  # fmt: skip
         where = cast(ExamplePosition, study.token_position)  # `answer` is refused by name
         return read_contrast(self.model, found, token_position=where, progress=advance)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from trimtab.evaluation import Grid, parse_layers
+from trimtab.steering import SCALES
 from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.settings.study_file import Study
 
@@ -56,6 +57,11 @@ def trained_layers(study: Study, n_layers: int) -> tuple[int, ...]:
     if study.replies is not None:
         grids.append(reply_grid(study, study.replies, n_layers))
     return tuple(sorted({layer for grid in grids for layers in grid.layers for layer in layers}))
+
+
+def needs_transport(study: Study) -> bool:
+    """Whether a study steers by a scale that needs the map between the two sides."""
+    return any("transport_slope" in SCALES.get(scale).needs for scale in study.scales)
 
 
 def _usable(study: Study, there: Collection[int] | None) -> Collection[int] | None:

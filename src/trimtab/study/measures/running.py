@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from trimtab.data import Behavior
@@ -71,6 +72,7 @@ def _compute(measure: Measure[Any], settings: Any, context: Context) -> None:
             TableName(measure.name, unit.table, subject.model, subject.name, unit.about),
             _key(unit, settings, context),
             lambda compute=compute: compute(context),  # type: ignore[misc]
+            None if unit.mend is None else partial(unit.mend, context),
         )
         context.progress(what, done, len(units))
 

@@ -12,7 +12,7 @@ from trimtab._util.wording import plural
 from trimtab.engines import Request
 from trimtab.engines.transformers.packing.schedule import moved_tokens, own_tokens
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings
-from trimtab.engines.transformers.writing.writing import places, rows_that_fit
+from trimtab.engines.transformers.writing.slot_writing import places, rows_that_fit
 from trimtab.evaluation import Grid
 from trimtab.models import encode, encode_prompt
 from trimtab.steering import SCALES, Intervention

@@ -15,7 +15,7 @@ from trimtab.models import PromptError
 from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study.given import Given
-from trimtab.study.measures.grids import trained_layers
+from trimtab.study.measures.grids import needs_transport, trained_layers
 from trimtab.study.measures.running import measures_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, TrainVectors, Work
 from trimtab.study.plan._calibration import pace_of
@@ -94,13 +94,14 @@ def _reading(subject: PlannedSubject) -> list[Work]:
     """What the vector is read from, and its training."""
     study, source = subject.study, vector_source(subject.parts[0], subject.contrast)
     if not isinstance(source, Behavior):
-        return [ReadExamples([*source.positive, *source.negative])]
+        return [ReadExamples([*source.positive, *source.negative])] * (1 + needs_transport(study))
     scoring = subject.scoring if subject.contrast is None else resolve_scoring(source, "auto")
     read, method = ReadPairs(source, scoring), AGGREGATIONS.get(study.method)
+    again = [read] if needs_transport(study) else []
     if not isinstance(method, TrainedAggregation):
-        return [read]
+        return [read, *again]
     settings = method.settings(study.training_settings)
-    return [read, TrainVectors(source, scoring, method, settings, trained_layers(study, subject.n_layers))]
+    return [read, TrainVectors(source, scoring, method, settings, trained_layers(study, subject.n_layers)), *again]
 
 
 def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, list[_Part]]:
@@ -112,7 +113,9 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
     swept: list[Counted] = []
     beside: list[PlannedMeasure] = []
     prices: list[str] = []
-    parts = [_Part(extracting(subject.name, subject.model), EXTRACTION, tuple(zip(reading, made, strict=True)))]
+    parts = [
+        _Part(extracting(subject.name, subject.model, study.method), EXTRACTION, tuple(zip(reading, made, strict=True)))
+    ]
     for measure, settings in measures_of(subject):
         works = list(measure.work(settings, subject))
         counted = [count(piece, study, target) for piece in works]

@@ -116,10 +116,28 @@ class Study(Marked):
 
     @model_validator(mode="after")
     def _shareable(self) -> Study:
-        for scale in (self.scale, self.replies.scale if self.replies else None):
-            if self.share_strength and scale is not None and not SCALES.get(scale).shares_strength:
+        for scale in self.scales:
+            if self.share_strength and not SCALES.get(scale).shares_strength:
                 raise ValueError(f"share_strength: the scale {scale} sets a projection, which layers cannot share")
         return self
+
+    @model_validator(mode="after")
+    def _along_a_direction(self) -> Study:
+        """Refuse comparisons of directions where the push has none."""
+        comparing = {
+            "baselines": self.baselines is not None,
+            "side_effects: random directions (leave them out with random: 0)": getattr(self.side_effects, "random", 0),
+            "diagnosis: methods": getattr(self.diagnosis, "methods", False),
+        }
+        for scale in self.scales:
+            for asked in (key for key, wanted in comparing.items() if wanted and SCALES.get(scale).per_neuron):
+                raise ValueError(f"{asked}: the scale {scale} uses no direction, so vectors of all methods push alike")
+        return self
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """The scales by which the study steers."""
+        return (self.scale,) if self.replies is None or self.replies.scale is None else (self.scale, self.replies.scale)
 
     @model_validator(mode="after")
     def _trainable(self) -> Study:

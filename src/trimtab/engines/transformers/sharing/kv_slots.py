@@ -35,6 +35,18 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
         """Tokens of each row that have been run."""
         self._places: Tensor | None = None
 
+    def reserve(self, rows: int, tokens: int) -> None:
+        """Hold places for that number of rows, each of that number of tokens; the rows in use stay as they are."""
+        used, width = len(self.lengths), max(self.lengths, default=0)
+        if not used:
+            self.keys, self.values = [], []
+        elif (rows, tokens) != (self.rows, self.tokens):
+            for held in (self.keys, self.values):
+                for layer, old in enumerate(held):  # one by one: no more than one of them is there twice
+                    held[layer] = old.new_zeros(rows, old.shape[1], tokens, old.shape[3])
+                    held[layer][:used, :, :width] = old[:used, :, :width]
+        self.rows, self.tokens = rows, tokens
+
     def append(self, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Open a row with what was run beforehand: keys and values for each layer, [kv_heads, tokens, head_size]."""
         if not self.keys:
@@ -46,6 +58,11 @@ class SlotCache(DynamicCache):  # type: ignore[misc]  # transformers has no type
             self.keys[layer][row, :, :length] = k
             self.values[layer][row, :, :length] = v
         self.lengths.append(length)
+
+    def parts(self, row: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of a row in use, for each layer [kv_heads, tokens, head_size]."""
+        length = self.lengths[row]
+        return [(k[row, :, :length], v[row, :, :length]) for k, v in zip(self.keys, self.values, strict=True)]
 
     def remove(self, row: int) -> None:
         """Close a row; the last one takes its place."""

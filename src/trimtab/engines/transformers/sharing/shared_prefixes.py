@@ -35,6 +35,10 @@ class Opening:
     """What all prompts of this kind begin with."""
     wanted: tuple[tuple[int, int, int], ...]
     """(request, prompt, cell or `BASE`): the rows to be opened."""
+    own_cells: tuple[Intervention | None, ...] = ()
+    """An intervention for each query instead, which runs in a row of its own: there are no cells then."""
+    beginning: Beginning | None = None
+    """Of prompts in rows of their own: what has been run of them before, the same for all or a row for each."""
 
 
 def openings(
@@ -56,11 +60,56 @@ def openings(
         plain = by_policy.pop(None)
         next(iter(by_policy.values())).extend(plain)
     found = []
+    single: list[int] = []
     for policy, members in by_policy.items():
         marks = unmarked if policy is None else _marks(*policy, markers)
         for some in _same_cells(requests, members):
-            found += _cut(requests, some, marks, rows, budget)
+            if len(some) == 1 and _policy(requests[some[0]]) is not None:
+                single += some
+            else:
+                found += _cut(requests, some, marks, rows, budget)
+    return found + openings_in_rows(requests, single, rows, budget)
+
+
+def openings_in_rows(
+    requests: Sequence[Request],
+    members: Sequence[int],
+    rows: int,
+    budget: Budget,
+    beginnings: Sequence[Beginning] = (),
+) -> list[Opening]:
+    """How prompts are run of which each is wanted under one cell or none, in a row of its own.
+
+    Args:
+        requests: what will be written.
+        members: which of them.
+        rows: most rows that one opening may ask for.
+        budget: limits of a pass.
+        beginnings: what has been run of each member before, all of one length, in one row each.
+    """
+    length = beginnings[0].length if beginnings else 0
+    found = []
+    # Rows are as wide as the longest of them.
+    for batch in filled([len(requests[i].prompt) - length for i in members], budget.tokens):
+        for first in range(0, len(batch), rows):
+            places = batch[first : first + rows]
+            some = [requests[members[place]] for place in places]
+            queries = tuple(Query((r.prompt,), ((0, len(r.prompt) - 1),), len(r.prompt)) for r in some)
+            wanted = tuple((members[place], query, BASE) for query, place in enumerate(places))
+            beginning = _side_by_side([beginnings[place] for place in places]) if beginnings else None
+            cells = tuple(request.intervention for request in some)
+            found.append(Opening(queries, (), unmarked, (), wanted, cells, beginning))
     return found
+
+
+def _side_by_side(beginnings: Sequence[Beginning]) -> Beginning:
+    """Beginnings of one length with a row for each; a single row where they are all the same one."""
+    first = beginnings[0]
+    if all(other is first for other in beginnings):
+        return first
+    keys = [torch.cat(rows) for rows in zip(*(beginning.keys for beginning in beginnings), strict=True)]
+    values = [torch.cat(rows) for rows in zip(*(beginning.values for beginning in beginnings), strict=True)]
+    return Beginning(keys, values)
 
 
 def _marks(positions: Positions, first_token: bool, markers: ThinkingMarkers | None) -> Marks:

@@ -38,7 +38,7 @@ class News(NamedTuple):
 
 
 @dataclass
-class _Lane:
+class Lane:
     """One caller's requests: those on their way by name, and what has come back."""
 
     under_way: dict[str, tuple[Ask, str]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class RequestPool:
     def __init__(self, engine: Any, drop: Callable[[list[str]], None] = lambda names: None):
         """`drop` is called with the names, inside the engine, of requests whose states nobody will fetch."""
         self.engine, self._drop = engine, drop
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._numbers = count()
         self._closed = False
 
@@ -72,22 +72,22 @@ class RequestPool:
             SettingError: when vLLM refuses a request.
             ModelError: when the engine has died or was closed.
         """
-        lane, source = _Lane(), iter(asks)
+        lane, source = Lane(), iter(asks)
         coming = next(source, None)
         left_early = True
         try:
             while coming is not None or lane.under_way or lane.news:
                 while coming is not None and (not lane.under_way or lane.weight + coming.weight <= limit):
-                    self._send(lane, coming)
+                    self.send(lane, coming)
                     coming = next(source, None)
                 if not lane.news:
-                    self._step()
+                    self.step()
                 while lane.news:
                     yield lane.news.popleft()
             left_early = False
         finally:
             try:
-                self._abandon(list(lane.under_way))
+                self.abandon(list(lane.under_way))
             finally:
                 if left_early and lane.read and not self._closed:
                     self._drop(lane.read)
@@ -101,9 +101,15 @@ class RequestPool:
         """Stop a request whose reply is complete."""
         name = news.output.request_id
         if name in self._lanes:
-            self._abandon([name])
+            self.abandon([name])
 
-    def _send(self, lane: _Lane, ask: Ask) -> None:
+    def send(self, lane: Lane, ask: Ask) -> str:
+        """Send a request of a caller and return its name; what comes back of it will be in the lane's news.
+
+        Raises:
+            SettingError: when vLLM refuses it.
+            ModelError: when the engine has died or was closed.
+        """
         if self._closed:
             raise ModelError("this model was closed; load it again")
         prompt: dict[str, Any] = {"type": "token", "prompt_token_ids": list(ask.prompt)}
@@ -124,8 +130,14 @@ class RequestPool:
                     lane.read.append(inside)
         except (VLLMClientError, ValueError) as error:
             raise SettingError(f"vLLM refuses a request: {error}") from None
+        return name
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Let the engine work until something has come back, for whichever caller.
+
+        Raises:
+            ModelError: when the engine has died.
+        """
         # Whole, or its news would be lost to all callers; and vLLM's queues cannot be left at any moment.
         with engine_errors(), uninterrupted():
             for output in self.engine.step():
@@ -135,7 +147,8 @@ class RequestPool:
                     if output.finished:
                         self._forget(output.request_id)
 
-    def _abandon(self, names: list[str]) -> None:
+    def abandon(self, names: list[str]) -> None:
+        """Stop requests that are under way."""
         with uninterrupted():
             if names and not self._closed:
                 self.engine.abort_request(names)

@@ -221,7 +221,7 @@ def parse_spec(text: object) -> Spec:
     read = given.get("read")
     try:
         return Spec(
-            pushes=tuple(_push(push) for push in pushes),
+            pushes=tuple(parse_push(push) for push in pushes),
             positions=given.get("positions", "all"),
             first_token=_is(bool, given.get("first_token", False), "first_token"),
             prompt_length=_optional_int(given.get("prompt_length"), "prompt_length"),
@@ -231,7 +231,12 @@ def parse_spec(text: object) -> Spec:
         raise SettingError(f"{KEY}: {error}") from None
 
 
-def _push(given: object) -> Push:
+def parse_push(given: object) -> Push:
+    """Read one push; a mapping with the keys of `Push`.
+
+    Raises:
+        SettingError: for anything that is not a push; the message says what.
+    """
     push = _known(given, Push, "a push")
     missing = [name for name in ("vector", "layers", "strength") if name not in push]
     if missing:

@@ -32,6 +32,7 @@ def settings_table(results: ReplyResults) -> Table:
         Column("on-topic (unsteered)", lambda row: _beside_unsteered(row, "on_topic")),
         Column("coherence", lambda row: with_interval(row, "coherence", 1, (row["floor"],))),
         Column("prompts", _prompts),
+        Column("incoherent", lambda row: share(row, "incoherent")),
         Column("refusals", lambda row: share(row, "refusals")),
         word("range", "usable strengths there"),
         word("judge"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -32,7 +34,11 @@ from trimtab.study._contrast_parts import vector_source
 from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.baselines._comparison import GIVEN, Comparison, joined
 from trimtab.study.measures.context import Context
-from trimtab.vectors import SteeringVector, extract, with_residual_norms
+from trimtab.study.measures.grids import trained_layers
+from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
+
+_TIMED_AS_THE_VECTOR = ("other vector", "control")
+"""Kinds of arms that are not timed: a push takes as long along one direction as along another."""
 
 
 @dataclass(eq=False)
@@ -179,10 +185,17 @@ class BaselineRun:
         subject, study, train = self.context.subject, self.context.subject.study, self.context.subject.parts[0]
         if subject.contrast is None and not len(train) and not isinstance(train, UnscoredBehavior):
             raise SettingError("the vectors of the study were given, with no pairs that another could be made of")
+        trained: dict[str, Any] = {}
+        if AGGREGATIONS.get(method).trained:
+            trained = {
+                "layers": trained_layers(study, subject.n_layers),
+                "training": self.compared.settings.training_of(study.training_settings),
+            }
         vector = extract(
             self.context.model,
             vector_source(train, subject.contrast),
             method=method,
+            **trained,
             token_position=study.token_position,
             form="auto" if subject.contrast is not None else self.compared.form,
             balance=study.balance,
@@ -271,15 +284,26 @@ class BaselineRun:
                 self.left_out(f"easy questions under {name}", error)
         return joined(found)
 
-    def costs(self, arms: Sequence[Arm]) -> pd.DataFrame:
-        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them."""
+    def costs(
+        self, arms: Sequence[Arm], at_rest: Callable[[], AbstractContextManager[Any]] = nullcontext
+    ) -> pd.DataFrame:
+        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them.
+
+        Args:
+            arms: The arms.
+            at_rest: Makes a context within which an adapter rests, where the model has one.
+        """
         if not arms:
             nothing: pd.DataFrame = pd.DataFrame()
             return nothing
         model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
-        plain, *times = milliseconds(model, [THE_MODEL, *arms], prompts, self.compared.form)
+        timed = [arm for arm in arms if arm.kind not in _TIMED_AS_THE_VECTOR]
+        plain, *times = (
+            milliseconds(model, [THE_MODEL, *timed], prompts, self.compared.form, at_rest) if timed else [math.nan]
+        )
+        took = dict(zip(timed, times, strict=True))
         rows = []
-        for arm, time in zip(arms, times, strict=True):
+        for arm in arms:
             cell = None if arm.push is None else arm.push.cell
             grid = subject.grid if arm.push is None else arm.push.grid
             rows.append(
@@ -287,8 +311,8 @@ class BaselineRun:
                     "model": subject.model, "behavior": subject.name, "engine": model.engine.name, **arm.labels,
                     "place": arm.place, "layers": cell.layers_label if cell else "", "scale": grid.scale,
                     "strength": cell.strength if cell else 0.0, "positions": grid.positions, "kl": self._dose(arm),
-                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form), "milliseconds": time,
-                    "plain_milliseconds": plain,
+                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form),
+                    "milliseconds": took.get(arm, math.nan), "plain_milliseconds": plain,
                 }
             )  # fmt: skip
         table: pd.DataFrame = pd.DataFrame(rows)

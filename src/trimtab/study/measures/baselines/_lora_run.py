@@ -6,8 +6,7 @@ import pandas as pd
 
 from trimtab.analysis.baselines.arm_names import FINE_TUNED, SIDES
 from trimtab.errors import SettingError, TrimtabError
-from trimtab.evaluation.baselines.arm_doses import milliseconds
-from trimtab.evaluation.baselines.arms import THE_MODEL, Arm
+from trimtab.evaluation.baselines.arms import Arm
 from trimtab.evaluation.baselines.fine_tuning import LoraSettings, fine_tuned
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import joined
@@ -27,15 +26,14 @@ def lora_tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
                 "the vector is made of something else than training pairs, so there are none to train on"
             )
         _ = run.neutral  # read while the model has no adapter
-        (plain,) = milliseconds(model, [THE_MODEL], list(compared.test), compared.form)
         for side in SIDES:
             arm = Arm(FINE_TUNED, "fine-tuning", side)
             with fine_tuned(
                 model, compared.train, side, run.context.subject.scoring, settings, balance=study.balance,
                 seed=study.seed,
-            ):  # fmt: skip
+            ) as tuned:  # fmt: skip
                 found["scores"].append(run.scores(FINE_TUNED, [arm]))
-                found["arms"].append(run.costs([arm]).assign(plain_milliseconds=plain))
+                found["arms"].append(run.costs([arm], tuned.at_rest))
                 if compared.settings.easy:
                     found["easy"].append(run.easy(FINE_TUNED, [arm]))
     except TrimtabError as error:

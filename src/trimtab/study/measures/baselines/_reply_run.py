@@ -15,10 +15,10 @@ from trimtab.evaluation import reply_references
 from trimtab.evaluation.baselines.arm_replies import arm_replies
 from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, Push
 from trimtab.evaluation.baselines.prompt_arms import few_shot_arm
-from trimtab.judges import Exchange
+from trimtab.judges import Exchange, Judge
 from trimtab.study.measures.base import Subject
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
-from trimtab.study.measures.baselines._comparison import Comparison
+from trimtab.study.measures.baselines._comparison import Comparison, joined
 from trimtab.study.measures.replies.judging import panel_for
 from trimtab.study.measures.replies.settings import Replies
 
@@ -87,22 +87,50 @@ def _vector_arms(run: BaselineRun) -> Iterator[Arm]:
 
 def judge_replies(run: BaselineRun, replies: Replies) -> pd.DataFrame:
     """What each judge of the study makes of the replies of every arm, beside the plain model's."""
-    subject = run.context.subject
+    panel = panel_for(replies, run.context.subject.setting.label, run.context.subject.behavior)
     written = run.stored("replies", "replies")
-    plain = written[written["arm"] == PLAIN].set_index("prompt_id")["reply"]
-    waiting = written[written["arm"] != PLAIN].reset_index(drop=True)
-    exchanges = [Exchange(row.prompt, row.reply, plain[row.prompt_id]) for row in waiting.itertuples()]
-    rows = []
-    panel = panel_for(replies, subject.setting.label, subject.behavior)
-    for judge in panel.judges:
-        found = dict(judge.judge(exchanges))
-        for index in range(len(exchanges)):
-            where = waiting.iloc[index]
-            rows.append({**{name: where[name] for name in (*_WHERE, *ARM)}, "judge": judge.name, **vars(found[index])})
+    steered = written[written["arm"] != PLAIN]
+    table = joined(_judged(judge, steered, written) for judge in panel.judges)
     for reason in panel.declined:
         run.say(f"a judge declined: {reason}")
-    failed = sum(bool(row["failure"]) for row in rows)
-    if failed:
-        run.say(f"{failed} of {len(rows)} judgements of replies failed; they are missing from the comparison")
-    table: pd.DataFrame = pd.DataFrame(rows)
+    _say_what_failed(run, table)
     return table
+
+
+def judge_again(run: BaselineRun, replies: Replies, before: pd.DataFrame) -> pd.DataFrame:
+    """The judgements with those made again that failed; the same table where none did."""
+    if not len(before) or not (failed := before["failure"] != "").any():
+        return before
+    panel = panel_for(replies, run.context.subject.setting.label, run.context.subject.behavior)
+    written = run.stored("replies", "replies")
+    where = [*_WHERE, *ARM]
+    parts = [before[~failed]]
+    for judge in panel.judges:
+        mine = before.loc[failed & (before["judge"] == judge.name), where]
+        parts.append(_judged(judge, written.merge(mine, on=where), written))
+    table = joined(parts)
+    _say_what_failed(run, table)
+    return table
+
+
+def _judged(judge: Judge, waiting: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
+    """What a judge makes of some replies, each beside the plain model's to the same prompt."""
+    plain = written[written["arm"] == PLAIN].set_index("prompt_id")["reply"]
+    exchanges = [Exchange(str(row.prompt), str(row.reply), plain[row.prompt_id]) for row in waiting.itertuples()]
+    if not exchanges:
+        nothing: pd.DataFrame = pd.DataFrame()
+        return nothing
+    found = dict(judge.judge(exchanges))
+    judgements = pd.DataFrame([vars(found[index]) for index in range(len(exchanges))])
+    places = waiting[[*_WHERE, *ARM]].reset_index(drop=True).assign(judge=judge.name)
+    table: pd.DataFrame = pd.concat([places, judgements], axis=1)
+    return table
+
+
+def _say_what_failed(run: BaselineRun, table: pd.DataFrame) -> None:
+    failed = int((table["failure"] != "").sum()) if len(table) else 0
+    if failed:
+        run.say(
+            f"{failed} of {len(table)} judgements of replies failed; they are missing from the comparison, and made "
+            "again when the command is given again"
+        )

@@ -21,13 +21,21 @@ from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, joined, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
-from trimtab.study.measures.baselines._reply_run import judge_replies, replies_of, reply_prompts, write_replies
+from trimtab.study.measures.baselines._reply_run import (
+    judge_again,
+    judge_replies,
+    replies_of,
+    reply_prompts,
+    write_replies,
+)
 from trimtab.study.measures.baselines.settings import Baselines
 from trimtab.study.measures.context import Context
-from trimtab.study.measures.grids import grid_key, narrowed
+from trimtab.study.measures.grids import grid_key, narrowed, trained_layers
 from trimtab.study.measures.replies.judging import highest_cost
 from trimtab.study.measures.replies.settings import Replies
-from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, Work, WriteReplies
+from trimtab.study.measures.work import ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work, WriteReplies
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.training import TrainedAggregation
 
 Arms = Callable[[BaselineRun], Sequence[Arm]]
 TABLES = stored_tables("baselines")
@@ -129,12 +137,16 @@ class _Planned:
         about, other = f"vector {method}", method != compared.method
         calibrating = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=12)
         work: tuple[Work, ...] = (calibrating,)
+        shaped_by: tuple[object, ...] = (method, compared.settings.dose)
+        if other and AGGREGATIONS.get(method).trained:
+            shaped_by = (*shaped_by, compared.settings.training)
         if other:
             choosing = shown_rows(
                 [("select", compared.select)], subject.scoring, subject.study.balance, subject.study.seed
             )
             work = (
                 ReadPairs(compared.train, subject.scoring),
+                *self._training(method),
                 ScoreRows(choosing, subject.scoring, subject.grid),
                 *work,
             )
@@ -143,9 +155,18 @@ class _Planned:
             about,
             lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
-            (method, compared.settings.dose),
+            shaped_by,
         )
-        yield from self._measured(about, lambda run: run.vector_arms(method), 4, (method, compared.settings.dose))
+        yield from self._measured(about, lambda run: run.vector_arms(method), 4, shaped_by)
+
+    def _training(self, method: str) -> tuple[Work, ...]:
+        """The training of another method's vector, if it is a trained one."""
+        subject, found = self.subject, AGGREGATIONS.get(method)
+        if not isinstance(found, TrainedAggregation):
+            return ()
+        settings = found.settings(self.compared.settings.training_of(subject.study.training_settings))
+        layers = trained_layers(subject.study, subject.n_layers)
+        return (TrainVectors(self.compared.train, subject.scoring, found, settings, layers),)
 
     def fine_tuning(self) -> Iterator[Unit]:
         """The units of the adapters, which are trained once for all of them."""
@@ -178,8 +199,9 @@ class _Planned:
             "replies", "replies", lambda run: write_replies(run, replies), (writing,), shaped_by, recommends=True
         )
         yield self._unit(
-            "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True
-        )
+            "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True,
+            mend=lambda run, before: judge_again(run, replies, before),
+        )  # fmt: skip
 
     def easy(self, about: str, arms: Arms, count: int, shaped_by: tuple[object, ...] = ()) -> Iterator[Unit]:
         """The easy questions under some arms, if any are wanted."""
@@ -217,12 +239,14 @@ class _Planned:
         work: tuple[Work, ...],
         shaped_by: tuple[object, ...] = (),
         recommends: bool = False,
+        mend: Callable[[BaselineRun, pd.DataFrame], pd.DataFrame] | None = None,
     ) -> Unit:
         recommended = getattr(self.subject, "recommended", None) if recommends else None
         return Unit(
             table=table,
             work=work,
             compute=lambda context: _whole(table, compute(self.running(context))),
+            mend=None if mend is None else lambda context, before: _whole(table, mend(self.running(context), before)),
             about=(about,),
             grid=self.subject.grid,
             shaped_by=(*self.compared.shaping(about), *shaped_by, *([grid_key(recommended)] if recommended else [])),
@@ -232,5 +256,7 @@ class _Planned:
 def _whole(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """The table with all of its columns: what is left out leaves one without rows, which is not computed again."""
     columns = list(TABLES[name].schema)
+    if list(table.columns) == columns:
+        return table
     whole: pd.DataFrame = table[columns] if len(table) else pd.DataFrame(columns=columns)
     return whole

@@ -1,0 +1,1 @@
+"""The HTTP server: its application, what it refuses, and how it starts and stops."""

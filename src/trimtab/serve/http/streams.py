@@ -1,0 +1,92 @@
+"""Responses whose work ends when the client leaves: streams of events, and single replies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+T = TypeVar("T")
+_LOG = logging.getLogger("trimtab.serve")
+
+
+class ClientGone(Exception):
+    """The client has closed its connection: nobody waits for the reply."""
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work returns; it is cancelled when the client leaves first.
+
+    Raises:
+        ClientGone: when it does.
+    """
+    return await _first(asyncio.ensure_future(work), request.receive)
+
+
+class EventStream(Response):
+    """Texts that are sent as they come.
+
+    Args:
+        pieces: the texts; closed when they end and when the client leaves.
+        media_type: what they are.
+        done: called at the end, also where the first text was never asked for.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[str, None], media_type: str, done: Callable[[], None]):
+        self.pieces = pieces
+        self._done = done
+        self.status_code = 200
+        self.media_type = media_type
+        self.body = b""
+        self.background = None
+        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
+        # Its length is not known.
+        self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await _first(asyncio.ensure_future(self._send(send)), receive)
+        except (ClientGone, OSError):
+            _LOG.info("%s: the client left", scope.get("path"))
+        finally:
+            self._done()
+
+    async def _send(self, send: Send) -> None:
+        async with aclosing(self.pieces):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for piece in self.pieces:
+                await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _first(work: asyncio.Future[T], receive: Receive) -> T:
+    """The result of the work, unless the client leaves before."""
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        both: set[asyncio.Future[Any]] = {work, gone}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientGone
+        return work.result()
+    finally:
+        for task in (work, gone):
+            if not task.done():
+                task.cancel()
+        await _settled(work)
+        await _settled(gone)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _settled(task: Awaitable[Any]) -> None:
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Replies of requests: how they are sampled, generated, cut and read."""

@@ -1,0 +1,50 @@
+"""Replies as endpoints send them: pieces while they are generated, and the whole at their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+MIN_LOGPROB = -9999.0
+"""In place of −∞, which JSON does not have; OpenAI's API uses the same."""
+
+
+@dataclass(frozen=True)
+class ShownLogprob:
+    """A token, its log-probability, and the likeliest tokens at its place."""
+
+    token: str
+    logprob: float
+    top: tuple[ShownLogprob, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """As OpenAI's API has it; bytes that are no whole character have no text, and so none here."""
+        whole = "\ufffd" not in self.token
+        return {"token": self.token, "logprob": self.logprob, "bytes": list(self.token.encode()) if whole else None}
+
+
+@dataclass(frozen=True)
+class ReplyPiece:
+    """What has come of one choice since its last piece."""
+
+    choice: int
+    text: str
+    logprobs: tuple[ShownLogprob, ...] | None = None
+    """None where they are not wanted."""
+
+
+@dataclass(frozen=True)
+class FinishedReply:
+    """One choice at its end."""
+
+    choice: int
+    prompt: int
+    """Which of the request's prompts."""
+    text: str
+    prompt_tokens: int
+    written: int
+    """Tokens of the reply, without the one that ended it."""
+    finish_reason: Literal["stop", "length"]
+    pushed: int = 0
+    """Tokens of prompt and reply that were pushed."""
+    logprobs: tuple[ShownLogprob, ...] | None = None

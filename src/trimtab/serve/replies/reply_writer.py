@@ -1,0 +1,203 @@
+"""From a request to the scheduler and back: texts become jobs, and the jobs' updates pieces and replies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.engines.requests import Request, Sampling
+from trimtab.errors import DataError, ServerStopping
+from trimtab.serve.http.request_refusals import Refusal, refusal_of
+from trimtab.serve.http.service import Service
+from trimtab.serve.jobs import Job, JobUpdate
+from trimtab.serve.replies._pushed_tokens import pushed_tokens
+from trimtab.serve.replies._text_cutter import TextCutter
+from trimtab.serve.replies.finished_reply import MIN_LOGPROB, FinishedReply, ReplyPiece, ShownLogprob
+from trimtab.serve.steering.steering_request import RequestedSteering
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What replies a request wants."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    steering: RequestedSteering | None
+    max_tokens: int | None
+    """None: as many as the server writes."""
+    temperature: float
+    top_p: float
+    seed: int
+    choices: int = 1
+    """Replies to each prompt."""
+    stops: tuple[str, ...] = ()
+    logprobs: int | None = None
+    """How many of the likeliest tokens to tell at each place, beside the one that was taken; None: nothing."""
+    trim: bool = True
+    """Whether space at the ends of a reply is dropped, as in `Model.generate`."""
+
+
+async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
+    """Submit a request's texts.
+
+    Raises:
+        Refusal: when the queue is full, the server stops, or the model has no room for the prompt.
+    """
+    if service.stopping:
+        raise refusal_of(ServerStopping("stopping"))
+    requests = [
+        (place, _request(service, asked, prompt, index))
+        for place, prompt in enumerate(asked.prompts)
+        for index in range(asked.choices)
+    ]
+    jobs: list[tuple[int, Request, Job]] = []
+    try:
+        for place, request in requests:
+            jobs.append((place, request, service.scheduler.submit(request, seconds=service.seconds, client=client)))
+    except BaseException:
+        _cancel(jobs)
+        raise
+    return RunningReplies(service, asked, jobs)
+
+
+class RunningReplies:
+    """The texts of one request while they are written."""
+
+    def __init__(self, service: Service, asked: Asked, jobs: list[tuple[int, Request, Job]]):
+        self._service, self._asked, self._jobs = service, asked, jobs
+        self.count = len(jobs)
+        """Choices."""
+
+    def cancel(self) -> None:
+        """Give up all texts that have not ended."""
+        _cancel(self._jobs)
+
+    async def finished(self) -> list[FinishedReply]:
+        """Every choice at its end, in order."""
+        found = []
+        async with aclosing(self.updates()) as updates:
+            async for one in updates:
+                if isinstance(one, FinishedReply):
+                    found.append(one)
+        return sorted(found, key=lambda reply: reply.choice)
+
+    async def updates(self) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
+        """Pieces of all choices as they come; each choice ends with its whole reply."""
+        queue: asyncio.Queue[ReplyPiece | FinishedReply | Exception] = asyncio.Queue()
+        pumps = [
+            asyncio.ensure_future(self._pump(choice, place, request, job, queue))
+            for choice, (place, request, job) in enumerate(self._jobs)
+        ]
+        try:
+            open_choices = self.count
+            while open_choices:
+                one = await queue.get()
+                if isinstance(one, Exception):
+                    raise one
+                open_choices -= isinstance(one, FinishedReply)
+                yield one
+        finally:
+            self.cancel()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _pump(self, choice: int, place: int, request: Request, job: Job, queue: asyncio.Queue[Any]) -> None:
+        try:
+            async for one in self._of_job(choice, place, request, job):
+                queue.put_nowait(one)
+        except Exception as error:
+            queue.put_nowait(error)
+
+    async def _of_job(
+        self, choice: int, place: int, request: Request, job: Job
+    ) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
+        cutter = TextCutter(self._asked.stops, trim=self._asked.trim)
+        wants = self._asked.logprobs is not None
+        text, seen = "", 0
+        every: tuple[ShownLogprob, ...] = ()
+        async for update in job:
+            piece, seen = cutter.add(update.text[seen:]), max(seen, len(update.text))
+            logprobs = self._logprobs(update, len(every))
+            every += logprobs
+            if update.finish is not None:
+                piece += cutter.finish()
+            text += piece
+            if piece or logprobs:
+                yield ReplyPiece(choice, piece, logprobs if wants else None)
+        pushed = self._pushed(request, update.tokens, ended=update.finish == "end")
+        yield FinishedReply(
+            choice=choice,
+            prompt=place,
+            text=text,
+            prompt_tokens=len(request.prompt),
+            written=len(update.tokens),
+            finish_reason="length" if update.finish == "length" else "stop",
+            pushed=pushed,
+            logprobs=every if wants else None,
+        )
+
+    def _pushed(self, request: Request, tokens: tuple[int, ...], *, ended: bool) -> int:
+        """Tokens that were pushed.
+
+        Raises:
+            Refusal: where steering was asked for and nothing was pushed.
+        """
+        steering, backbone = self._asked.steering, self._service.model.backbone
+        pushed = pushed_tokens(
+            steering, request.prompt, tokens, ended=ended, tokenizer=backbone.tokenizer, name=backbone.name
+        )
+        if steering is not None and not pushed:
+            raise Refusal(
+                400,
+                f"nothing was pushed: this text of {len(request.prompt)} + {len(tokens)} tokens has none at positions "
+                f"{steering.positions}; use other positions, or leave steering out",
+                "steering",
+                "steering_pushed_nothing",
+            )
+        return pushed
+
+    def _logprobs(self, update: JobUpdate, seen: int) -> tuple[ShownLogprob, ...]:
+        decode = self._service.model.backbone.tokenizer.decode
+        return tuple(
+            ShownLogprob(
+                decode([one.token]),
+                max(one.logprob, MIN_LOGPROB),
+                tuple(ShownLogprob(decode([token]), max(value, MIN_LOGPROB)) for token, value in one.top),
+            )
+            for one in update.logprobs[seen:]
+        )
+
+
+def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int) -> Request:
+    room = service.context_tokens
+    most = asked.max_tokens or service.max_tokens
+    if room is not None:
+        left = room - len(prompt)
+        if left < 1:
+            raise DataError(
+                f"the prompt has {len(prompt):,} tokens, which leaves no room for a reply in the {room:,} tokens that "
+                f"{service.name} takes; shorten it"
+            )
+        if asked.max_tokens is not None and asked.max_tokens > left:
+            raise DataError(
+                f"{asked.max_tokens:,} tokens do not fit behind the {len(prompt):,} of the prompt: {service.name} "
+                f"takes {room:,}; ask for up to {left:,}"
+            )
+        most = min(most, left)
+    stops = asked.stops
+    return Request(
+        prompt,
+        None if asked.steering is None else asked.steering.intervention,
+        most,
+        Sampling(asked.seed + index, asked.temperature, asked.top_p) if asked.temperature else None,
+        (lambda text: any(stop in text for stop in stops)) if stops else None,
+        asked.logprobs,
+    )
+
+
+def _cancel(jobs: list[tuple[int, Request, Job]]) -> None:
+    for _, _, job in jobs:
+        job.cancel()

@@ -1,0 +1,88 @@
+"""A server of a tiny random model on a free port, for tests that ask over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
+from trimtab.engines import Model
+from trimtab.models import wrap
+from trimtab.serve.http._application import application
+from trimtab.serve.http.server import Server, bound_socket
+from trimtab.serve.http.service import Service
+from trimtab.serve.scheduler import Scheduler
+from trimtab.serve.server_settings import ServerSettings
+from trimtab.serve.steering._vector_sources import RecommendedPush
+from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
+from trimtab.steering import SteeringSetting
+
+NAME = "tiny-llama"
+STRENGTH = 0.6
+"""Far enough that every reply of the tiny model changes."""
+
+
+def chat_model(template: str = CHAT_TEMPLATE) -> Model:
+    """A tiny random model with a chat template."""
+    return Model(wrap(tiny_model("llama"), tiny_tokenizer(template), name=NAME))
+
+
+def library_for(model: Model) -> VectorLibrary:
+    """`cheerful` and `formal` have recommended settings, `raw` has none."""
+    vector = vector_for(model.backbone)
+    return VectorLibrary(
+        [
+            NamedVector("cheerful", vector, RecommendedPush((1,), STRENGTH, SteeringSetting())),
+            NamedVector("formal", -vector, RecommendedPush((1, 2), 2 * STRENGTH, SteeringSetting(share_strength=True))),
+            NamedVector("raw", vector),
+        ]
+    )
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    service: Service
+    server: Server
+    address: str
+
+    @property
+    def model(self) -> Model:
+        return self.service.model
+
+    def client(self, **options: Any) -> httpx.Client:
+        # Nothing is encrypted here, and reading the certificates takes longer than a reply.
+        return httpx.Client(base_url=self.address, timeout=60, verify=False, **options)
+
+
+def service_for(model: Model, **options: Any) -> Service:
+    most_waiting = options.pop("most_waiting", 256)
+    options.setdefault("library", library_for(model))
+    return Service(model, Scheduler(model, most_waiting=most_waiting), NAME, max_tokens=64, **options)
+
+
+@contextmanager
+def running(service: Service, **settings: Any) -> Iterator[Served]:
+    """Serve in a thread until the context ends."""
+    given = ServerSettings(port=0, **settings)
+    taken = bound_socket(given.host, 0)
+    started = threading.Event()
+    app = application(service, host=given.host, key=given.key, origins=given.origins)
+    server = Server(app, service, started.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+    port = taken.getsockname()[1]
+    thread.start()
+    try:
+        assert started.wait(20)
+        yield Served(service, server, f"http://127.0.0.1:{port}")
+    finally:
+        server.stop()
+        thread.join(30)
+        service.scheduler.close(seconds=5)
+        assert not thread.is_alive()
