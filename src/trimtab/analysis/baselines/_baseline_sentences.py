@@ -110,8 +110,8 @@ def beside_the_vector(values: Values) -> str:
     gap = values["gap"]
     verb = "adds to" if gap["difference"] > 0 else "takes from"
     return (
-        f"the system prompt {verb} the vector: with it the vector moves {_what(values)} {_way(values)} by a difference "
-        f"of {_apart(gap, values)} from the vector alone, {_test(gap)}."
+        f"the system prompt {verb} the vector: together they move {_what(values)} {_way(values)} by a difference of "
+        f"{_apart(gap, values)} from the vector alone, {_test(gap)}."
     )
 
 
