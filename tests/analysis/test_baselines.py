@@ -183,3 +183,11 @@ def test_cells_are_ranked_as_a_study_chooses_them():
 def test_few_prompts_are_no_ground_for_a_winner(n):
     said = check_all(arms_said(compared_arms(np.random.default_rng(n), {PROMPT: 9.0, VECTOR: 0.0}, n=n, noise=0.1)))
     assert lead(said).code != "winner"
+
+
+def test_a_prompt_that_takes_from_the_vector_is_reported_and_methods_are_compared_toward_one_side():
+    sizes = {PROMPT: -1.0, VECTOR: 3.0, BOTH: 1.0, PCA: 3.0}
+    said = check_all(arms_said(compared_arms(np.random.default_rng(15), sizes, n=24, noise=0.3)))
+    texts = {finding.code: finding.text for finding in said}
+    assert "the system prompt takes from the vector" in texts["beside_the_vector"]
+    assert "toward the behavior no vector of another method (pca)" in texts["methods_alike"]

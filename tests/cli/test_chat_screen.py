@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -47,6 +47,8 @@ def test_words_are_wrapped_whole_whatever_the_pieces() -> None:
     assert wrapped(list(TEXT), 20) == whole
 
 
+@settings(deadline=None, max_examples=200)
+@example("京  a", 2, 1)
 @given(st.text("ab \n東京🦊", max_size=60), st.integers(2, 12), st.integers(1, 5))
 def test_nothing_is_lost_and_no_line_is_too_wide(text: str, width: int, step: int) -> None:
     lines = wrapped([text[i : i + step] for i in range(0, len(text), step)], width)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trimtab.data import Behavior, Pair, dataset
-from trimtab.engines import Model, _row_memory
+from trimtab.engines import Model
+from trimtab.engines.transformers.packing import row_memory
 from trimtab.errors import DataError
 from trimtab.models import PromptError
 from trimtab.vectors import extract
@@ -16,7 +17,7 @@ from trimtab.vectors import extract
 if TYPE_CHECKING:
     from trimtab.models import Backbone
 
-HUGE = Pair("huge", "x" * (3 * _row_memory.longest_row()), "good", "bad", origin="pairs.jsonl:7")
+HUGE = Pair("huge", "x" * (3 * row_memory.longest_row()), "good", "bad", origin="pairs.jsonl:7")
 
 
 def test_a_huge_pair_is_refused_by_name_and_takes_no_memory(llama: Backbone) -> None:
@@ -31,7 +32,7 @@ def test_a_huge_pair_is_refused_by_name_and_takes_no_memory(llama: Backbone) -> 
 def test_a_huge_message_is_refused_wherever_it_is_said(llama: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(llama)
     vector = extract(model, dataset("cheerful")[:4])
-    monkeypatch.setattr(_row_memory, "longest_row", lambda: 30)
+    monkeypatch.setattr(row_memory, "longest_row", lambda: 30)
     message = "word " * 40
     with pytest.raises(DataError, match="more than this machine has memory for"):
         model.chat(message, max_new_tokens=2)
@@ -40,5 +41,5 @@ def test_a_huge_message_is_refused_wherever_it_is_said(llama: Backbone, monkeypa
 
 
 def test_ordinary_texts_have_room() -> None:
-    assert _row_memory.longest_row() > 4096
-    assert _row_memory.too_long(4096) == ""
+    assert row_memory.longest_row() > 4096
+    assert row_memory.too_long(4096) == ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tokenizers.processors import TemplateProcessing
+
 import trimtab as tt
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.study.recommending.recommended_file import LAYOUT, RecommendedFile, write_recommended
@@ -26,14 +28,27 @@ class Saved(NamedTuple):
         return tt.load(self.model, dtype="float32", **options)
 
 
-def saved(folder: Path, *, template: str | None = CHAT_TEMPLATE, endless: bool = False, **changes: Any) -> Saved:
-    """A tiny llama and its vector, in a folder; one that is `endless` never likes the token that ends a text."""
+def saved(
+    folder: Path, *, template: str | None = CHAT_TEMPLATE, endless: bool = False, begins: bool = False, **changes: Any
+) -> Saved:
+    """A tiny llama and its vector, in a folder.
+
+    Args:
+        folder: Where to put them.
+        template: Of chats.
+        endless: Whether it never likes the token that ends a text.
+        begins: Whether the tokenizer puts a first token before every text.
+        changes: Of the configuration.
+    """
     model = folder / "model"
     made = tiny_model("llama", **changes)
     if endless:
         made.lm_head.weight.data[made.config.eos_token_id] = 0
     made.save_pretrained(model)
-    tiny_tokenizer(template).save_pretrained(model)
+    tokenizer = tiny_tokenizer(template)
+    if begins:
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.save_pretrained(model)
     with_identity = tt.load(str(model))
     vector = vector_for(with_identity.backbone).save(folder / "kind.safetensors")
     return Saved(str(model), str(vector))

@@ -178,7 +178,7 @@ async def test_settings_that_change_nothing_are_taken(steered: Model) -> None:
 
 
 @pytest.mark.anyio
-async def test_tools_and_images_are_refused(steered: Model) -> None:
+async def test_tools_that_the_template_does_not_take_and_images_are_refused(steered: Model) -> None:
     with pytest.raises(PrerequisiteError, match=r"gives tools \(search\)"):
         await steered.generate("Hello", tools=[ToolInfo(name="search", description="Searches.")])
     picture = ContentImage(image="data:image/png;base64,iVBORw0KGgo=")

@@ -33,6 +33,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "gold": 1,
         "text": "another, longer text",
     },
+    {"question": "Far too long? " * 30, "choices": ["Yes", "No", "Hm"], "gold": 0, "text": "a b"},
     {"question": "Why?", "choices": ["Because", "Who knows", "Never"], "gold": 2, "text": "one more text " * 30},
 ]
 CHOICE = {
@@ -82,13 +83,17 @@ def flat(found: Any) -> list[float]:
     return [float(x) for one in found for x in (flat(one) if isinstance(one, list | tuple) else [one])]
 
 
-def test_unsteered_it_is_lm_evals_own_model_of_transformers(files: Saved, tmp_path: Path) -> None:
+@pytest.mark.parametrize("begins", [False, True])
+def test_unsteered_it_is_lm_evals_own_model_of_transformers(tmp_path: Path, begins: bool) -> None:
+    files = saved(tmp_path, begins=begins)
+    assert (tt.load(files.model).backbone.tokenizer("x")["input_ids"][0] == 1) == begins
     configs = (CHOICE, ROLLING, WRITTEN)
     theirs = evaluated(tmp_path, "hf", {"pretrained": files.model, "dtype": "float32", "device": "cpu"}, *configs)
     ours = evaluated(tmp_path, "trimtab", {"model": files.model, "dtype": "float32"}, *configs)
     assert flat(answers(ours, "choices")) == pytest.approx(flat(answers(theirs, "choices")), abs=1e-4)
     assert flat(answers(ours, "rolling")) == pytest.approx(flat(answers(theirs, "rolling")), abs=1e-4)
-    assert len(QUESTIONS[2]["text"]) > 256  # tokens of a byte-level tokenizer: more than one window
+    assert len(QUESTIONS[-1]["text"]) > 256  # tokens of a byte-level tokenizer: more than one window
+    assert len(QUESTIONS[2]["question"]) > 256  # truncated
     assert answers(ours, "written") == answers(theirs, "written")
     assert any(text for one in answers(ours, "written") for (text,) in one)
     for task in ("choices", "rolling", "written"):
@@ -146,11 +151,13 @@ def test_a_constant_push_is_lm_evals_own_steered_model(files: Saved, tmp_path: P
 def test_steering_changes_what_is_written_as_generate_does(files: Saved, tmp_path: Path) -> None:
     results = evaluated(tmp_path, "trimtab", {"model": files.model, **files.arguments, "template": "none"}, WRITTEN)
     loaded, vector = files.load(template="none"), tt.SteeringVector.load(files.vector)
-    prompts = [one["question"] for one in QUESTIONS]
+    short = [place for place, one in enumerate(QUESTIONS) if len(one["question"]) < 200]  # not truncated
+    prompts = [QUESTIONS[place]["question"] for place in short]
     cells = [tt.steering(vector, LAYER, STRENGTH)] * len(prompts)
     expected = loaded.generate(prompts, interventions=cells, max_new_tokens=12)
     # `generate` leaves out half of a character at the end; lm-eval does not.
-    found = [text.rstrip("\ufffd").strip() for one in answers(results, "written") for (text,) in one]
+    written = [text.rstrip("\ufffd").strip() for one in answers(results, "written") for (text,) in one]
+    found = [written[place] for place in short]
     assert found == [text.partition("~")[0].strip() for text in expected]
     assert found != loaded.generate(prompts, max_new_tokens=12)
 

@@ -66,6 +66,7 @@ def test_a_run_gives_its_recommended_setting_which_arguments_change(files: Saved
 def test_settings_are_models_from_runs_folders_and_what_was_shared(files: Saved, tmp_path: Path) -> None:
     run = str(recommending(tmp_path / "run", files))
     assert pushed(f"{files.model}:kind@recommended", vectors=run)["strength"] == 0.4
+    assert pushed(f"{files.model}:kind", vectors=run)["strength"] == 0.4  # as a server reads it
     assert pushed(f"{files.model}:kind@-0.3", vectors=run)["strength"] == -0.3
     folder = tmp_path / "vectors"
     share_vector(SteeringVector.load(files.vector), folder / "kind", layer=1, strength=0.5)

@@ -328,6 +328,17 @@ def test_readers_that_run_out_of_time_and_counting_do_not_wait_for_each_other(
     assert scheduler.counts().cancelled == 300
 
 
+def test_jobs_given_up_before_they_begin_leave_the_scheduler_alive(
+    endless: Model, scheduled: Callable[..., Scheduler]
+) -> None:
+    scheduler = scheduled(endless)
+    for number in range(60):  # while the scheduler waits for others that come at the same time
+        job = scheduler.submit(Request(PROMPTS[0], None, LONG))
+        time.sleep(0.0005 * (number % 6))
+        job.cancel()
+    assert len(scheduler.submit(Request(PROMPTS[0], None, 3)).wait().tokens) == 3
+
+
 def test_what_is_wrong_with_one_request_ends_no_other(llama: Backbone, scheduled: Callable[..., Scheduler]) -> None:
     model = Model(llama)
     scheduler = scheduled(model)

@@ -23,7 +23,7 @@ from trimtab.evaluation.baselines import arm_doses
 from trimtab.judges import JUDGES, Exchange, Judge, Judgement
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
-from trimtab.study.measures.baselines import _baseline_run, _lora_run
+from trimtab.study.measures.baselines import _arm_costs, _baseline_run, _lora_run
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
 
@@ -156,7 +156,8 @@ def test_a_second_run_computes_nothing_again(done: Path, run: Run, monkeypatch: 
     def fail(*_args: Any, **_options: Any) -> None:
         raise AssertionError("computed again")
 
-    for name in ("arm_samples", "arm_dose", "milliseconds", "candidate_samples"):
+    monkeypatch.setattr(_arm_costs, "milliseconds", fail)
+    for name in ("arm_samples", "arm_dose", "candidate_samples"):
         monkeypatch.setattr(_baseline_run, name, fail)
     before = stored(done, "scores")
     run(settings(), done)

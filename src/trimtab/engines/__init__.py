@@ -6,8 +6,8 @@ from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.engines.requests import Finish, Reply, Request, Sampling, TokenLogprob, Watch
-from trimtab.engines.text_streams import stream_texts
-from trimtab.engines.token_scores import TokenScores, score_tokens
+from trimtab.engines.texts.text_streams import stream_texts
+from trimtab.engines.texts.token_scores import TokenScores, score_tokens
 from trimtab.engines.transformers.engine import TransformersEngine
 
 __all__ = [

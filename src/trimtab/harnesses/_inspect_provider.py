@@ -30,6 +30,7 @@ from trimtab.engines import Request, Sampling, TokenScores
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.harnesses._generation_rules import Draws, cut, stops_at
 from trimtab.harnesses._request_batches import RequestBatches, Written
+from trimtab.harnesses._tool_calls import calls_in, tool_prompt
 from trimtab.harnesses.steered_model import SteeredModel
 
 MAX_TOKENS = 2048
@@ -114,8 +115,8 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
             TrimtabError: For a conversation that the model cannot be asked.
         """
         try:
-            _refuse_what_it_lacks(tools, config)
-            prompt = self.steered.model.tokens(_messages(input))
+            _refuse_what_it_lacks(config)
+            prompt = self._prompt(input, tools, tool_choice)
         except TrimtabError as error:
             raise PrerequisiteError(f"trimtab/{self.model_name}: {error}") from error
         started = time.monotonic()
@@ -127,7 +128,16 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
         finally:
             for future in futures:
                 future.cancel()
-        return self._output(prompt, [future.result() for future in futures], config, time.monotonic() - started)
+        written = [future.result() for future in futures]
+        return self._output(prompt, written, config, time.monotonic() - started, bool(tools))
+
+    def _prompt(
+        self, conversation: Sequence[ChatMessage], tools: Sequence[ToolInfo], choice: ToolChoice
+    ) -> tuple[int, ...]:
+        messages = _messages(conversation)
+        if tools or any(message.role == "tool" for message in conversation):
+            return tool_prompt(self.steered.model, conversation, tools, choice)
+        return self.steered.model.tokens(messages)
 
     def _request(self, prompt: tuple[int, ...], config: GenerateConfig) -> Request:
         sampling = None
@@ -138,25 +148,29 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
         return Request(prompt, self.steered.intervention, length, sampling, stops_at(config.stop_seqs or []))
 
     def _output(
-        self, prompt: tuple[int, ...], written: Sequence[Written], config: GenerateConfig, seconds: float
+        self, prompt: tuple[int, ...], written: Sequence[Written], config: GenerateConfig, seconds: float, tools: bool
     ) -> ModelOutput:
         new = sum(len(one.reply.tokens) for one in written)
         return ModelOutput(
             model=self.model_name,
-            choices=[self._choice(len(prompt), one, config) for one in written],
+            choices=[self._choice(len(prompt), one, config, tools) for one in written],
             usage=ModelUsage(input_tokens=len(prompt), output_tokens=new, total_tokens=len(prompt) + new),
             time=seconds,
             metadata={"trimtab": self.steered.description},
         )
 
-    def _choice(self, before: int, written: Written, config: GenerateConfig) -> ChatCompletionChoice:
+    def _choice(self, before: int, written: Written, config: GenerateConfig, tools: bool) -> ChatCompletionChoice:
         reply = written.reply
-        text = cut(reply.text, config.stop_seqs or [])
-        reason: StopReason = "stop"
+        text, calls = cut(reply.text, config.stop_seqs or []), None
+        if tools:
+            text, calls = calls_in(text)
+        reason: StopReason = "tool_calls" if calls else "stop"
         if reply.finish == "length":
             limit = self.steered.model.backbone.context.tokens
             reason = "model_length" if limit and before + len(reply.tokens) >= limit else "max_tokens"
-        message = ChatMessageAssistant(content=self._content(text), model=self.model_name, source="generate")
+        message = ChatMessageAssistant(
+            content=self._content(text), tool_calls=calls or None, model=self.model_name, source="generate"
+        )
         logprobs = self._logprobs(reply.tokens, written.scores) if config.logprobs else None
         return ChatCompletionChoice(message=message, stop_reason=reason, logprobs=logprobs)
 
@@ -180,15 +194,12 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
         )
 
 
-def _refuse_what_it_lacks(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:
+def _refuse_what_it_lacks(config: GenerateConfig) -> None:
     """Refuse what would otherwise be ignored.
 
     Raises:
         SettingError: naming it.
     """
-    if tools:
-        names = ", ".join(tool.name for tool in tools)
-        raise SettingError(f"the task gives tools ({names}), and trimtab's models call none; take a task without tools")
     given = {name for name, value in config if value is not None and value != _NEUTRAL.get(name)}
     if lacking := sorted(given - _TAKEN - _OF_INSPECT):
         raise SettingError(
@@ -205,12 +216,10 @@ def _messages(conversation: Sequence[ChatMessage]) -> list[Message]:
     """A conversation of texts.
 
     Raises:
-        SettingError: For results of tools, and content that is not text.
+        SettingError: For content that is not text.
     """
     found = []
     for message in conversation:
-        if message.role == "tool" or getattr(message, "tool_calls", None):
-            raise SettingError("the conversation holds calls of tools, and trimtab's models call none")
         parts = [] if isinstance(message.content, str) else message.content
         if others := sorted({part.type for part in parts} - {"text", "reasoning"}):
             raise SettingError(f"a {message.role} message holds {', '.join(others)}; trimtab's models take text")

@@ -42,7 +42,8 @@ class SteeredModel:
             TrimtabError: As loading a model, a vector or a run does.
         """
         given = Arguments.sort(arguments, more)
-        setting = parse_name(name)
+        looked_up = "vectors" in given.place and ":" in name and "@" not in name
+        setting = parse_name(f"{name}@recommended" if looked_up else name)
         push = _push_of(setting, given)
         model = load(setting.model, **{**({} if push is None else push.load_options), **given.load})
         try:

@@ -177,12 +177,16 @@ class Scheduler:
         self._writer = self.model.writer()  # what a cancelled row holds is freed
 
     def _awaits_work(self) -> bool:
+        """Wait for jobs; False at the end."""
         with self._changed:
-            idle = not self._running
-            self._changed.wait_for(lambda: self._waiting or self._running or self._stopping)
-            if idle and self._waiting:
-                self._gather()
-            return bool(self._waiting or self._running) and not self._abandoned
+            while True:
+                idle = not self._running
+                self._changed.wait_for(lambda: self._waiting or self._running or self._stopping)
+                if idle and self._waiting:
+                    self._gather()
+                # Whoever came may have left again in the meantime.
+                if self._waiting or self._running or self._stopping:
+                    return bool(self._waiting or self._running) and not self._abandoned
 
     def _gather(self) -> None:
         """Let those who come at the same time begin together: a pass for the first alone would hold up the rest."""

@@ -105,6 +105,17 @@ def not_shown_to_add(values: Values) -> str:
 
 
 @subject_first
+def beside_the_vector(values: Values) -> str:
+    """That the system prompt changes what the vector does alone."""
+    gap = values["gap"]
+    verb = "adds to" if gap["difference"] > 0 else "takes from"
+    return (
+        f"the system prompt {verb} the vector: together they move {_what(values)} {_way(values)} by a difference of "
+        f"{_apart(gap, values)} from the vector alone, {_test(gap)}."
+    )
+
+
+@subject_first
 def resists(values: Values) -> str:
     """That the vector moves the score under a system prompt that asks against it, and what is left."""
     gap, left = values["gap"], values["left"]
@@ -130,13 +141,16 @@ def not_shown_to_resist(values: Values) -> str:
 def method_differs(values: Values) -> str:
     """That another method's vector does more or less than the study's own."""
     gap = _larger_first(values["gap"])
-    return f"of the vectors {gap['arm']} beats {gap['other']} by {_apart(gap, values)}, {_test(gap)}."
+    return f"{_way(values)} {gap['arm']} beats {gap['other']} of the vectors by {_apart(gap, values)}, {_test(gap)}."
 
 
 @subject_first
 def methods_alike(values: Values) -> str:
     """That no other method's vector is shown to differ from the study's own."""
-    return f"no vector of another method ({listed(values['methods'])}) is shown to differ from {values['own']}."
+    return (
+        f"{_way(values)} no vector of another method ({listed(values['methods'])}) is shown to differ from "
+        f"{values['own']}."
+    )
 
 
 @subject_first
@@ -144,7 +158,7 @@ def no_better_than_random(values: Values) -> str:
     """That a random direction is not shown to do less than the vector."""
     gap = values["gap"]
     return (
-        f"a random direction, its setting chosen likewise, is not shown to do less than the vector: "
+        f"{_way(values)} a random direction, its setting chosen likewise, is not shown to do less than the vector: "
         f"{_apart(gap, values)}, {_test(gap)}."
     )
 

@@ -121,6 +121,8 @@ class _Side:
                 both = self._named(COMBINED, BEST)
                 assert both is not None
                 yield self._compared(say.adds, say.not_shown_to_add, gap, top=_arm(both))
+            elif (claim := _order(gap)).supported:
+                yield self._finding("effect", say.beside_the_vector, [claim], gap=gap)
 
     def _resisted(self) -> Iterator[Finding]:
         for gap in self._asked(RESISTS):

@@ -18,6 +18,7 @@ class WordWrapper:
         self._used = used
         self._line = ""
         self._word = ""
+        self._wrapped = False  # a break has taken the place of spaces, of which more may come
 
     def feed(self, piece: str) -> list[str]:
         """Take in a piece; returns the lines that are complete with it."""
@@ -45,12 +46,16 @@ class WordWrapper:
 
     def _placed(self, token: str) -> list[str]:
         """Put a word, a space or a line break behind the line; returns lines that end by it."""
+        if self._wrapped and token.isspace() and token != "\n":
+            return []
+        self._wrapped = False
         if token == "\n":
             return [self._taken()]
         if self._used + cell_len(self._line) + cell_len(token) <= self.width:
             self._line += token
             return []
-        if token.isspace():  # a break takes the place of spaces
+        if token.isspace():
+            self._wrapped = True
             return [self._taken()]
         if cell_len(token) > self.width:
             lines, self._line = self._broken(token)

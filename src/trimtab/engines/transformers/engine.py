@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from trimtab.engines._row_memory import too_long
 from trimtab.engines.base import Captured, Scored, TextScores, Watched
 from trimtab.engines.queries import (
     Scoring,
@@ -23,6 +22,7 @@ from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers._forward import read_layers
 from trimtab.engines.transformers._query_runner import Head, QueryRunner
 from trimtab.engines.transformers.packing.batches import Packed, Query, pad
+from trimtab.engines.transformers.packing.row_memory import too_long
 from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, require_reach, unmarked
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening

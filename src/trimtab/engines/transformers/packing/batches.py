@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trimtab.engines._row_memory import require_memory
 from trimtab.engines.transformers.packing._token_tree import TokenTree
+from trimtab.engines.transformers.packing.row_memory import require_memory
 
 Marks = Callable[[Sequence[int], int], Sequence[bool]]
 """(tokens of a sequence, prompt length) → which of them are steered."""

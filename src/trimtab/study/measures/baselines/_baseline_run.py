@@ -24,21 +24,19 @@ from trimtab.analysis.baselines.arm_names import (
 from trimtab.analysis.baselines.choosing import chosen_wording
 from trimtab.errors import DataError, SettingError, TrimtabError, TrimtabWarning
 from trimtab.evaluation import Grid, calibrated, neutral_texts
-from trimtab.evaluation.baselines.arm_doses import NeutralStates, added_tokens, arm_dose, milliseconds, neutral_states
-from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, Push, arm_samples, easy_arm_samples
+from trimtab.evaluation.baselines.arm_doses import NeutralStates, arm_dose, neutral_states
+from trimtab.evaluation.baselines.arms import Arm, Push, arm_samples, easy_arm_samples
 from trimtab.evaluation.baselines.prompt_arms import few_shot_arm, system_arm
 from trimtab.evaluation.baselines.vector_arms import Candidate, Choosing, best_arms, candidate_samples, dosed_arms
 from trimtab.models import PromptError, Text
 from trimtab.store.cached_tables import TableName
 from trimtab.study._contrast_parts import vector_source
 from trimtab.study._unscored import UnscoredBehavior
+from trimtab.study.measures.baselines._arm_costs import cost_table
 from trimtab.study.measures.baselines._comparison import GIVEN, Comparison, joined
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import trained_layers
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
-
-_TIMED_AS_THE_VECTOR = ("other vector", "control")
-"""Kinds of arms that are not timed: a push takes as long along one direction as along another."""
 
 
 @dataclass(eq=False)
@@ -240,7 +238,7 @@ class BaselineRun:
         if self.compared.settings.dose is not None:
             return dict.fromkeys(SIDES, self.compared.settings.dose)
         arms = {arm.side: arm for arm in (*self.few_shot_arms(), *self.system_arms())}
-        doses = {side: self._dose(arm) for side, arm in arms.items()}
+        doses = {side: self.dose(arm) for side, arm in arms.items()}
         # To four digits: it names a setting, and may differ in its last ones where it is measured again.
         return {side: float(f"{dose:.4g}") for side, dose in doses.items() if math.isfinite(dose)}
 
@@ -287,38 +285,10 @@ class BaselineRun:
     def costs(
         self, arms: Sequence[Arm], at_rest: Callable[[], AbstractContextManager[Any]] = nullcontext
     ) -> pd.DataFrame:
-        """Dose, tokens and milliseconds of some arms, a row each; the plain model's time is measured beside them.
+        """Dose, tokens and milliseconds of some arms, a row each; with `at_rest` an adapter rests."""
+        return cost_table(self.context, list(self.compared.test), self.compared.form, arms, self.dose, at_rest)
 
-        Args:
-            arms: The arms.
-            at_rest: Makes a context within which an adapter rests, where the model has one.
-        """
-        if not arms:
-            nothing: pd.DataFrame = pd.DataFrame()
-            return nothing
-        model, subject, prompts = self.context.model, self.context.subject, list(self.compared.test)
-        timed = [arm for arm in arms if arm.kind not in _TIMED_AS_THE_VECTOR]
-        plain, *times = (
-            milliseconds(model, [THE_MODEL, *timed], prompts, self.compared.form, at_rest) if timed else [math.nan]
-        )
-        took = dict(zip(timed, times, strict=True))
-        rows = []
-        for arm in arms:
-            cell = None if arm.push is None else arm.push.cell
-            grid = subject.grid if arm.push is None else arm.push.grid
-            rows.append(
-                {
-                    "model": subject.model, "behavior": subject.name, "engine": model.engine.name, **arm.labels,
-                    "place": arm.place, "layers": cell.layers_label if cell else "", "scale": grid.scale,
-                    "strength": cell.strength if cell else 0.0, "positions": grid.positions, "kl": self._dose(arm),
-                    "added_tokens": added_tokens(model, arm, prompts, self.compared.form),
-                    "milliseconds": took.get(arm, math.nan), "plain_milliseconds": plain,
-                }
-            )  # fmt: skip
-        table: pd.DataFrame = pd.DataFrame(rows)
-        return table
-
-    def _dose(self, arm: Arm) -> float:
+    def dose(self, arm: Arm) -> float:
         """The dose of an arm; NaN where it is not known, with a warning."""
         if self.neutral is None:
             return math.nan
