@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -273,7 +274,10 @@ def test_a_server_that_waits_no_longer_tells_every_reader(
             whole.append(http.post(CHAT, json=LONG))
 
     def follow(path: str) -> None:
-        body = {**LONG, "stream": True} if path == CHAT else {"model": NAME, "messages": LONG["messages"]}
+        body = {**LONG, "stream": True}
+        if path == "/api/chat":
+            options = {"temperature": 1, "seed": 3, "num_predict": 64}
+            body = {"model": NAME, "messages": LONG["messages"], "options": options}
         with served.client() as http, http.stream("POST", path, json=body) as response:
             lines[path] += [line for line in response.iter_lines() if line]
 
@@ -297,8 +301,6 @@ def test_a_server_that_waits_no_longer_tells_every_reader(
 def test_a_request_that_is_cut_at_the_very_end_is_answered(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import asyncio
-
     async def endless(*_: Any) -> Any:
         await asyncio.sleep(60)
 
@@ -342,6 +344,6 @@ def test_prompt_and_reply_together_are_bounded() -> None:
         long = http.post("/v1/completions", json={"prompt": "a" * 60, "max_tokens": 2})
         beyond = http.post("/v1/completions", json={"prompt": "a" * 30, "max_tokens": 20})
         fits = http.post("/v1/completions", json={"prompt": "a" * 30, "max_tokens": 5})
-        told = http.get("/v1/models").json()["data"][0]["max_model_len"]
-    assert (long.status_code, beyond.status_code, fits.status_code, told) == (400, 400, 200, 40)
+        most = http.get("/v1/models").json()["data"][0]["max_model_len"]
+    assert (long.status_code, beyond.status_code, fits.status_code, most) == (400, 400, 200, 40)
     assert "40" in long.json()["error"]["message"]

@@ -72,6 +72,8 @@ class Scheduler:
         self._waiting = WaitingJobs()
         self._running: dict[int, Job] = {}
         """By the writer's key."""
+        self._taken: list[Job] = []
+        """The job that was given a row last: it waits no more, and may not run yet."""
         self._given_up: list[Job] = []
         """Running jobs whose rows will be freed."""
         self._stopping = self._abandoned = False
@@ -153,7 +155,7 @@ class Scheduler:
         """Refuse new jobs, and end those that run or wait with `ServerStopping`; waits for nothing."""
         with self._changed:
             self._stopping = self._abandoned = True
-            rest = [*self._waiting.all(), *self._running.values()]
+            rest = self._unfinished()
             self._changed.notify()
         for job in rest:
             if job.fail(ServerStopping("the server stopped before this reply was finished")):
@@ -237,6 +239,10 @@ class Scheduler:
             with self._changed:
                 self._running[key] = job
 
+    def _unfinished(self) -> list[Job]:
+        """Every job that may still have a reader, under the lock; some may have ended."""
+        return [*self._waiting.all(), *self._taken, *self._running.values()]
+
     def _waiting_jobs(self) -> list[Job]:
         with self._changed:
             return self._waiting.all()
@@ -244,7 +250,10 @@ class Scheduler:
     def _next_with_room(self) -> Job | None:
         with self._changed:
             job = self._waiting.first()
-            return self._waiting.take() if job is not None and self._writer.has_room(job.request) else None
+            if job is None or not self._writer.has_room(job.request):
+                return None
+            self._taken = [self._waiting.take()]
+            return job
 
     def _free(self) -> None:
         """Free the rows of jobs that were given up."""
@@ -291,8 +300,7 @@ class Scheduler:
         lost.__cause__ = error
         with self._changed:
             self._lost = lost
-            jobs, self._running = [*self._waiting.all(), *self._running.values()], {}
-            self._waiting = WaitingJobs()
+            jobs, self._running, self._waiting = self._unfinished(), {}, WaitingJobs()
         for job in jobs:
             self._count_failed(job.fail(lost))
 

@@ -95,12 +95,12 @@ def _is_open(path: str) -> bool:
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
-def _place(origin: str) -> str:
-    """Host and port of an origin; empty where it is none."""
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None where it has none."""
     try:
-        return urlsplit(origin).netloc
+        return urlsplit(origin).netloc or None
     except ValueError:
-        return ""
+        return None
 
 
 async def respond(refused: Refusal, scope: Scope, receive: Receive, send: Send, page: str = "") -> None:

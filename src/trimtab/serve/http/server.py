@@ -129,7 +129,7 @@ class Server(uvicorn.Server):
         counts = self._service.scheduler.counts()
         idle = not counts.waiting and not counts.running and not self.server_state.tasks
         if not idle and (self._hurries or time.monotonic() > self._stopped_at + DRAIN_SECONDS):
-            self._service.scheduler.abandon()  # each reader is told; then uvicorn waits a little for the connections
+            self._service.scheduler.abandon()  # each reader gets an error; then uvicorn waits a little
             return True
         return ends or idle
 
