@@ -207,9 +207,10 @@ def extend(writings: Sequence[Writing], logits: Tensor) -> None:
         sampling = writing.request.sampling
         if not math.isfinite(highest):
             writing.error = _overflow(writing.request.intervention, logits.dtype)
+        elif sampling is None or sampling.temperature < GREEDY_BELOW:
+            chosen[row] = likeliest
         else:
-            greedy = sampling is None or sampling.temperature < GREEDY_BELOW
-            chosen[row] = likeliest if greedy else writing.draw(logits[row], sampling)
+            chosen[row] = writing.draw(logits[row], sampling)
     scored = {row: writings[row].request.logprobs for row in chosen}
     logprobs = _logprobs({row: chosen[row] for row, most in scored.items() if most is not None}, writings, logits)
     for row, token in chosen.items():
