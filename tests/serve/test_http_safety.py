@@ -87,13 +87,15 @@ def test_origins_are_pages_and_never_all_of_them(origin: str) -> None:
 )
 def test_without_the_key_nothing_is_answered(locked: Served, header: str | None) -> None:
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
-    for path in ("/v1/models", "/metrics", "/", "/v1/steering/vectors", "/api/tags", "/nothing"):
+    for path in ("/v1/models", "/metrics", "/v1/steering/vectors", "/api/tags", "/nothing"):
         with locked.client() as http:
             response = http.get(path, headers=headers)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
     assert status(locked, headers=headers) == 401
-    assert status(locked, "GET", "/health", headers=headers) == 200
+    for path in ("/health", "/", "/playground/page.css"):  # the page tells nothing, and asks for the key
+        assert status(locked, "GET", path, headers=headers) == 200
+    assert status(locked, "GET", "/playground/../v1/models", headers=headers) == 401
 
 
 @pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer  {KEY}"])

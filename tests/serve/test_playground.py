@@ -183,7 +183,7 @@ def test_a_slider_is_in_nats_and_says_what_is_known_where_it_stands(browser: Any
         card(tab, 1).locator("select").first.select_option("raw")
         tab.check("[name=unit][value=nats]")
         assert "No dose in nats is known" in card(tab, 1).inner_text()
-        assert state.inner_text() == "not measured: no dose is known at this layer"
+        assert state.inner_text() == "not measured at this layer"
 
 
 def test_checks_stand_beside_the_slider_as_they_are_and_unmeasured_vectors_say_so(browser: Any, served: Served) -> None:

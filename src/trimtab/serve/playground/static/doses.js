@@ -50,6 +50,12 @@ export const rootOfNats = (nats) => Math.sign(nats) * Math.sqrt(Math.abs(nats));
 export const coherenceOf = (vector, layers, sign) =>
   (vector.measured?.coherence ?? []).find((row) => row.direction === sign && sameLayers(row.layers, layers)) ?? null;
 
+// Up to which strength a run has doses or replies on one side, in the scale that it measured in; 0 where it has neither.
+export const measuredTo = (vector, push, sign) => {
+  if (push.scale !== scaleOf(vector)) return 0;
+  return Math.max(curveOf(vector, push.layers)?.measured[sign] ?? 0, coherenceOf(vector, push.layers, sign)?.largest ?? 0);
+};
+
 // The strength that each layer gets when the vector is pushed as recommended.
 export const recommendedPush = (vector) => {
   const use = vector.recommended;
@@ -71,7 +77,7 @@ export const layerChoices = (vector) => {
     if (!seen.has(label)) seen.set(label, { layers, label, known });
   };
   if (vector.recommended) add(vector.recommended.layers, true);
-  for (const row of vector.measured?.doses ?? []) add(row.layers, true);
+  for (const row of [...(vector.measured?.doses ?? []), ...(vector.measured?.coherence ?? [])]) add(row.layers, true);
   for (const layer of vector.layers) add([layer], false);
   return [...seen.values()].sort((a, b) => a.layers.length - b.layers.length || a.layers[0] - b.layers[0]);
 };
@@ -87,8 +93,8 @@ export const standing = (vector, push) => {
   if (coherent && !within(coherent.usable) && within(coherent.largest)) {
     return { state: "incoherent", text: `replies fell below a coherence of ${coherent.floor} here` };
   }
-  const curve = curveOf(vector, push.layers);
-  if (!curve) return { state: "unknown", text: "not measured: no dose is known at this layer" };
-  if (!within(curve.measured[sign])) return { state: "unknown", text: "not measured: beyond what the run tried" };
+  const tried = measuredTo(vector, push, sign);
+  if (!tried && !measuredTo(vector, push, -sign)) return { state: "unknown", text: "not measured at this layer" };
+  if (!within(tried)) return { state: "unknown", text: "not measured: beyond what the run tried" };
   return { state: "measured", text: "within the measured range" };
 };

@@ -1,6 +1,6 @@
 // A slider for one push: in nats where doses are known, so that equal places are equal pushes, else in its own unit.
 import { el, plain, signed } from "./dom.js";
-import { coherenceOf, curveOf, natsOfRoot, recommendedPush, rootOfNats, standing } from "./doses.js";
+import { coherenceOf, curveOf, measuredTo, natsOfRoot, recommendedPush, rootOfNats, standing } from "./doses.js";
 import { server, state } from "./state.js";
 
 const STEPS = 200;
@@ -52,7 +52,8 @@ export const slider = (vector, push, moved) => {
     return mark;
   };
   const track = el("div", { class: "track", "aria-hidden": "true" });
-  if (curve) track.append(span("measured", -curve.measured[-1], curve.measured[1]));
+  const tried = (sign) => measuredTo(vector, push, sign);
+  if (tried(1) || tried(-1)) track.append(span("measured", -tried(-1), tried(1)));
   for (const sign of [1, -1]) {
     const coherent = coherenceOf(vector, push.layers, sign);
     if (coherent && coherent.usable < coherent.largest) {
