@@ -77,9 +77,9 @@ class Served:
 
 
 def service_for(model: Model, **options: Any) -> Service:
-    most_waiting = options.pop("most_waiting", 256)
+    limits = {name: options.pop(name) for name in ("most_waiting", "most_tokens") if name in options}
     options.setdefault("library", library_for(model))
-    return Service(model, Scheduler(model, most_waiting=most_waiting), NAME, max_tokens=64, **options)
+    return Service(model, Scheduler(model, **limits), NAME, max_tokens=64, **options)
 
 
 @contextmanager

@@ -85,6 +85,10 @@ class EngineFailed(ServingError):
     """The engine broke off while it wrote this reply and others; the server continues with a new one."""
 
 
+class EngineLost(EngineFailed):
+    """The engine failed and cannot be started anew: the server has to be started again."""
+
+
 class JobTimeout(ServingError):
     """A reply was not finished within the time it was given."""
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from tiny import random_directions, tiny
+from tiny import random_directions, tiny, tiny_model, tiny_tokenizer
 from trimtab.engines import Request, TransformersEngine
 from trimtab.engines.requests import Writing
 from trimtab.engines.transformers.writing._prefix_store import MAX_TEXTS, PrefixStore
-from trimtab.models import Backbone
+from trimtab.models import Backbone, wrap
 from trimtab.steering import Gate, Intervention
 
 SYSTEM = tuple(range(20, 60))
@@ -94,6 +94,15 @@ def test_what_all_prompts_begin_with_runs_once(engine: TransformersEngine) -> No
     # One pass over what is not held, the same length of each prompt, and then one token of each a pass.
     assert passes[0] == 12 * 10
     assert len(passes) <= 1 + 3
+
+
+def test_in_16_bits_a_prompt_that_comes_again_is_run_in_the_same_way() -> None:
+    backbone = wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(), name="half")
+    writer = TransformersEngine(backbone).writer(lasting=True)
+    with tokens_run(backbone) as passes:
+        first, again = (written(writer, Request(SYSTEM, None, 4))[0] for _ in range(2))
+    assert passes.count(len(SYSTEM)) == 2
+    assert first.tokens == again.tokens
 
 
 def test_a_beginning_under_another_push_is_not_taken(engine: TransformersEngine) -> None:

@@ -13,6 +13,7 @@ import oracle
 from sweeps import make_cells, mode_of, padded, with_budget
 from tiny import HYBRID, random_directions, random_pairs, vector_for
 from trimtab.engines import Model, Reply, Request, Sampling, TransformersEngine
+from trimtab.engines.requests import Writing
 from trimtab.errors import SettingError
 from trimtab.models import Backbone
 from trimtab.steering import Intervention, Positions
@@ -115,8 +116,32 @@ def drawn(seed: int, cell: Intervention | None, **options: float) -> Request:
 
 def test_a_cold_draw_is_greedy_and_a_narrow_one_too(llama: Backbone) -> None:
     greedy = written(TransformersEngine(llama), [Request(PROMPTS[0], None, NEW_TOKENS)])
-    for options in ({"temperature": 1e-4}, {"top_p": 1e-9}):
+    for options in ({"temperature": 1e-4}, {"temperature": 1e-7}, {"temperature": 5e-324}, {"top_p": 1e-9}):
         assert written(TransformersEngine(llama), [drawn(3, None, **options)]) == greedy
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_rounding_that_swaps_two_nearly_equal_tokens_changes_no_draw(top_p: float) -> None:
+    logits = torch.zeros(50)
+    logits[[7, 30]] = torch.tensor([4.0, 4.0 + 1e-6])
+    swapped = logits.clone()
+    swapped[[7, 30]] = torch.tensor([4.0 + 1e-6, 4.0])
+    samplings = [Sampling(seed, top_p=top_p) for seed in range(300)]
+    first, second = (
+        [Writing(Request((1,), sampling=one), (), str).draw(some, one) for one in samplings]
+        for some in (logits, swapped)
+    )
+    assert first == second
+    assert {7, 30} < set(first)
+
+
+def test_what_has_no_probability_is_never_drawn() -> None:
+    logits = torch.full((10,), -float("inf"))
+    logits[[2, 5]] = torch.tensor([3.0, 1.0])
+    found = [Writing(Request((1,), sampling=one), (), str).draw(logits, one) for one in map(Sampling, range(100))]
+    assert set(found) == {2, 5}
+    narrow = [Sampling(seed, top_p=0.5) for seed in range(50)]
+    assert {Writing(Request((1,), sampling=one), (), str).draw(logits, one) for one in narrow} == {2}
 
 
 def test_draws_follow_the_models_probabilities(llama: Backbone) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -180,8 +181,10 @@ def test_requests_beyond_the_queue_are_asked_to_come_again(
     assert int(busy.headers["retry-after"]) >= 1
     assert busy.json()["error"]["code"] == "queue_full"
     with served.client() as http:
-        choices = http.post(CHAT, json={**LONG, "n": 8})
-    assert choices.status_code == 429, "more choices than places: none of them is left behind"
+        choices = http.post(CHAT, json={**LONG, "n": 3})
+    assert choices.status_code == 400, "there are never so many places"
+    assert "the 2 that may wait" in choices.json()["error"]["message"]
+    assert choices.json()["error"]["param"] == "n"
     until(lambda: not served.service.scheduler.counts().rows)
     assert not served.service.scheduler.counts().waiting
     lives(served)
@@ -235,3 +238,112 @@ def test_a_server_that_stops_finishes_what_runs_and_refuses_the_rest(step: Any) 
         thread.join(30)
     assert replies[0].status_code == 200
     assert replies[0].json()["usage"]["completion_tokens"] > 0
+
+
+def test_choices_for_which_there_is_no_room_now_leave_none_behind(
+    served: Served, step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step(lambda: time.sleep(0.02))
+    monkeypatch.setattr(TransformersWriter, "has_room", lambda self, request: self.rows == 0)
+    counts = served.service.scheduler.counts
+    stream = {**LONG, "stream": True}
+    with served.client() as http, http.stream("POST", CHAT, json=stream) as first:
+        until(lambda: counts().running == 1)
+        with served.client() as other, other.stream("POST", CHAT, json=stream):
+            until(lambda: counts().waiting == 1)
+            with served.client() as third:
+                assert third.post(CHAT, json={**LONG, "n": 2}).status_code == 429
+            assert counts().waiting == 1
+        first.close()
+    until(lambda: not served.service.scheduler.counts().rows)
+    lives(served)
+
+
+@pytest.mark.parametrize("how", ["a second signal", "the end of its patience"])
+def test_a_server_that_waits_no_longer_tells_every_reader(
+    step: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    step(lambda: time.sleep(0.3))
+    lines: dict[str, list[str]] = {CHAT: [], "/api/chat": []}
+    whole: list[httpx.Response] = []
+    if how != "a second signal":
+        monkeypatch.setattr("trimtab.serve.http.server.DRAIN_SECONDS", 0.2)
+
+    def ask() -> None:
+        with served.client() as http:
+            whole.append(http.post(CHAT, json=LONG))
+
+    def follow(path: str) -> None:
+        body = {**LONG, "stream": True}
+        if path == "/api/chat":
+            options = {"temperature": 1, "seed": 3, "num_predict": 64}
+            body = {"model": NAME, "messages": LONG["messages"], "options": options}
+        with served.client() as http, http.stream("POST", path, json=body) as response:
+            lines[path] += [line for line in response.iter_lines() if line]
+
+    with running(service_for(chat_model())) as served:
+        threads = [threading.Thread(target=ask), *(threading.Thread(target=follow, args=(path,)) for path in lines)]
+        for thread in threads:
+            thread.start()
+        until(lambda: served.service.scheduler.counts().running == 3)
+        served.server.handle_exit(2, None)
+        if how == "a second signal":
+            served.server.handle_exit(2, None)
+        for thread in threads:
+            thread.join(10)
+    assert whole[0].status_code == 503
+    assert whole[0].json()["error"]["code"] == "stopping"
+    assert "stopping" in json.loads(lines[CHAT][-1].removeprefix("data: "))["error"]["message"]
+    assert "stopping" in json.loads(lines["/api/chat"][-1])["error"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_request_that_is_cut_at_the_very_end_is_answered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endless(*_: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("trimtab.serve.openai.chat_completions.asyncio.to_thread", endless)
+    monkeypatch.setattr("trimtab.serve.http.server.SHUTDOWN_SECONDS", 0.3)
+    found: list[httpx.Response] = []
+
+    def ask() -> None:
+        with served.client() as http:
+            found.append(http.post(CHAT, json=LONG))
+
+    with running(service_for(chat_model())) as served:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        until(lambda: bool(served.server.server_state.tasks))
+        served.server.handle_exit(2, None)
+        served.server.handle_exit(2, None)
+        thread.join(10)
+    assert found[0].status_code == 503
+    assert found[0].json()["error"]["code"] == "stopping"
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_server_whose_engine_is_lost_says_so(monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
+    with running(service_for(chat_model())) as served, served.client() as http:
+        assert http.get("/health").status_code == 200
+        step(fail)
+        monkeypatch.setattr(served.model, "writer", fail)
+        assert http.post(CHAT, json=LONG).status_code == 500
+        until(lambda: served.service.scheduler.lost is not None)
+        later, health = http.post(CHAT, json=LONG), http.get("/health")
+    assert later.status_code == 503
+    assert later.json()["error"]["code"] == "engine_lost"
+    assert "secret" not in later.text
+    assert health.status_code == 503
+    assert "restart" in health.json()["status"]
+
+
+def test_prompt_and_reply_together_are_bounded() -> None:
+    with running(service_for(chat_model(), most_tokens=40)) as served, served.client() as http:
+        long = http.post("/v1/completions", json={"prompt": "a" * 60, "max_tokens": 2})
+        beyond = http.post("/v1/completions", json={"prompt": "a" * 30, "max_tokens": 20})
+        fits = http.post("/v1/completions", json={"prompt": "a" * 30, "max_tokens": 5})
+        most = http.get("/v1/models").json()["data"][0]["max_model_len"]
+    assert (long.status_code, beyond.status_code, fits.status_code, most) == (400, 400, 200, 40)
+    assert "40" in long.json()["error"]["message"]

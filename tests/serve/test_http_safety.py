@@ -131,6 +131,31 @@ def test_pages_of_other_origins_are_refused_and_named_ones_served(served: Served
         assert "access-control-allow-origin" not in http.post(CHAT, json=HELLO).headers
 
 
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "//]", "http://"])
+def test_origins_that_cannot_be_read_are_refused_quietly(
+    served: Served, caplog: pytest.LogCaptureFixture, origin: str
+) -> None:
+    assert status(served, headers={"origin": origin}) == 403
+    assert not caplog.records
+    with pytest.raises(SettingError, match="origin"):
+        ServerSettings(origins=(origin,))
+
+
+def test_a_named_page_may_send_what_its_library_sends_and_read_why_it_is_refused(locked: Served) -> None:
+    sent = "authorization,content-type,x-stainless-lang,x-stainless-retry-count"
+    with locked.client() as http:
+        asked = http.options(
+            CHAT, headers={"origin": PAGE, "access-control-request-method": "POST",
+                           "access-control-request-headers": sent},
+        )  # fmt: skip
+        refused = http.post(CHAT, json=HELLO, headers={"origin": PAGE})
+        other = http.post(CHAT, json=HELLO, headers={"origin": "https://evil.example"})
+    assert asked.status_code == 200
+    assert set(sent.split(",")) <= set(asked.headers["access-control-allow-headers"].replace(" ", "").split(","))
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
+    assert (other.status_code, other.headers.get("access-control-allow-origin")) == (403, None)
+
+
 def test_ten_megabytes_are_refused_whether_announced_or_not(served: Served) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": "a" * 10_000_000}]}).encode()
 
@@ -210,6 +235,20 @@ def test_a_connection_may_stay_open_between_requests(served: Served, monkeypatch
         assert http.get("/health").status_code == 200
         time.sleep(0.6)
         assert http.get("/health").status_code == 200
+
+
+def test_headers_have_their_time_from_their_first_byte(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADER_SECONDS", 1.0)
+    host, port = served.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        for _ in range(3):  # the second one begins before a second is over, and ends behind it
+            connection.sendall(b"GET /health HTTP/1.1\r\n")
+            time.sleep(0.6)
+            connection.sendall(b"Host: localhost\r\n\r\n")
+            assert b"200 OK" in connection.recv(65536)
+        time.sleep(1.3)  # idle, which is no slow header
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in connection.recv(65536)
 
 
 def test_what_is_no_http_is_refused(served: Served) -> None:

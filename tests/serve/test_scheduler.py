@@ -18,6 +18,7 @@ from tiny import CHAT_TEMPLATE, HYBRID, random_directions, random_pairs, tiny, t
 from trimtab.engines import Model, Request, Sampling
 from trimtab.errors import (
     EngineFailed,
+    EngineLost,
     JobCancelled,
     JobTimeout,
     QueueFull,
@@ -418,6 +419,47 @@ def test_an_engine_that_fails_at_a_gate_on_the_prompt_ends_that_reply(
         scheduler.submit(gated).wait()
     monkeypatch.undo()
     assert scheduler.submit(gated).wait().finish is not None
+
+
+@pytest.mark.parametrize("failing", ["the writer cannot be made again", "the thread dies"])
+def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
+    endless: Model, scheduled: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    endless.engine.budget = replace(endless.engine.budget, rows=1)  # type: ignore[attr-defined]
+    scheduler = scheduled(endless)
+    assert scheduler.lost is None
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error")
+
+    with Held(endless):
+        jobs = [scheduler.submit(Request(PROMPTS[0], None, LONG)) for _ in range(3)]
+        if failing == "the thread dies":
+            monkeypatch.setattr(scheduler, "_publish", lambda moved: sys.exit())
+        else:
+            monkeypatch.setattr(scheduler._writer, "step", fail)
+            monkeypatch.setattr(endless, "writer", fail)
+    for job in jobs:
+        with pytest.raises(EngineFailed):
+            job.wait()
+    eventually(lambda: scheduler.lost is not None)
+    with pytest.raises(EngineLost, match="cannot be started again"):
+        scheduler.submit(Request(PROMPTS[0], None, 2))
+    counts = scheduler.counts()
+    assert (counts.failed, counts.running, counts.waiting) == (3, 0, 0)
+
+
+def test_abandoning_ends_what_runs_and_waits_without_waiting_itself(endless: Model) -> None:
+    endless.engine.budget = replace(endless.engine.budget, rows=1)  # type: ignore[attr-defined]
+    scheduler = Scheduler(endless)
+    with Held(endless):
+        jobs = [scheduler.submit(Request(PROMPTS[0], None, LONG)) for _ in range(3)]
+        scheduler.abandon()
+        for job in jobs:
+            with pytest.raises(ServerStopping):
+                job.wait()
+    scheduler.close(seconds=10)
+    assert not scheduler._thread.is_alive()
 
 
 def test_closing_finishes_what_runs_and_waits_and_refuses_what_comes(model: Model) -> None:

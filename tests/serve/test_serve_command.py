@@ -19,7 +19,9 @@ import pytest
 
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.cli.main import main
+from trimtab.engines import Model
 from trimtab.models import load_backbone
+from trimtab.serve.scheduler import Scheduler
 
 KEY = "0123456789abcdef"
 
@@ -131,10 +133,21 @@ def test_a_port_that_is_taken_is_refused(capsys: pytest.CaptureFixture[str]) -> 
         assert f"port {port}" in refused(capsys, "--port", port)
 
 
-def test_describing_loads_everything_and_ends(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+def test_describing_loads_everything_and_ends(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+
+    class Noted(Scheduler):
+        def __init__(self, model: Model, **options: Any):
+            super().__init__(model, **options)
+            limits.append(self.most_tokens)
+
+    monkeypatch.setattr("trimtab.serve.scheduler.Scheduler", Noted)
     (tmp_path / "key").write_text(f"{KEY}\n")
     words = ["--model", folder, "--dtype", "float32", "--key-file", tmp_path / "key", "--port", 0, "--describe"]
-    assert main(["serve", *map(str, words)]) == 0
+    assert main(["serve", *map(str, words), "--max-context", "300"]) == 0
+    assert limits == [300]
     out = capsys.readouterr().out
     assert out.startswith("would serve tiny-long at http://127.0.0.1:")
     assert 'Authorization: Bearer $TRIMTAB_SERVE_KEY"' in out

@@ -261,3 +261,9 @@ def test_other_models_are_unknown_and_near_ones_are_named(name: str) -> None:
 )  # fmt: skip
 def test_clients_never_learn_a_path(model: str, name: str) -> None:
     assert served_name(model) == name
+
+
+def test_a_strength_that_no_computer_counts_with_is_refused_also_where_it_is_shared() -> None:
+    for push in ({"vector": "formal", "strength": 10**400}, {"vector": "cheerful", "strength": -(10**400)}):
+        with pytest.raises(SettingError, match="strength"):
+            parse_steering(push, LIBRARY)

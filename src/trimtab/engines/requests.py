@@ -18,6 +18,8 @@ from trimtab.steering import Intervention
 Finish = Literal["end", "stop", "length"]
 """Why a text ended: the model ended it, the caller's `stop` did, or it reached its number of tokens."""
 
+GREEDY_BELOW = 1e-5
+"""Temperatures under this are greedy, as in vLLM: there all probability is the likeliest token's anyway."""
 MAX_LOGPROBS = 20
 """Likeliest tokens that can be recorded beside each token."""
 
@@ -31,6 +33,7 @@ class Sampling:
 
     seed: int
     temperature: float = 1.0
+    """Above 0; below `GREEDY_BELOW` the likeliest token is taken."""
     top_p: float = 1.0
     """Draw from the likeliest tokens that have this probability together (Holtzman et al. 2020)."""
 
@@ -56,7 +59,7 @@ class Watch:
 
 
 def sampled(seed: int, temperature: float, top_p: float = 1.0) -> Sampling | None:
-    """How tokens are drawn at a temperature; None, greedy, at 0."""
+    """How tokens are drawn at a temperature; None, greedy, at 0. Those under `GREEDY_BELOW` are greedy too."""
     return Sampling(seed, temperature, top_p) if temperature else None
 
 
@@ -132,12 +135,20 @@ class Writing:
             self._source = torch.Generator().manual_seed(request.sampling.seed)
 
     def draw(self, logits: Tensor, sampling: Sampling) -> int:
-        """A token drawn from its logits [vocabulary]."""
-        probabilities, order = (logits.cpu().double() / sampling.temperature).softmax(-1).sort(descending=True)
-        before = probabilities.cumsum(-1) - probabilities
-        nucleus = probabilities * (before < sampling.top_p)
-        place = torch.rand((), generator=self._source, dtype=torch.float64) * nucleus.sum()
-        return int(order[torch.searchsorted(nucleus.cumsum(-1), place, right=True).clamp(max=len(order) - 1)])
+        """A token drawn from its logits [vocabulary].
+
+        Tokens stand in the order of their numbers: in that of their probabilities, rounding that swaps two of them
+        would change the draw.
+        """
+        probabilities = (logits.cpu().double() / sampling.temperature).softmax(-1)
+        if sampling.top_p < 1:
+            sizes, order = probabilities.sort(descending=True)
+            before = sizes.cumsum(-1) - sizes
+            probabilities[order[before >= sampling.top_p]] = 0
+        ends = probabilities.cumsum(-1)
+        place = torch.rand((), generator=self._source, dtype=torch.float64) * ends[-1]
+        last = torch.searchsorted(ends, ends[-1])  # behind it nothing has any probability
+        return int(torch.searchsorted(ends, place, right=True).clamp(max=last))
 
     def add(self, token: int, logprob: TokenLogprob | None = None) -> None:
         """Take in a token."""
@@ -196,8 +207,10 @@ def extend(writings: Sequence[Writing], logits: Tensor) -> None:
         sampling = writing.request.sampling
         if not math.isfinite(highest):
             writing.error = _overflow(writing.request.intervention, logits.dtype)
+        elif sampling is None or sampling.temperature < GREEDY_BELOW:
+            chosen[row] = likeliest
         else:
-            chosen[row] = likeliest if sampling is None else writing.draw(logits[row], sampling)
+            chosen[row] = writing.draw(logits[row], sampling)
     scored = {row: writings[row].request.logprobs for row in chosen}
     logprobs = _logprobs({row: chosen[row] for row, most in scored.items() if most is not None}, writings, logits)
     for row, token in chosen.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -10,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from trimtab.engines import Model, Request
 from trimtab.engines.requests import Writing
-from trimtab.errors import EngineFailed, QueueFull, ServerStopping, SettingError, TrimtabError
+from trimtab.errors import EngineFailed, EngineLost, QueueFull, ServerStopping, SettingError, TrimtabError
 from trimtab.serve._waiting_jobs import WaitingJobs
 from trimtab.serve.jobs import Job, JobUpdate, wake
 
+_LOG = logging.getLogger("trimtab.serve")
 _RATE_OF = 64
 """Finished replies from which the time to the next free place is estimated."""
 _RETRY_SECONDS = (1.0, 60.0)
@@ -70,9 +72,13 @@ class Scheduler:
         self._waiting = WaitingJobs()
         self._running: dict[int, Job] = {}
         """By the writer's key."""
+        self._taken: list[Job] = []
+        """The job that was given a row last: it waits no more, and may not run yet."""
         self._given_up: list[Job] = []
         """Running jobs whose rows will be freed."""
         self._stopping = self._abandoned = False
+        self._lost: EngineLost | None = None
+        """Why nothing can be written any more."""
         self._tokens = self._finished = self._cancelled = self._failed = self._refused = 0
         self._finish_times: deque[float] = deque(maxlen=_RATE_OF)
         self._thread = threading.Thread(target=self._work, name="trimtab-scheduler", daemon=True)
@@ -88,7 +94,8 @@ class Scheduler:
 
         Raises:
             QueueFull: when too many wait.
-            ServerStopping: after `close`.
+            ServerStopping: after `close` or `abandon`.
+            EngineLost: where the engine cannot be started again.
             SettingError: for settings that the model cannot follow, or a prompt that leaves no room for a reply.
         """
         if seconds is not None and not seconds > 0:
@@ -98,14 +105,27 @@ class Scheduler:
             if self._stopping:
                 self._refused += 1
                 raise ServerStopping("the server is stopping and takes no more requests")
+            if self._lost is not None:
+                self._refused += 1
+                raise EngineLost(str(self._lost))
             full = len(self._waiting) >= self.most_waiting
-            if full or (client and self._waiting.of(client) >= max(1, self.most_waiting // 2)):
+            if full or self._waiting.of(client) >= self.places(client):
                 self._refused += 1
                 whose = "" if full else " of this client"
                 raise QueueFull(f"{len(self._waiting)} requests{whose} wait already; try again", self._retry_after())
             self._waiting.add(job)
             self._changed.notify()
         return job
+
+    def places(self, client: str) -> int:
+        """How many jobs of a client may wait at once: half of all where it has a name."""
+        return max(1, self.most_waiting // 2) if client else self.most_waiting
+
+    @property
+    def lost(self) -> EngineLost | None:
+        """Why nothing can be written any more, until it is made again; None as long as it works."""
+        with self._changed:
+            return self._lost
 
     def counts(self) -> SchedulerCounts:
         """What it does now, and has done since the beginning."""
@@ -127,15 +147,19 @@ class Scheduler:
             self._stopping = True
             self._changed.notify()
         self._thread.join(seconds)
-        if not self._thread.is_alive():
-            return
+        if self._thread.is_alive():
+            self.abandon()
+            self._thread.join(_LAST_PASS_SECONDS)
+
+    def abandon(self) -> None:
+        """Refuse new jobs, and end those that run or wait with `ServerStopping`; waits for nothing."""
         with self._changed:
-            self._abandoned = True
-            rest = [*self._waiting.all(), *self._running.values()]
+            self._stopping = self._abandoned = True
+            rest = self._unfinished()
+            self._changed.notify()
         for job in rest:
             if job.fail(ServerStopping("the server stopped before this reply was finished")):
                 self._give_up(job)
-        self._thread.join(_LAST_PASS_SECONDS)
 
     def _within_limit(self, request: Request) -> Request:
         room = self.most_tokens - len(request.prompt)
@@ -164,17 +188,21 @@ class Scheduler:
             self._changed.notify()
 
     def _work(self) -> None:
-        """The life of the thread."""
-        while self._awaits_work():
-            try:
-                self._admit()
-                self._free()
-                self._publish(self._writer.step())
-            except (
-                Exception
-            ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
-                self._replace_writer(error)
-        self._writer = self.model.writer()  # what a cancelled row holds is freed
+        """The life of the thread: nobody waits for a reply behind its end."""
+        try:
+            while self._awaits_work():
+                try:
+                    self._admit()
+                    self._free()
+                    self._publish(self._writer.step())
+                except (
+                    Exception
+                ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
+                    self._replace_writer(error)
+            self._writer = self.model.writer()  # what a cancelled row holds is freed
+        except BaseException as error:
+            _LOG.exception("the engine cannot be started again, and nothing is written any more; restart the server")
+            self._end(error)
 
     def _awaits_work(self) -> bool:
         """Wait for jobs; False at the end."""
@@ -205,11 +233,15 @@ class Scheduler:
             except TrimtabError as error:
                 self._count_failed(job.fail(error))
                 continue
-            except Exception as error:
+            except BaseException as error:
                 self._count_failed(job.fail(_engine_failure(error)))
                 raise
             with self._changed:
                 self._running[key] = job
+
+    def _unfinished(self) -> list[Job]:
+        """Every job that may still have a reader, under the lock; some may have ended."""
+        return [*self._waiting.all(), *self._taken, *self._running.values()]
 
     def _waiting_jobs(self) -> list[Job]:
         with self._changed:
@@ -218,7 +250,10 @@ class Scheduler:
     def _next_with_room(self) -> Job | None:
         with self._changed:
             job = self._waiting.first()
-            return self._waiting.take() if job is not None and self._writer.has_room(job.request) else None
+            if job is None or not self._writer.has_room(job.request):
+                return None
+            self._taken = [self._waiting.take()]
+            return job
 
     def _free(self) -> None:
         """Free the rows of jobs that were given up."""
@@ -255,12 +290,22 @@ class Scheduler:
         failure = _engine_failure(error)
         with self._changed:
             jobs, self._running = list(self._running.values()), {}
-            self._writer = self.model.writer()
         for job in jobs:
             self._count_failed(job.fail(failure))
+        self._writer = self.model.writer()
+
+    def _end(self, error: BaseException) -> None:
+        """End every job, and refuse those that come: there is nothing to write them with."""
+        lost = EngineLost(f"the engine failed and cannot be started again ({type(error).__name__}); restart the server")
+        lost.__cause__ = error
+        with self._changed:
+            self._lost = lost
+            jobs, self._running, self._waiting = self._unfinished(), {}, WaitingJobs()
+        for job in jobs:
+            self._count_failed(job.fail(lost))
 
 
-def _engine_failure(error: Exception) -> EngineFailed:
+def _engine_failure(error: BaseException) -> EngineFailed:
     failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure

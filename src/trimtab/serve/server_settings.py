@@ -32,6 +32,8 @@ class ServerSettings:
     """Requests that wait at most; more are refused."""
     max_tokens: int = 2048
     """Of a reply."""
+    max_context: int = 8192
+    """Tokens that prompt and reply have together at most; the model's own context where that is shorter."""
     seconds: float | None = None
     """The longest that a request may take; None: no limit."""
 
@@ -45,13 +47,17 @@ class ServerSettings:
                 f'give one: export {KEY_VARIABLE}="$(openssl rand -hex 24)"'
             )
         for origin in self.origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.hostname
-                or f"{parts.scheme}://{parts.netloc}" != origin
-            ):
+            if not _is_page(origin):
                 raise SettingError(f"origin {origin!r}: write it as https://chat.example or http://localhost:3000")
+
+
+def _is_page(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        named = bool(parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and named and f"{parts.scheme}://{parts.netloc}" == origin
 
 
 def address_of(host: str, port: int) -> str:

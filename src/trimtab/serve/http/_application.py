@@ -73,7 +73,7 @@ def application(service: Service, *, host: str, key: str = "", origins: Sequence
             app,
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=["*"],  # clients send headers of their own, as OpenAI's x-stainless-…; none is acted on
         )
     guard = Guard(inner, host=host, key=key, origins=tuple(origins))
     app.state.guard = guard
@@ -84,6 +84,8 @@ async def _health(request: Request) -> Response:
     service: Service = request.app.state.service
     if service.stopping:
         return JSONResponse({"status": "stopping"}, 503)
+    if service.scheduler.lost is not None:
+        return JSONResponse({"status": "engine lost; restart the server"}, 503)
     return JSONResponse({"status": "ok"})
 
 

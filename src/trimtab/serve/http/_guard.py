@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections import Counter
@@ -11,7 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trimtab.serve.http.request_refusals import INTERNAL, Refusal
+from trimtab.errors import ServerStopping
+from trimtab.serve.http.request_refusals import INTERNAL, Refusal, refusal_of
 from trimtab.serve.server_settings import is_loopback
 
 _OPEN_PATHS = ("/", "/health")
@@ -42,6 +44,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started = False
+        origin = Headers(scope=scope).get("origin", "")
+        page = origin if origin in self._origins else ""
 
         async def counted(message: Message) -> None:
             nonlocal started
@@ -53,20 +57,23 @@ class Guard:
         try:
             refused = self._refused(scope)
             if refused is not None:
-                await respond(refused, scope, receive, counted)
+                await respond(refused, scope, receive, counted, page)
                 return
             await self.app(scope, receive, counted)
+        except asyncio.CancelledError:  # by a server that ends, after it has waited
+            if not started:
+                await respond(refusal_of(ServerStopping("stopping")), scope, receive, counted, page)
         except Exception:
             _LOG.exception("%s %s failed", scope.get("method"), scope.get("path"))
             if not started:  # else uvicorn closes the connection, so that no half reply looks whole
-                await respond(Refusal(500, INTERNAL, code="internal_error"), scope, receive, counted)
+                await respond(Refusal(500, INTERNAL, code="internal_error"), scope, receive, counted, page)
 
     def _refused(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
         if is_loopback(self.host) and not self._is_own(headers.get("host", "")):
             return Refusal(403, f"the Host header is none of this server's; use http://{_bracketed(self.host)}:PORT")
         origin = headers.get("origin", "")
-        if origin and origin not in self._origins and urlsplit(origin).netloc != headers.get("host"):
+        if origin and origin not in self._origins and _place(origin) != headers.get("host"):
             return Refusal(403, "pages of other origins are not served; start the server with --cors ORIGIN")
         if self._key and not _is_open(str(scope["path"])) and scope["method"] != "OPTIONS":
             given = headers.get("authorization", "")
@@ -88,10 +95,19 @@ def _is_open(path: str) -> bool:
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
-async def respond(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a refusal in the shape of the API that was called."""
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None where it has none."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+async def respond(refused: Refusal, scope: Scope, receive: Receive, send: Send, page: str = "") -> None:
+    """Answer with a refusal in the shape of the API that was called; `page` is an origin that may read it."""
     body = refused.ollama() if str(scope["path"]).startswith("/api/") else refused.openai()
-    await JSONResponse(body, refused.status, refused.headers)(scope, receive, send)
+    shared = {"access-control-allow-origin": page, "vary": "Origin"} if page else {}
+    await JSONResponse(body, refused.status, {**refused.headers, **shared})(scope, receive, send)
 
 
 def _bracketed(host: str) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.errors import EngineFailed, JobTimeout, ModelError, QueueFull, ServerStopping, TrimtabError
+from trimtab.errors import EngineFailed, EngineLost, JobTimeout, ModelError, QueueFull, ServerStopping, TrimtabError
 from trimtab.inputs.secrets import without_secrets
 
 _TYPES = {
@@ -72,6 +72,8 @@ def refusal_of(error: Exception, param: str | None = None) -> Refusal:
         return Refusal(503, "the server is stopping", code="stopping", retry_after=RESTART_SECONDS)
     if isinstance(error, JobTimeout):
         return Refusal(504, str(error), code="timeout")
+    if isinstance(error, EngineLost):
+        return Refusal(503, "the engine failed and cannot be started again; the server has to be", code="engine_lost")
     if isinstance(error, EngineFailed | ModelError):
         return Refusal(500, INTERNAL, code="engine_failed")
     if isinstance(error, TrimtabError):

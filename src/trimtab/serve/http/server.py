@@ -24,40 +24,63 @@ from trimtab.serve.server_settings import ServerSettings
 HEADER_SECONDS = 15.0
 """In which the first line and the headers of a request have to arrive."""
 KEEP_ALIVE_SECONDS = 30
+"""In which the next request on a connection has to begin."""
 MAX_CONNECTIONS = 1024
 DRAIN_SECONDS = 60.0
-"""In which running replies end when the server is stopped; then they are cut."""
+"""In which running replies end when the server is stopped; then they end with an error."""
 SHUTDOWN_SECONDS = 5
 """In which connections close after that."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class PatientProtocol(H11Protocol):
-    """Closes connections on which no whole request has arrived in time: each holds a place that others need."""
+    """Closes connections on which headers do not arrive in time: each holds a place that others need.
+
+    The headers of a request have their time from their first byte on, those of a connection's first request at most
+    twice: once until it begins. uvicorn closes connections that stay open and on which nothing comes.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _begun = False
+    """Whether headers have begun to arrive and have not ended."""
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
+        self._restart()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Restart the clock for the headers of the next request on a connection that stays open."""
-        waits = self.cycle is not None and self.cycle.response_complete
-        if waits and (self._deadline is None or self._deadline.cancelled() or self._deadline.when() < self.loop.time()):
-            self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
+        """Start the clock at the first byte of a request's headers, and stop it at their end."""
+        before = self.cycle
+        if not self._begun and (before is None or before.response_complete):
+            self._begun = True
+            self._restart()
         super().data_received(data)
+        if self.cycle is not before:
+            self._begun = False
+            self._stop()
 
-    def _close_if_idle(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+    def on_response_complete(self) -> None:
+        """Start the clock where the next request's headers have begun already, while this one was answered."""
+        before = self.cycle
+        super().on_response_complete()
+        if self.cycle is before and self.conn.trailing_data[0] and not self.transport.is_closing():
+            self._begun = True
+            self._restart()
+
+    def _restart(self) -> None:
+        self._stop()
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class Server(uvicorn.Server):
@@ -88,6 +111,8 @@ class Server(uvicorn.Server):
         self._service = service
         self._ready = ready
         self._stopped_at = 0.0
+        self._hurries = False
+        """Whether running replies are not waited for."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
@@ -103,7 +128,10 @@ class Server(uvicorn.Server):
         self._stopped_at = self._stopped_at or time.monotonic()
         counts = self._service.scheduler.counts()
         idle = not counts.waiting and not counts.running and not self.server_state.tasks
-        return ends or idle or time.monotonic() > self._stopped_at + DRAIN_SECONDS
+        if not idle and (self._hurries or time.monotonic() > self._stopped_at + DRAIN_SECONDS):
+            self._service.scheduler.abandon()  # each reader gets an error; then uvicorn waits a little
+            return True
+        return ends or idle
 
     def stop(self) -> None:
         """Take no new requests, and end when the running ones have."""
@@ -111,7 +139,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The first signal stops, a second one does not wait; neither is raised again, so that the exit code is 0."""
+        """The first signal stops, a second one ends replies; none is raised again, so that the exit code is 0."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -123,9 +151,10 @@ class Server(uvicorn.Server):
                 signal.signal(one, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; at the second signal at once."""
-        if self._service.stopping:
+        """Stop; at the second signal running replies end with an error; a third one waits for nothing."""
+        if self._hurries:
             self.should_exit = self.force_exit = True
+        self._hurries = self._service.stopping
         self.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,8 +48,9 @@ class Service:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that the model takes; None where it is unknown."""
-        return self.model.backbone.context.tokens or None
+        """Tokens that a prompt and its reply may have together; None where there is no limit."""
+        most = self.scheduler.most_tokens
+        return most if most < sys.maxsize else None
 
 
 def client_of(request: Request) -> str:

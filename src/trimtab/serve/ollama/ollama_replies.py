@@ -124,7 +124,7 @@ async def _lines(
                     yield _line(_end(asked, one, shape, clock))
     except Exception as error:
         refused = refusal_of(error)
-        if refused.status >= 500:
+        if refused.status == 500:  # the others say themselves why: the server stops, the time is over
             _LOG.exception("a stream failed")
         yield _line(refused.ollama())
 

@@ -131,7 +131,7 @@ async def _pump(number: int, column: _Column, queue: asyncio.Queue[dict[str, Any
                 )
     except Exception as error:
         refused = refusal_of(error)
-        if refused.status >= 500 and refused is not error:
+        if refused.status == 500 and refused is not error:
             _LOG.error("a column failed", exc_info=error)
         queue.put_nowait({"column": number, **refused.openai()})
     finally:

@@ -43,7 +43,8 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
     """Submit a request's texts.
 
     Raises:
-        Refusal: when the queue is full, the server stops, or the model has no room for the prompt.
+        Refusal: when the queue is full or has never so many places, the server stops, or the model has no room for
+            the prompt.
     """
     if service.stopping:
         raise refusal_of(ServerStopping("stopping"))
@@ -52,6 +53,14 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
         for place, prompt in enumerate(asked.prompts)
         for index in range(asked.choices)
     ]
+    places = service.scheduler.places(client)
+    if len(requests) > places:
+        raise Refusal(
+            400,
+            f"{len(requests)} replies in one request are more than the {places} that may wait here for one client; ask "
+            "for fewer at once",
+            "n" if asked.choices > 1 else "prompt",
+        )
     jobs: list[tuple[int, Request, Job]] = []
     try:
         for place, request in requests:
@@ -179,12 +188,12 @@ def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int
         if left < 1:
             raise DataError(
                 f"the prompt has {len(prompt):,} tokens, which leaves no room for a reply in the {room:,} tokens that "
-                f"{service.name} takes; shorten it"
+                f"{service.name} takes here; shorten it"
             )
         if asked.max_tokens is not None and asked.max_tokens > left:
             raise DataError(
                 f"{asked.max_tokens:,} tokens do not fit behind the {len(prompt):,} of the prompt: {service.name} "
-                f"takes {room:,}; ask for up to {left:,}"
+                f"takes {room:,} here; ask for up to {left:,}"
             )
         most = min(most, left)
     stops = asked.stops

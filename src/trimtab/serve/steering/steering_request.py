@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -252,7 +253,8 @@ def _shared(push: dict[str, Any], how: SteeringSetting) -> dict[str, Any]:
     """Each layer's part of the strength, where the recommended setting shares it."""
     strength = push["strength"]
     if how.share_strength and isinstance(strength, int | float) and not isinstance(strength, bool):
-        push["strength"] = how.strength_of_each(strength, len(push["layers"]))
+        with suppress(OverflowError):  # an integer that is no number of a computer's: refused as every other one
+            push["strength"] = how.strength_of_each(strength, len(push["layers"]))
     return push
 
 

@@ -78,6 +78,10 @@ _KEY_FILE = FileKind("key file", 4096, SettingError)
     help="Longest reply.",
 )  # fmt: skip
 @click.option(
+    "--max-context", metavar="N", type=click.IntRange(2, 10_000_000), default=8192, show_default=True,
+    help="Longest prompt and reply together; memory grows with it.",
+)  # fmt: skip
+@click.option(
     "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), default=None,
     help="Longest that a request may take; it then ends with an error.",
 )  # fmt: skip
@@ -100,6 +104,7 @@ def command(
     origins: tuple[str, ...],
     max_waiting: int,
     max_tokens: int,
+    max_context: int,
     seconds: float | None,
     make_vectors: bool,
     describe: bool,
@@ -115,7 +120,7 @@ def command(
     It listens on this machine only unless --host says otherwise.
     """
     require_packages()
-    settings = ServerSettings(host, port, _key(key, key_file), origins, max_waiting, max_tokens, seconds)
+    settings = ServerSettings(host, port, _key(key, key_file), origins, max_waiting, max_tokens, max_context, seconds)
     from trimtab.serve.http.server import bound_socket
 
     with closing(bound_socket(host, port)) as taken:
@@ -163,7 +168,7 @@ def serve_model(
 
     library = VectorLibrary.read(vectors, model.backbone)
     read = _monitors(monitors, model)
-    scheduler = Scheduler(model, most_waiting=settings.max_waiting)
+    scheduler = Scheduler(model, most_waiting=settings.max_waiting, most_tokens=settings.max_context)
     try:
         service = Service(
             model, scheduler, served_name(name), library, read,

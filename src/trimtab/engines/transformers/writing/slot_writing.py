@@ -55,13 +55,15 @@ class SlotWriter:
         engine: what runs the model.
         check: of the pushes.
         lasting: whether callers come and go for long. Then prompts and tokens take turns, so that many prompts that
-            come at once do not hold up the texts of others, and prompts that begin as earlier texts did do not run
-            that beginning again. Else all prompts that fit run before the next token of any row, which is fastest.
+            come at once do not hold up the texts of others, and in float32 prompts that begin as earlier texts did do
+            not run that beginning again; in 16 bits its rounding would be another. Else all prompts that fit run
+            before the next token of any row, which is fastest.
     """
 
     def __init__(self, engine: TransformersEngine, check: RowChecks, *, lasting: bool):
         self.engine, self.check, self.lasting = engine, check, lasting
-        self._prefixes = PrefixStore(engine.backbone, engine.budget.cache_bytes // PREFIX_SHARE) if lasting else None
+        store = PrefixStore(engine.backbone, engine.budget.cache_bytes // PREFIX_SHARE)
+        self._prefixes = store if lasting and engine.backbone.dtype.itemsize >= torch.float32.itemsize else None
         self._has_opened = False
         """Whether the last pass was one over prompts."""
         self.cache, self.pushes = SlotCache(0, 0), RowPushes(engine.backbone.device, check)
