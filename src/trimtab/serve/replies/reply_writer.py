@@ -175,7 +175,7 @@ class RunningReplies:
 
 
 def _shown(one: TokenLogprob, texts: TokenTexts) -> ShownLogprob:
-    """A token of a reply as clients see it; the texts go on behind it."""
+    """A token of a reply as clients see it, which `texts` takes in."""
     top = tuple(ShownLogprob(texts.of(token), max(value, MIN_LOGPROB), number=token) for token, value in one.top)
     text, offset = texts.add(one.token)
     return ShownLogprob(text, max(one.logprob, MIN_LOGPROB), top, one.token, offset)
