@@ -10,6 +10,11 @@ import ollama
 import pytest
 
 from served import NAME, STRENGTH, Served, chat_model, running, service_for
+from trimtab.models import Asking
+from trimtab.models.prompting.asking import Thinking
+from trimtab.serve.http.bodies import Fields
+from trimtab.serve.http.request_refusals import Refusal
+from trimtab.serve.ollama._ollama_fields import ollama_fields
 from trimtab.steering import Cell, SteeringSetting
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
@@ -73,6 +78,7 @@ def test_prompts_are_messages_under_the_template_or_raw_texts(served: Served, cl
 def test_a_request_without_a_prompt_finds_the_model_loaded(client: ollama.Client) -> None:
     assert client.generate(NAME, "").done_reason == "load"
     assert client.chat(NAME, []).done_reason == "load"
+    assert client.generate(NAME, "", keep_alive=0).done_reason == "unload"
 
 
 def test_replies_say_what_was_pushed_and_how_long_it_took(served: Served) -> None:
@@ -82,8 +88,10 @@ def test_replies_say_what_was_pushed_and_how_long_it_took(served: Served) -> Non
         assert http.get("/api/version").json()["version"]
         assert len(http.get("/api/ps").json()["models"]) == 3
     assert found["steering_applied"]["layers"] == [1]
-    assert found["steering_applied"]["tokens_pushed"] > found["prompt_eval_count"] - 1
+    assert found["steering_applied"]["tokens_at_positions"] > found["prompt_eval_count"] - 1
     assert found["total_duration"] >= found["prompt_eval_duration"] > 0
+    assert found["eval_duration"] > 0
+    assert found["total_duration"] == pytest.approx(found["prompt_eval_duration"] + found["eval_duration"], abs=9)
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -93,6 +101,10 @@ BAD: dict[str, dict[str, Any]] = {
     "a penalty": {"options": {"repeat_penalty": 1.1}},
     "a format": {"format": "json"},
     "thinking": {"think": True},
+    "messages that are 0": {"messages": 0},
+    "messages that are a text": {"messages": ""},
+    "messages that are an object": {"messages": {}},
+    "messages that are false": {"messages": False},
     "an image": {"messages": [{"role": "user", "content": "a", "images": ["aGk="]}]},
     "two ways to steer": {"steering": "cheerful", "options": {"steer": "formal"}},
     "an unknown vector": {"options": {"steer": "cheerfull"}},
@@ -114,6 +126,17 @@ def test_what_cannot_be_is_refused_in_ollamas_shape(served: Served, name: str) -
 def test_options_of_the_machine_change_nothing(served: Served, client: ollama.Client) -> None:
     options = {**GREEDY, "num_ctx": 4096, "num_gpu": 0, "num_thread": 2, "use_mmap": True, "repeat_penalty": 1.0}
     assert client.chat(NAME, MESSAGES, options=options, keep_alive="5m").message.content == written(served, None)
+
+
+@pytest.mark.parametrize(("thinking", "agrees"), [("off", False), ("on", True)])
+def test_thinking_is_that_of_the_server_or_refused(thinking: Thinking, agrees: bool) -> None:
+    service = service_for(chat_model())
+    service.model.asking = Asking(thinking=thinking)
+    assert ollama_fields(Fields({"model": NAME, "think": agrees}), service).model == NAME
+    for other in (not agrees, "low"):
+        with pytest.raises(Refusal, match=f"think: this server was started with thinking {thinking}"):
+            ollama_fields(Fields({"model": NAME, "think": other}), service)
+    service.scheduler.close(seconds=5)
 
 
 def test_an_unknown_model_is_not_found(client: ollama.Client) -> None:

@@ -11,6 +11,10 @@ import openai
 import pytest
 
 from served import NAME, STRENGTH, Served, chat_model, monitor_for, running, service_for
+from trimtab.engines import Model
+from trimtab.serve.openai.conversation_fields import chat_tokens
+from trimtab.serve.openai.text_completions import _logprobs
+from trimtab.serve.replies.finished_reply import ShownLogprob
 from trimtab.steering import Cell, SteeringSetting
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
@@ -96,10 +100,12 @@ def test_steering_applied_says_what_was_pushed(served: Served) -> None:
     }  # fmt: skip
     assert applied["layers"] == [1]
     ended = found["choices"][0]["finish_reason"] == "stop"
-    assert applied["tokens_pushed"] == written - (not ended)
+    assert applied["tokens_at_positions"] == written - (not ended)
     whole = ask(served, **PLAIN, steering="cheerful")
     ended = whole["choices"][0]["finish_reason"] == "stop"
-    assert whole["steering_applied"]["tokens_pushed"] == prompt - 1 + whole["usage"]["completion_tokens"] - (not ended)
+    assert whole["steering_applied"]["tokens_at_positions"] == prompt - 1 + whole["usage"]["completion_tokens"] - (
+        not ended
+    )
 
 
 def test_a_setting_is_a_model(served: Served, client: openai.OpenAI) -> None:
@@ -194,6 +200,40 @@ def test_texts_are_continued_without_a_template(served: Served, client: openai.O
     assert ask(served, "/v1/completions", prompt="Hello", steering="cheerful", temperature=0)["steering_applied"]
 
 
+def test_choices_of_several_prompts_are_drawn_by_their_numbers(served: Served) -> None:
+    body: dict[str, Any] = {"temperature": 2, "max_tokens": 8}
+    found = ask(served, "/v1/completions", prompt=["Hello", "Hello"], n=2, seed=5, **body)["choices"]
+    alone = [ask(served, "/v1/completions", prompt="Hello", seed=seed, **body)["choices"][0] for seed in range(5, 9)]
+    assert [choice["text"] for choice in found] == [choice["text"] for choice in alone]
+    assert len({choice["text"] for choice in found}) == 4
+
+
+def test_a_begun_message_is_continued_with_the_space_at_the_join(others: Served) -> None:
+    begun: Any = [*MESSAGES, {"role": "assistant", "content": "I am"}]
+    options = {"temperature": 5, "seed": 1, "n": 64, "max_tokens": 2}
+    tokens = list(others.model.tokens(begun))
+    found = [one["message"]["content"] for one in ask(others, messages=begun, **options)["choices"]]
+    texts = ask(others, "/v1/completions", prompt=tokens, **options)["choices"]
+    assert found == [one["text"].rstrip() for one in texts]
+    assert any(text.lstrip() != text for text in found)
+
+
+def test_a_begun_message_is_continued_under_tools_too(others: Served) -> None:
+    begun: Any = [*MESSAGES, {"role": "assistant", "content": "I am"}]
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+    rendered = others.model.backbone.tokenizer.decode(chat_tokens(others.model, begun, tools))
+    assert rendered.endswith("<|user|>Hello<|end|><|assistant|>I am")
+    assert "look_up" in rendered
+
+
+def test_tokens_of_one_text_do_not_hide_each_other() -> None:
+    likeliest = (("a", -1.0, 5), ("\ufffd", -2.0, 6), ("\ufffd", -3.0, 7))
+    top = tuple(ShownLogprob(text, value, number=number) for text, value, number in likeliest)
+    found = _logprobs((ShownLogprob("a", -1.0, top),))
+    assert found is not None
+    assert found["top_logprobs"] == [{"a": -1.0, "\ufffd": -2.0, "token_id:7": -3.0}]
+
+
 def test_log_probabilities_are_those_of_the_steered_model(served: Served, client: openai.OpenAI) -> None:
     found = client.chat.completions.create(
         model=f"{NAME}:cheerful", messages=MESSAGES, temperature=0, max_tokens=4, logprobs=True, top_logprobs=2
@@ -216,7 +256,9 @@ def test_log_probabilities_are_those_of_the_steered_model(served: Served, client
     assert plain.logprobs.content[0].logprob != pytest.approx(content[0].logprob)
     text = ask(served, "/v1/completions", prompt="Hello", temperature=0, max_tokens=4, logprobs=3)["choices"][0]
     assert {len(entries) for entries in text["logprobs"].values()} == {len(text["logprobs"]["tokens"])}
-    assert all(len(top) <= 3 for top in text["logprobs"]["top_logprobs"])
+    assert all(len(top) == 3 for top in text["logprobs"]["top_logprobs"])
+    for token, place in zip(text["logprobs"]["tokens"], text["logprobs"]["text_offset"], strict=True):
+        assert token == "\ufffd" or text["text"][place:].startswith(token)
 
 
 def test_nothing_pushed_is_an_error_and_never_silent(served: Served) -> None:
@@ -234,7 +276,7 @@ UNSUPPORTED: list[tuple[str, Any]] = [
     ("frequency_penalty", 0.5), ("presence_penalty", -1), ("logit_bias", {"5": 1}), ("tool_choice", "required"),
     ("response_format", {"type": "json_object"}), ("functions", [{"name": "f"}]), ("top_k", 40),
     ("reasoning_effort", "low"), ("tools", [{"type": "function", "function": {"name": "f"}}]),
-    ("modalities", ["audio"]), ("guided_regex", "a*"), ("best_of", 3),
+    ("modalities", ["audio"]), ("store", True), ("guided_regex", "a*"), ("best_of", 3),
 ]  # fmt: skip
 
 
@@ -262,6 +304,7 @@ BAD: list[tuple[str, Any]] = [
     ("messages", "Hello"), ("messages", [{"role": "robot", "content": "a"}]), ("messages", [{"role": "user"}]),
     ("messages", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]),
     ("messages", [{"role": "user", "content": "a", "name": "b"}]), ("messages", [3]),
+    ("messages", [{"role": "assistant", "content": "a", "audio": {"id": "x"}}]), ("vllm_xargs", {}),
     ("stream_options", {"include_usage": True}), ("top_logprobs", 3), ("logprobs", 3), ("model", 3),
     ("steering", "cheerfull"), ("steering", 3), ("monitors", ["cheerful"]), ("vllm_xargs", {"steer": "x"}),
     ("maxtokens", 3), ("messages", [{"role": "assistant", "tool_calls": [{"id": "x"}]}]),
@@ -307,6 +350,10 @@ def test_validating_says_what_would_be_pushed_or_why_not(served: Served) -> None
     assert found["valid"]
     assert [push["strength"] for push in found["pushes"]] == [0.3, -0.1]
     assert found["layers"] == [1, 2]
+    thinking = {"vector": "cheerful", "positions": "thinking"}
+    found = ask(served, "/v1/steering/validate", steering=thinking)
+    assert not found["valid"]
+    assert found["reason"] == refused(served, **PLAIN, steering=thinking)["message"]
     found = ask(served, "/v1/steering/validate", model=f"{NAME}:cheerfull")
     assert not found["valid"]
     assert "did you mean 'cheerful'" in found["reason"]

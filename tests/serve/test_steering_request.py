@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from served import STRENGTH, chat_model, library_for
+from tiny import random_directions, vector_for
 from trimtab.errors import SettingError
 from trimtab.serve.steering.served_models import ServedModels, UnknownModel, served_name
 from trimtab.serve.steering.steering_request import RequestedSteering, parse_steering, parse_xargs
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.serve.steering.weights_text import Weight, parse_weights
 from trimtab.steering import Cell, SteeringSetting
+from trimtab.steering.pushes import push_each
+from trimtab.vectors import SteeringVector
 
 MODEL = chat_model()
 LIBRARY = library_for(MODEL)
@@ -126,6 +130,8 @@ def test_several_vectors_are_pushed_one_behind_the_other() -> None:
 
 
 REFUSED = {
+    "a vector twice": ["cheerful", {"vector": "cheerful", "strength": -0.2}],
+    "pushes that cancel each other": "0.6 cheerful + 1.2 formal",
     "a number": 3,
     "an empty list": [],
     "an empty object": {},
@@ -165,10 +171,69 @@ def test_what_is_no_steering_is_refused_in_words(name: str) -> None:
     assert len(str(refused.value)) < 500
 
 
+def random_vector(seed: int) -> SteeringVector:
+    return replace(vector_for(MODEL.backbone), direction=random_directions(MODEL.backbone, seed))
+
+
+@pytest.mark.parametrize("scale", ["raw", "relative"])
+def test_pushes_of_one_layer_are_added_up_whatever_their_order(scale: str) -> None:
+    vectors = [NamedVector(name, random_vector(seed)) for seed, name in enumerate("vw")]
+    library, state = VectorLibrary(vectors), torch.randn(3, MODEL.facts.width)
+
+    def pushed(*given: dict[str, Any]) -> torch.Tensor:
+        found = parse_steering([{"layers": [1], "scale": scale, **push} for push in given], library)
+        assert found is not None
+        return push_each(state, found.intervention.aims(1), torch.ones(3, dtype=torch.bool))
+
+    v, w = (one.vector.direction[1] for one in vectors)
+    wanted = state + 0.7 * v - 0.4 * w
+    if scale == "relative":
+        wanted = state + state.norm(dim=-1, keepdim=True) * (0.7 * v / v.norm() - 0.4 * w / w.norm())
+    first, second = {"vector": "v", "strength": 0.7}, {"vector": "w", "strength": -0.4}
+    assert torch.allclose(pushed(first, second), wanted, atol=1e-5)
+    assert torch.allclose(pushed(second, first), wanted, atol=1e-5)
+
+
+def test_a_projection_is_set_on_what_the_pushes_before_it_have_made() -> None:
+    given = [
+        {"vector": "cheerful", "layers": [1], "strength": 0.5},
+        {"vector": "raw", "layers": [1], "strength": 0.3, "scale": "clamp"},
+        {"vector": "raw", "layers": [1], "strength": 0.2},
+    ]
+    assert [aim.scale.name for aim in parsed(given).intervention.aims(1)] == ["relative", "clamp", "relative"]
+
+
+def test_pushes_that_share_some_layers_stay_whole_at_the_others() -> None:
+    found = parsed([{"vector": "raw", "layers": [0, 1], "strength": 0.5}, {"vector": "cheerful", "strength": 0.25}])
+    assert {layer: len(found.intervention.aims(layer)) for layer in found.layers} == {0: 1, 1: 1}
+    assert found.intervention.aims(0)[0].strength == 0.5
+    assert found.intervention.aims(1)[0].strength == pytest.approx(0.75), "both vectors have one direction"
+    assert len(found.pushes) == 2
+
+
+def test_a_scale_is_refused_in_the_words_of_this_server() -> None:
+    with pytest.raises(SettingError, match=r"requests push by .*raw.*, not by 'kl'"):
+        parse_steering({"vector": "cheerful", "layers": [1], "strength": 1, "scale": "kl"}, LIBRARY)
+
+
+def test_the_hash_is_of_statistics_too() -> None:
+    vector = LIBRARY.get("raw").vector
+    means = [replace(vector, statistics={"negative_mean": vector.direction * factor}) for factor in (0, 3)]
+    hashes = {NamedVector("x", one).hash for one in [vector, *means, replace(means[0])]}
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize("given", [{}, {"trimtab": None}, {"trimtab": "null"}])
+def test_xargs_without_steering_are_refused(given: Any) -> None:
+    with pytest.raises(SettingError, match="leave vllm_xargs out"):
+        parse_xargs(given, LIBRARY)
+
+
 def test_refusals_say_what_to_write() -> None:
     with pytest.raises(SettingError, match="did you mean 'cheerful'"):
         parse_steering("cheerfull", LIBRARY)
-    with pytest.raises(SettingError, match=r'\{"vector": "raw", "layers": \[2\], "strength": 0.1\}.*layers 0 to 3'):
+    written = r'\{"vector": "raw", "layers": \[2\], "strength": 0.1\}; it has directions at layers 0 to 3'
+    with pytest.raises(SettingError, match=written):
         parse_steering("raw", LIBRARY)
 
 

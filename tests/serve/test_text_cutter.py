@@ -52,3 +52,8 @@ def test_nothing_follows_a_stop_text(trim: bool) -> None:
     assert cutter.stopped
     assert cutter.add("three") == ""
     assert cutter.finish() == ""
+
+
+def test_space_at_the_beginning_of_a_continuation_stays() -> None:
+    cutter = TextCutter((), trim=True, continues=True)
+    assert "".join([cutter.add(" "), cutter.add("France"), cutter.add(" \n"), cutter.finish()]) == " France"

@@ -53,7 +53,7 @@ class Push:
         if not self.layers:
             raise SettingError(
                 f"{self.source}: nothing says at which layer to push {self.name}; give layer "
-                f"(it has directions at layers {layer_ranges(vector.layers)})"
+                f"(it has directions at {layer_ranges(vector.layers)})"
             )
         cell = Cell(self.layers, strength)
         return self.setting.intervention(vector, cell), self._description(vector, cell)

@@ -101,7 +101,7 @@ def _opened(tokenizer: Any, messages: Sequence[Message], asking: Asking) -> str:
             reasons.append(f"the model's chat template refuses this conversation: {error}")
             continue
         if not lost:
-            return text if asking.thinking == "on" else text + _skip_thinking(text)
+            return text if asking.thinking == "on" else text + skip_thinking(text)
         reasons.append(_left_out(lost, messages))
     raise DataError(reasons[0])
 
@@ -193,7 +193,7 @@ def _plain_dialogue(messages: Sequence[Message]) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-def _skip_thinking(rendered: str) -> str:
+def skip_thinking(rendered: str) -> str:
     """What closes a thinking block that a template opens although thinking is off."""
     if rendered.rstrip().endswith("<think>"):
         return "\n</think>\n\n"

@@ -46,7 +46,6 @@ _OF_THE_MACHINE = (
 )
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "format": ("",),
-    "think": (False,),
     "suffix": ("",),
     "template": ("",),
     "images": ([],),
@@ -54,6 +53,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "logprobs": (False,),
     "top_logprobs": (0,),
 }
+_UNLOAD = (0, "0", "0s", "0m")
+"""Values of `keep_alive` by which Ollama's clients unload a model."""
 _WHY = "not supported by this server, and left unheeded it would change the reply"
 
 
@@ -69,6 +70,8 @@ class OllamaFields:
     seed: int
     stops: tuple[str, ...]
     stream: bool
+    unloads: bool
+    """Whether `keep_alive` is 0: the client has no more use for the model."""
 
 
 def ollama_fields(fields: Fields, service: Service) -> OllamaFields:
@@ -97,12 +100,14 @@ def ollama_fields(fields: Fields, service: Service) -> OllamaFields:
         seed=_seed(options),
         stops=options.texts("stop", MAX_STOPS),
         stream=fields.flag("stream", True),
+        unloads=fields.raw("keep_alive") in _UNLOAD,
     )
     options.only(_NEUTRAL_OPTIONS, _WHY)
     options.ignore(*_OF_THE_MACHINE)
     options.done()
     fields.only(_NEUTRAL, _WHY)
-    fields.ignore("keep_alive")
+    thinks = service.model.asking.thinking == "on"
+    fields.only({"think": (thinks,)}, f"this server was started with thinking {service.model.asking.thinking}")
     return found
 
 

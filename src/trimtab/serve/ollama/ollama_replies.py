@@ -21,7 +21,14 @@ from trimtab.serve.http.request_refusals import refusal_of
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.ollama._ollama_fields import OllamaFields, ollama_fields
-from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, text_tokens, tools_of
+from trimtab.serve.openai.conversation_fields import (
+    MAX_MESSAGES,
+    chat_tokens,
+    conversation_of,
+    is_continued,
+    text_tokens,
+    tools_of,
+)
 from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
 from trimtab.serve.replies.reply_writer import Asked, RunningReplies, begin
 
@@ -36,13 +43,13 @@ async def chat(request: Request) -> Response:
     fields = Fields(await read_object(request))
     asked = ollama_fields(fields, service)
     shape: TextShape = lambda text: {"message": {"role": "assistant", "content": text}}  # noqa: E731
-    tools, empty = tools_of(fields), not fields.raw("messages")
+    tools, empty = tools_of(fields), not fields.objects("messages", MAX_MESSAGES)
     messages = [] if empty else conversation_of(fields)
     fields.done()
     if empty:
         return _loaded(asked, shape)
     tokens = await asyncio.to_thread(chat_tokens, service.model, messages, tools)
-    return await _reply(request, service, asked, tokens, shape, trim=True)
+    return await _reply(request, service, asked, tokens, shape, continues=is_continued(messages))
 
 
 async def generate(request: Request) -> Response:
@@ -63,20 +70,22 @@ async def generate(request: Request) -> Response:
         before = [Message(role="system", content=system)] if system else []
         messages = [*before, Message(role="user", content=prompt)]
         tokens = await asyncio.to_thread(chat_tokens, service.model, messages)
-    return await _reply(request, service, asked, tokens, shape, trim=not raw)
+    return await _reply(request, service, asked, tokens, shape, trim=not raw, continues=raw)
 
 
 @dataclass
 class _Clock:
-    """When a reply was asked for and when its first token came."""
+    """When a reply was asked for."""
 
     begun: float = field(default_factory=time.monotonic)
-    first: float = 0.0
 
-    def durations(self) -> dict[str, int]:
-        """In nanoseconds, as Ollama has them."""
+    def durations(self, first: float) -> dict[str, int]:
+        """In nanoseconds, as Ollama has them.
+
+        Args:
+            first: when the first token came.
+        """
         now = time.monotonic()
-        first = self.first or now
         return {
             "total_duration": round((now - self.begun) * 1e9),
             "load_duration": 0,
@@ -86,7 +95,14 @@ class _Clock:
 
 
 async def _reply(
-    request: Request, service: Service, asked: OllamaFields, tokens: tuple[int, ...], shape: TextShape, *, trim: bool
+    request: Request,
+    service: Service,
+    asked: OllamaFields,
+    tokens: tuple[int, ...],
+    shape: TextShape,
+    *,
+    trim: bool = True,
+    continues: bool,
 ) -> Response:
     made = Asked(
         prompts=(tokens,),
@@ -97,6 +113,7 @@ async def _reply(
         seed=asked.seed,
         stops=asked.stops,
         trim=trim,
+        continues=continues,
     )
     clock = _Clock()
     if asked.stream:
@@ -104,8 +121,9 @@ async def _reply(
         return EventStream(_lines(asked, running, shape, clock), "application/x-ndjson", running.cancel)
 
     async def whole() -> dict[str, Any]:
-        (reply,) = await (await begin(service, made, client_of(request))).finished()
-        return {**_end(asked, reply, shape, clock), **shape(reply.text)}
+        running = await begin(service, made, client_of(request))
+        (reply,) = await running.finished()
+        return {**_end(asked, reply, shape, clock.durations(running.first_token)), **shape(reply.text)}
 
     return JSONResponse(await unless_gone(request, whole()))
 
@@ -116,12 +134,11 @@ async def _lines(
     try:
         async with aclosing(running.updates()) as updates:
             async for one in updates:
-                clock.first = clock.first or time.monotonic()
                 if isinstance(one, ReplyPiece):
                     if one.text:
                         yield _line({**_head(asked), **shape(one.text), "done": False})
                 else:
-                    yield _line(_end(asked, one, shape, clock))
+                    yield _line(_end(asked, one, shape, clock.durations(running.first_token)))
     except Exception as error:
         refused = refusal_of(error)
         if refused.status == 500:  # the others say themselves why: the server stops, the time is over
@@ -133,16 +150,16 @@ def _head(asked: OllamaFields) -> dict[str, Any]:
     return {"model": asked.model, "created_at": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")}
 
 
-def _end(asked: OllamaFields, reply: FinishedReply, shape: TextShape, clock: _Clock) -> dict[str, Any]:
+def _end(asked: OllamaFields, reply: FinishedReply, shape: TextShape, durations: dict[str, int]) -> dict[str, Any]:
     applied = None
     if asked.steering is not None:
-        applied = {**asked.steering.description(), "tokens_pushed": reply.pushed}
+        applied = {**asked.steering.description(), "tokens_at_positions": reply.pushed}
     return {
         **_head(asked),
         **shape(""),
         "done": True,
         "done_reason": reply.finish_reason,
-        **clock.durations(),
+        **durations,
         "prompt_eval_count": reply.prompt_tokens,
         "eval_count": reply.written,
         "steering_applied": applied,
@@ -150,8 +167,9 @@ def _end(asked: OllamaFields, reply: FinishedReply, shape: TextShape, clock: _Cl
 
 
 def _loaded(asked: OllamaFields, shape: TextShape) -> Response:
-    """To a request without a prompt, by which Ollama's clients load a model: it is loaded."""
-    return JSONResponse({**_head(asked), **shape(""), "done": True, "done_reason": "load"})
+    """To a request without a prompt, by which Ollama's clients load or unload a model: it stays loaded."""
+    reason = "unload" if asked.unloads else "load"
+    return JSONResponse({**_head(asked), **shape(""), "done": True, "done_reason": reason})
 
 
 def _line(body: dict[str, Any]) -> str:

@@ -76,7 +76,7 @@ class Completion(ABC):
         """What was pushed; None of a plain reply."""
         if self.steering is None:
             return None
-        return {**self.steering.description(), "tokens_pushed": sum(reply.pushed for reply in replies)}
+        return {**self.steering.description(), "tokens_at_positions": sum(reply.pushed for reply in replies)}
 
 
 def usage(replies: Sequence[FinishedReply]) -> dict[str, int]:

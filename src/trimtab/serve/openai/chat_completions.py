@@ -13,7 +13,7 @@ from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.openai._completion_events import Completion, events
-from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, tools_of
+from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, is_continued, tools_of
 from trimtab.serve.openai.reply_fields import MAX_TOP_LOGPROBS, reply_fields
 from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, ShownLogprob
 from trimtab.serve.replies.monitor_readings import readings
@@ -65,6 +65,7 @@ async def chat_completions(request: Request) -> Response:
         stops=asked.stops,
         logprobs=top if wanted else None,
         trim=True,
+        continues=is_continued(messages),
     )
     completion = _Chat(service, asked.model, asked.steering, include_usage=asked.include_usage)
 

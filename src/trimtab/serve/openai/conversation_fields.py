@@ -10,6 +10,7 @@ from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import DataError
 from trimtab.models.prompting.encoding import encode
+from trimtab.models.prompting.rendering import skip_thinking
 from trimtab.serve.http.bodies import Fields
 from trimtab.serve.http.request_refusals import Refusal
 
@@ -46,7 +47,8 @@ def _message(given: Mapping[str, Any], where: str) -> Message:
     fields.only({"name": (), "function_call": ()}, "not rendered by this server")
     fields.only({"images": ([],)}, "images are not read here; send text")
     fields.only({"thinking": ("",)}, "not rendered by this server")
-    fields.ignore("tool_call_id", "refusal", "annotations", "audio", "tool_name")
+    fields.only({"audio": ()}, "audio is not read here; send text")
+    fields.ignore("tool_call_id", "refusal", "annotations", "tool_name")
     content = _content(fields)
     fields.done()
     return Message(role="system" if role == "developer" else role, content=content)
@@ -89,6 +91,11 @@ def tools_of(fields: Fields) -> list[dict[str, Any]]:
     return tools
 
 
+def is_continued(messages: Sequence[Message]) -> bool:
+    """Whether the reply continues the last message, which the assistant has begun."""
+    return len(messages) > 1 and messages[-1]["role"] == "assistant"
+
+
 def chat_tokens(model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> tuple[int, ...]:
     """The tokens of a conversation, up to where the reply begins.
 
@@ -109,19 +116,23 @@ def text_tokens(model: Model, text: str) -> tuple[int, ...]:
 
 
 def _rendered(model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str:
-    tokenizer = model.backbone.tokenizer
+    tokenizer, thinks = model.backbone.tokenizer, model.asking.thinking == "on"
+    begun = messages[-1]["content"] if is_continued(messages) else ""
+    if begun and thinks:
+        raise Refusal(400, "messages: the answer is begun, so the model cannot think before it", "messages")
     if not tokenizer.chat_template or "tools" not in str(tokenizer.chat_template):
         raise Refusal(400, f"tools: the chat template of {model.name} takes none; describe them in a message", "tools")
     try:
         text: str = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
+            [dict(message) for message in (messages[:-1] if is_continued(messages) else messages)],
             tools=[dict(tool) for tool in tools],
             tokenize=False,
             add_generation_prompt=True,
-            enable_thinking=model.asking.thinking == "on",
+            enable_thinking=thinks,
         )
     except Exception as error:  # whatever a template raises for what it was not written for
         raise Refusal(400, f"tools: the chat template of {model.name} refuses them: {error}", "tools") from None
+    text += ("" if thinks else skip_thinking(text)) + begun
     whole = " ".join(text.split())
     wanted = [" ".join(message["content"].split()) for message in messages]
     wanted += [json.dumps(tool["function"]["name"])[1:-1] for tool in tools]

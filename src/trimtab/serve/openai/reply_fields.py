@@ -12,6 +12,7 @@ from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.steering.served_models import UnknownModel
 from trimtab.serve.steering.steering_request import RequestedSteering, parse_steering, parse_xargs
+from trimtab.steering.phases import markers_for
 
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
@@ -27,7 +28,6 @@ _NEVER_SUPPORTED: dict[str, tuple[Any, ...]] = {
     "top_k": (0, -1),
     "min_p": (0,),
     "typical_p": (1,),
-    "store": (False,),
     "best_of": (1,),
     "ignore_eos": (False,),
     "min_tokens": (0,),
@@ -107,6 +107,7 @@ def reply_fields(fields: Fields, service: Service) -> ReplyFields:
         monitors=monitors_of(fields, service),
     )
     fields.only(_NEVER_SUPPORTED, "not supported by this server, and left unheeded it would change the reply")
+    fields.only({"store": (False,)}, "this server stores no replies")
     fields.ignore(*_CHANGE_NOTHING)
     return found
 
@@ -115,7 +116,8 @@ def steering_of(fields: Fields, service: Service, model: str) -> RequestedSteeri
     """The steering of a request: that of its model's name, of `steering`, or of `vllm_xargs`.
 
     Raises:
-        Refusal: for an unknown model, what is no steering, and more than one of the three.
+        Refusal: for an unknown model, what is no steering, more than one of the three, and positions of thinking where
+            the model has no marks of it.
     """
     try:
         ways = {"model": service.models.steering_of(model)}
@@ -129,7 +131,14 @@ def steering_of(fields: Fields, service: Service, model: str) -> RequestedSteeri
     given = [name for name, found in ways.items() if found is not None]
     if len(given) > 1:
         raise Refusal(400, f"{' and '.join(given)} both say how to steer; give one of them", given[-1])
-    return ways[given[0]] if given else None
+    if not given:
+        return None
+    name, found = given[0], ways[given[0]]
+    try:
+        markers_for([None if found is None else found.intervention], service.model.backbone)
+    except SettingError as error:
+        raise refusal_of(error, name) from None
+    return found
 
 
 def monitors_of(fields: Fields, service: Service) -> tuple[str, ...]:

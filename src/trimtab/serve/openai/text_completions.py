@@ -25,10 +25,6 @@ class _Text(Completion):
 
     prefix, whole, chunk = "cmpl-", "text_completion", "text_completion"
 
-    def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, **options)
-        self._offsets: dict[int, int] = {}
-
     def first_choice(self, index: int) -> dict[str, Any] | None:
         return None
 
@@ -44,22 +40,26 @@ class _Text(Completion):
     def _choice(
         self, index: int, text: str, logprobs: tuple[ShownLogprob, ...] | None, finish: str | None = None
     ) -> dict[str, Any]:
-        return {"index": index, "text": text, "finish_reason": finish, "logprobs": self._logprobs(index, logprobs)}
+        return {"index": index, "text": text, "finish_reason": finish, "logprobs": _logprobs(logprobs)}
 
-    def _logprobs(self, index: int, found: tuple[ShownLogprob, ...] | None) -> dict[str, Any] | None:
-        if found is None:
-            return None
-        offsets, place = [], self._offsets.get(index, 0)
-        for one in found:
-            offsets.append(place)
-            place += len(one.token)
-        self._offsets[index] = place
-        return {
-            "tokens": [one.token for one in found],
-            "token_logprobs": [one.logprob for one in found],
-            "top_logprobs": [{top.token: top.logprob for top in one.top} for one in found],
-            "text_offset": offsets,
-        }
+
+def _logprobs(found: tuple[ShownLogprob, ...] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "tokens": [one.token for one in found],
+        "token_logprobs": [one.logprob for one in found],
+        "top_logprobs": [_by_text(one.top) for one in found],
+        "text_offset": [one.offset for one in found],
+    }
+
+
+def _by_text(top: tuple[ShownLogprob, ...]) -> dict[str, float]:
+    """The likeliest tokens by their texts. A less likely one of the same text stands under its number."""
+    found: dict[str, float] = {}
+    for one in top:
+        found[f"token_id:{one.number}" if one.token in found else one.token] = one.logprob
+    return found
 
 
 async def completions(request: Request) -> Response:
@@ -87,6 +87,7 @@ async def completions(request: Request) -> Response:
         stops=asked.stops,
         logprobs=logprobs,
         trim=False,
+        continues=True,
     )
     completion = _Text(service, asked.model, asked.steering, include_usage=asked.include_usage)
     if asked.stream:

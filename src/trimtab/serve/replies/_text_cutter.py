@@ -10,13 +10,18 @@ class TextCutter:
 
     The end of what has come may be the beginning of a stop text: it waits until the next piece decides. So does white
     space where the reply is trimmed, as `Model.generate` trims it.
+
+    Args:
+        stops: stop texts.
+        trim: whether space at the end is dropped, and at the beginning.
+        continues: whether the text continues another one, so that space at its beginning stays.
     """
 
-    def __init__(self, stops: Sequence[str], *, trim: bool):
+    def __init__(self, stops: Sequence[str], *, trim: bool, continues: bool = False):
         self._stops = stops
         self._trim = trim
         self._waiting = ""
-        self._began = not trim
+        self._began = continues or not trim
         self.stopped = False
         """Whether a stop text has come: nothing behind it is shown."""
 

@@ -16,6 +16,10 @@ class ShownLogprob:
     token: str
     logprob: float
     top: tuple[ShownLogprob, ...] = ()
+    number: int = 0
+    """Of the token in the vocabulary."""
+    offset: int = 0
+    """Characters of the reply before it."""
 
     def json(self) -> dict[str, Any]:
         """As OpenAI's API has it; bytes that are no whole character have no text, and so none here."""

@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.data import Message
 from trimtab.monitors import Monitor
 from trimtab.serve.http.service import Service
+from trimtab.serve.openai.conversation_fields import is_continued
 
 
 async def readings(
@@ -35,7 +36,7 @@ def _reading(service: Service, monitor: Monitor, messages: Sequence[Message], re
     if not reply.strip():
         return None
     whole = [*messages, Message(role="assistant", content=reply)]
-    if messages[-1]["role"] == "assistant":  # the reply continues it
+    if is_continued(messages):
         whole = [*messages[:-1], Message(role="assistant", content=messages[-1]["content"] + reply)]
     scores = monitor.score(service.model, whole)
     last = len(whole) - 1

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.engines.requests import Request, Sampling
+from trimtab.engines.requests import Request, Sampling, TokenLogprob
 from trimtab.errors import DataError, ServerStopping
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.jobs import Job, JobUpdate
 from trimtab.serve.replies._pushed_tokens import pushed_tokens
 from trimtab.serve.replies._text_cutter import TextCutter
+from trimtab.serve.replies._token_texts import TokenTexts, text_behind
 from trimtab.serve.replies.finished_reply import MIN_LOGPROB, FinishedReply, ReplyPiece, ShownLogprob
 from trimtab.serve.steering.steering_request import RequestedSteering
 
@@ -37,6 +39,8 @@ class Asked:
     """How many of the likeliest tokens to tell at each place, beside the one that was taken; None: nothing."""
     trim: bool = True
     """Whether space at the ends of a reply is dropped, as in `Model.generate`."""
+    continues: bool = False
+    """Whether replies continue a text, so that space at their beginning stays."""
 
 
 async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
@@ -49,7 +53,7 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
     if service.stopping:
         raise refusal_of(ServerStopping("stopping"))
     requests = [
-        (place, _request(service, asked, prompt, index))
+        (place, _request(service, asked, prompt, place * asked.choices + index))
         for place, prompt in enumerate(asked.prompts)
         for index in range(asked.choices)
     ]
@@ -78,6 +82,8 @@ class RunningReplies:
         self._service, self._asked, self._jobs = service, asked, jobs
         self.count = len(jobs)
         """Choices."""
+        self.first_token = 0.0
+        """When the first token of any choice came, on the clock `time.monotonic`; 0 before it."""
 
     def cancel(self) -> None:
         """Give up all texts that have not ended."""
@@ -123,13 +129,16 @@ class RunningReplies:
     async def _of_job(
         self, choice: int, place: int, request: Request, job: Job
     ) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
-        cutter = TextCutter(self._asked.stops, trim=self._asked.trim)
+        cutter = TextCutter(self._asked.stops, trim=self._asked.trim, continues=self._asked.continues)
+        texts = TokenTexts(self._service.model.backbone.tokenizer, request.prompt)
         wants = self._asked.logprobs is not None
-        text, seen = "", 0
+        text, seen = "", 0  # what is shown, and how much of what is written has been looked at
         every: tuple[ShownLogprob, ...] = ()
         async for update in job:
-            piece, seen = cutter.add(update.text[seen:]), max(seen, len(update.text))
-            logprobs = self._logprobs(update, len(every))
+            self.first_token = self.first_token or time.monotonic()
+            written = self._written(update, request)
+            piece, seen = cutter.add(written[seen:]), max(seen, len(written))
+            logprobs = tuple(_shown(one, texts) for one in update.logprobs[len(every) :])
             every += logprobs
             if update.finish is not None:
                 piece += cutter.finish()
@@ -168,16 +177,17 @@ class RunningReplies:
             )
         return pushed
 
-    def _logprobs(self, update: JobUpdate, seen: int) -> tuple[ShownLogprob, ...]:
-        decode = self._service.model.backbone.tokenizer.decode
-        return tuple(
-            ShownLogprob(
-                decode([one.token]),
-                max(one.logprob, MIN_LOGPROB),
-                tuple(ShownLogprob(decode([token]), max(value, MIN_LOGPROB)) for token, value in one.top),
-            )
-            for one in update.logprobs[seen:]
-        )
+    def _written(self, update: JobUpdate, request: Request) -> str:
+        if not self._asked.continues:
+            return update.text
+        return text_behind(update.decode, request.prompt, update.tokens)
+
+
+def _shown(one: TokenLogprob, texts: TokenTexts) -> ShownLogprob:
+    """A token of a reply as clients see it, which `texts` takes in."""
+    top = tuple(ShownLogprob(texts.of(token), max(value, MIN_LOGPROB), number=token) for token, value in one.top)
+    text, offset = texts.add(one.token)
+    return ShownLogprob(text, max(one.logprob, MIN_LOGPROB), top, one.token, offset)
 
 
 def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int) -> Request:

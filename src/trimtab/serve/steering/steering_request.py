@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 
 from trimtab.engines.vllm.wire.spec import (
@@ -24,9 +25,10 @@ from trimtab.engines.vllm.wire.spec import (
 )
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.inputs.json_text import parse_json
+from trimtab.serve.steering._summed_pushes import summed
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary, where_to_push
 from trimtab.serve.steering.weights_text import Weight, parse_weights
-from trimtab.steering import DEFAULT_SCALE, SCALES, Cell, Intervention, Positions, SteeringSetting
+from trimtab.steering import DEFAULT_SCALE, SCALES, Cell, Intervention, Positions, SteeringSetting, push_scales
 
 _REQUEST_KEYS = ("pushes", "vectors", "positions", "first_token")
 _PUSH_KEYS = ("vector", "name", "layers", "strength", "scale", "vector_layer")
@@ -46,16 +48,17 @@ class RequestedSteering:
 
     @cached_property
     def intervention(self) -> Intervention:
-        """The pushes, one behind the other where several are at the same layer.
+        """The pushes: added up where several are at the same layer, see `summed`.
 
         Raises:
-            SettingError: for a layer at which a vector has no direction, or a push that cannot be.
+            SettingError: for a layer at which a vector has no direction, a push that cannot be, and pushes that cancel
+                each other.
         """
         key = (self.pushes, self.positions, self.first_token)
         return self.library.intervention(key, self._made)
 
     def _made(self) -> Intervention:
-        return reduce(Intervention.and_also, [self._intervention_of(push) for push in self.pushes])
+        return summed([self._intervention_of(push) for push in self.pushes])
 
     def _intervention_of(self, push: Push) -> Intervention:
         how = SteeringSetting(push.scale, self.positions, self.first_token, vector_layer=push.vector_layer)
@@ -129,15 +132,17 @@ def parse_xargs(given: Any, library: VectorLibrary) -> RequestedSteering | None:
         raise SettingError("vllm_xargs is an object with names and values")
     if others := [name for name in given if name != KEY]:
         raise SettingError(f"vllm_xargs: unknown key {str(others[0])[:80]!r}; this server knows {KEY}")
-    text = given.get(KEY)
-    if not isinstance(text, str):
-        return parse_steering(text, library)
-    if len(text) > MAX_CHARACTERS:
-        raise SettingError(f"vllm_xargs: {len(text)} characters; {MAX_CHARACTERS} are the most")
-    try:
-        return parse_steering(parse_json(text), library)
-    except ValueError as error:
-        raise SettingError(f"vllm_xargs.{KEY}: not JSON ({error})") from None
+    found = given.get(KEY)
+    if isinstance(found, str):
+        if len(found) > MAX_CHARACTERS:
+            raise SettingError(f"vllm_xargs: {len(found)} characters; {MAX_CHARACTERS} are the most")
+        try:
+            found = parse_json(found)
+        except ValueError as error:
+            raise SettingError(f"vllm_xargs.{KEY}: not JSON ({error})") from None
+    if found is None:
+        raise SettingError(f"vllm_xargs: nothing stands under {KEY}; leave vllm_xargs out for the model as it is")
+    return parse_steering(found, library)
 
 
 def _parsed(given: Any, library: VectorLibrary) -> RequestedSteering:
@@ -259,6 +264,10 @@ def _shared(push: dict[str, Any], how: SteeringSetting) -> dict[str, Any]:
 
 
 def _checked(push: dict[str, Any]) -> Push:
+    known = [name for name in push_scales() if name in SCALES.built_in]
+    if isinstance(push["scale"], str) and push["scale"] not in known:
+        SCALES.require(push["scale"])
+        raise SettingError(f"requests push by {', '.join(known)}, not by {push['scale']!r}")
     found = parse_push(push)
     if found.strength == 0 and found.scale in _CHANGES_NOTHING_AT_0:
         raise SettingError(
@@ -272,6 +281,10 @@ def _combined(
 ) -> RequestedSteering:
     """Pushes that steer the same tokens: those that the request says, else those of the recommended settings."""
     pushes = tuple(push for push, _ in found)
+    alike = Counter((one.vector, one.scale, one.vector_layer, layer) for one in pushes for layer in one.layers)
+    if twice := [key for key, count in alike.items() if count > 1]:
+        name, scale, _, layer = twice[0]
+        raise SettingError(f"{name!r} is pushed twice at layer {layer} by {scale}; add its strengths up")
     if sum(len(push.layers) for push in pushes) > MAX_PUSHED_LAYERS:
         raise SettingError(f"pushes at more than {MAX_PUSHED_LAYERS} layers in one request")
     options = dict(shared)

@@ -45,9 +45,11 @@ class NamedVector:
 
     @cached_property
     def hash(self) -> str:
-        """Of the directions: the same vector has the same one in every server."""
-        content = self.vector.direction.contiguous().cpu().numpy().tobytes()
-        return hashlib.sha256(content).hexdigest()[:16]
+        """Of directions and statistics, by which some scales push: the same vector has the same one everywhere."""
+        found = hashlib.sha256(self.vector.direction.contiguous().cpu().numpy().tobytes())
+        for name, statistic in sorted(self.vector.statistics.items()):
+            found.update(name.encode() + b"\0" + statistic.contiguous().cpu().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def description(self) -> dict[str, Any]:
         """As JSON."""
@@ -178,7 +180,7 @@ def where_to_push(one: NamedVector) -> str:
     layers = one.vector.layers
     middle = layers[len(layers) // 2]
     return (
-        f'{{"vector": "{one.name}", "layers": [{middle}], "strength": 0.1}}; it has directions at layers '
+        f'{{"vector": "{one.name}", "layers": [{middle}], "strength": 0.1}}; it has directions at '
         f"{layer_ranges(layers)}"
     )
 
