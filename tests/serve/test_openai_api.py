@@ -11,7 +11,6 @@ import openai
 import pytest
 
 from served import NAME, STRENGTH, Served, chat_model, monitor_for, running, service_for
-from trimtab.engines import Model
 from trimtab.serve.openai.conversation_fields import chat_tokens
 from trimtab.serve.openai.text_completions import _logprobs
 from trimtab.serve.replies.finished_reply import ShownLogprob
