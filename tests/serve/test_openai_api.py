@@ -209,7 +209,7 @@ def test_choices_of_several_prompts_are_drawn_by_their_numbers(served: Served) -
 
 def test_a_begun_message_is_continued_with_the_space_at_the_join(others: Served) -> None:
     begun: Any = [*MESSAGES, {"role": "assistant", "content": "I am"}]
-    options = {"temperature": 5, "seed": 1, "n": 64, "max_tokens": 2}
+    options: dict[str, Any] = {"temperature": 5, "seed": 1, "n": 64, "max_tokens": 2}
     tokens = list(others.model.tokens(begun))
     found = [one["message"]["content"] for one in ask(others, messages=begun, **options)["choices"]]
     texts = ask(others, "/v1/completions", prompt=tokens, **options)["choices"]
