@@ -270,7 +270,7 @@ def test_a_server_that_waits_no_longer_tells_every_reader(
         monkeypatch.setattr("trimtab.serve.http.server.DRAIN_SECONDS", 0.2)
 
     def ask() -> None:
-        with served.client() as http:
+        with own.client() as http:
             whole.append(http.post(CHAT, json=LONG))
 
     def follow(path: str) -> None:
@@ -278,17 +278,17 @@ def test_a_server_that_waits_no_longer_tells_every_reader(
         if path == "/api/chat":
             options = {"temperature": 1, "seed": 3, "num_predict": 64}
             body = {"model": NAME, "messages": LONG["messages"], "options": options}
-        with served.client() as http, http.stream("POST", path, json=body) as response:
+        with own.client() as http, http.stream("POST", path, json=body) as response:
             lines[path] += [line for line in response.iter_lines() if line]
 
-    with running(service_for(chat_model())) as served:
+    with running(service_for(chat_model())) as own:
         threads = [threading.Thread(target=ask), *(threading.Thread(target=follow, args=(path,)) for path in lines)]
         for thread in threads:
             thread.start()
-        until(lambda: served.service.scheduler.counts().running == 3)
-        served.server.handle_exit(2, None)
+        until(lambda: own.service.scheduler.counts().running == 3)
+        own.server.handle_exit(2, None)
         if how == "a second signal":
-            served.server.handle_exit(2, None)
+            own.server.handle_exit(2, None)
         for thread in threads:
             thread.join(10)
     assert whole[0].status_code == 503
@@ -309,15 +309,15 @@ def test_a_request_that_is_cut_at_the_very_end_is_answered(
     found: list[httpx.Response] = []
 
     def ask() -> None:
-        with served.client() as http:
+        with own.client() as http:
             found.append(http.post(CHAT, json=LONG))
 
-    with running(service_for(chat_model())) as served:
+    with running(service_for(chat_model())) as own:
         thread = threading.Thread(target=ask)
         thread.start()
-        until(lambda: bool(served.server.server_state.tasks))
-        served.server.handle_exit(2, None)
-        served.server.handle_exit(2, None)
+        until(lambda: bool(own.server.server_state.tasks))
+        own.server.handle_exit(2, None)
+        own.server.handle_exit(2, None)
         thread.join(10)
     assert found[0].status_code == 503
     assert found[0].json()["error"]["code"] == "stopping"
