@@ -48,7 +48,7 @@ def test_a_vector_from_pairs_is_what_extract_makes_and_is_marked_as_unchecked(se
     messages = [{"role": "user", "content": "Hi"}]
     steering = {"vector": "glad", "layers": [1], "strength": 0.5}
     answer = post(served, "/v1/chat/completions", messages=messages, steering=steering, max_tokens=4)
-    assert answer["steering_applied"]["tokens_pushed"] > 0
+    assert answer["steering_applied"]["tokens_at_positions"] > 0
 
 
 def test_a_name_that_is_taken_is_refused(served: Served) -> None:

@@ -119,7 +119,7 @@ async def _pump(number: int, column: _Column, queue: asyncio.Queue[dict[str, Any
                     continue
                 applied = None
                 if column.steering is not None:
-                    applied = {**column.steering.description(), "tokens_pushed": one.pushed}
+                    applied = {**column.steering.description(), "tokens_at_positions": one.pushed}
                 queue.put_nowait(
                     {
                         "column": number,
