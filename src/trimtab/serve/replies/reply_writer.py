@@ -47,7 +47,7 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
     """Submit a request's texts.
 
     Raises:
-        Refusal: when the queue is full or has never so many places, the server stops, or the model has no room for
+        Refusal: when the queue is full or never has that many places, the server stops, or the model has no room for
             the prompt.
     """
     if service.stopping:
