@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -237,9 +238,8 @@ def test_steering_that_cannot_be_done_is_refused_in_words_and_the_server_goes_on
     assert served.folder is not None
     (Path(served.folder) / "broken.safetensors").write_bytes(b"no vector")
     if not (Path(served.folder) / "small.safetensors").exists():
-        served.publish(
-            "small", tt.SteeringVector(vector.direction[:2, :3], vector.require_residual_norm()[:2], vector.provenance)
-        )
+        made = replace(vector.provenance, first_token_ratio=())
+        served.publish("small", tt.SteeringVector(vector.direction[:2, :3], vector.require_residual_norm()[:2], made))
     with pytest.raises(SettingError, match=f"refuses: .*{said}"):
         served.generate(PROMPTS, steering=wrong)
     assert served.generate(PROMPTS[:1], max_new_tokens=TOKENS) == expected(model, PROMPTS[:1], [None])
