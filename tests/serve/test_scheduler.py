@@ -564,6 +564,7 @@ def test_threads_that_switch_at_every_chance_lose_no_update(
             assert same(update, alone(model, requests[(number + i) % 16]))
 
 
+@pytest.mark.slow
 @pytest.mark.bundled
 def test_hundreds_of_requests_of_many_clients_on_a_real_model(
     smol: Backbone, scheduled: Callable[..., Scheduler]
