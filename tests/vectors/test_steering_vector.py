@@ -109,3 +109,10 @@ def test_values_that_are_not_finite_are_refused() -> None:
 
 def test_the_representation_names_what_it_is() -> None:
     assert repr(vector(A)) == "SteeringVector('kind', mean, 2 layers × 2, from tiny)"
+
+
+def test_the_content_hash_covers_all_that_a_push_is_made_of() -> None:
+    plain = vector(torch.ones(2, 3))
+    one, other = (replace(plain, statistics={"negative_mean": torch.full((2, 3), size)}) for size in (1.0, 2.0))
+    assert len({plain.content_hash, one.content_hash, other.content_hash, (-plain).content_hash}) == 4
+    assert vector(torch.ones(2, 3), "other name").content_hash == plain.content_hash

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +61,7 @@ class Push:
         how = self.setting
         return {
             "vector": self.name,
-            "vector_hash": vector_hash(vector),
+            "vector_hash": vector.content_hash,
             "source": self.source,
             "layers": list(cell.layers),
             "strength": cell.strength,
@@ -72,12 +71,6 @@ class Push:
             "share_strength": how.share_strength,
             "vector_layer": how.vector_layer,
         }
-
-
-def vector_hash(vector: SteeringVector) -> str:
-    """Hash of the directions: the same vector has the same one wherever it is stored."""
-    content = vector.direction.float().contiguous().cpu().numpy().tobytes()
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def changed(push: Push, place: Mapping[str, Any], options: Mapping[str, Any]) -> Push:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -142,6 +143,14 @@ class SteeringVector(Summarized, Plottable):
                 )
             found[name] = {layer: self.statistics[name][layer] for layer in layers}
         return found
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of directions and statistics, all that a push is made of: equal wherever the vector is stored."""
+        found = hashlib.sha256(self.direction.contiguous().cpu().numpy().tobytes())
+        for name, statistic in sorted(self.statistics.items()):
+            found.update(name.encode() + b"\0" + statistic.contiguous().cpu().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     @property
     def norm(self) -> Tensor:

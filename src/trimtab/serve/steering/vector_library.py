@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,11 +44,8 @@ class NamedVector:
 
     @cached_property
     def hash(self) -> str:
-        """Of directions and statistics, by which some scales push: the same vector has the same one everywhere."""
-        found = hashlib.sha256(self.vector.direction.contiguous().cpu().numpy().tobytes())
-        for name, statistic in sorted(self.vector.statistics.items()):
-            found.update(name.encode() + b"\0" + statistic.contiguous().cpu().numpy().tobytes())
-        return found.hexdigest()[:16]
+        """Of directions and statistics, see `SteeringVector.content_hash`."""
+        return self.vector.content_hash
 
     def description(self) -> dict[str, Any]:
         """As JSON."""
