@@ -34,6 +34,7 @@ from trimtab.models.kinds.quantization import (
 )
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.quiet import quiet_loading
+from trimtab.models.streaming.layer_stream import LayerStream
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,6 +63,8 @@ class Backbone(Identity):
 
     model: Any
     anatomy: ModelParts
+    stream: LayerStream | None = None
+    """Reads the decoder layers' weights when they are needed; None where the whole model is in memory."""
 
     @functools.cached_property
     def rounding(self) -> float:
