@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.errors import ModelError, SettingError, TrimtabError
+from trimtab.errors import ModelError, TrimtabError
 from trimtab.inputs.bounded_files import exists, expand_user
 from trimtab.models._checkpoint import checkpoint_fingerprint
 from trimtab.models._completeness import load_whole
@@ -22,7 +22,7 @@ from trimtab.models.context import NO_LIMIT, ContextLimit, context_of
 from trimtab.models.eager import inference
 from trimtab.models.facts import Facts, facts_of
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
-from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.adapters import Adapter, adapter_state, find_adapter, unwrapped, with_adapter
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
 from trimtab.models.kinds.placement import SPREAD, input_device
 from trimtab.models.kinds.quantization import (
@@ -30,12 +30,14 @@ from trimtab.models.kinds.quantization import (
     check_quantization,
     is_quantized,
     quantization_config,
+    require_plain,
     rounds_states,
 )
 from trimtab.models.precision import DType, choose_device, choose_dtype
 from trimtab.models.quiet import quiet_loading
+from trimtab.models.streaming.choice import Wanted, load_if_streamed
 from trimtab.models.streaming.layer_stream import LayerStream
-from trimtab.models.streaming.streamed_model import load_streamed, sampling
+from trimtab.models.streaming.streamed_model import sampling, skeleton_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,11 +106,12 @@ def load_backbone(
     device: str | Mapping[str, Any] = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
-    stream: bool | None = False,
+    stream: bool | None = None,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
 
-    With `stream`, the decoder layers stay in its files and are read when they are needed.
+    With `stream`, the decoder layers stay in its files and are read when they are needed; None does so where the whole
+    model does not fit into memory.
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
@@ -125,34 +128,37 @@ def load_backbone(
         base = path if adapter is None else _base_of(name, adapter.base)
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
-        if stream:
-            model, layers = load_streamed(
-                base, config, name=name, dtype=number_format, device=place, trust_remote_code=trust_remote_code
-            )
-            fingerprint = checkpoint_fingerprint(_files_of(path), model) if number_format == torch.float16 else ""
-            source = describe_source(name)
-            return wrap(model, tokenizer, name=name, source=source, fingerprint=fingerprint, stream=layers)
-        load = functools.partial(class_for(config).from_pretrained, base)
-        options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
-        if quantization:
-            _require_plain(name, config)
-            options["quantization_config"] = quantization_config(quantization, number_format)
-        spread: Any = device if not isinstance(device, str) or device in SPREAD else None
-        if quantization and spread is None:
-            spread = {"": str(place)}
-        if spread is not None:
-            options["device_map"] = spread if isinstance(spread, str) else dict(spread)
-        model = load_whole(load, name if adapter is None else adapter.base, **options)
-        # Quantized models refuse to be moved.
-        if spread is None and model.device != torch.empty(0, device=place).device:
-            model.to(place)
-        if adapter is not None:
-            model = with_adapter(model, adapter, name)
-        model.eval().requires_grad_(False)
+        wanted = Wanted(
+            name, base, config, number_format, place, device, quantization, adapter is not None, trust_remote_code
+        )
+        found = load_if_streamed(stream, wanted)
+        model, layers = (_load_all(wanted, adapter), None) if found is None else found
         # Numbers stored in float32 are others in float16, but the model is the same.
         plain = number_format == torch.float16 and adapter is None and not is_quantized(model)
         fingerprint = checkpoint_fingerprint(_files_of(path), model) if plain else ""
-    return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
+    return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint, stream=layers)
+
+
+def _load_all(wanted: Wanted, adapter: Adapter | None) -> Any:
+    """The whole model in memory, with its adapter."""
+    load = functools.partial(class_for(wanted.config).from_pretrained, wanted.base)
+    options: dict[str, Any] = {"dtype": wanted.dtype, "trust_remote_code": wanted.trust_remote_code}
+    if wanted.quantization:
+        require_plain(wanted.name, wanted.config)
+        options["quantization_config"] = quantization_config(wanted.quantization, wanted.dtype)
+    device = wanted.device
+    spread: Any = device if not isinstance(device, str) or device in SPREAD else None
+    if wanted.quantization and spread is None:
+        spread = {"": str(wanted.place)}
+    if spread is not None:
+        options["device_map"] = spread if isinstance(spread, str) else dict(spread)
+    model = load_whole(load, wanted.name if adapter is None else adapter.base, **options)
+    # Quantized models refuse to be moved.
+    if spread is None and model.device != torch.empty(0, device=wanted.place).device:
+        model.to(wanted.place)
+    if adapter is not None:
+        model = with_adapter(model, adapter, wanted.name)
+    return model.eval().requires_grad_(False)
 
 
 def wrap(
@@ -255,9 +261,7 @@ def _without_weights(path: str, base: str, trust_remote_code: bool, offline: boo
 
     options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
     config = AutoConfig.from_pretrained(base, **options)
-    with torch.device("meta"):
-        model = class_for(config).from_config(config, trust_remote_code=trust_remote_code)
-    return model, _tokenizer(path, base, trust_remote_code, local_files_only=offline)
+    return skeleton_of(config, trust_remote_code), _tokenizer(path, base, trust_remote_code, local_files_only=offline)
 
 
 def _tokenizer(path: str, base: str, trust_remote_code: bool, **options: Any) -> Any:
@@ -277,16 +281,6 @@ def _base_of(name: str, base: str) -> str:
         raise ModelError(
             f"model {name!r} is an adapter for {base!r}, which its adapter_config.json names: {error}"
         ) from error
-
-
-def _require_plain(name: str, config: Any) -> None:
-    """Refuse to quantize what is quantized."""
-    given = getattr(config, "quantization_config", None)
-    if given:
-        method = given.get("quant_method", "") if isinstance(given, dict) else getattr(given, "quant_method", "")
-        raise SettingError(
-            f"model {name!r} is quantized already ({getattr(method, 'value', method)}); leave out quantization"
-        )
 
 
 def _ends(tokenizer: Any, generation_config: Any) -> frozenset[int]:
