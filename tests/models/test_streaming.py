@@ -101,7 +101,7 @@ def present_layers(backbone: Backbone) -> list[int]:
 
 def test_one_layer_is_in_place_at_a_time(streamed: Backbone) -> None:
     seen = []
-    for layer in streamed.anatomy.layers:
+    for layer in streamed.model.model.layers:
         layer.mlp.register_forward_hook(lambda *given: seen.append(present_layers(streamed)))
     passed(streamed)
     assert seen == [[0], [1], [2], [3]]
@@ -131,7 +131,7 @@ def test_a_pass_that_fails_leaves_no_layer_in_place(streamed: Backbone) -> None:
     def fail(*given: Any) -> None:
         raise ValueError("stop here")
 
-    handle = streamed.anatomy.layers[2].mlp.register_forward_hook(fail)
+    handle = streamed.model.model.layers[2].mlp.register_forward_hook(fail)
     with pytest.raises(ValueError, match="stop here"):
         passed(streamed)
     handle.remove()
@@ -158,7 +158,7 @@ def touched(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "problem"),
-    [(cut_off, "changed"), (exchanged, "changed"), (touched, "changed"), (Path.unlink, "not there")],
+    [(cut_off, "changed"), (exchanged, "changed"), (touched, "changed"), (Path.unlink, "no such file")],
 )
 def test_a_file_that_is_another_one_since_is_refused(
     damage: Callable[[Path], None], problem: str, streamed: Backbone, tmp_path: Path

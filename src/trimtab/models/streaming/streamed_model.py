@@ -18,9 +18,9 @@ from trimtab.models._folder_files import read_weight_map
 from trimtab.models.architecture import decoder_layers
 from trimtab.models.fingerprint import sampled
 from trimtab.models.kinds.multimodal import class_for
-from trimtab.models.streaming.layer_plan import CheckpointLayer, NotStreamable, Part, parts_of, streamed_names
+from trimtab.models.streaming._layer_plan import CheckpointLayer, NotStreamable, Part, parts_of, streamed_names
+from trimtab.models.streaming._tensor_files import StoredTensor, TensorFile
 from trimtab.models.streaming.layer_stream import LayerStream
-from trimtab.models.streaming.tensor_files import StoredTensor, TensorFile
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 

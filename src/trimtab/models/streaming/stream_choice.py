@@ -12,9 +12,9 @@ import torch
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.models.kinds.placement import SPREAD
 from trimtab.models.kinds.quantization import Quantization
-from trimtab.models.streaming.layer_plan import NotStreamable
+from trimtab.models.streaming._layer_plan import NotStreamable
+from trimtab.models.streaming._memory_fit import require_fit, shortage, weight_bytes
 from trimtab.models.streaming.layer_stream import LayerStream
-from trimtab.models.streaming.memory_fit import require_fit, shortage, weight_bytes
 from trimtab.models.streaming.streamed_model import load_streamed, skeleton_of
 
 

@@ -10,16 +10,19 @@ from typing import Any
 import torch
 
 from trimtab.errors import ModelError
+from trimtab.inputs.bounded_files import MIB, FileKind, read_text
 
 _ROOM = 1 << 30
 """Beside the weights, for states and whatever else the process holds."""
 _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+_KERNEL = FileKind("file of the kernel", MIB, ModelError)
 _GIB = 2**30
 
 
 def weight_bytes(skeleton: Any, dtype: torch.dtype) -> int:
     """What all weights of a model take in a number format; works on the meta device."""
-    return sum(parameter.numel() for parameter in skeleton.parameters()) * dtype.itemsize
+    numbers: int = sum(parameter.numel() for parameter in skeleton.parameters())
+    return numbers * dtype.itemsize
 
 
 def shortage(needed: int, device: torch.device, *, swap: bool = False) -> str:
@@ -70,10 +73,7 @@ def _limits(swap: int) -> Iterator[int]:
 
 def _cgroups() -> Iterator[tuple[Path, str, str, str]]:
     """The cgroups that this process is in, outer ones too, and what their files are called, for both versions."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
+    lines = _lines(Path("/proc/self/cgroup"))
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
         if not controllers:
             root, names = _CGROUP, ("memory.max", "memory.current", "inactive_file")
@@ -92,10 +92,10 @@ def _process_limits() -> Iterator[int]:
         import resource
     except ImportError:  # not on Windows
         return
-    try:
-        pages = [int(count) for count in Path("/proc/self/statm").read_text().split()]
-    except OSError:
+    lines = _lines(Path("/proc/self/statm"))
+    if not lines:
         return
+    pages = [int(count) for count in lines[0].split()]
     for kind, place in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
         bound = resource.getrlimit(kind)[0]
         if bound != resource.RLIM_INFINITY:
@@ -104,25 +104,23 @@ def _process_limits() -> Iterator[int]:
 
 def _meminfo(key: str) -> int:
     """Bytes of an entry of /proc/meminfo; 0 where there is none."""
-    try:
-        lines = _MEMINFO.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), 0)
+    return next((int(line.split()[1]) * 1024 for line in _lines(_MEMINFO) if line.startswith(f"{key}:")), 0)
 
 
 def _cached(statistics: Path, key: str) -> int:
     """Pages of files that count for a cgroup, and that it gives up when it needs room."""
-    try:
-        lines = statistics.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key} ")), 0)
+    return next((int(line.split()[1]) for line in _lines(statistics) if line.startswith(f"{key} ")), 0)
 
 
 def _number(file: Path) -> int | None:
     """What a file of a cgroup says; None where it is not there or says "max"."""
+    lines = _lines(file)
+    return int(lines[0]) if lines and lines[0].isdigit() else None
+
+
+def _lines(file: Path) -> list[str]:
+    """Lines of a file in which the kernel says something; none where it does not."""
     try:
-        return int(file.read_text())
-    except (OSError, ValueError):
-        return None
+        return read_text(file, _KERNEL).splitlines()
+    except ModelError:
+        return []

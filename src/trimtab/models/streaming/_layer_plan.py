@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
-from trimtab.models.streaming.tensor_files import StoredTensor
+from trimtab.models.streaming._tensor_files import StoredTensor
 
 
 class NotStreamable(ModelError):
