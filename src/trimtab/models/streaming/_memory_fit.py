@@ -14,7 +14,7 @@ from trimtab.inputs.bounded_files import MIB, FileKind, read_text
 
 _ROOM = 1 << 30
 """Beside the weights, for states and whatever else the process holds."""
-_MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+_MEMINFO, _CGROUP, _OWN_CGROUPS = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _KERNEL = FileKind("file of the kernel", MIB, ModelError)
 _GIB = 2**30
 
@@ -73,7 +73,7 @@ def _limits(swap: int) -> Iterator[int]:
 
 def _cgroups() -> Iterator[tuple[Path, str, str, str]]:
     """The cgroups that this process is in, outer ones too, and what their files are called, for both versions."""
-    lines = _lines(Path("/proc/self/cgroup"))
+    lines = _lines(_OWN_CGROUPS)
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
         if not controllers:
             root, names = _CGROUP, ("memory.max", "memory.current", "inactive_file")

@@ -51,10 +51,11 @@ def load_if_streamed(stream: bool | None, wanted: Wanted) -> tuple[Any, LayerStr
     obstacle = _obstacle(wanted)
     if stream and obstacle is not None:
         raise obstacle
-    if not stream and (obstacle is not None or not _short(stream, wanted)):
+    short = "" if stream or obstacle is not None else _shortage(stream, wanted)
+    if not stream and not short:
         return None
     try:
-        return load_streamed(
+        found = load_streamed(
             wanted.base,
             wanted.config,
             name=wanted.name,
@@ -66,6 +67,15 @@ def load_if_streamed(stream: bool | None, wanted: Wanted) -> tuple[Any, LayerStr
         if stream:
             raise
         return None  # nobody asked for it, and the estimate of the memory may be too careful
+    if short:
+        warnings.warn(
+            f"{wanted.name} does not fit into memory ({short}): its layers are read from its files as they are "
+            "needed. Results are the same and take longer; with quantization, or dtype bfloat16 instead of float32, "
+            "it may fit. stream=False (--no-stream) refuses instead",
+            TrimtabWarning,
+            stacklevel=4,
+        )
+    return found
 
 
 def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:
@@ -88,19 +98,10 @@ def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:
     return None
 
 
-def _short(stream: bool | None, wanted: Wanted) -> bool:
-    """Whether the whole model does not fit into memory, which is refused or warned of."""
+def _shortage(stream: bool | None, wanted: Wanted) -> str:
+    """Why the whole model does not fit into memory; "" where it does, or must not be streamed and may fit."""
     needed = weight_bytes(skeleton_of(wanted.config, wanted.trust_remote_code), wanted.dtype)
     if stream is False:
         require_fit(wanted.name, needed, wanted.place)
-        return False
-    short = shortage(needed, wanted.place)
-    if short:
-        warnings.warn(
-            f"{wanted.name} does not fit into memory ({short}): its layers are read from its files as they are "
-            "needed. Results are the same and take longer; with quantization, or dtype bfloat16 instead of float32, "
-            "it may fit. stream=False (--no-stream) refuses instead",
-            TrimtabWarning,
-            stacklevel=5,
-        )
-    return bool(short)
+        return ""
+    return shortage(needed, wanted.place)
