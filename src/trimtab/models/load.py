@@ -128,6 +128,7 @@ def wrap(
         else:
             with sampling(model, stream) as seen:
                 anatomy = locate_modules(model, stream.present)
+            stream.require_fixed()
         samples = (seen[key] if key in seen else sampled(weight) for key, weight in weights_of(model))
         return Backbone(
             name=name,

@@ -20,7 +20,7 @@ from trimtab.models.streaming.streamed_model import load_streamed, skeleton_of
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which model is to be loaded, and how."""
+    """Which model is loaded, and how."""
 
     name: str
     base: str
@@ -37,7 +37,7 @@ class Wanted:
 
 
 def load_if_streamed(stream: bool | None, wanted: Wanted) -> tuple[Any, LayerStream] | None:
-    """The model and its stream; None where it is to be loaded whole.
+    """The model and its stream; None where it must be loaded whole.
 
     Args:
         stream: Whether it is streamed; None decides by the memory that is free.
