@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trimtab.errors import ModelError
 from trimtab.models.eager import inference
 from trimtab.models.facts import LAYER_COUNTS, first_of
-from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.placement import held, input_device
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
@@ -36,8 +36,8 @@ class ModelParts:
     final_norm: Callable[[Tensor], Tensor]
     head: nn.Module
     head_weight: Tensor | None
-    """The unembedding as numbers, [vocabulary, d_model]; None where it is packed, offloaded or behind an adapter, and
-    `head` alone can apply it."""
+    """The unembedding as numbers, [vocabulary, d_model], where it is stored if it is offloaded; None where it is packed
+    or behind an adapter, and `head` alone can apply it."""
     vocabulary: int
     """How many logits there are."""
     after_head: Callable[[Tensor], Tensor]
@@ -83,13 +83,8 @@ def locate_modules(model: Any) -> ModelParts:
             model's own logits.
     """
     config = model.config.get_text_config()
-    count = first_of(config, *LAYER_COUNTS)
-    if not count:
-        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    decoder = model.get_decoder()  # without the vision tower, which may be as deep
-    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
-        decoder = model.base_model
-    layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
+    decoder, layers = decoder_of(model)
+    count, head = len(layers), model.get_output_embeddings()
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
     with inference(model):
@@ -106,6 +101,21 @@ def locate_modules(model: Any) -> ModelParts:
     return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder, seen.first_position)
 
 
+def decoder_of(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:
+    """The model without its unembedding, and its decoder layers; works on the meta device.
+
+    Raises:
+        ModelError: when its configuration does not count them, or no list of modules has as many.
+    """
+    count = first_of(model.config.get_text_config(), *LAYER_COUNTS)
+    if not count:
+        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
+    decoder = model.get_decoder()  # without the vision tower, which may be as deep
+    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
+        decoder = model.base_model
+    return decoder, find_layers(decoder if holds_layers(decoder, count) else model, count)
+
+
 def holds_layers(module: nn.Module, count: int) -> bool:
     """Whether any list of a module is as long as a model has decoder layers."""
     return any(isinstance(m, nn.ModuleList) and len(m) == count for m in module.modules())
@@ -116,6 +126,7 @@ def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
     weight: Any = getattr(head, "weight", None)
     if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
         return None
+    weight = held(head, "weight", weight)
     if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
         return None
     if weight.shape != (logits.shape[-1], normed.shape[-1]):
