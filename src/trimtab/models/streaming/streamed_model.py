@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,8 @@ def load_streamed(
             raise faults[0] from None
         raise
     model.config.name_or_path = model.name_or_path = base
-    try:
+    with suppress(OSError):  # it has that of its configuration
         model.generation_config = GenerationConfig.from_pretrained(base)
-    except OSError:
-        pass  # it has that of its configuration
     model.eval().requires_grad_(False)
     model._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(device))
     layers = decoder_layers(model)[1]
