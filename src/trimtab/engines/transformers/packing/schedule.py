@@ -27,6 +27,8 @@ class Schedule:
     """Indices of the queries of each pass, similar lengths together."""
     groups: tuple[range, ...]
     """Cells that climb together: all of them, unless memory forbids."""
+    tokens: tuple[int, ...] = ()
+    """Tokens of each batch at the top of its staircase."""
 
 
 def schedule(queries: Sequence[Query], cells: int, marks: Marks, budget: Budget, *, share: bool) -> Schedule:
@@ -38,7 +40,8 @@ def schedule(queries: Sequence[Query], cells: int, marks: Marks, budget: Budget,
     groups = tuple(range(start, min(start + size, cells)) for start in range(0, cells, size))
     height = 1 + (size if cells else 0)
     costs = [tall_tokens(q, len(head), height - 1, marks) if share else q.tokens * height for q in queries]
-    return Schedule(head, filled(costs, budget.tokens, by=[q.tokens for q in queries]), groups)
+    batches = filled(costs, budget.tokens, by=[q.tokens for q in queries])
+    return Schedule(head, batches, groups, tuple(sum(costs[i] for i in batch) for batch in batches))
 
 
 def most_columns(queries: Sequence[Query], budget: Budget) -> int:
