@@ -15,6 +15,7 @@ class TransformersType(EngineType):
     """transformers in this process."""
 
     name = "transformers"
+    streams = True
 
     def check_options(self, engine_options: Mapping[str, Any]) -> None:
         """Refuse every option: there are none."""
@@ -37,6 +38,7 @@ class TransformersType(EngineType):
             device=options.device,
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
+            stream=options.stream,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 
