@@ -36,8 +36,10 @@ class Budget:
     """What their keys and values may take."""
     recurring: bool
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
-    waiting_bytes: int = CPU_BYTES // 2
+    waiting_bytes: int = CPU_BYTES // 4
     """What states that wait for streamed weights may take in memory."""
+    held_bytes: int = CPU_BYTES // 4
+    """What masks and results of passes that wait may take."""
     file_bytes: int | None = None
     """What they may take in a temporary file; None: a share of what is free on its disk."""
 
@@ -47,9 +49,10 @@ def budget_for(facts: Facts, device: torch.device, dtype: torch.dtype, memory_by
     if memory_bytes is None:
         memory_bytes = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_BYTES
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
+    waiting = memory_bytes // 4, memory_bytes // 4
     if device.type == "cpu":
         tokens = min(CPU_TOKENS, ceiling)
         return Budget(
             tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, memory_bytes // 2
         )
-    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, memory_bytes // 2)
+    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, *waiting)
