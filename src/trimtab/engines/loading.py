@@ -10,7 +10,7 @@ from torch import nn
 from trimtab.engines.model import Model
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, LoadOptions
 from trimtab.errors import SettingError
-from trimtab.models import BUNDLED, Asking, DType, Quantization, SystemRole, Template, Thinking
+from trimtab.models import BUNDLED, Asking, Device, DType, Quantization, SystemRole, Template, Thinking
 
 
 def load(
@@ -19,7 +19,7 @@ def load(
     *,
     name: str = "",
     dtype: DType = "auto",
-    device: str | Mapping[str, Any] = "auto",
+    device: Device = "auto",
     quantization: Quantization = "",
     memory_bytes: int | None = None,
     trust_remote_code: bool = False,
@@ -38,8 +38,9 @@ def load(
         tokenizer: of a model in memory, or its processor.
         name: what to call a model in memory; where it is from by default.
         dtype: `auto` takes bfloat16 where the processor multiplies it natively, else float32.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as
-            {"model.layers.0": 0, …} is transformers' `device_map`.
+        device: `auto`: the best one, or all GPUs where the weights exceed the free memory of one; `cpu`, `cuda`,
+            `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as {"": 0, "model.layers.9":
+            1, "model.layers.10": "disk"} places each module as the longest name that contains it says.
         quantization: put the weights into a format of fewer bits, a name of `trimtab.models.QUANTIZATIONS`, or the
             settings of one of transformers' own, such as {"quant_method": "quanto", "weights": "int2"}.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimtab._util.registry import Entry, Registry
-from trimtab.models import DType, Identity, Quantization
+from trimtab.models import Device, DType, Identity, Quantization
 
 if TYPE_CHECKING:
     from trimtab.engines.base import Engine
@@ -25,7 +25,7 @@ class LoadOptions:
     """How a model is loaded; the arguments of `trimtab.load`."""
 
     dtype: DType = "auto"
-    device: str | Mapping[str, Any] = "auto"
+    device: Device = "auto"
     memory_bytes: int | None = None
     trust_remote_code: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class EngineType(ABC):
         """
 
     def check_placement(  # noqa: B027  # most take any
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
+        self, device: Device, memory_bytes: int | None = None, quantization: Quantization = ""
     ) -> None:
         """Refuse a device, a memory limit or a quantization where the engine finds them itself.
 

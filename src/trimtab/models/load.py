@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ from trimtab.models.eager import inference
 from trimtab.models.facts import Facts, facts_of
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.device_maps import Device, device_map_for, layer_devices, main_device, offload_folder
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
-from trimtab.models.kinds.placement import SPREAD, input_device
+from trimtab.models.kinds.placement import input_device
 from trimtab.models.kinds.quantization import (
     Quantization,
     check_quantization,
@@ -32,8 +33,10 @@ from trimtab.models.kinds.quantization import (
     quantization_config,
     rounds_states,
 )
-from trimtab.models.precision import DType, choose_device, choose_dtype
+from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
+from trimtab.models.streaming.layer_stream import LayerStream
+from trimtab.models.streaming.streamed_model import load_streamed, sampling
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +58,11 @@ class Identity:
     context: ContextLimit = NO_LIMIT
     """How long a text it takes."""
 
+    @property
+    def place(self) -> str:
+        """Where it computes, in words."""
+        return str(self.device)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Backbone(Identity):
@@ -62,11 +70,24 @@ class Backbone(Identity):
 
     model: Any
     anatomy: ModelParts
+    stream: LayerStream | None = None
+    """Reads the decoder layers' weights when they are needed; None where the whole model is in memory."""
 
     @functools.cached_property
     def rounding(self) -> float:
         """Relative difference of states that is rounding: formats of 16 bits and fewer add up hundreds of them."""
         return 1e-4 if self.dtype == torch.float32 and not rounds_states(self.model) else 5e-2
+
+    @functools.cached_property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Devices that the decoder layers compute on, in their order."""
+        return tuple(layer_devices(self.anatomy.layers))
+
+    @property
+    def place(self) -> str:
+        """Devices that it computes on, and whether weights are brought to them for each pass."""
+        named = ", ".join(map(str, dict.fromkeys((self.device, *self.devices))))
+        return f"{named} (offloaded)" if any(p.device.type == "meta" for p in self.model.parameters()) else named
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
@@ -78,7 +99,7 @@ class Backbone(Identity):
         """Logits of single tokens in float32, whatever the model's dtype: [n, d_model], [n, k] → [n, k].
 
         A bfloat16 product would round logits to an eighth, far too coarse for their differences. An unembedding that is
-        packed, offloaded or behind an adapter gives whole logits only, rounded as its format rounds them.
+        packed or behind an adapter gives whole logits only, rounded as its format rounds them.
         """
         parts = self.anatomy
         if parts.head_weight is None:
@@ -97,17 +118,21 @@ def load_backbone(
     name: str = BUNDLED,
     *,
     dtype: DType | torch.dtype = "auto",
-    device: str | Mapping[str, Any] = "auto",
+    device: Device = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
+    stream: bool | None = False,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
 
+    With `stream`, the decoder layers stay in its files and are read when they are needed.
+
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype, a device that is not there, or an unknown quantization.
+        SettingError: for an unknown dtype, a device that is not there, a mapping that does not fit the model, or an
+            unknown quantization.
     """
-    place = choose_device(device if isinstance(device, str) else "auto")
+    place = main_device(device)
     number_format = choose_dtype(dtype, place)
     check_quantization(quantization)
     with quiet_loading(), _explained(name):
@@ -118,17 +143,29 @@ def load_backbone(
         base = path if adapter is None else _base_of(name, adapter.base)
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
+        if stream:
+            model, layers = load_streamed(
+                base, config, name=name, dtype=number_format, device=place, trust_remote_code=trust_remote_code
+            )
+            fingerprint = checkpoint_fingerprint(_files_of(path), model) if number_format == torch.float16 else ""
+            source = describe_source(name)
+            return wrap(model, tokenizer, name=name, source=source, fingerprint=fingerprint, stream=layers)
         load = functools.partial(class_for(config).from_pretrained, base)
         options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
         if quantization:
             _require_plain(name, config)
             options["quantization_config"] = quantization_config(quantization, number_format)
-        spread: Any = device if not isinstance(device, str) or device in SPREAD else None
+        empty = functools.cache(lambda: _without_weights(path, base, trust_remote_code, offline=False)[0])
+        with _understood(name, None):
+            spread = device_map_for(name, device, place, number_format, empty)
         if quantization and spread is None:
             spread = {"": str(place)}
-        if spread is not None:
-            options["device_map"] = spread if isinstance(spread, str) else dict(spread)
-        model = load_whole(load, name if adapter is None else adapter.base, **options)
+        with offload_folder(spread) as offload:
+            if spread is not None:
+                options |= {"device_map": spread, "offload_folder": offload and offload.path}
+            model = load_whole(load, name if adapter is None else adapter.base, **options)
+            if offload is not None:
+                offload.belong_to(model)
         # Quantized models refuse to be moved.
         if spread is None and model.device != torch.empty(0, device=place).device:
             model.to(place)
@@ -141,7 +178,15 @@ def load_backbone(
     return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
 
 
-def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint: str = "") -> Backbone:
+def wrap(
+    model: Any,
+    tokenizer: Any,
+    *,
+    name: str,
+    source: str = "",
+    fingerprint: str = "",
+    stream: LayerStream | None = None,
+) -> Backbone:
     """Take apart a transformers model that is already in memory, and leave it as it is.
 
     Args:
@@ -150,25 +195,32 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
         name: what to call it.
         source: where it is from; the name by default.
         fingerprint: where it is known already.
+        stream: of its decoder layers, where they are not in memory.
 
     Raises:
         ModelError: when trimtab does not understand its architecture, naming model and class.
     """
     with quiet_loading(), _understood(name, model):
         model, tokenizer = unwrapped(model), text_tokenizer(tokenizer)
-        samples = (sampled(weight) for _, weight in weights_of(model))
+        if stream is None:
+            anatomy, seen = locate_modules(model), {}
+        else:
+            with sampling(model, stream) as seen:
+                anatomy = locate_modules(model, stream.present)
+        samples = (seen[key] if key in seen else sampled(weight) for key, weight in weights_of(model))
         return Backbone(
             name=name,
             source=source or name,
             model=model,
             tokenizer=tokenizer,
             facts=facts_of(model),
-            anatomy=locate_modules(model),
+            anatomy=anatomy,
             fingerprint=fingerprint or fingerprint_of(model.config, samples, adapter_state(model)),
             device=input_device(model),
             dtype=model.get_input_embeddings().weight.dtype,
             ends=_ends(tokenizer, getattr(model, "generation_config", None)),
             context=context_of(model),
+            stream=stream,
         )
 
 
@@ -286,7 +338,7 @@ def _explained(name: str) -> Iterator[None]:
 @contextmanager
 def _understood(name: str, model: Any) -> Iterator[None]:
     """Explain what goes wrong with an architecture: whatever a foreign class raises while it is looked at and tried."""
-    about = f"model {name!r} ({type(model).__name__})"
+    about = f"model {name!r}" + (f" ({type(model).__name__})" if model is not None else "")
     try:
         yield
     except ModelError as error:

@@ -59,7 +59,7 @@ class QueryRunner:
     def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
         self.backbone = backbone
         self.fastest: Mode = fastest
-        self.budget: Budget = budget_for(backbone.facts, backbone.device, backbone.dtype, memory_bytes)
+        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes)
         self.exactness = exactness_of(backbone)
 
     @property

@@ -18,10 +18,15 @@ def input_device(model: Any) -> torch.device:
     device: torch.device = embeddings.weight.device
     if device.type != "meta":
         return device
-    for hook in _hooks_of(embeddings):  # offloaded: brought to this device for each pass
+    return execution_device(embeddings) or device
+
+
+def execution_device(module: Any) -> torch.device | None:
+    """Where accelerate brings the weights of a module to for each pass; None where it does not."""
+    for hook in _hooks_of(module):
         if (execution := getattr(hook, "execution_device", None)) is not None:
             return torch.device(execution)
-    return device
+    return None
 
 
 def held(model: nn.Module, name: str, tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,15 +45,30 @@ class Budget:
     """What they may take in a temporary file; None: a share of what is free on its disk."""
 
 
-def budget_for(facts: Facts, device: torch.device, dtype: torch.dtype, memory_bytes: int | None = None) -> Budget:
-    """Limits for a model on a device; `memory_bytes` overrides what activations may take."""
+def budget_for(
+    facts: Facts,
+    devices: Sequence[torch.device],
+    dtype: torch.dtype,
+    memory_bytes: int | None = None,
+    free_bytes: Callable[[torch.device], int] = lambda device: torch.cuda.mem_get_info(device)[0],
+) -> Budget:
+    """Limits for a model whose layers are on these devices.
+
+    A batch goes through all layers, so the device with the least free memory decides how tall it may be.
+
+    Args:
+        facts: of the model.
+        devices: that its layers compute on.
+        dtype: of its states.
+        memory_bytes: overrides what activations may take.
+        free_bytes: of a GPU.
+    """
+    gpus = [device for device in devices if device.type == "cuda"]
     if memory_bytes is None:
-        memory_bytes = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_BYTES
+        memory_bytes = min(map(free_bytes, gpus)) // 2 if gpus else CPU_BYTES
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
     waiting = memory_bytes // 4, memory_bytes // 4
-    if device.type == "cpu":
+    if all(device.type == "cpu" for device in devices):
         tokens = min(CPU_TOKENS, ceiling)
-        return Budget(
-            tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, memory_bytes // 2
-        )
+        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, *waiting)
     return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, *waiting)

@@ -93,6 +93,16 @@ def moved_tokens(query: Query, head: int, marks: Marks) -> int:
     return moved
 
 
+def unmoved_beginnings(query: Query, marks: Marks) -> list[range]:
+    """Of each sequence the tokens before the first that is steered or read: the same in every cell."""
+    found = []
+    for number, sequence in enumerate(query.sequences):
+        marked = [i for i, mark in enumerate(marks(sequence, query.prompt_length)) if mark]
+        read = [index for owner, index in query.reads if owner == number]
+        found.append(range(min((len(sequence), *marked, *read))))
+    return found
+
+
 def tall_tokens(query: Query, head: int, cells: int, marks: Marks) -> int:
     """Tokens of a query at the top of the staircase."""
     return own_tokens(query, head) + (moved_tokens(query, head, marks) * cells if cells else 0)
