@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trimtab.engines.base import leave_out
 from trimtab.engines.transformers._forward import (
     pushed,
     read_and_record,
@@ -121,7 +122,7 @@ class QueryRunner:
             heads = [self.run_head(plan.head, mine, marks, group, check) for group in groups]
             for chosen in plan.batches:
                 indices = tuple(part[i] for i in chosen)
-                if all(index in done for index in indices):
+                if leave_out(indices, done):
                     continue
                 some = [mine[i] for i in chosen]
                 states = [self._in_cells(some, marks, g, h, mode, check) for g, h in zip(groups, heads, strict=True)]
