@@ -30,6 +30,7 @@ class LoadOptions:
     trust_remote_code: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: Quantization = ""
+    tensor_parallel: bool = False
 
 
 class EngineType(ABC):

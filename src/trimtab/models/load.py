@@ -25,7 +25,7 @@ from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
 from trimtab.models.kinds.device_maps import Device, device_map_for, layer_devices, main_device, offload_folder
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
-from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.placement import input_device, place_in_words
 from trimtab.models.kinds.quantization import (
     Quantization,
     check_quantization,
@@ -33,6 +33,7 @@ from trimtab.models.kinds.quantization import (
     quantization_config,
     rounds_states,
 )
+from trimtab.models.kinds.tensor_parallel import check_division, divided_options
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
 
@@ -81,9 +82,8 @@ class Backbone(Identity):
 
     @property
     def place(self) -> str:
-        """Devices that it computes on, and whether weights are brought to them for each pass."""
-        named = ", ".join(map(str, dict.fromkeys((self.device, *self.devices))))
-        return f"{named} (offloaded)" if any(p.device.type == "meta" for p in self.model.parameters()) else named
+        """Devices that it computes on, and whether weights are brought to them or are elsewhere too."""
+        return place_in_words(self.model, (self.device, *self.devices))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
@@ -117,14 +117,15 @@ def load_backbone(
     device: Device = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
+    tensor_parallel: bool = False,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype, a device that is not there, a mapping that does not fit the model, or an
-            unknown quantization.
+        SettingError: for an unknown dtype or quantization, a device that is not there, or a mapping that does not fit.
     """
+    check_division(tensor_parallel, device, quantization)
     place = main_device(device)
     number_format = choose_dtype(dtype, place)
     check_quantization(quantization)
@@ -143,7 +144,8 @@ def load_backbone(
             options["quantization_config"] = quantization_config(quantization, number_format)
         empty = functools.cache(lambda: _without_weights(path, base, trust_remote_code, offline=False)[0])
         with _understood(name, None):
-            spread = device_map_for(name, device, place, number_format, empty)
+            options |= divided_options(adapter, empty()) if tensor_parallel else {}
+            spread = None if tensor_parallel else device_map_for(name, device, place, number_format, empty)
         if quantization and spread is None:
             spread = {"": str(place)}
         with offload_folder(spread) as offload:
@@ -153,7 +155,7 @@ def load_backbone(
             if offload is not None:
                 offload.belong_to(model)
         # Quantized models refuse to be moved.
-        if spread is None and model.device != torch.empty(0, device=place).device:
+        if spread is None and not tensor_parallel and model.device != torch.empty(0, device=place).device:
             model.to(place)
         if adapter is not None:
             model = with_adapter(model, adapter, name)

@@ -21,11 +21,11 @@ from trimtab.engines.transformers._forward import (
 )
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.models import Backbone
+from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck, steered
 from trimtab.steering.phases import markers_for, steered_tokens
 
@@ -50,7 +50,8 @@ class QueryRunner:
     def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
         self.backbone = backbone
         self.fastest: Mode = fastest
-        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes)
+        of_gpu = least_free if is_divided(backbone.model) else free
+        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
 
     @property

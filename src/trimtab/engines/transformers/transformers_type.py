@@ -37,6 +37,7 @@ class TransformersType(EngineType):
             device=options.device,
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
+            tensor_parallel=options.tensor_parallel,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 

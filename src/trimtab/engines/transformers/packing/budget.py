@@ -39,12 +39,17 @@ class Budget:
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
 
 
+def free(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
 def budget_for(
     facts: Facts,
     devices: Sequence[torch.device],
     dtype: torch.dtype,
     memory_bytes: int | None = None,
-    free_bytes: Callable[[torch.device], int] = lambda device: torch.cuda.mem_get_info(device)[0],
+    free_bytes: Callable[[torch.device], int] = free,
 ) -> Budget:
     """Limits for a model whose layers are on these devices.
 
