@@ -10,6 +10,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,21 +76,40 @@ def find_layers(model: nn.Module, count: int) -> tuple[nn.Module, ...]:
     return tuple(outermost[0][1])
 
 
-def locate_modules(model: Any) -> ModelParts:
+def decoder_layers(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:
+    """The part of a causal language model that holds its decoder layers, and these; works on the meta device.
+
+    Raises:
+        ModelError: when the configuration does not say how many there are, or no list, or more than one, fits.
+    """
+    count = first_of(model.config.get_text_config(), *LAYER_COUNTS)
+    if not count:
+        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
+    decoder = model.get_decoder()  # without the vision tower, which may be as deep
+    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
+        decoder = model.base_model
+    return decoder, find_layers(decoder if holds_layers(decoder, count) else model, count)
+
+
+def locate_modules(model: Any, present: Callable[[int], AbstractContextManager[None]] | None = None) -> ModelParts:
     """Find the parts of a causal language model and check them on one small forward pass.
+
+    Args:
+        model: of transformers.
+        present: has the weights of a layer in place while its context lasts, where they are not in memory.
 
     Raises:
         ModelError: when the layers do not run once each in order, or when final norm and unembedding do not give the
             model's own logits.
     """
     config = model.config.get_text_config()
-    decoder, layers = decoder_of(model)
-    count, head = len(layers), model.get_output_embeddings()
+    decoder, layers = decoder_layers(model)
+    head, count = model.get_output_embeddings(), len(layers)
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
     with inference(model):
         seen = _watch(model, layers, head, decoder)
-        _require_finite(model, layers, seen)
+        _require_finite(model, layers, seen, present or (lambda layer: nullcontext()))
         if seen.order != list(range(count)):
             raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
         _require_one_stream(seen.last_hidden, first_of(config, "hidden_size"))
@@ -99,21 +119,6 @@ def locate_modules(model: Any) -> ModelParts:
         after = _find_after_head(config, logits, seen.logits)
         weight = _weight_of(head, normed, logits)
     return ModelParts(layers, norm, head, weight, logits.shape[-1], after, decoder, seen.first_position)
-
-
-def decoder_of(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:
-    """The model without its unembedding, and its decoder layers; works on the meta device.
-
-    Raises:
-        ModelError: when its configuration does not count them, or no list of modules has as many.
-    """
-    count = first_of(model.config.get_text_config(), *LAYER_COUNTS)
-    if not count:
-        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    decoder = model.get_decoder()  # without the vision tower, which may be as deep
-    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
-        decoder = model.base_model
-    return decoder, find_layers(decoder if holds_layers(decoder, count) else model, count)
 
 
 def holds_layers(module: nn.Module, count: int) -> bool:
@@ -210,18 +215,21 @@ def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> l
     return [m for name, m in named.items() if m not in inside and name not in around]
 
 
-def _require_finite(model: Any, layers: Sequence[nn.Module], seen: _Seen) -> None:
+def _require_finite(
+    model: Any, layers: Sequence[nn.Module], seen: _Seen, present: Callable[[int], AbstractContextManager[None]]
+) -> None:
     """Refuse what overflows, in words, before it is taken for an architecture that is not understood."""
     if seen.overflow is None and is_finite(seen.logits):
         return
     if seen.overflow is None:
         raise ModelError(not_finite("the logits", model.dtype))
     for index, layer in enumerate(layers[: seen.overflow + 1]):
-        for name, weight in layer.named_parameters():
-            if bool(torch.isnan(weight).any()):
-                raise ModelError(f"{name} of layer {index} holds NaN; get the model's files again")
-            if not is_finite(weight):
-                raise ModelError(not_finite(f"values of {name} of layer {index}", model.dtype))
+        with present(index):
+            for name, weight in layer.named_parameters():
+                if bool(torch.isnan(weight).any()):
+                    raise ModelError(f"{name} of layer {index} holds NaN; get the model's files again")
+                if not is_finite(weight):
+                    raise ModelError(not_finite(f"values of {name} of layer {index}", model.dtype))
     raise ModelError(not_finite(f"the states behind layer {seen.overflow}", model.dtype))
 
 

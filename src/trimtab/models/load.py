@@ -36,6 +36,8 @@ from trimtab.models.kinds.quantization import (
 from trimtab.models.kinds.tensor_parallel import check_division, divided_options
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
+from trimtab.models.streaming.layer_stream import LayerStream
+from trimtab.models.streaming.streamed_model import load_streamed, sampling
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +71,8 @@ class Backbone(Identity):
 
     model: Any
     anatomy: ModelParts
+    stream: LayerStream | None = None
+    """Reads the decoder layers' weights when they are needed; None where the whole model is in memory."""
 
     @functools.cached_property
     def rounding(self) -> float:
@@ -118,8 +122,11 @@ def load_backbone(
     trust_remote_code: bool = False,
     quantization: Quantization = "",
     tensor_parallel: bool = False,
+    stream: bool | None = False,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
+
+    With `stream`, the decoder layers stay in its files and are read when they are needed.
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
@@ -137,6 +144,13 @@ def load_backbone(
         base = path if adapter is None else _base_of(name, adapter.base)
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
+        if stream:
+            model, layers = load_streamed(
+                base, config, name=name, dtype=number_format, device=place, trust_remote_code=trust_remote_code
+            )
+            fingerprint = checkpoint_fingerprint(_files_of(path), model) if number_format == torch.float16 else ""
+            source = describe_source(name)
+            return wrap(model, tokenizer, name=name, source=source, fingerprint=fingerprint, stream=layers)
         load = functools.partial(class_for(config).from_pretrained, base)
         options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
         if quantization:
@@ -166,7 +180,15 @@ def load_backbone(
     return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
 
 
-def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint: str = "") -> Backbone:
+def wrap(
+    model: Any,
+    tokenizer: Any,
+    *,
+    name: str,
+    source: str = "",
+    fingerprint: str = "",
+    stream: LayerStream | None = None,
+) -> Backbone:
     """Take apart a transformers model that is already in memory, and leave it as it is.
 
     Args:
@@ -175,25 +197,32 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
         name: what to call it.
         source: where it is from; the name by default.
         fingerprint: where it is known already.
+        stream: of its decoder layers, where they are not in memory.
 
     Raises:
         ModelError: when trimtab does not understand its architecture, naming model and class.
     """
     with quiet_loading(), _understood(name, model):
         model, tokenizer = unwrapped(model), text_tokenizer(tokenizer)
-        samples = (sampled(weight) for _, weight in weights_of(model))
+        if stream is None:
+            anatomy, seen = locate_modules(model), {}
+        else:
+            with sampling(model, stream) as seen:
+                anatomy = locate_modules(model, stream.present)
+        samples = (seen[key] if key in seen else sampled(weight) for key, weight in weights_of(model))
         return Backbone(
             name=name,
             source=source or name,
             model=model,
             tokenizer=tokenizer,
             facts=facts_of(model),
-            anatomy=locate_modules(model),
+            anatomy=anatomy,
             fingerprint=fingerprint or fingerprint_of(model.config, samples, adapter_state(model)),
             device=input_device(model),
             dtype=model.get_input_embeddings().weight.dtype,
             ends=_ends(tokenizer, getattr(model, "generation_config", None)),
             context=context_of(model),
+            stream=stream,
         )
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from trimtab._util.suggest import suggestion
 from trimtab.errors import SettingError, TrimtabWarning, shortened
-from trimtab.models.architecture import decoder_of
+from trimtab.models.architecture import decoder_layers
 from trimtab.models.kinds.placement import SPREAD, execution_device
 from trimtab.models.precision import choose_device
 
@@ -167,7 +167,7 @@ def device_map_for(
         SettingError: for a mapping that does not fit the model.
     """
     if not isinstance(device, str):
-        return complete_map(device, empty(), named_layers(empty(), decoder_of(empty())[1]))
+        return complete_map(device, empty(), named_layers(empty(), decoder_layers(empty())[1]))
     if device in SPREAD:
         return device
     if device != "auto" or place.type != "cuda":

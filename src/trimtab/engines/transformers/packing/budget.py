@@ -37,6 +37,10 @@ class Budget:
     """What their keys and values may take."""
     recurring: bool
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
+    waiting_bytes: int = CPU_BYTES // 2
+    """What states that wait for streamed weights may take in memory."""
+    file_bytes: int | None = None
+    """What they may take in a temporary file; None: a share of what is free on its disk."""
 
 
 def free(device: torch.device) -> int:
@@ -68,5 +72,7 @@ def budget_for(
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
     if all(device.type == "cpu" for device in devices):
         tokens = min(CPU_TOKENS, ceiling)
-        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, recurring=dtype != torch.float32)
-    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, recurring=True)
+        return Budget(
+            tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, memory_bytes // 2
+        )
+    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, memory_bytes // 2)
