@@ -32,6 +32,7 @@ class LoadOptions:
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: Quantization = ""
     stream: bool | None = None
+    tensor_parallel: bool = False
 
 
 class EngineType(ABC):

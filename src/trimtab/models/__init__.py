@@ -6,7 +6,9 @@ from trimtab.models.bundled import BUNDLED, hub_id
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
 from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
+from trimtab.models.kinds.placement import is_divided
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
+from trimtab.models.kinds.tensor_parallel import least_free
 from trimtab.models.load import identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
@@ -65,6 +67,8 @@ __all__ = [
     "hidden_of",
     "hub_id",
     "identify",
+    "is_divided",
+    "least_free",
     "load_backbone",
     "main_device",
     "peek",

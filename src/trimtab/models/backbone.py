@@ -15,6 +15,7 @@ from trimtab.models.context import NO_LIMIT, ContextLimit
 from trimtab.models.eager import inference
 from trimtab.models.facts import Facts
 from trimtab.models.kinds.device_maps import layer_devices
+from trimtab.models.kinds.placement import place_in_words
 from trimtab.models.kinds.quantization import rounds_states
 from trimtab.models.streaming.layer_stream import LayerStream
 
@@ -65,11 +66,10 @@ class Backbone(Identity):
 
     @property
     def place(self) -> str:
-        """Devices that it computes on, and whether weights are brought to them for each pass."""
+        """Devices that it computes on, and whether weights are brought to them or are elsewhere too."""
         if self.stream is not None:
             return f"{self.device} (streamed)"
-        named = ", ".join(map(str, dict.fromkeys((self.device, *self.devices))))
-        return f"{named} (offloaded)" if any(p.device.type == "meta" for p in self.model.parameters()) else named
+        return place_in_words(self.model, (self.device, *self.devices))
 
     def require_in_memory(self, purpose: str) -> None:
         """Refuse what needs the weights of all layers at once.

@@ -31,6 +31,7 @@ from trimtab.models.kinds.quantization import (
     quantization_config,
     require_plain,
 )
+from trimtab.models.kinds.tensor_parallel import check_division, divided_options
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
 from trimtab.models.streaming.layer_stream import LayerStream
@@ -45,6 +46,7 @@ def load_backbone(
     device: Device = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
+    tensor_parallel: bool = False,
     stream: bool | None = None,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
@@ -54,9 +56,9 @@ def load_backbone(
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype, a device that is not there, a mapping that does not fit the model, or an
-            unknown quantization.
+        SettingError: for an unknown dtype or quantization, a device that is not there, or a mapping that does not fit.
     """
+    check_division(tensor_parallel, device, quantization)
     place = main_device(device)
     number_format = choose_dtype(dtype, place)
     check_quantization(quantization)
@@ -69,7 +71,16 @@ def load_backbone(
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
         wanted = Wanted(
-            name, base, config, number_format, place, device, quantization, adapter is not None, trust_remote_code
+            name=name,
+            base=base,
+            config=config,
+            dtype=number_format,
+            place=place,
+            device=device,
+            quantization=quantization,
+            adapted=adapter is not None,
+            divided=tensor_parallel,
+            trust_remote_code=trust_remote_code,
         )
         found = load_if_streamed(stream, wanted)
         model, layers = (_load_all(wanted, adapter), None) if found is None else found
@@ -88,7 +99,10 @@ def _load_all(wanted: Wanted, adapter: Adapter | None) -> Any:
         options["quantization_config"] = quantization_config(wanted.quantization, wanted.dtype)
     empty = functools.cache(lambda: skeleton_of(wanted.config, wanted.trust_remote_code))
     with _understood(wanted.name, None):
-        spread = device_map_for(wanted.name, wanted.device, wanted.place, wanted.dtype, empty)
+        options |= divided_options(adapter, empty()) if wanted.divided else {}
+        spread = None
+        if not wanted.divided:
+            spread = device_map_for(wanted.name, wanted.device, wanted.place, wanted.dtype, empty)
     if wanted.quantization and spread is None:
         spread = {"": str(wanted.place)}
     with offload_folder(spread) as offload:
@@ -98,7 +112,7 @@ def _load_all(wanted: Wanted, adapter: Adapter | None) -> Any:
         if offload is not None:
             offload.belong_to(model)
     # Quantized models refuse to be moved.
-    if spread is None and model.device != torch.empty(0, device=wanted.place).device:
+    if spread is None and not wanted.divided and model.device != torch.empty(0, device=wanted.place).device:
         model.to(wanted.place)
     if adapter is not None:
         model = with_adapter(model, adapter, wanted.name)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from trimtab.engines.base import leave_out
 from trimtab.engines.transformers._forward import (
     pushed,
     read_and_record,
@@ -23,13 +24,13 @@ from trimtab.engines.transformers._forward import (
 )
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
-from trimtab.models import Backbone
+from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck, steered
 from trimtab.steering.phases import markers_for, steered_tokens
 
@@ -59,7 +60,8 @@ class QueryRunner:
     def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
         self.backbone = backbone
         self.fastest: Mode = fastest
-        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes)
+        of_gpu = least_free if is_divided(backbone.model) else free
+        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
 
     @property
@@ -150,9 +152,8 @@ class QueryRunner:
             if cells:  # asked before any batch is under way
                 self.exactness.stairs(mode)
             mine = [queries[i] for i in part]
-            rest = [place for place, index in enumerate(part) if index not in done]
-            if rest:
-                yield from self._part_in_cells(mine, part, mode, cells, marks, set(rest), finish, check)
+            if any(index not in done for index in part):
+                yield from self._part_in_cells(mine, part, mode, cells, marks, done, finish, check)
         check.warn_of_rest()
 
     def _part_in_cells(
@@ -162,11 +163,11 @@ class QueryRunner:
         mode: Mode,
         cells: Sequence[Intervention],
         marks: Marks,
-        rest: set[int],
+        done: Collection[int],
         finish: Finish[Result],
         check: PushCheck,
     ) -> Iterator[Result]:
-        """Queries that run in the same way; those in `rest` are not done."""
+        """Queries that run in the same way."""
         plan = schedule(queries, len(cells), marks, self.budget, share=mode == "packed")
         groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
 
@@ -183,9 +184,13 @@ class QueryRunner:
             whole = torch.cat([states[0], *(block[1:] for block in states[1:])])
             return finish(tuple(part[i] for i in chosen), whole)
 
-        todo = [i for i, chosen in enumerate(plan.batches) if not rest.isdisjoint(chosen)]
+        def is_left_out(chosen: Sequence[int]) -> bool:
+            return leave_out([part[i] for i in chosen], done)
+
+        todo = [i for i, chosen in enumerate(plan.batches) if any(part[place] not in done for place in chosen)]
         sizes = state_bytes(self.backbone, queries, plan, self.budget)
-        yield from self._each_batch([plan.batches[i] for i in todo], [sizes[i] for i in todo], run_heads, run_batch)
+        batches, sizes = [plan.batches[i] for i in todo], [sizes[i] for i in todo]
+        yield from self._each_batch(batches, sizes, run_heads, run_batch, is_left_out)
 
     def _each_batch(
         self,
@@ -193,19 +198,24 @@ class QueryRunner:
         sizes: Sequence[PassBytes],
         run_heads: Callable[[], Heads],
         run_batch: Callable[[Sequence[int], Heads], Result],
+        is_left_out: Callable[[Sequence[int]], bool] = lambda chosen: False,
     ) -> Iterator[Result]:
-        """Run batches one by one; with streamed weights all that have room side by side."""
+        """Run batches one by one; with streamed weights all that have room side by side.
+
+        Each is asked about right before it would run: others may have taken it meanwhile.
+        """
         if not batches:
             return
         if weights_of(self.backbone) is None:
             heads = run_heads()
             for chosen in batches:
-                yield run_batch(chosen, heads)
+                if not is_left_out(chosen):
+                    yield run_batch(chosen, heads)
             return
         for group in share_streams(sizes, self.budget).groups:
             with together(self.backbone, self.budget.waiting_bytes):
                 heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
-                passes = [start(partial(run_batch, batches[i], heads)) for i in group]
+                passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
             yield from (one.result() for one in passes)
 
     def plain_states(self, queries: Sequence[Query], interventions: Sequence[Intervention | None]) -> Tensor:

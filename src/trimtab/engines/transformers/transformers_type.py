@@ -39,6 +39,7 @@ class TransformersType(EngineType):
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
             stream=options.stream,
+            tensor_parallel=options.tensor_parallel,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 

@@ -18,7 +18,7 @@ from trimtab.models.streaming.layer_stream import LayerStream
 from trimtab.models.streaming.streamed_model import load_streamed, skeleton_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which model is to be loaded, and how."""
 
@@ -33,6 +33,8 @@ class Wanted:
     quantization: Quantization
     adapted: bool
     """Whether an adapter comes on top."""
+    divided: bool
+    """Whether the layers are divided over processes."""
     trust_remote_code: bool
 
 
@@ -90,6 +92,8 @@ def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:
         return SettingError(
             f"{about} over several devices: a layer is brought to one; leave out stream, or give one device"
         )
+    if wanted.divided:
+        return SettingError(f"{about} and divided by tensor parallelism: leave out one of the two")
     if wanted.adapted:
         return NotStreamable(
             f"{about}: it is an adapter, whose layers stand around those of its base. Merge it first "

@@ -23,6 +23,8 @@ class Resources(Strict):
     gpus: float | None = Field(default=None, ge=0)
     """By default as many as the model is divided over, or one; none where there are none."""
     cpus: float = Field(default=1, gt=0)
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that share its sweeps, each with these resources; by default as many as the run is given."""
 
     @field_validator("gpus", "cpus")
     @classmethod
