@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimtab._util.registry import Entry, Registry
 from trimtab.errors import SettingError
-from trimtab.models import DType, Identity, Quantization
+from trimtab.models import Device, DType, Identity, Quantization
 
 if TYPE_CHECKING:
     from trimtab.engines.base import Engine
@@ -26,12 +26,13 @@ class LoadOptions:
     """How a model is loaded; the arguments of `trimtab.load`."""
 
     dtype: DType = "auto"
-    device: str | Mapping[str, Any] = "auto"
+    device: Device = "auto"
     memory_bytes: int | None = None
     trust_remote_code: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: Quantization = ""
     stream: bool | None = None
+    tensor_parallel: bool = False
 
 
 class EngineType(ABC):
@@ -63,7 +64,7 @@ class EngineType(ABC):
         """
 
     def check_placement(  # noqa: B027  # most take any
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
+        self, device: Device, memory_bytes: int | None = None, quantization: Quantization = ""
     ) -> None:
         """Refuse a device, a memory limit or a quantization where the engine finds them itself.
 

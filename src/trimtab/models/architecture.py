@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from trimtab.errors import ModelError
 from trimtab.models.eager import inference
 from trimtab.models.facts import LAYER_COUNTS, first_of
-from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.placement import held, input_device
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
@@ -37,8 +37,8 @@ class ModelParts:
     final_norm: Callable[[Tensor], Tensor]
     head: nn.Module
     head_weight: Tensor | None
-    """The unembedding as numbers, [vocabulary, d_model]; None where it is packed, offloaded or behind an adapter, and
-    `head` alone can apply it."""
+    """The unembedding as numbers, [vocabulary, d_model], where it is stored if it is offloaded; None where it is packed
+    or behind an adapter, and `head` alone can apply it."""
     vocabulary: int
     """How many logits there are."""
     after_head: Callable[[Tensor], Tensor]
@@ -129,9 +129,12 @@ def holds_layers(module: nn.Module, count: int) -> bool:
 def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
     """The unembedding's matrix, if that is all there is to it."""
     weight: Any = getattr(head, "weight", None)
-    if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
+    if hasattr(head, "base_layer") or not torch.is_tensor(weight):
         return None
-    if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
+    weight = held(head, "weight", weight)
+    if type(weight) not in (Tensor, nn.Parameter) or weight.device.type == "meta":
+        return None
+    if not weight.is_floating_point() or weight.element_size() < 2:
         return None
     if weight.shape != (logits.shape[-1], normed.shape[-1]):
         return None

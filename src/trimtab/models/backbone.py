@@ -14,6 +14,8 @@ from trimtab.models.architecture import ModelParts
 from trimtab.models.context import NO_LIMIT, ContextLimit
 from trimtab.models.eager import inference
 from trimtab.models.facts import Facts
+from trimtab.models.kinds.device_maps import layer_devices
+from trimtab.models.kinds.placement import place_in_words
 from trimtab.models.kinds.quantization import rounds_states
 from trimtab.models.streaming.layer_stream import LayerStream
 
@@ -37,6 +39,11 @@ class Identity:
     context: ContextLimit = NO_LIMIT
     """How long a text it takes."""
 
+    @property
+    def place(self) -> str:
+        """Where it computes, in words."""
+        return str(self.device)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Backbone(Identity):
@@ -51,6 +58,18 @@ class Backbone(Identity):
     def rounding(self) -> float:
         """Relative difference of states that is rounding: formats of 16 bits and fewer add up hundreds of them."""
         return 1e-4 if self.dtype == torch.float32 and not rounds_states(self.model) else 5e-2
+
+    @functools.cached_property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Devices that the decoder layers compute on, in their order."""
+        return (self.device,) if self.stream is not None else tuple(layer_devices(self.anatomy.layers))
+
+    @property
+    def place(self) -> str:
+        """Devices that it computes on, and whether weights are brought to them or are elsewhere too."""
+        if self.stream is not None:
+            return f"{self.device} (streamed)"
+        return place_in_words(self.model, (self.device, *self.devices))
 
     def require_in_memory(self, purpose: str) -> None:
         """Refuse what needs the weights of all layers at once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from trimtab.models.context import context_of
 from trimtab.models.facts import Facts, facts_of
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
 from trimtab.models.kinds.adapters import Adapter, adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.device_maps import Device, device_map_for, main_device, offload_folder
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
-from trimtab.models.kinds.placement import SPREAD, input_device
+from trimtab.models.kinds.placement import input_device
 from trimtab.models.kinds.quantization import (
     Quantization,
     check_quantization,
@@ -30,7 +31,8 @@ from trimtab.models.kinds.quantization import (
     quantization_config,
     require_plain,
 )
-from trimtab.models.precision import DType, choose_device, choose_dtype
+from trimtab.models.kinds.tensor_parallel import check_division, divided_options
+from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
 from trimtab.models.streaming.layer_stream import LayerStream
 from trimtab.models.streaming.stream_choice import Wanted, load_if_streamed
@@ -41,9 +43,10 @@ def load_backbone(
     name: str = BUNDLED,
     *,
     dtype: DType | torch.dtype = "auto",
-    device: str | Mapping[str, Any] = "auto",
+    device: Device = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
+    tensor_parallel: bool = False,
     stream: bool | None = None,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
@@ -53,9 +56,10 @@ def load_backbone(
 
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype, a device that is not there, or an unknown quantization.
+        SettingError: for an unknown dtype or quantization, a device that is not there, or a mapping that does not fit.
     """
-    place = choose_device(device if isinstance(device, str) else "auto")
+    check_division(tensor_parallel, device, quantization)
+    place = main_device(device)
     number_format = choose_dtype(dtype, place)
     check_quantization(quantization)
     with quiet_loading(), _explained(name):
@@ -67,7 +71,16 @@ def load_backbone(
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
         wanted = Wanted(
-            name, base, config, number_format, place, device, quantization, adapter is not None, trust_remote_code
+            name=name,
+            base=base,
+            config=config,
+            dtype=number_format,
+            place=place,
+            device=device,
+            quantization=quantization,
+            adapted=adapter is not None,
+            divided=tensor_parallel,
+            trust_remote_code=trust_remote_code,
         )
         found = load_if_streamed(stream, wanted)
         model, layers = (_load_all(wanted, adapter), None) if found is None else found
@@ -84,15 +97,22 @@ def _load_all(wanted: Wanted, adapter: Adapter | None) -> Any:
     if wanted.quantization:
         require_plain(wanted.name, wanted.config)
         options["quantization_config"] = quantization_config(wanted.quantization, wanted.dtype)
-    device = wanted.device
-    spread: Any = device if not isinstance(device, str) or device in SPREAD else None
+    empty = functools.cache(lambda: skeleton_of(wanted.config, wanted.trust_remote_code))
+    with _understood(wanted.name, None):
+        options |= divided_options(adapter, empty()) if wanted.divided else {}
+        spread = None
+        if not wanted.divided:
+            spread = device_map_for(wanted.name, wanted.device, wanted.place, wanted.dtype, empty)
     if wanted.quantization and spread is None:
         spread = {"": str(wanted.place)}
-    if spread is not None:
-        options["device_map"] = spread if isinstance(spread, str) else dict(spread)
-    model = load_whole(load, wanted.name if adapter is None else adapter.base, **options)
+    with offload_folder(spread) as offload:
+        if spread is not None:
+            options |= {"device_map": spread, "offload_folder": offload and offload.path}
+        model = load_whole(load, wanted.name if adapter is None else adapter.base, **options)
+        if offload is not None:
+            offload.belong_to(model)
     # Quantized models refuse to be moved.
-    if spread is None and model.device != torch.empty(0, device=wanted.place).device:
+    if spread is None and not wanted.divided and model.device != torch.empty(0, device=wanted.place).device:
         model.to(wanted.place)
     if adapter is not None:
         model = with_adapter(model, adapter, wanted.name)
@@ -248,7 +268,7 @@ def _explained(name: str) -> Iterator[None]:
 @contextmanager
 def _understood(name: str, model: Any) -> Iterator[None]:
     """Explain what goes wrong with an architecture: whatever a foreign class raises while it is looked at and tried."""
-    about = f"model {name!r} ({type(model).__name__})"
+    about = f"model {name!r}" + (f" ({type(model).__name__})" if model is not None else "")
     try:
         yield
     except ModelError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from trimtab.engines.base import Engine
 from trimtab.engines.registry import EngineType, LoadOptions
 from trimtab.errors import SettingError
-from trimtab.models import Identity, Quantization, check_quantization, load_backbone
+from trimtab.models import Device, Identity, Quantization, check_quantization, load_backbone
 
 
 class TransformersType(EngineType):
@@ -23,9 +23,7 @@ class TransformersType(EngineType):
             names = ", ".join(map(str, engine_options))
             raise SettingError(f"the default engine has no engine_options, so not {names}; write `engine: vllm` too")
 
-    def check_placement(
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
-    ) -> None:
+    def check_placement(self, device: Device, memory_bytes: int | None = None, quantization: Quantization = "") -> None:
         """Refuse a quantization that is unknown; the device is tried when a model is loaded."""
         check_quantization(quantization)
 
@@ -41,6 +39,7 @@ class TransformersType(EngineType):
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
             stream=options.stream,
+            tensor_parallel=options.tensor_parallel,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from trimtab.errors import SettingError, TrimtabWarning
+from trimtab.models.kinds.device_maps import Device
 from trimtab.models.kinds.placement import SPREAD
 from trimtab.models.kinds.quantization import Quantization
 from trimtab.models.streaming._layer_plan import NotStreamable
@@ -18,7 +18,7 @@ from trimtab.models.streaming.layer_stream import LayerStream
 from trimtab.models.streaming.streamed_model import load_streamed, skeleton_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which model is loaded, and how."""
 
@@ -28,11 +28,13 @@ class Wanted:
     config: Any
     dtype: torch.dtype
     place: torch.device
-    device: str | Mapping[str, Any]
+    device: Device
     """As it was asked for."""
     quantization: Quantization
     adapted: bool
     """Whether an adapter comes on top."""
+    divided: bool
+    """Whether the layers are divided over processes."""
     trust_remote_code: bool
 
 
@@ -90,6 +92,8 @@ def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:
         return SettingError(
             f"{about} over several devices: a layer is brought to one; leave out stream, or give one device"
         )
+    if wanted.divided:
+        return SettingError(f"{about} and divided by tensor parallelism: leave out one of the two")
     if wanted.adapted:
         return NotStreamable(
             f"{about}: it is an adapter, whose layers stand around those of its base. Merge it first "

@@ -17,8 +17,8 @@ from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
 from trimtab.serve.replies.reply_writer import RunningReplies
 from trimtab.serve.steering.steering_request import RequestedSteering
 
-Reader = Callable[[Sequence[str]], Awaitable[dict[str, Any]]]
-"""Readings of monitors of the texts of all choices."""
+Reader = Callable[[Sequence[FinishedReply]], Awaitable[dict[str, Any]]]
+"""Readings of monitors of all choices."""
 _LOG = logging.getLogger("trimtab.serve")
 
 
@@ -94,7 +94,7 @@ async def events(
     Args:
         completion: the shapes of the response.
         written: the replies.
-        read: what monitors read of the whole texts, sent behind their end; None where no readings are wanted.
+        read: what monitors read of the whole replies, sent behind their end; None where no readings are wanted.
     """
     finished: list[FinishedReply] = []
     try:
@@ -113,8 +113,8 @@ async def events(
                     more = {"steering_applied": completion.applied(finished)}
                 yield completion.event([completion.last_choice(one)], **more)
         if read is not None:
-            texts = [reply.text for reply in sorted(finished, key=lambda reply: reply.choice)]
-            yield completion.event([], monitors=await read(texts))
+            in_order = sorted(finished, key=lambda reply: reply.choice)
+            yield completion.event([], monitors=await read(in_order))
         if completion.include_usage:
             yield completion.event([], usage=usage(finished))
         yield "data: [DONE]\n\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trimtab.serve.replies.watched_text import TokenReading
+
 MIN_LOGPROB = -9999.0
 """In place of −∞, which JSON does not have; OpenAI's API uses the same."""
 
@@ -35,6 +37,8 @@ class ReplyPiece:
     text: str
     logprobs: tuple[ShownLogprob, ...] | None = None
     """None where they are not wanted."""
+    readings: tuple[TokenReading, ...] = ()
+    """Of each token that has come, where monitors read while the text is written."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,5 @@ class FinishedReply:
     pushed: int = 0
     """Tokens of prompt and reply that were pushed."""
     logprobs: tuple[ShownLogprob, ...] | None = None
+    readings: tuple[TokenReading, ...] = ()
+    """Of each token, where monitors read while the text was written."""
