@@ -36,7 +36,12 @@ def test_states_without_room_wait_in_a_file_and_come_back_bit_by_bit(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     written: list[int] = []
     write = WaitingStates._write
-    monkeypatch.setattr(WaitingStates, "_write", lambda self, storage: written.append(1) or write(self, storage))
+
+    def counted(self: WaitingStates, storage: torch.UntypedStorage) -> tuple[int, int]:
+        written.append(storage.nbytes())
+        return write(self, storage)
+
+    monkeypatch.setattr(WaitingStates, "_write", counted)
     backbone, weights = streamed("llama")
     expected = scores(tiny("llama"))
     assert torch.equal(scores(backbone), expected)
@@ -45,7 +50,7 @@ def test_states_without_room_wait_in_a_file_and_come_back_bit_by_bit(
     assert torch.equal(scores(backbone, waiting_bytes=20_000), expected)
     assert weights.streams == before + 1
     assert len(written) > 10
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("trimtab*"))
     assert is_left_alone(backbone)
 
 
@@ -54,8 +59,8 @@ def test_a_job_without_room_on_the_disk_takes_more_streams() -> None:
     expected = scores(tiny("llama"))
     scores(backbone)
     before = weights.streams
-    assert torch.equal(scores(backbone, waiting_bytes=150_000, file_bytes=100_000), expected)
-    assert 2 <= weights.streams - before <= 6
+    assert torch.equal(scores(backbone, waiting_bytes=60_000, file_bytes=40_000), expected)
+    assert 2 <= weights.streams - before <= 5
 
 
 def test_masks_and_results_have_to_fit_into_memory() -> None:

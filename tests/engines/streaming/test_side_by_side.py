@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -70,6 +70,7 @@ def test_a_sweep_that_is_left_in_the_middle_leaves_nothing_behind() -> None:
     backbone, _ = streamed("llama")
     results = small_batches(backbone).sweep(random_pairs(), make_cells(backbone), "text")
     next(results)
+    assert isinstance(results, Generator)
     results.close()
     assert is_left_alone(backbone)
 
