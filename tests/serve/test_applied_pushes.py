@@ -76,7 +76,7 @@ def test_a_push_that_always_moves_has_no_second_number(served: Served) -> None:
 
 
 def test_a_strength_that_is_rounded_away_is_refused_before_and_by_the_request(rounding: Served) -> None:
-    steering = {"vector": "raw", "layers": [1], "strength": 1e-6}
+    steering = {"vector": "raw", "layers": [1], "strength": 1e-9}
     found = ask(rounding, VALIDATE, steering=steering)
     assert found["valid"] is False
     assert "bfloat16" in found["reason"]
