@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         deselected = left_out(items)
         items[:] = [item for item in items if item not in set(deselected)]
         config.hook.pytest_deselected(items=deselected)
+
+
+@pytest.fixture(autouse=True)
+def no_hook_stays_on_shared_models() -> Iterator[None]:
+    """A hook that a test leaves on a model acts in the tests behind it."""
+    yield
+    made = sys.modules.get("tiny")
+    for shared in made.SHARED if made else ():
+        for name, module in shared.model.named_modules():
+            hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+            assert not hooks, f"{shared.name}: {name or 'the model'} still has {hooks}"
 
 
 @pytest.fixture(scope="session", params=ARCHITECTURES)

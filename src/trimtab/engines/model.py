@@ -110,7 +110,7 @@ class Model(PromptEncoder, Summarized):
         """Name, size, place."""
         facts = self.facts
         size = f"{facts.parameters / 1e6:.0f}M parameters, {facts.layers} layers × {facts.width}"
-        place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.device}"
+        place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.place}"
         return Summary(
             {"name": repr(self.name), "size": size, "place": place},
             more={"architecture": facts.architecture, "engine": self.engine.name, **self.asking.changes},

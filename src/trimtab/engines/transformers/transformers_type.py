@@ -8,13 +8,14 @@ from typing import Any
 from trimtab.engines.base import Engine
 from trimtab.engines.registry import EngineType, LoadOptions
 from trimtab.errors import SettingError
-from trimtab.models import Identity, Quantization, check_quantization, load_backbone
+from trimtab.models import Device, Identity, Quantization, check_quantization, load_backbone
 
 
 class TransformersType(EngineType):
     """transformers in this process."""
 
     name = "transformers"
+    streams = True
 
     def check_options(self, engine_options: Mapping[str, Any]) -> None:
         """Refuse every option: there are none."""
@@ -22,9 +23,7 @@ class TransformersType(EngineType):
             names = ", ".join(map(str, engine_options))
             raise SettingError(f"the default engine has no engine_options, so not {names}; write `engine: vllm` too")
 
-    def check_placement(
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
-    ) -> None:
+    def check_placement(self, device: Device, memory_bytes: int | None = None, quantization: Quantization = "") -> None:
         """Refuse a quantization that is unknown; the device is tried when a model is loaded."""
         check_quantization(quantization)
 
@@ -39,6 +38,8 @@ class TransformersType(EngineType):
             device=options.device,
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
+            stream=options.stream,
+            tensor_parallel=options.tensor_parallel,
         )
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes)
 
