@@ -124,6 +124,11 @@ class TransformersWriter:
         self._check.warn_of_rest()
         self._check.warn_of_missed([request.intervention for request in requests])
 
+    def close(self) -> None:
+        """Give up all texts."""
+        for key in list(self._rows):
+            self.cancel(key)
+
     def _end(self, key: int) -> None:
         cell = self._rows.pop(key).request.intervention
         self._uses[id(cell)] -= 1
