@@ -19,6 +19,7 @@ from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
+from trimtab.study.measures.baselines._chosen_settings import vector_scores
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, joined, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import (
@@ -134,7 +135,7 @@ class _Planned:
     def vectors(self, method: str) -> Iterator[Unit]:
         """The units of a vector: its candidates on the prompts that choose, then the chosen settings."""
         compared, subject = self.compared, self.subject
-        about, other = f"vector {method}", method != compared.method
+        about, other = vector_scores(method), method != compared.method
         calibrating = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=12)
         work: tuple[Work, ...] = (calibrating,)
         shaped_by: tuple[object, ...] = (method, compared.settings.dose)
@@ -153,7 +154,7 @@ class _Planned:
         yield self._unit(
             "scores",
             about,
-            lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
+            lambda run: joined([run.candidates(method), run.scores(about, run.choose_vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
             shaped_by,
         )
