@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from planted import choice_pairs
 from study.conftest import Run
@@ -20,7 +21,7 @@ from trimtab import vectors
 from trimtab.analysis import best_cells, effects
 from trimtab.data import Behavior, Pair, write_pairs
 from trimtab.errors import SettingError, VectorError
-from trimtab.evaluation.baselines import arm_doses
+from trimtab.evaluation.baselines import arm_doses, arm_replies
 from trimtab.judges import JUDGES, Exchange, Judge, Judgement
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
@@ -299,6 +300,31 @@ def test_replies_of_every_arm_are_judged_beside_the_plain_ones(run: Run, whim: N
     table = pd.read_csv(folder / "tables" / "baselines.csv")
     assert set(table["scoring"]) == {"replies", "text"}
     assert table.loc[table["scoring"] == "replies", "coherence"].notna().all()
+
+
+def test_the_fine_tuned_model_replies_too_and_the_plain_one_reads_what_it_says(
+    run: Run, whim: None, llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="fine-tuning needs peft, the extra trimtab[lora]")
+    monkeypatch.setattr("trimtab.evaluation.baselines.fine_tuning.LEARNING_RATE", 0.05)
+    probe = torch.tensor([[5, 6, 7]])
+    plain_logits = llama.model(probe).logits.detach()
+    whole = arm_replies.nats_of_replies
+
+    def watched(*args: Any) -> Any:
+        assert torch.equal(llama.model(probe).logits, plain_logits)
+        return whole(*args)
+
+    monkeypatch.setattr(arm_replies, "nats_of_replies", watched)
+    content = judged()
+    content["baselines"] |= {"methods": ["mean"], "lora": True, "lora_rank": 2, "lora_steps": 6, "easy": 0}
+    replies = stored(run(content, tmp_path / "run"), "replies")
+    tuned, plain = replies[replies["arm"] == "LoRA"], replies[replies["arm"] == "plain"].set_index("prompt_id")
+    assert set(tuned["side"]) == {"for", "against"}
+    for _, mine in tuned.groupby("side"):
+        assert set(mine["prompt_id"]) == set(plain.index)
+        assert (mine["reply"].to_numpy() != plain.loc[mine["prompt_id"], "reply"].to_numpy()).any()
+    assert torch.equal(llama.model(probe).logits, plain_logits)
 
 
 def test_judgements_that_failed_are_made_again_and_no_others(
