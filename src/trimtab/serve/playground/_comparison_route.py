@@ -40,8 +40,9 @@ async def compare(request: Request) -> Response:
     async def work() -> dict[str, Any]:
         push = None if steering is None else steering.intervention
         found = await asyncio.to_thread(
-            compare_tokens, service.model, messages, reply, push, unsteered_messages=unsteered, top=top
-        )
+            compare_tokens, service.model, messages, reply, push,
+            unsteered_messages=unsteered, top=top, most_tokens=service.context_tokens,
+        )  # fmt: skip
         return {
             "object": "steering.comparison",
             "model": model,

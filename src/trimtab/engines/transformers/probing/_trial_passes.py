@@ -24,6 +24,7 @@ from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.errors import ModelError
 from trimtab.models import Backbone, cache_name, hidden_of
 from trimtab.models.eager import inference
+from trimtab.models.overflow import is_finite
 from trimtab.steering import HookSet, engine_hooks_only, one_pass
 
 # Four texts with a common head; the first two begin alike behind it, and so do the others.
@@ -80,6 +81,11 @@ def differ(backbone: Backbone, found: Tensor, expected: Tensor) -> bool:
 def plain_call_is_alone(backbone: Backbone) -> bool:
     """Whether a row of this engine is what a call of the model with token ids only gives."""
     return not differ(backbone, alone(backbone, _SHORT, [len(_SHORT) - 1]), plain_calls(backbone, [_SHORT]))
+
+
+def plain_call_is_finite(backbone: Backbone) -> bool:
+    """Whether that call's states are numbers; where they are not, no two ways of running a text agree."""
+    return is_finite(plain_calls(backbone, [_SHORT]))
 
 
 def plain_calls(backbone: Backbone, texts: Sequence[Sequence[int]]) -> Tensor:

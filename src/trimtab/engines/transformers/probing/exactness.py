@@ -22,6 +22,7 @@ from trimtab.engines.transformers.probing._batch_limits import batch_length_limi
 from trimtab.engines.transformers.probing._staircase_probe import staircase_is_exact
 from trimtab.errors import ModelError, TrimtabWarning
 from trimtab.models import Backbone
+from trimtab.models.overflow import not_finite
 
 Mode = Literal["packed", "padded", "alone"]
 _STEP = 64
@@ -166,11 +167,14 @@ class Exactness:
         """Refuse what cannot be run exactly even in a row of its own.
 
         Raises:
-            ModelError: for a model whose rows, run alone, are not what its own plain call gives.
+            ModelError: for a model whose rows, run alone, are not what its own plain call gives, or no numbers.
         """
         if self._alone is None:
             self._alone = self._holds(lambda: _trial_passes.plain_call_is_alone(self.backbone))
         if not self._alone:
+            if not self._holds(lambda: _trial_passes.plain_call_is_finite(self.backbone), failed=True):
+                name, dtype = self.backbone.name, self.backbone.dtype
+                raise ModelError(f"{name}: {not_finite('the states of a short trial text', dtype)}")
             raise ModelError(
                 f"{self.backbone.facts.architecture}: a text run by its decoder has other states than in a call of the "
                 "whole model; trimtab does not know this architecture"
