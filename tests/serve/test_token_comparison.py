@@ -160,6 +160,17 @@ def test_what_cannot_be_compared_is_refused_by_its_field(served: Served, body: d
     assert post(served, 400, **body)["error"]["param"] == param
 
 
+def test_what_is_longer_than_the_server_takes_is_not_read(model: Model) -> None:
+    count = len(model.tokens(MESSAGES)) + len(model.backbone.tokenizer(REPLY, add_special_tokens=False)["input_ids"])
+    with running(service_for(model, most_tokens=count)) as found, found.client() as client:
+        for reply, status in ((REPLY, 200), (f"{REPLY}!", 400)):
+            answer = client.post(PATH, json={"messages": MESSAGES, "reply": reply, "steering": "cheerful"})
+            assert answer.status_code == status, answer.text
+        assert f"takes {count:,} here" in answer.json()["error"]["message"]
+        body = {"messages": MESSAGES, "unsteered_messages": ASKED, "reply": REPLY}
+        assert "takes" in client.post(PATH, json=body).json()["error"]["message"]
+
+
 def test_many_comparisons_at_once_are_each_their_own(served: Served) -> None:
     async def ask() -> list[Any]:
         async with httpx.AsyncClient(base_url=served.address, timeout=60) as http:

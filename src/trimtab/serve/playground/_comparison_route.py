@@ -41,7 +41,13 @@ async def compare(request: Request) -> Response:
         push = None if steering is None else steering.intervention
         found = await service.side_work.run(
             lambda: compare_tokens(
-                service.model, messages, written or reply, push, unsteered_messages=unsteered, top=top
+                service.model,
+                messages,
+                written or reply,
+                push,
+                unsteered_messages=unsteered,
+                top=top,
+                most_tokens=service.context_tokens,
             ),
             client_of(request),
         )

@@ -25,6 +25,7 @@ from trimtab.engines.transformers.streaming.passes import start, together
 from trimtab.errors import ModelError
 from trimtab.models import Backbone, cache_name, hidden_of
 from trimtab.models.eager import inference
+from trimtab.models.overflow import is_finite
 from trimtab.steering import HookSet, engine_hooks_only, one_pass
 
 # Four texts with a common head; the first two begin alike behind it, and so do the others.
@@ -84,6 +85,11 @@ def plain_call_is_alone(backbone: Backbone) -> bool:
         found = start(partial(alone, backbone, _SHORT, [len(_SHORT) - 1]))
         expected = start(partial(plain_calls, backbone, [_SHORT]))
     return not differ(backbone, found.result(), expected.result())
+
+
+def plain_call_is_finite(backbone: Backbone) -> bool:
+    """Whether that call's states are numbers; where they are not, no two ways of running a text agree."""
+    return is_finite(plain_calls(backbone, [_SHORT]))
 
 
 def plain_calls(backbone: Backbone, texts: Sequence[Sequence[int]]) -> Tensor:

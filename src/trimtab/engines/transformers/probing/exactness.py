@@ -24,6 +24,7 @@ from trimtab.engines.transformers.probing._staircase_probe import staircase_is_e
 from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.errors import ModelError, TrimtabWarning
 from trimtab.models import Backbone
+from trimtab.models.overflow import not_finite
 
 Mode = Literal["packed", "padded", "alone"]
 _STEP = 64
@@ -195,9 +196,12 @@ class Exactness:
         """Refuse what cannot be run exactly even in a row of its own.
 
         Raises:
-            ModelError: for a model whose rows, run alone, are not what its own plain call gives.
+            ModelError: for a model whose rows, run alone, are not what its own plain call gives, or no numbers.
         """
         if not self._is_alone():
+            if not self._holds(lambda: _trial_passes.plain_call_is_finite(self.backbone), failed=True):
+                name, dtype = self.backbone.name, self.backbone.dtype
+                raise ModelError(f"{name}: {not_finite('the states of a short trial text', dtype)}")
             raise ModelError(
                 f"{self.backbone.facts.architecture}: a text run by its decoder has other states than in a call of the "
                 "whole model; trimtab does not know this architecture"
