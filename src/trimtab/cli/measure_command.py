@@ -16,11 +16,11 @@ from trimtab.cli.options import quiet_option, was_given
 from trimtab.cli.runs import check_run
 from trimtab.study.measures.registry import MEASURES
 
-_NAMES = {"models": ("--model", "-m"), "behaviors": ("--behavior", "-b")}
+_NAMES = {"models": ("--model", "-m"), "behaviors": ("--behavior", "-b"), "tasks": ("--task",)}
 """Options of settings that name several things, in the singular."""
 _METAVARS = {
     "models": "MODEL", "behaviors": "PAIRS", "measure": "PAIRS", "transfer": "PAIRS", "layers": "LAYERS",
-    "prompts": "N", "max_new_tokens": "N", "random": "N",
+    "prompts": "N", "max_new_tokens": "N", "random": "N", "tasks": "TASK", "task_limit": "N",
 }  # fmt: skip
 """What stands for the value of an option in its help; click's own for settings of other packages' measures."""
 

@@ -16,8 +16,8 @@ PLACE_KEYS = ("vector", "layer", "strength", "run", "behavior", "vectors")
 OPTION_KEYS = tuple(SteeringOptions.__annotations__)
 """How it is pushed: the fields of `SteeringSetting`."""
 LOAD_KEYS = (
-    "dtype", "device", "quantization", "memory_bytes", "trust_remote_code", "engine", "engine_options", "template",
-    "thinking", "system_role",
+    "dtype", "device", "quantization", "stream", "memory_bytes", "trust_remote_code", "engine", "engine_options",
+    "template", "thinking", "system_role",
 )  # fmt: skip
 """How the model is loaded: the arguments of `trimtab.load`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +24,19 @@ class SteeredModel:
     """None: unsteered."""
     description: dict[str, Any]
     """Model and steering as plain values, for logs."""
+
+    @classmethod
+    def of(cls, model: Model, intervention: Intervention | None) -> SteeredModel:
+        """A model that is loaded already, under a push; it stays the caller's."""
+        about = {
+            "model": model.name,
+            "fingerprint": model.fingerprint,
+            "engine": model.engine.name,
+            "dtype": str(model.backbone.dtype).removeprefix("torch."),
+            **model.asking.changes,
+            "trimtab": version("trimtab"),
+        }
+        return cls(model, intervention, about)
 
     @classmethod
     def open(cls, name: str, arguments: Mapping[str, Any], more: Collection[str] = ()) -> SteeredModel:
@@ -54,16 +67,8 @@ class SteeredModel:
         except BaseException:
             model.close()
             raise
-        about = {
-            "model": setting.model,
-            "fingerprint": model.fingerprint,
-            "engine": model.engine.name,
-            "dtype": str(model.backbone.dtype).removeprefix("torch."),
-            **model.asking.changes,
-            "steering": pushed,
-            "trimtab": version("trimtab"),
-        }
-        return cls(model, intervention, about)
+        made = cls.of(model, intervention)
+        return replace(made, description={**made.description, "model": setting.model, "steering": pushed})
 
 
 def _push_of(setting: NamedSetting, given: Arguments) -> Push | None:

@@ -58,9 +58,12 @@ class TransformersEngine(QueryRunner):
         if not pairs:
             return
         queries = [capture_query(pair, token_position) for pair in pairs]
-        for chosen, states in self.every_state(queries, None):
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> Captured:
             some = [queries[i] for i in chosen]
-            yield Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+            return Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+
+        yield from self.every_state(queries, None, finish)
 
     @torch.no_grad()
     def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
@@ -79,7 +82,7 @@ class TransformersEngine(QueryRunner):
             by_prompt.setdefault(text.tokens[: text.prompt_length], []).append(index)
         groups = list(by_prompt.values())
         queries = [state_query([texts[i] for i in group]) for group in groups]
-        for chosen, states in self.every_state(queries, layers):
+        for chosen, states in self.every_state(queries, layers, _as_read):
             indices = [i for group in chosen for i in groups[group]]
             lengths = [len(texts[i].tokens) - texts[i].prompt_length for i in indices]
             yield from zip(indices, torch.split(states, lengths), strict=True)
@@ -109,8 +112,11 @@ class TransformersEngine(QueryRunner):
         queries = [score_query(pair, scoring) for pair in pairs]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, done):
-            yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> Scored:
+            return Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+        yield from self.every_cell(queries, cells, marks, done, finish)
 
     @torch.no_grad()
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:
@@ -129,8 +135,11 @@ class TransformersEngine(QueryRunner):
         queries = [text_query(text) for text in texts]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, ()):
-            yield TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> TextScores:
+            return TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+        yield from self.every_cell(queries, cells, marks, (), finish)
 
     @torch.no_grad()
     def final_states(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[tuple[int, Tensor]]:
@@ -145,7 +154,7 @@ class TransformersEngine(QueryRunner):
         queries = [text_query(text) for text in texts]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, ()):
+        for chosen, states in self.every_cell(queries, cells, marks, (), _as_read):
             lengths = [len(queries[index].reads) for index in chosen]
             yield from zip(chosen, torch.split(states.cpu(), lengths, dim=1), strict=True)
 
@@ -186,8 +195,9 @@ class TransformersEngine(QueryRunner):
         """Passes through which vectors of many layers can be differentiated, over completions of prompts.
 
         Raises:
-            SettingError: for unknown positions, or those of thinking for a model that has none.
+            SettingError: for unknown positions, those of thinking for a model that has none, or a streamed model.
         """
+        self.backbone.require_in_memory("training a vector")
         markers = markers_of({positions}, self.backbone.tokenizer, self.backbone.name)
         return StaircasePasses(self, items, marks_for(positions, first_token, markers), turn)
 
@@ -223,6 +233,10 @@ class TransformersEngine(QueryRunner):
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)
         return text
+
+
+def _as_read(chosen: tuple[int, ...], states: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    return chosen, states
 
 
 def _mean_reads(queries: Sequence[Query], states: Tensor, sequence: int) -> Tensor:
