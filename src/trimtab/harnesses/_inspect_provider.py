@@ -26,6 +26,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.model._registry import modelapi_register
 from inspect_ai.tool import ToolChoice, ToolInfo
+from rich.markup import escape
 
 from trimtab.data import Message
 from trimtab.engines import Request, Sampling, TokenScores
@@ -34,6 +35,8 @@ from trimtab.harnesses._generation_rules import Draws, cut, stops_at
 from trimtab.harnesses._request_batches import RequestBatches, Written
 from trimtab.harnesses._tool_calls import calls_in, tool_prompt
 from trimtab.harnesses.steered_model import SteeredModel
+from trimtab.inputs.characters import escaped
+from trimtab.inputs.secrets import without_secrets
 
 MAX_TOKENS = 2048
 """Of a reply where a task does not say; what inspect_ai has for other local models."""
@@ -77,7 +80,7 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
                 raise SettingError("a trimtab model runs in this process and has no base URL")
             self.steered = SteeredModel.open(model_name, model_args)
         except TrimtabError as error:
-            raise PrerequisiteError(f"trimtab/{model_name}: {error}") from error
+            raise _prerequisite(model_name, error) from error
         self._begin()
 
     def _begin(self) -> None:
@@ -123,7 +126,7 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
             _refuse_what_it_lacks(config)
             prompt = self._prompt(input, tools, tool_choice)
         except TrimtabError as error:
-            raise PrerequisiteError(f"trimtab/{self.model_name}: {error}") from error
+            raise _prerequisite(self.model_name, error) from error
         started = time.monotonic()
         requests = [self._request(prompt, config) for _ in range(config.num_choices or 1)]
         futures = [self._batches.submit(one, scored=bool(config.logprobs)) for one in requests]
@@ -197,6 +200,11 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
                 for text, value in zip(texts, values, strict=True)
             ]
         )
+
+
+def _prerequisite(model_name: str, error: TrimtabError) -> PrerequisiteError:
+    """The error as inspect_ai has it, which reads markup in it: brackets stay text, and nothing steers a terminal."""
+    return PrerequisiteError(escape(escaped(without_secrets(f"trimtab/{model_name}: {error}"))))
 
 
 class _GivenAPI(SteeredAPI):
