@@ -171,7 +171,7 @@ def compared_arms(
 def arms_said(scores: pd.DataFrame, costs: pd.DataFrame | None = None) -> list[Finding]:
     """What a report says of these arms."""
     found = arm_effects(scores, costs, draws=DRAWS)
-    return baseline_findings(found, arm_differences(scores, draws=DRAWS))
+    return baseline_findings(found, arm_differences(scores, costs, draws=DRAWS))
 
 
 def neutral(rng: np.random.Generator, longer: float, refusals: float) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ SECONDS_BETWEEN = 0.2
 
 
 def place() -> Place:
-    """Where a person watches: a terminal, a notebook, or nowhere."""
+    """Where a person watches: a terminal, a notebook, or nowhere; of processes that torchrun started, the first."""
+    if os.environ.get("RANK", "0") != "0":
+        return ""
     ipython = sys.modules.get("IPython")  # if nobody has imported it, this is no notebook
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is not None:

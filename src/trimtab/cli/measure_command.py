@@ -79,8 +79,10 @@ def _option(key: str, field: FieldInfo) -> click.Option:
             [*_NAMES.get(key, (f"--{plain}",)), key], type=_scalar(several[0]), metavar=metavar, multiple=True,
             default=default, show_default=bool(default), help=f"{help_} May be given again.",
         )  # fmt: skip
+    # To click a default of None is a value that was given, and nothing would be missing.
+    usual: dict[str, Any] = {} if field.is_required() else {"default": default}
     return click.Option(
-        [f"--{plain}", key], type=_scalar(field.annotation), metavar=metavar, default=default,
+        [f"--{plain}", key], type=_scalar(field.annotation), metavar=metavar, **usual,
         show_default=default is not None, required=field.is_required(), help=help_,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from trimtab.engines import Model, load
 from trimtab.errors import SettingError
 from trimtab.harnesses._arguments import Arguments, NamedSetting, parse_name
 from trimtab.harnesses._push_sources import Push, changed, named, of_file, of_run
-from trimtab.inputs.bounded_files import expand_user
+from trimtab.inputs.bounded_files import expand_user, file_problem
 from trimtab.steering import Intervention
 
 
@@ -44,7 +44,10 @@ class SteeredModel:
         given = Arguments.sort(arguments, more)
         looked_up = "vectors" in given.place and ":" in name and "@" not in name
         setting = parse_name(f"{name}@recommended" if looked_up else name)
-        push = _push_of(setting, given)
+        try:
+            push = _push_of(setting, given)
+        except OSError as error:  # a name that no file can have, a folder that may not be entered
+            raise SettingError(file_problem(error) or str(error)) from None
         model = load(setting.model, **{**({} if push is None else push.load_options), **given.load})
         try:
             intervention, pushed = (None, None) if push is None else push.intervention(model.backbone)

@@ -1,12 +1,15 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
 from trimtab.models.architecture import cache_name, hidden_of, with_hidden
+from trimtab.models.backbone import Backbone, Identity
 from trimtab.models.bundled import BUNDLED, hub_id
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
 from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
+from trimtab.models.kinds.placement import is_divided
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
-from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
+from trimtab.models.kinds.tensor_parallel import least_free
+from trimtab.models.load import identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
 from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples
@@ -64,6 +67,8 @@ __all__ = [
     "hidden_of",
     "hub_id",
     "identify",
+    "is_divided",
+    "least_free",
     "load_backbone",
     "main_device",
     "peek",

@@ -129,10 +129,12 @@ def holds_layers(module: nn.Module, count: int) -> bool:
 def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
     """The unembedding's matrix, if that is all there is to it."""
     weight: Any = getattr(head, "weight", None)
-    if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
+    if hasattr(head, "base_layer") or not torch.is_tensor(weight):
         return None
     weight = held(head, "weight", weight)
-    if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
+    if type(weight) not in (Tensor, nn.Parameter) or weight.device.type == "meta":
+        return None
+    if not weight.is_floating_point() or weight.element_size() < 2:
         return None
     if weight.shape != (logits.shape[-1], normed.shape[-1]):
         return None

@@ -71,6 +71,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     engine: str,
     engine_options: dict[str, Any],
     ask: dict[str, Any],
@@ -93,6 +94,7 @@ def command(
             dtype=dtype,  # type: ignore[arg-type]  # click has checked it
             device=device,
             quantization=quantization,
+            stream=stream,
             engine=engine,
             engine_options=engine_options,
             **ask,
@@ -116,7 +118,7 @@ def _talk_with(run: Path, behavior: str, compare: bool) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
              for name in ("vectors", "layers", "strength", "scale", "positions", "first_token", "dtype", "device",
-                          "quantization", "engine", "ask")}  # fmt: skip
+                          "quantization", "stream", "engine", "ask")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_of_run(run, model, behavior)

@@ -11,10 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from trimtab.engines.base import leave_out
 from trimtab.engines.transformers._forward import (
-    pushed,
-    read_and_record,
-    read_last_layer,
     read_layers,
     record,
     record_layers,
@@ -23,16 +21,15 @@ from trimtab.engines.transformers._forward import (
 )
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
 from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
-from trimtab.models import Backbone
-from trimtab.steering import Intervention, PushCheck, steered
-from trimtab.steering.phases import markers_for, steered_tokens
+from trimtab.models import Backbone, is_divided, least_free
+from trimtab.steering import Intervention, PushCheck
 
 Heads = TypeVar("Heads")
 Result = TypeVar("Result")
@@ -68,7 +65,8 @@ class QueryRunner:
     ):
         self.backbone, self.max_writing_hours = backbone, max_writing_hours
         self.fastest: Mode = fastest
-        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes)
+        of_gpu = least_free if is_divided(backbone.model) else free
+        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
 
     @property
@@ -159,9 +157,8 @@ class QueryRunner:
             if cells:  # asked before any batch is under way
                 self.exactness.stairs(mode)
             mine = [queries[i] for i in part]
-            rest = [place for place, index in enumerate(part) if index not in done]
-            if rest:
-                yield from self._part_in_cells(mine, part, mode, cells, marks, set(rest), finish, check)
+            if any(index not in done for index in part):
+                yield from self._part_in_cells(mine, part, mode, cells, marks, done, finish, check)
         check.warn_of_rest()
 
     def _part_in_cells(
@@ -171,11 +168,11 @@ class QueryRunner:
         mode: Mode,
         cells: Sequence[Intervention],
         marks: Marks,
-        rest: set[int],
+        done: Collection[int],
         finish: Finish[Result],
         check: PushCheck,
     ) -> Iterator[Result]:
-        """Queries that run in the same way; those in `rest` are not done."""
+        """Queries that run in the same way."""
         plan = schedule(queries, len(cells), marks, self.budget, share=mode == "packed")
         groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
 
@@ -192,9 +189,13 @@ class QueryRunner:
             whole = torch.cat([states[0], *(block[1:] for block in states[1:])])
             return finish(tuple(part[i] for i in chosen), whole)
 
-        todo = [i for i, chosen in enumerate(plan.batches) if not rest.isdisjoint(chosen)]
+        def is_left_out(chosen: Sequence[int]) -> bool:
+            return leave_out([part[i] for i in chosen], done)
+
+        todo = [i for i, chosen in enumerate(plan.batches) if any(part[place] not in done for place in chosen)]
         sizes = state_bytes(self.backbone, queries, plan, self.budget)
-        yield from self._each_batch([plan.batches[i] for i in todo], [sizes[i] for i in todo], run_heads, run_batch)
+        batches, sizes = [plan.batches[i] for i in todo], [sizes[i] for i in todo]
+        yield from self._each_batch(batches, sizes, run_heads, run_batch, is_left_out)
 
     def _each_batch(
         self,
@@ -202,76 +203,25 @@ class QueryRunner:
         sizes: Sequence[PassBytes],
         run_heads: Callable[[], Heads],
         run_batch: Callable[[Sequence[int], Heads], Result],
+        is_left_out: Callable[[Sequence[int]], bool] = lambda chosen: False,
     ) -> Iterator[Result]:
-        """Run batches one by one; with streamed weights all that have room side by side."""
+        """Run batches one by one; with streamed weights all that have room side by side.
+
+        Each is asked about right before it would run: others may have taken it meanwhile.
+        """
         if not batches:
             return
         if weights_of(self.backbone) is None:
             heads = run_heads()
             for chosen in batches:
-                yield run_batch(chosen, heads)
+                if not is_left_out(chosen):
+                    yield run_batch(chosen, heads)
             return
         for group in share_streams(sizes, self.budget).groups:
             with together(self.backbone, self.budget.waiting_bytes):
                 heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
-                passes = [start(partial(run_batch, batches[i], heads)) for i in group]
+                passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
             yield from (one.result() for one in passes)
-
-    def plain_states(self, queries: Sequence[Query], interventions: Sequence[Intervention | None]) -> Tensor:
-        """States of the wanted tokens behind the last layer, each query under its own intervention, by hooks."""
-
-        def read(rows: Sequence[tuple[Query, Intervention | None]]) -> Tensor:
-            every = [(cell, query.prompt_length) for query, cell in rows for _ in query.sequences]
-            cells, lengths = [cell for cell, _ in every], [length for _, length in every]
-            steering = steered(self.backbone, cells, lengths, engine=True)
-            return read_last_layer(self.backbone, pad([query for query, _ in rows], unmarked, self.pad_token), steering)
-
-        longest = max(query.longest for query in queries)
-        if self.split_batchable([longest])[0] and self.exactness.mode(0, longest, fastest=self.plain) == "padded":
-            return read(list(zip(queries, interventions, strict=True)))
-        states = []
-        for query, cell in zip(queries, interventions, strict=True):
-            parts = []
-            for one, places in one_by_one([query]):
-                with self.isolated(one.longest):
-                    parts.append((places, read([(one, cell)])))
-            states.append(_in_order(parts, axis=0))
-        return torch.cat(states)
-
-    def run_prompt_layers(
-        self, queries: Sequence[Query], marks: Marks, cells: Sequence[Intervention], head: Head, check: PushCheck
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts packed, in a staircase: last states, keys and values, and where they stand."""
-        beginning, packed = self._run_beginning(queries, marks, head, "packed")
-        arguments = self.exactness.arguments
-        recorded = Beginning()
-        states = run_layers(self.backbone, packed.present, cells, beginning, arguments, into=recorded, check=check)
-        return states, recorded, packed
-
-    def run_prompt_rows(
-        self,
-        queries: Sequence[Query],
-        cells: Sequence[Intervention | None],
-        beginning: Beginning | None,
-        check: PushCheck,
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`.
-
-        `beginning`: what has been run of them before, the same for all or a row for each.
-        """
-        before = beginning.length if beginning is not None else 0
-        head = queries[0].sequences[0][:before]  # of the others too, as far as packing is concerned: its length counts
-        packed = pack(queries, head, unmarked, 1, share=False, recurring=self.budget.recurring)
-        markers = markers_for(cells, self.backbone)
-        steered = torch.zeros_like(packed.present.steered)
-        for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
-            if cell is not None:
-                prompt = query.sequences[0]
-                marks = steered_tokens(cell.positions, prompt, len(prompt), cell.first_token, markers)
-                steered[row, : len(prompt) - before] = marks[before:]
-        steering = pushed(self.backbone, cells, steered, check)
-        states, recorded = read_and_record(self.backbone, packed.present, steering, beginning)
-        return states[None], recorded, packed
 
     def run_head(
         self,
@@ -330,7 +280,7 @@ class QueryRunner:
 
         if mode == "alone":
             return self._alone(queries, marks, read, axis=1)
-        beginning, packed = self._run_beginning(queries, marks, head, mode)
+        beginning, packed = self.run_beginning(queries, marks, head, mode)
         return read(packed.present, beginning)
 
     def _alone(self, queries: Sequence[Query], marks: Marks, read: Callable[[Batch], Tensor], axis: int) -> Tensor:
@@ -339,11 +289,12 @@ class QueryRunner:
         for query, places in one_by_one(queries):
             with self.isolated(query.longest):
                 parts.append((places, start(partial(read, pad([query], marks, self.pad_token)))))
-        return _in_order([(places, one.result()) for places, one in parts], axis)
+        return in_order([(places, one.result()) for places, one in parts], axis)
 
-    def _run_beginning(
+    def run_beginning(
         self, queries: Sequence[Query], marks: Marks, head: Head, mode: Mode
     ) -> tuple[Beginning | None, Packed]:
+        """Lay queries out and run what is the same in every cell: its keys and values, the head's among them."""
         beginning = head.beginning
         # Behind a steered head nothing is the same in every cell.
         packed = self._lay_out(queries, head, marks, mode, share=beginning is None or not beginning.per_cell)
@@ -358,7 +309,7 @@ class QueryRunner:
         return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
 
 
-def _in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
+def in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
     """States of single sequences in the order in which all queries ask for them."""
     places = torch.tensor([place for some, _ in parts for place in some])
     states = torch.cat([states for _, states in parts], dim=axis)

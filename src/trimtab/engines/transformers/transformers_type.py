@@ -18,6 +18,7 @@ class TransformersType(EngineType):
     """transformers in this process."""
 
     name = "transformers"
+    streams = True
 
     def check_options(self, engine_options: Mapping[str, Any]) -> None:
         """Refuse all options but the hours that writing a text with streamed weights may take."""
@@ -47,6 +48,8 @@ class TransformersType(EngineType):
             device=options.device,
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
+            stream=options.stream,
+            tensor_parallel=options.tensor_parallel,
         )
         hours = float(options.engine_options.get(HOURS, MAX_WRITING_HOURS))
         return backbone, TransformersEngine(backbone, memory_bytes=options.memory_bytes, max_writing_hours=hours)

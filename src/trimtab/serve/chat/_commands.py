@@ -10,7 +10,7 @@ from trimtab._util.suggest import nearest_word
 from trimtab._util.wording import plural
 from trimtab.data import Message
 from trimtab.errors import SettingError
-from trimtab.inputs.bounded_files import expand_user
+from trimtab.inputs.bounded_files import expand_user, file_problem
 from trimtab.inputs.characters import character_not_for_names
 from trimtab.serve.chat import _transcript
 from trimtab.serve.chat._beginnings import beginning_of, first_layer, of_run, usual_beginning
@@ -56,7 +56,10 @@ def run_command(chat: ChatState, line: str) -> str:
     """
     name, _, rest = line[1:].partition(" ")
     if name in _COMMANDS:
-        return _COMMANDS[name](chat, rest.strip())
+        try:
+            return _COMMANDS[name](chat, rest.strip())
+        except OSError as error:  # a name that no file can have, a folder that may not be entered
+            raise SettingError(file_problem(error) or str(error)) from None
     near = nearest_word(name, [*_COMMANDS, "retry"])
     return f"! no command /{name}; " + (f"did you mean /{near}?" if near else "/help lists them")
 

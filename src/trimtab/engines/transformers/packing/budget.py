@@ -45,12 +45,17 @@ class Budget:
     """What they may take in a temporary file; None: a share of what is free on its disk."""
 
 
+def free(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
 def budget_for(
     facts: Facts,
     devices: Sequence[torch.device],
     dtype: torch.dtype,
     memory_bytes: int | None = None,
-    free_bytes: Callable[[torch.device], int] = lambda device: torch.cuda.mem_get_info(device)[0],
+    free_bytes: Callable[[torch.device], int] = free,
 ) -> Budget:
     """Limits for a model whose layers are on these devices.
 
