@@ -75,6 +75,14 @@ def test_a_sweep_that_is_left_in_the_middle_leaves_nothing_behind() -> None:
     assert is_left_alone(backbone)
 
 
+def test_a_job_says_which_layer_it_is_at() -> None:
+    backbone, _ = streamed("llama")
+    engine, seen = small_batches(backbone), []
+    engine.on_layer = lambda done, layers: seen.append((done, layers))
+    swept(engine, random_pairs(), make_cells(backbone), "text")
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_what_is_done_is_not_run_again() -> None:
     backbone, weights = streamed("llama")
     engine, pairs, cells = small_batches(backbone), random_pairs(), make_cells(backbone)

@@ -13,9 +13,6 @@ from torch import Tensor
 
 from trimtab.engines.base import leave_out
 from trimtab.engines.transformers._forward import (
-    pushed,
-    read_and_record,
-    read_last_layer,
     read_layers,
     record,
     record_layers,
@@ -28,12 +25,11 @@ from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.passes import LayerProgress, start, together, weights_of
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
 from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
 from trimtab.models import Backbone, is_divided, least_free
-from trimtab.steering import Intervention, PushCheck, steered
-from trimtab.steering.phases import markers_for, steered_tokens
+from trimtab.steering import Intervention, PushCheck
 
 Heads = TypeVar("Heads")
 Result = TypeVar("Result")
@@ -72,6 +68,8 @@ class QueryRunner:
         of_gpu = least_free if is_divided(backbone.model) else free
         self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
+        self.on_layer: LayerProgress | None = None
+        """Called with (layers done, layers) while a job walks up streamed weights, for its results come at the end."""
 
     @property
     def pad_token(self) -> int:
@@ -222,66 +220,10 @@ class QueryRunner:
                     yield run_batch(chosen, heads)
             return
         for group in share_streams(sizes, self.budget).groups:
-            with together(self.backbone, self.budget.waiting_bytes):
+            with together(self.backbone, self.budget.waiting_bytes, self.on_layer):
                 heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
                 passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
             yield from (one.result() for one in passes)
-
-    def plain_states(self, queries: Sequence[Query], interventions: Sequence[Intervention | None]) -> Tensor:
-        """States of the wanted tokens behind the last layer, each query under its own intervention, by hooks."""
-
-        def read(rows: Sequence[tuple[Query, Intervention | None]]) -> Tensor:
-            every = [(cell, query.prompt_length) for query, cell in rows for _ in query.sequences]
-            cells, lengths = [cell for cell, _ in every], [length for _, length in every]
-            steering = steered(self.backbone, cells, lengths, engine=True)
-            return read_last_layer(self.backbone, pad([query for query, _ in rows], unmarked, self.pad_token), steering)
-
-        longest = max(query.longest for query in queries)
-        if self.split_batchable([longest])[0] and self.exactness.mode(0, longest, fastest=self.plain) == "padded":
-            return read(list(zip(queries, interventions, strict=True)))
-        states = []
-        for query, cell in zip(queries, interventions, strict=True):
-            parts = []
-            for one, places in one_by_one([query]):
-                with self.isolated(one.longest):
-                    parts.append((places, read([(one, cell)])))
-            states.append(_in_order(parts, axis=0))
-        return torch.cat(states)
-
-    def run_prompt_layers(
-        self, queries: Sequence[Query], marks: Marks, cells: Sequence[Intervention], head: Head, check: PushCheck
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts packed, in a staircase: last states, keys and values, and where they stand."""
-        beginning, packed = self._run_beginning(queries, marks, head, "packed")
-        arguments = self.exactness.arguments
-        recorded = Beginning()
-        states = run_layers(self.backbone, packed.present, cells, beginning, arguments, into=recorded, check=check)
-        return states, recorded, packed
-
-    def run_prompt_rows(
-        self,
-        queries: Sequence[Query],
-        cells: Sequence[Intervention | None],
-        beginning: Beginning | None,
-        check: PushCheck,
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`.
-
-        `beginning`: what has been run of them before, the same for all or a row for each.
-        """
-        before = beginning.length if beginning is not None else 0
-        head = queries[0].sequences[0][:before]  # of the others too, as far as packing is concerned: its length counts
-        packed = pack(queries, head, unmarked, 1, share=False, recurring=self.budget.recurring)
-        markers = markers_for(cells, self.backbone)
-        steered = torch.zeros_like(packed.present.steered)
-        for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
-            if cell is not None:
-                prompt = query.sequences[0]
-                marks = steered_tokens(cell.positions, prompt, len(prompt), cell.first_token, markers)
-                steered[row, : len(prompt) - before] = marks[before:]
-        steering = pushed(self.backbone, cells, steered, check)
-        states, recorded = read_and_record(self.backbone, packed.present, steering, beginning)
-        return states[None], recorded, packed
 
     def run_head(
         self,
@@ -340,7 +282,7 @@ class QueryRunner:
 
         if mode == "alone":
             return self._alone(queries, marks, read, axis=1)
-        beginning, packed = self._run_beginning(queries, marks, head, mode)
+        beginning, packed = self.run_beginning(queries, marks, head, mode)
         return read(packed.present, beginning)
 
     def _alone(self, queries: Sequence[Query], marks: Marks, read: Callable[[Batch], Tensor], axis: int) -> Tensor:
@@ -349,11 +291,12 @@ class QueryRunner:
         for query, places in one_by_one(queries):
             with self.isolated(query.longest):
                 parts.append((places, start(partial(read, pad([query], marks, self.pad_token)))))
-        return _in_order([(places, one.result()) for places, one in parts], axis)
+        return in_order([(places, one.result()) for places, one in parts], axis)
 
-    def _run_beginning(
+    def run_beginning(
         self, queries: Sequence[Query], marks: Marks, head: Head, mode: Mode
     ) -> tuple[Beginning | None, Packed]:
+        """Lay queries out and run what is the same in every cell: its keys and values, the head's among them."""
         beginning = head.beginning
         # Behind a steered head nothing is the same in every cell.
         packed = self._lay_out(queries, head, marks, mode, share=beginning is None or not beginning.per_cell)
@@ -368,7 +311,7 @@ class QueryRunner:
         return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
 
 
-def _in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
+def in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
     """States of single sequences in the order in which all queries ask for them."""
     places = torch.tensor([place for some, _ in parts for place in some])
     states = torch.cat([states for _, states in parts], dim=axis)

@@ -20,21 +20,19 @@ from trimtab.engines.queries import (
 )
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers._forward import read_layers
-from trimtab.engines.transformers._query_runner import Head, QueryRunner
-from trimtab.engines.transformers.packing.batches import Packed, Query, pad
+from trimtab.engines.transformers._prompt_runner import PromptRunner
+from trimtab.engines.transformers.packing.batches import Query, pad
 from trimtab.engines.transformers.packing.row_memory import too_long
 from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, require_reach, unmarked
-from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.sharing.shared_prefixes import Opening
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.engines.transformers.writing.writer import TransformersWriter
 from trimtab.models import EncodedPair, Text, TokenPosition
-from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
+from trimtab.steering import Intervention, check_layers, require_layers, steered
 from trimtab.steering.phases import markers_of
 from trimtab.vectors.training import TrainingItem
 
 
-class TransformersEngine(QueryRunner):
+class TransformersEngine(PromptRunner):
     """Runs a transformers model with hooks on its decoder layers; the model itself is never changed."""
 
     name = "transformers"
@@ -204,23 +202,6 @@ class TransformersEngine(QueryRunner):
     def writing(self, request: Request) -> Writing:
         """The empty text of a request."""
         return Writing(request, self.backbone.ends, self._decode)
-
-    def run_prefix_layers(
-        self, opening: Opening, heads: dict[object, object], check: PushCheck
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run the prompts of an opening in all of its cells: last states, keys and values, and where they stand.
-
-        `heads` is the caller's, and remembers the last head between openings of the same kind.
-        """
-        if opening.own_cells:
-            return self.run_prompt_rows(opening.queries, opening.own_cells, opening.beginning, check)
-        key = (opening.head, opening.marks, opening.cells)
-        if key not in heads:
-            heads.clear()
-            heads[key] = self.run_head(opening.head, opening.queries, opening.marks, opening.cells, check)
-        head = heads[key]
-        assert isinstance(head, Head)
-        return self.run_prompt_layers(opening.queries, opening.marks, opening.cells, head, check)
 
     @torch.no_grad()
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
