@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ def model_runner(name: str) -> Iterator[pytest.MonkeyPatch]:
     """Engines that start inside have this model runner; more of the environment can be set through what is given."""
     from vllm import envs
 
+    if "TRITON_INTERPRET" in RUNNERS[name] and importlib.util.find_spec("triton") is None:
+        pytest.skip("Triton is not installed, and the V2 model runner needs it")
     with pytest.MonkeyPatch.context() as patch:
         envs.disable_envs_cache()  # an engine inside this process has vLLM remember its environment
         for variable, value in RUNNERS[name].items():

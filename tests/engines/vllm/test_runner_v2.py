@@ -46,7 +46,8 @@ class V2:
     """As much of the runner as steering looks at; it notes how each pass ran."""
 
     def __init__(self) -> None:
-        self.model = nn.Sequential(Compiled(), nn.Linear(2, 2))
+        self.compiled = Compiled()
+        self.model = nn.Sequential(self.compiled, nn.Linear(2, 2))
         self.req_states = SimpleNamespace(
             req_id_to_index={},
             num_computed_tokens_np=np.zeros(4, np.int32),
@@ -83,7 +84,7 @@ class V2:
             self.add_requests(scheduler_output)
         self.gather_batch_req_state(scheduler_output, dummy_run)
         found = self.cudagraph_manager.dispatch(2, 5, None, 1)
-        self.passes.append((found.cg_mode, self.model[0].do_not_compile))  # type: ignore[arg-type]
+        self.passes.append((found.cg_mode, self.compiled.do_not_compile))
         if scheduler_output.fails:
             raise RuntimeError("a pass")
         self.execute_model_state = SimpleNamespace(hidden_states=torch.ones(5, 2))
@@ -164,7 +165,7 @@ def test_passes_replay_graphs_and_compiled_code_but_for_those_that_need_python()
     runner, _ = steered(by_hand=True)
     runner.execute_model(scheduled({"a": 1}, request("a", 1)))
     assert runner.passes == [(CUDAGraphMode.NONE, True)]
-    assert runner.model[0].do_not_compile is False
+    assert not runner.compiled.do_not_compile
 
 
 def test_a_pass_without_a_graph_has_as_many_tokens_as_there_are() -> None:
@@ -178,7 +179,7 @@ def test_a_pass_that_fails_leaves_the_model_compiled() -> None:
     runner, _ = steered(by_hand=True)
     with pytest.raises(RuntimeError):
         runner.execute_model(scheduled({"a": 1}, request("a", 1), fails=True))
-    assert runner.model[0].do_not_compile is False
+    assert not runner.compiled.do_not_compile
 
 
 def test_final_states_are_read_behind_the_pass_though_a_graph_never_calls_the_model() -> None:

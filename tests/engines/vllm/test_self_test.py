@@ -10,7 +10,7 @@ import torch
 
 from trimtab.engines.vllm.guard import self_test
 from trimtab.engines.vllm.guard.self_test import require_steering
-from trimtab.engines.vllm.plugin._refusals import refuse_unsupported
+from trimtab.engines.vllm.plugin._config_checks import refuse_unsupported
 from trimtab.errors import ModelError
 
 LAYERS = 3

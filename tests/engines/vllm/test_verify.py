@@ -28,7 +28,7 @@ def worker(toy: Toy, decoding_pass: Any) -> Steering:
     """One that has these layers and makes passes so."""
     steering = Steering.__new__(Steering)
     steering.armed, steering.rows = armed(toy), Rows(ROWS)
-    steering._seen = SimpleNamespace(decoding_pass=decoding_pass)  # type: ignore[assignment]
+    steering._seen = SimpleNamespace(decoding_pass=decoding_pass)
     return steering
 
 

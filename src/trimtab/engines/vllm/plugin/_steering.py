@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from trimtab.engines.vllm.plugin._config_checks import refuse_unsupported
 from trimtab.engines.vllm.plugin._push_table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
-from trimtab.engines.vllm.plugin._refusals import refuse_unsupported
 from trimtab.engines.vllm.plugin._residual_taps import Trial
 from trimtab.engines.vllm.plugin._table_rows import Rows, TableFull
 from trimtab.engines.vllm.plugin.plugin_settings import PluginSettings, code_hash, plugin_settings
