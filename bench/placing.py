@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from trimtab.engines.vllm.plugin._runner import Steering
+from trimtab.engines.vllm.plugin._runner_v1 import RunnerV1
+from trimtab.engines.vllm.plugin._steering import Steering
 from trimtab.engines.vllm.plugin._table_rows import Rows
 from trimtab.engines.vllm.plugin.vector_table import Vectors, content_name, packed
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec
@@ -47,12 +48,16 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=256)
     requests = parser.parse_args().requests
     made = steering(requests)
-    running, scheduled = runner(made, requests), np.ones(requests, dtype=np.int32)
-    made.plan(running, scheduled)
+    running, scheduled = RunnerV1(runner(made, requests)), np.ones(requests, dtype=np.int32)
+
+    def place() -> None:
+        made.plan(running._batch(scheduled), running.runner.requests)
+
+    place()
     seconds = []
     for _ in range(200):
         start = time.perf_counter()
-        made.plan(running, scheduled)
+        place()
         seconds.append(time.perf_counter() - start)
     median = statistics.median(seconds)
     print(f"{requests} requests: {1e3 * median:.2f} ms a pass, {1e6 * median / requests:.1f} µs a request")

@@ -6,10 +6,11 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from browsers import CHROMIUM
 from fast import left_out, paths
 
 if TYPE_CHECKING:
@@ -83,3 +84,16 @@ def smol() -> Backbone:
     from trimtab.models import load_backbone
 
     return load_backbone(dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for tests marked `needs_browser`; each opens contexts of its own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        try:
+            started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"chromium does not start here: {error}")
+        yield started
+        started.close()

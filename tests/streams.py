@@ -20,6 +20,8 @@ class CountedLayers:
         self._saved = [{n: t.detach().clone() for n, t in layer.state_dict().items()} for layer in layers]
         self.layers = len(layers)
         self.reads = [0] * len(layers)
+        self.bytes_read = 0
+        self.seconds_reading = 0.0
         self._takers = 0
         for index, layer in enumerate(layers):
             layer.register_forward_pre_hook(lambda *_, index=index: None if self._takers else self._put(index))

@@ -54,7 +54,7 @@ def test_a_device_for_each_part_is_a_mapping_in_braces(verb: Any, monkeypatch: p
         (["--engine-option", "a={"], "a:1: not YAML"),
         (
             ["--engine-option", "tensor_parallel_size=8"],
-            "the default engine has no engine_options, so not tensor_parallel_size",
+            "the default engine has no engine_options but max_writing_hours, so not tensor_parallel_size",
         ),
         (["--engine", "vlm"], "choose from transformers, vllm"),
         (["--engine", "vllm", "--device", "cuda"], "vLLM finds its devices itself"),

@@ -22,7 +22,7 @@ def study(*models: Any) -> Any:
         ({"id": "m", "engine": "vlm"}, "models.0.engine"),
         (
             {"id": "m", "engine_options": {"tensor_parallel_size": 8}},
-            "no engine_options, so not tensor_parallel_size; write `engine: vllm`",
+            "no engine_options but max_writing_hours, so not tensor_parallel_size; write `engine: vllm`",
         ),
         ({**VLLM, "device": "cuda"}, "vLLM finds its devices itself"),
         ({**VLLM, "quantization": "bnb-4bit"}, r"vLLM has its own, engine_options: \{quantization"),
@@ -94,7 +94,7 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
             ),
             tmp_path / "run",
         )
-    placed = {"dtype": "auto", "device": "auto", "quantization": ""}
+    placed = {"dtype": "auto", "device": "auto", "quantization": "", "stream": None}
     asked = {"template": "chat", "thinking": "off", "system_role": "system"}
     assert loaded == [{**placed, **asked, "engine": "vllm", "engine_options": given}]
     assert len(closed) == 1

@@ -178,7 +178,12 @@ ask_option = click.option(
     help="How the model is asked: template=none (text as it is), thinking=on, system_role=user. May be given again.",
 )  # fmt: skip
 
-placement_options = several(dtype_option, device_option, quantization_option)
+stream_option = click.option(
+    "--stream/--no-stream", default=None, show_default="where the weights do not fit into memory",
+    help="Read the layers from the model's files as they are needed.",
+)  # fmt: skip
+
+placement_options = several(dtype_option, device_option, quantization_option, stream_option)
 """Where the model is and in which numbers."""
 
 model_options = several(behavior_option(), model_option(), pairs_options, placement_options, seed_option, quiet_option)

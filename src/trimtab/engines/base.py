@@ -102,6 +102,10 @@ class Writer(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give up all texts: an engine that others drive too is to work on none of them any more."""
+        ...
+
 
 class Engine(Protocol):
     """Runs a model: each row may have its own intervention."""

@@ -21,6 +21,7 @@ def load(
     dtype: DType = "auto",
     device: Device = "auto",
     quantization: Quantization = "",
+    stream: bool | None = None,
     tensor_parallel: bool = False,
     memory_bytes: int | None = None,
     trust_remote_code: bool = False,
@@ -44,6 +45,9 @@ def load(
             1, "model.layers.10": "disk"} places each module as the longest name that contains it says.
         quantization: put the weights into a format of fewer bits, a name of `trimtab.models.QUANTIZATIONS`, or the
             settings of one of transformers' own, such as {"quant_method": "quanto", "weights": "int2"}.
+        stream: hold embeddings, norms and unembedding in memory, and read each decoder layer from the model's files
+            when it is needed; by default where the weights do not fit into memory, which a warning says. False
+            refuses to load such a model.
         tensor_parallel: divide each layer over the processes that torchrun has started, each of which makes the same
             calls; for models that transformers has a plan for.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
@@ -65,7 +69,7 @@ def load(
     """
     asking = Asking(template, thinking, system_role)
     options = LoadOptions(
-        dtype, device, memory_bytes, trust_remote_code, engine_options or {}, quantization, tensor_parallel
+        dtype, device, memory_bytes, trust_remote_code, engine_options or {}, quantization, stream, tensor_parallel
     )
     if isinstance(model, nn.Module):
         _require_as_it_is(options, engine)
@@ -74,6 +78,7 @@ def load(
         raise SettingError("tokenizer and name are for a model in memory; a model that is loaded has its own")
     kind = ENGINES.get(engine)
     kind.check_placement(device, memory_bytes, quantization)
+    kind.check_stream(stream)
     if tensor_parallel and engine != DEFAULT_ENGINE:
         raise SettingError(f"tensor_parallel is of the default engine; {engine} has engine_options of its own")
     identity, running = kind.start(str(model), options)
@@ -91,7 +96,7 @@ def _require_as_it_is(options: LoadOptions, engine: str) -> None:
         SettingError: naming them.
     """
     default = LoadOptions()
-    names = ("dtype", "device", "quantization", "tensor_parallel", "trust_remote_code", "engine_options")
+    names = ("dtype", "device", "quantization", "stream", "tensor_parallel", "trust_remote_code", "engine_options")
     given = [option for option in names if getattr(options, option) != getattr(default, option)]
     given += ["engine"] if engine != DEFAULT_ENGINE else []
     if given:

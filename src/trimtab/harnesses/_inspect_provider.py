@@ -18,11 +18,13 @@ from inspect_ai.model import (
     GenerateConfig,
     Logprob,
     Logprobs,
+    Model,
     ModelAPI,
     ModelOutput,
     ModelUsage,
     StopReason,
 )
+from inspect_ai.model._registry import modelapi_register
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from trimtab.data import Message
@@ -76,6 +78,9 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
             self.steered = SteeredModel.open(model_name, model_args)
         except TrimtabError as error:
             raise PrerequisiteError(f"trimtab/{model_name}: {error}") from error
+        self._begin()
+
+    def _begin(self) -> None:
         self._batches = RequestBatches(self.steered.model)
         self._draws = Draws()
 
@@ -192,6 +197,27 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
                 for text, value in zip(texts, values, strict=True)
             ]
         )
+
+
+class _GivenAPI(SteeredAPI):
+    """A model that is loaded already and stays its caller's."""
+
+    def __init__(self, steered: SteeredModel):
+        ModelAPI.__init__(self, steered.model.name)
+        self.steered = steered
+        self._begin()
+
+    def close(self) -> None:
+        """End the thread that writes."""
+        self._batches.close()
+
+
+modelapi_register(_GivenAPI, "trimtab-loaded")  # what it writes into logs; an instance is given, never a name
+
+
+def given_model(steered: SteeredModel) -> Model:
+    """A model for `inspect_ai.eval` of one that is loaded; `model.api.close()` ends its thread."""
+    return Model(_GivenAPI(steered), GenerateConfig())
 
 
 def _refuse_what_it_lacks(config: GenerateConfig) -> None:

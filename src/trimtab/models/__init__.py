@@ -1,6 +1,7 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
 from trimtab.models.architecture import cache_name, hidden_of, with_hidden
+from trimtab.models.backbone import Backbone, Identity
 from trimtab.models.bundled import BUNDLED, hub_id
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
@@ -8,7 +9,7 @@ from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
 from trimtab.models.kinds.placement import is_divided
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.kinds.tensor_parallel import least_free
-from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
+from trimtab.models.load import identify, load_backbone, peek, wrap
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
 from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples

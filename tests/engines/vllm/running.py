@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from tiny import CHAT_TEMPLATE, random_pairs, tiny_model, tiny_tokenizer
@@ -17,6 +19,14 @@ from trimtab.steering import Gate, Intervention
 from vllm_families import CHANGES
 
 SMALL = {"max_model_len": 256, "max_num_seqs": 16}
+_CPU_ONLY = str(Path(__file__).parent / "cpu_only")
+RUNNERS = {
+    "V1": {"VLLM_USE_V2_MODEL_RUNNER": "0"},
+    "V2": {"VLLM_USE_V2_MODEL_RUNNER": "1", "TRITON_INTERPRET": "1", "PYTHONPATH": _CPU_ONLY},
+}
+"""Environment of vLLM's processes for each of its model runners; the second needs Triton's interpreter on a CPU."""
+OWN_WORKER = {"distributed_executor_backend": "mp"}
+"""The worker of an engine inside this process has a process of its own, in which Triton is there from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,20 @@ def saved(name: str, folder: Path, *, endless: bool = False, **changes: Any) -> 
     model.save_pretrained(folder)
     tiny_tokenizer(CHAT_TEMPLATE).save_pretrained(folder)
     return folder
+
+
+@contextmanager
+def model_runner(name: str) -> Iterator[pytest.MonkeyPatch]:
+    """Engines that start inside have this model runner; more of the environment can be set through what is given."""
+    from vllm import envs
+
+    with pytest.MonkeyPatch.context() as patch:
+        envs.disable_envs_cache()  # an engine inside this process has vLLM remember its environment
+        for variable, value in RUNNERS[name].items():
+            patch.setenv(variable, value, prepend=os.pathsep if variable == "PYTHONPATH" else None)
+        if "TRITON_INTERPRET" in RUNNERS[name]:  # this process began without it, and runs no kernels
+            patch.setattr("vllm.config.vllm.HAS_TRITON", True)
+        yield patch
 
 
 @contextmanager

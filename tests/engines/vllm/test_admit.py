@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from trimtab.engines.vllm.guard.admission import admission_of, admitted, deliver, deliver_async
-from trimtab.engines.vllm.plugin.plugin_settings import SUPPORTED, asked_for
+from trimtab.engines.vllm.plugin import seams
+from trimtab.engines.vllm.plugin.plugin_settings import asked_for
 from trimtab.engines.vllm.plugin.register import _admitting, _refuse_beams
 from trimtab.engines.vllm.plugin.vector_table import content_name
 from trimtab.engines.vllm.wire.spec import KEY, Push, Read, Spec, parse_spec
@@ -27,8 +28,13 @@ class VLLMValidationError(Exception):
 def vllm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """As much of vLLM as the admission needs."""
     module, errors = ModuleType("vllm"), ModuleType("vllm.exceptions")
-    module.__version__ = f"{SUPPORTED[-1]}.0"  # type: ignore[attr-defined]
+    module.__version__ = f"{seams.SUPPORTED[-1]}.0"  # type: ignore[attr-defined]
     errors.VLLMValidationError = VLLMValidationError  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        seams,
+        "_reason",
+        lambda version: "" if version.startswith(seams.SUPPORTED) else f"vLLM {version} is not supported",
+    )
     monkeypatch.setitem(sys.modules, "vllm", module)
     monkeypatch.setitem(sys.modules, "vllm.exceptions", errors)
     return module

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both
+from running import OWN_WORKER, RUNNERS, Both, both, model_runner
 
 from trimtab.engines import Request
 from trimtab.engines.vllm.wire import cache_keys
@@ -19,12 +19,12 @@ from trimtab.steering import Intervention
 pytestmark = pytest.mark.vllm
 
 
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+@pytest.fixture(scope="module", params=RUNNERS)
+def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """An engine inside this process, whose insides a test can change."""
-    with pytest.MonkeyPatch.context() as patch:
+    with model_runner(request.param) as patch:
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True) as running:
+        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **OWN_WORKER) as running:
             yield running
 
 

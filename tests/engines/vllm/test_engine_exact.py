@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, every_kind, nothing_is_held
+from running import Both, both, every_kind, model_runner, nothing_is_held
 
 from sweeps import score_rows
 from trimtab.engines import Request
@@ -22,22 +22,29 @@ NEW_TOKENS = 8
 TOLERANCE = 1e-4
 POSITIONS = ("all", "after_prompt", "prompt", "generated", "first:3", "after:2", "tokens:2,4,-1")
 TWO_CORES = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
-ENGINES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
-    "bundled, eager": ("bundled", {"enforce_eager": True}, {}),
-    "bundled, compiled": ("bundled", {}, {}),
-    "qwen3, eager": ("qwen3", {"enforce_eager": True}, {}),
-    "qwen3, compiled, two workers": ("qwen3", {"tensor_parallel_size": 2}, TWO_CORES),
-    "qwen3, compiled, two stages": ("qwen3", {"pipeline_parallel_size": 2}, TWO_CORES),
-    "qwen3_moe, eager, two workers": ("qwen3_moe", {"enforce_eager": True, "tensor_parallel_size": 2}, TWO_CORES),
-    "qwen3_moe, compiled": ("qwen3_moe", {}, {}),
+EAGER, TWO_WORKERS, TWO_STAGES = {"enforce_eager": True}, {"tensor_parallel_size": 2}, {"pipeline_parallel_size": 2}
+ENGINES: dict[str, tuple[str, dict[str, Any], dict[str, str], str]] = {
+    "bundled, eager": ("bundled", EAGER, {}, "V1"),
+    "bundled, compiled": ("bundled", {}, {}, "V1"),
+    "qwen3, eager": ("qwen3", EAGER, {}, "V1"),
+    "qwen3, eager, V2": ("qwen3", EAGER, {}, "V2"),
+    "qwen3, compiled, V2": ("qwen3", {}, {}, "V2"),
+    "qwen3, compiled, two workers": ("qwen3", TWO_WORKERS, TWO_CORES, "V1"),
+    "qwen3, compiled, two workers, V2": ("qwen3", TWO_WORKERS, TWO_CORES, "V2"),
+    "qwen3, compiled, two stages": ("qwen3", TWO_STAGES, TWO_CORES, "V1"),
+    "qwen3, compiled, two stages, V2": ("qwen3", TWO_STAGES, TWO_CORES, "V2"),
+    "qwen3_moe, eager, two workers": ("qwen3_moe", EAGER | TWO_WORKERS, TWO_CORES, "V1"),
+    "qwen3_moe, compiled": ("qwen3_moe", {}, {}, "V1"),
+    "qwen3_moe, compiled, V2": ("qwen3_moe", {}, {}, "V2"),
+    "bundled, compiled, V2": ("bundled", {}, {}, "V2"),
 }
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """One configuration after the other."""
-    name, options, environment = ENGINES[request.param]
-    with pytest.MonkeyPatch.context() as patch:
+    name, options, environment, runner = ENGINES[request.param]
+    with model_runner(runner) as patch:
         for variable, value in environment.items():
             patch.setenv(variable, value)
         with both(name, tmp_path_factory.mktemp(name), **options) as running:

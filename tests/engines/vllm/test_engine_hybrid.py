@@ -18,7 +18,7 @@ pytestmark = pytest.mark.vllm
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "without_images"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "cpu_only"))
         folder = tmp_path_factory.mktemp("qwen3_5")
         with both("qwen3_5", folder, dtype="bfloat16", enforce_eager=True) as running:
             yield running

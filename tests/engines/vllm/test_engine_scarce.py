@@ -14,7 +14,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, every_kind
+from running import OWN_WORKER, RUNNERS, Both, both, every_kind, model_runner
 
 from trimtab.engines import Request
 from trimtab.models import Text
@@ -32,8 +32,10 @@ def preempted() -> list[str]:
     return []
 
 
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory, preempted: list[str]) -> Iterator[Both]:
+@pytest.fixture(scope="module", params=RUNNERS)
+def engines(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, preempted: list[str]
+) -> Iterator[Both]:
     """An engine inside this process, whose scheduler can be watched."""
     from vllm.v1.core.sched.scheduler import Scheduler
 
@@ -43,10 +45,10 @@ def engines(tmp_path_factory: pytest.TempPathFactory, preempted: list[str]) -> I
         preempted.append(request.request_id)
         return original(self, request, *args, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with model_runner(request.param) as patch:
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         patch.setattr(Scheduler, "_preempt_request", watched)
-        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **SCARCE) as running:
+        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **SCARCE, **OWN_WORKER) as running:
             yield running
 
 

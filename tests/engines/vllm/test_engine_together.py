@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import Both, both, nothing_is_held
+from running import RUNNERS, Both, both, model_runner, nothing_is_held
 
 from trimtab.engines import Model, Request
 from trimtab.errors import DataError, SettingError
@@ -22,10 +22,10 @@ from trimtab.steering import Intervention
 pytestmark = pytest.mark.vllm
 
 
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+@pytest.fixture(scope="module", params=RUNNERS)
+def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     options = {"enforce_eager": True, "max_num_batched_tokens": 256, "max_num_seqs": 128}
-    with both("llama", tmp_path_factory.mktemp("llama"), **options) as running:
+    with model_runner(request.param), both("llama", tmp_path_factory.mktemp("llama"), **options) as running:
         yield running
 
 

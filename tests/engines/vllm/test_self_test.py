@@ -10,7 +10,7 @@ import torch
 
 from trimtab.engines.vllm.guard import self_test
 from trimtab.engines.vllm.guard.self_test import require_steering
-from trimtab.engines.vllm.plugin._runner import refuse_unsupported
+from trimtab.engines.vllm.plugin._refusals import refuse_unsupported
 from trimtab.errors import ModelError
 
 LAYERS = 3
@@ -75,13 +75,13 @@ def config(**changes: Any) -> Any:
             use_sequence_parallel_moe=False,
             enable_elastic_ep=False,
         ),
-        compilation_config=SimpleNamespace(pass_config=SimpleNamespace(enable_sp=False)),
+        compilation_config=SimpleNamespace(mode=3, pass_config=SimpleNamespace(enable_sp=False)),
+        cache_config=SimpleNamespace(kv_sharing_fast_prefill=False),
         model_config=SimpleNamespace(
             runner_type="generate", dtype=torch.float16, hf_text_config=SimpleNamespace(routed_scaling_factor=1.0)
         ),
         speculative_config=None,
         kv_transfer_config=None,
-        use_v2_model_runner=False,
     )
     for name, value in changes.items():
         *path, last = name.split("__")
@@ -108,7 +108,9 @@ def test_a_plain_configuration_is_taken() -> None:
         ({"parallel_config__enable_elastic_ep": True}, "elastic expert parallelism"),
         ({"kv_transfer_config": object()}, "a KV connector"),
         ({"model_config__runner_type": "pooling"}, "pooling models"),
-        ({"use_v2_model_runner": True}, "VLLM_USE_V2_MODEL_RUNNER=0"),
+        ({"cache_config__kv_sharing_fast_prefill": True}, "kv_sharing_fast_prefill"),
+        ({"compilation_config__mode": 1}, "stock mode"),
+        ({"model_config__is_diffusion": True}, "diffusion models"),
         ({"model_config__hf_text_config__routed_scaling_factor": 2.5}, "take bfloat16"),
     ],
 )

@@ -73,7 +73,7 @@ def test_the_code_hash_changes_with_what_is_traced_into_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = code_hash()
-    for name in ("_push_table.py", "_residual_taps.py", "_runner.py"):
+    for name in module.TRACED:
         (tmp_path / name).write_bytes((Path(module.__file__).parent / name).read_bytes())
     monkeypatch.setattr(module, "__file__", str(tmp_path / "plugin_settings.py"))
     assert code_hash() == before

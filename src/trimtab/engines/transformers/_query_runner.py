@@ -30,6 +30,7 @@ from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
+from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
 from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck, steered
 from trimtab.steering.phases import markers_for, steered_tokens
@@ -55,10 +56,18 @@ class QueryRunner:
         backbone: the model.
         memory_bytes: what activations may take; see `budget_for`.
         fastest: how texts run together where the model allows it. Tests compare this with slower ways.
+        max_writing_hours: what writing a text may take while weights are streamed; more is refused.
     """
 
-    def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
-        self.backbone = backbone
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        memory_bytes: int | None = None,
+        fastest: Mode = "packed",
+        max_writing_hours: float = MAX_WRITING_HOURS,
+    ):
+        self.backbone, self.max_writing_hours = backbone, max_writing_hours
         self.fastest: Mode = fastest
         of_gpu = least_free if is_divided(backbone.model) else free
         self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)

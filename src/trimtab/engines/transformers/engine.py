@@ -195,8 +195,9 @@ class TransformersEngine(QueryRunner):
         """Passes through which vectors of many layers can be differentiated, over completions of prompts.
 
         Raises:
-            SettingError: for unknown positions, or those of thinking for a model that has none.
+            SettingError: for unknown positions, those of thinking for a model that has none, or a streamed model.
         """
+        self.backbone.require_in_memory("training a vector")
         markers = markers_of({positions}, self.backbone.tokenizer, self.backbone.name)
         return StaircasePasses(self, items, marks_for(positions, first_token, markers), turn)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from trimtab.engines.vllm._options import OWN, check_options, require_vllm, set_environment
 from trimtab.engines.vllm.guard.process_guard import owned
 from trimtab.engines.vllm.guard.start_errors import reason
-from trimtab.engines.vllm.plugin.plugin_settings import asked_for, require_supported
+from trimtab.engines.vllm.plugin.plugin_settings import asked_for
 from trimtab.engines.vllm.plugin.register import register
+from trimtab.engines.vllm.plugin.seams import require_supported
 from trimtab.errors import ModelError
 from trimtab.models import ContextLimit, DType, Identity, identify, peek
 from trimtab.models.bundled import resolve
@@ -75,6 +77,9 @@ def _engine(path: str, dtype: DType | torch.dtype, trust_remote_code: bool, opti
     given = {key: value for key, value in options.items() if key not in OWN}
     overrides = given.pop("hf_overrides", {})
     if _platform().is_cpu():
+        os.environ.setdefault(
+            "VLLM_USE_V2_MODEL_RUNNER", "0"
+        )  # V2 needs Triton, and vLLM would warn that there is none
         given.setdefault("block_size", 32)  # its default of 128 leaves little of a prompt to be shared
     arguments = EngineArgs(
         model=path,

@@ -109,6 +109,7 @@ def fine_tuned(
     backbone = model.backbone
     if not isinstance(backbone, Backbone) or model.engine.name != "transformers":
         raise SettingError(f"{model.name}: the engine {model.engine.name} does not train; use engine: transformers")
+    backbone.require_in_memory("fine-tuning")
     rows = [row.shown for row in shown_rows([("train", train)], scoring, balance, seed)]
     encoded = model.encode([shown.pair for shown in rows], form_of(scoring))
     weights = torch.tensor([shown.weight for shown in rows], dtype=torch.float64)

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from trimtab.errors import ModelError
+
 
 class LayerSource(Protocol):
     """Where the weights of one layer are read from."""
@@ -68,6 +70,8 @@ class LayerStream:
         self._users = [0] * len(layers)
         self._empty: list[dict[str, Tensor]] = [{} for _ in layers]
         """The meta tensors of the layers that are in place."""
+        self._placed: list[list[int]] = [[] for _ in layers]
+        """How often the weights of the layers that are in place had been written to before."""
         self._ahead: tuple[int, Future[_Weights]] | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="trimtab-layers")
         self._copies: Any = None
@@ -76,6 +80,7 @@ class LayerStream:
         self._takers = 0
         self._own = [0] * len(layers)
         """How many passes of each layer have brought in its weights themselves."""
+        self._versions = [_versions(layer) for layer in layers]
         for index, layer in enumerate(layers):
             layer.register_forward_pre_hook(self._before(index), prepend=True)
             layer.register_forward_hook(self._after(index), always_call=True)
@@ -88,6 +93,16 @@ class LayerStream:
     def bytes_of(self, layer: int) -> int:
         """Bytes of a layer in the checkpoint."""
         return self._sources[layer].bytes
+
+    def require_fixed(self) -> None:
+        """Refuse a model that has changed the weights of layers that were not in place, as RWKV does.
+
+        Raises:
+            ModelError: Naming the layer.
+        """
+        for index, layer in enumerate(self._layers):
+            if self._users[index] == 0 and _versions(layer) != self._versions[index]:
+                raise _changing(index)
 
     @contextmanager
     def present(self, layer: int) -> Iterator[None]:
@@ -149,9 +164,12 @@ class LayerStream:
         with self._lock:
             self._users[layer] -= 1
             if self._users[layer] == 0:
+                changed = _versions(self._layers[layer]) != self._placed[layer]
                 empty, self._empty[layer] = self._empty[layer], {}
                 for name, tensor in empty.items():
                     _place(self._layers[layer], name, tensor)
+                if changed:
+                    raise _changing(layer)
 
     def _take(self, layer: int) -> _Weights:
         """The weights of a layer: those that were read ahead, or read now."""
@@ -195,6 +213,19 @@ class LayerStream:
                 tensor.record_stream(computing)
         block = self._layers[layer]
         self._empty[layer] = {name: _place(block, name, tensor) for name, tensor in weights.tensors.items()}
+        self._placed[layer] = _versions(block)
+
+
+def _versions(block: nn.Module) -> list[int]:
+    """How often each weight of a layer has been written to."""
+    return [parameter._version for parameter in block.parameters()]
+
+
+def _changing(layer: int) -> ModelError:
+    return ModelError(
+        f"the model changes the weights of layer {layer} while it runs, and they are read anew for each pass: it "
+        "cannot be streamed. Load it with stream=False (--no-stream)"
+    )
 
 
 def _place(block: nn.Module, name: str, tensor: Tensor) -> Tensor:

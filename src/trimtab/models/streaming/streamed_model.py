@@ -18,9 +18,9 @@ from trimtab.models._folder_files import read_weight_map
 from trimtab.models.architecture import decoder_layers
 from trimtab.models.fingerprint import sampled
 from trimtab.models.kinds.multimodal import class_for
-from trimtab.models.streaming.layer_plan import CheckpointLayer, Part, parts_of, streamed_names
+from trimtab.models.streaming._layer_plan import CheckpointLayer, NotStreamable, Part, parts_of, streamed_names
+from trimtab.models.streaming._tensor_files import StoredTensor, TensorFile
 from trimtab.models.streaming.layer_stream import LayerStream
-from trimtab.models.streaming.tensor_files import StoredTensor, TensorFile
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -39,18 +39,18 @@ def load_streamed(
         trust_remote_code: Whether the model's repository may run its own code here.
 
     Raises:
-        ModelError: When its files are none that a layer can be read from by itself, or do not hold the whole model.
+        NotStreamable: When its files are none that a layer can be read from by itself.
+        ModelError: When they do not hold the whole model, or cannot be read.
     """
     from transformers import GenerationConfig
 
     if getattr(config, "quantization_config", None):
-        raise ModelError(
-            f"model {name!r} is quantized, and what its weights are packed with is put together when the whole model "
-            "is loaded: it cannot be streamed. Take the model's plain weights (safetensors), or stream=False"
+        raise NotStreamable(
+            f"model {name!r} is quantized, and packed weights are prepared when the whole model is loaded: it cannot "
+            "be streamed. Take the model's plain weights (safetensors), or stream=False"
         )
     tensors = _tensors_of(base, name)
-    with torch.device("meta"):
-        skeleton = class_for(config).from_config(config, trust_remote_code=trust_remote_code)
+    skeleton = skeleton_of(config, trust_remote_code)
     names = streamed_names(skeleton, decoder_layers(skeleton)[1])
     parts = _by_layer(skeleton, names, tensors)
     streamed = {source for layer in parts for part in layer for source, _ in part.sources}
@@ -64,7 +64,7 @@ def load_streamed(
             raise faults[0] from None
         raise
     model.config.name_or_path = model.name_or_path = base
-    with suppress(OSError):  # it has that of its configuration
+    with suppress(OSError):  # without the file, it has that of its configuration
         model.generation_config = GenerationConfig.from_pretrained(base)
     model.eval().requires_grad_(False)
     model._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(device))
@@ -75,6 +75,12 @@ def load_streamed(
         for layer, own, made in zip(layers, names, parts, strict=True)
     ]
     return model, LayerStream(layers, sources, device)
+
+
+def skeleton_of(config: Any, trust_remote_code: bool) -> Any:
+    """A transformers model on the meta device, without weights."""
+    with torch.device("meta"):
+        return class_for(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
 def _tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
@@ -90,7 +96,7 @@ def _tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
         if not os.path.isdir(base):
             files = [Path(file) for file in get_checkpoint_shard_files(base, index)[0]]
     else:
-        raise ModelError(
+        raise NotStreamable(
             f"model {name!r} cannot be streamed: it has no {_SINGLE} and no {_INDEX}, and only safetensors files can "
             "be read a layer at a time. Save it once with transformers' save_pretrained, or take stream=False"
         )

@@ -62,10 +62,14 @@ class ReadReply(NamedTuple):
     pieces: tuple[str, ...]
 
 
+Reply = str | tuple[int, ...]
+"""A text, or the tokens that it was written in: a text may be written in others than the tokenizer makes of it."""
+
+
 def compare_tokens(
     model: Model,
     messages: Sequence[Message],
-    reply: str,
+    reply: Reply,
     intervention: Intervention | None,
     *,
     unsteered_messages: Sequence[Message] | None = None,
@@ -76,7 +80,8 @@ def compare_tokens(
     Args:
         model: from `trimtab.load`.
         messages: the conversation before the reply.
-        reply: its text; it is read in the tokens that the model's tokenizer makes of it.
+        reply: its tokens as they were written; or its text, which is read in the tokens that the model's tokenizer
+            makes of it.
         intervention: what steers; None where only the conversations differ.
         unsteered_messages: the conversation of the unsteered model where it is another, without a system prompt say.
         top: how many of the likeliest tokens to give at each place.
@@ -100,13 +105,20 @@ def compare_tokens(
     return _compared(backbone, moved, states[-1], still, top)
 
 
-def _read(model: Model, messages: Sequence[Message], reply: str) -> ReadReply:
-    """The reply behind its prompt: in the tokens of the whole text, or its own where the two merge at their border."""
+def tokens_of(model: Model, messages: Sequence[Message], reply: str) -> tuple[int, ...]:
+    """The tokens of a reply's text behind a conversation: of the whole text, or its own where the two merge."""
     tokenizer, asking = model.backbone.tokenizer, model.asking
     prompt = model.tokens(messages)
     before = render_prompt(tokenizer, list(messages), asking) + gap_after(tokenizer, list(messages), asking)
     whole = tuple(encode(tokenizer, before + reply, asking))
-    tokens = whole if whole[: len(prompt)] == prompt else (*prompt, *_alone(tokenizer, reply))
+    return whole[len(prompt) :] if whole[: len(prompt)] == prompt else tuple(_alone(tokenizer, reply))
+
+
+def _read(model: Model, messages: Sequence[Message], reply: Reply) -> ReadReply:
+    """The reply behind its prompt."""
+    tokenizer, prompt = model.backbone.tokenizer, model.tokens(messages)
+    own = tokens_of(model, messages, reply) if isinstance(reply, str) else reply
+    tokens = (*prompt, *own)
     count = len(tokens) - len(prompt)
     if not count:
         raise DataError("the reply has no tokens")

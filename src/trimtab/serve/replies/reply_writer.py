@@ -11,14 +11,15 @@ from typing import Any
 
 from trimtab.engines.requests import Request, Sampling, TokenLogprob
 from trimtab.errors import DataError, ServerStopping
+from trimtab.models import Text
 from trimtab.monitors import Monitor
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.jobs import Job, JobUpdate
-from trimtab.serve.replies._pushed_tokens import pushed_tokens
 from trimtab.serve.replies._text_cutter import TextCutter
 from trimtab.serve.replies._token_texts import TokenTexts, text_behind
 from trimtab.serve.replies.finished_reply import MIN_LOGPROB, FinishedReply, ReplyPiece, ShownLogprob
+from trimtab.serve.replies.pushed_tokens import pushed_tokens, tokens_changed
 from trimtab.serve.replies.watched_text import TokenReading, WatchedText
 from trimtab.serve.steering.steering_request import RequestedSteering
 
@@ -163,6 +164,7 @@ class RunningReplies:
             if piece or logprobs or readings:
                 yield ReplyPiece(choice, piece, logprobs if wants else None, readings)
         ran_last = update.finish == "end" or len(read) == len(update.tokens)
+        ran = (*request.prompt, *(update.tokens if ran_last else update.tokens[:-1]))
         yield FinishedReply(
             choice=choice,
             prompt=text.prompt,
@@ -170,7 +172,9 @@ class RunningReplies:
             prompt_tokens=len(request.prompt),
             written=len(update.tokens),
             finish_reason="length" if update.finish == "length" else "stop",
+            tokens=update.tokens,
             pushed=self._pushed(request, update.tokens, ended=ran_last),
+            changed=await tokens_changed(self._service.model, self._asked.steering, Text(ran, len(request.prompt))),
             logprobs=every if wants else None,
             readings=read,
         )

@@ -46,6 +46,8 @@ class ModelSetting(Marked):
     """A device, a way of spreading layers over several, or a device for each part by its name."""
     quantization: Annotated[str | dict[str, Any], Shapes(unless="")] = ""
     """A format of fewer bits for the weights, such as bnb-4bit, or the settings of one that transformers has."""
+    stream: Annotated[bool | None, NO_NUMBERS] = None
+    """Whether its layers are read from its files as they are needed; by default where they do not fit into memory."""
     engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
@@ -79,6 +81,7 @@ class ModelSetting(Marked):
             "dtype": self.dtype,
             "device": self.device,
             "quantization": self.quantization,
+            "stream": self.stream,
             "engine": self.engine,
             "engine_options": self.engine_options,
             **asdict(self.asking),
@@ -131,6 +134,9 @@ class ModelSetting(Marked):
             if self.engine == DEFAULT_ENGINE:
                 self._engine.check_options(self.engine_options)
             self._engine.check_placement(self.device, quantization=self.quantization)
+            self._engine.check_stream(self.stream)
+            if self.stream and self.quantization:
+                raise SettingError("a streamed model cannot be quantized when it is loaded; leave one of them out")
         except SettingError as error:
             raise ValueError(str(error)) from None
         for name in self._engine.split_options:

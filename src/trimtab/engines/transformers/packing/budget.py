@@ -37,8 +37,10 @@ class Budget:
     """What their keys and values may take."""
     recurring: bool
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
-    waiting_bytes: int = CPU_BYTES // 2
+    waiting_bytes: int = CPU_BYTES // 4
     """What states that wait for streamed weights may take in memory."""
+    held_bytes: int = CPU_BYTES // 4
+    """What masks and results of passes that wait may take."""
     file_bytes: int | None = None
     """What they may take in a temporary file; None: a share of what is free on its disk."""
 
@@ -70,9 +72,8 @@ def budget_for(
     if memory_bytes is None:
         memory_bytes = min(map(free_bytes, gpus)) // 2 if gpus else CPU_BYTES
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
+    waiting = memory_bytes // 4, memory_bytes // 4
     if all(device.type == "cpu" for device in devices):
         tokens = min(CPU_TOKENS, ceiling)
-        return Budget(
-            tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, memory_bytes // 2
-        )
-    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, memory_bytes // 2)
+        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, *waiting)
+    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, *waiting)

@@ -203,7 +203,9 @@ def slots_are_exact(backbone: Backbone, places: int) -> bool:
     text = (*_SHORT, *_TAILS[0], *_TAILS[2])
     begun = len(text) - _STEPS
     whole = Beginning()
-    run(backbone, pad([_query(text[:begun], [])], unmarked, 0), None, into=whole)
+    with together(backbone):
+        start(partial(run, backbone, pad([_query(text[:begun], [])], unmarked, 0), None, into=whole))
+        expected = start(partial(alone, backbone, text, range(begun, len(text))))
     cache = SlotCache(2, max(places, len(text)) + _STEPS)
     parts = [(k[0], v[0]) for k, v in zip(whole.keys, whole.values, strict=True)]
     cache.append(parts)
@@ -213,7 +215,7 @@ def slots_are_exact(backbone: Backbone, places: int) -> bool:
     for token in text[begun:]:
         found.append(read_last_layer(backbone, cache.next_batch([token, token]), None, cache)[:1])
         cache.advance()
-    return not differ(backbone, torch.cat(found), alone(backbone, text, range(begun, len(text))))
+    return not differ(backbone, torch.cat(found), expected.result())
 
 
 def padded_is_exact(backbone: Backbone, length: int) -> bool:

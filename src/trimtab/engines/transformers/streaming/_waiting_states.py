@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -72,10 +71,10 @@ class WaitingStates:
 
     def _write(self, storage: torch.UntypedStorage) -> tuple[int, int]:
         if self._file is None:
-            made = tempfile.TemporaryFile(prefix="trimtab-states-", buffering=0)  # noqa: SIM115 (`open` closes it)
-            self._file = cast("FileIO", made)
+            self._file = tempfile.TemporaryFile(prefix="trimtab-states-", buffering=0)  # noqa: SIM115 (`open` closes it)
         place = self._region(storage.nbytes())
-        view = memoryview(_as_bytes(storage).cpu().numpy())
+        # A copy: storage that numpy has seen cannot be freed.
+        view = memoryview(_as_bytes(storage).to("cpu", copy=True).numpy())  # type: ignore[arg-type]
         try:
             self._file.seek(place[1])
             while view:  # one call writes 2 GiB at most
@@ -90,7 +89,7 @@ class WaitingStates:
     def _read(self, place: tuple[int, int], storage: torch.UntypedStorage) -> None:
         assert self._file is not None
         read = torch.empty(storage.nbytes(), dtype=torch.uint8)
-        view = memoryview(read.numpy())
+        view = memoryview(read.numpy())  # type: ignore[arg-type]
         self._file.seek(place[1])
         while view:
             count = self._file.readinto(view)

@@ -29,6 +29,25 @@ LayerProgress = Callable[[int, int], None]
 class LayerWeights(Protocol):
     """The weights of a model's layers, read from disk when they are needed."""
 
+    @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that have been read since the start."""
+        ...
+
+    @property
+    def seconds_reading(self) -> float:
+        """What that took."""
+        ...
+
+    def bytes_of(self, layer: int) -> int:
+        """Bytes of a layer on disk."""
+        ...
+
     def present(self, layer: int) -> AbstractContextManager[None]:
         """The weights of a layer are in place while the context lasts."""
         ...
@@ -62,8 +81,7 @@ _current: ContextVar[Lockstep | None] = ContextVar("trimtab_lockstep", default=N
 
 def weights_of(backbone: Backbone) -> LayerWeights | None:
     """The weights of a model that are streamed; None where all are in memory."""
-    weights: LayerWeights | None = getattr(backbone, "stream", None)
-    return weights
+    return backbone.stream
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def share_streams(passes: Sequence[PassBytes], budget: Budget) -> Streams:
     groups: list[range] = []
     largest = first = waiting = held = 0
     for index, one in enumerate(passes):
-        full = waiting + one.waiting > memory + disk or held + one.held > memory
+        full = waiting + one.waiting > memory + disk or held + one.held > budget.held_bytes
         if full and index > first:
             groups.append(range(first, index))
             first, waiting, held = index, 0, 0
@@ -69,8 +69,9 @@ def share_streams(passes: Sequence[PassBytes], budget: Budget) -> Streams:
         kept = sum(one.held for one in passes) / 1e9
         reason = (
             f"{plural(len(groups), 'stream')} over the weights instead of one: {plural(len(passes), 'pass', 'passes')} "
-            f"wait with {states:.3g} GB of states and {kept:.3g} GB of masks and results, and there is room for "
-            f"{memory / 1e9:.3g} GB in memory and {disk / 1e9:.3g} GB in {tempfile.gettempdir()} (TMPDIR)"
+            f"wait with {states:.3g} GB of states, for {(memory + disk) / 1e9:.3g} GB in memory and in "
+            f"{tempfile.gettempdir()} (TMPDIR), and {kept:.3g} GB of masks and results, for "
+            f"{budget.held_bytes / 1e9:.3g} GB in memory"
         )
     return Streams(tuple(groups), reason, max(0, largest))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.queries import item_query
-from trimtab.engines.transformers._forward import run
+from trimtab.engines.transformers._forward import record
 from trimtab.engines.transformers._query_runner import QueryRunner
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Query, one_by_one, pack, pad
 from trimtab.engines.transformers.packing.schedule import unmoved_beginnings
@@ -189,7 +189,7 @@ class StaircasePasses:
         if mode != "packed":
             return None, pad(queries, self.marks, self.runner.pad_token)
         packed = pack(queries, (), self.marks, ROW_TOKENS, share=True)
-        beginning = run(self.backbone, packed.beginning, None, record=True) if packed.beginning is not None else None
+        beginning = record(self.backbone, packed.beginning) if packed.beginning is not None else None
         return beginning, packed.present
 
     def _reached(self, items: Sequence[int]) -> list[int]:

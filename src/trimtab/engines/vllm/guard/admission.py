@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trimtab.engines.vllm.plugin.plugin_settings import plugin_settings, require_supported
+from trimtab.engines.vllm.plugin.plugin_settings import plugin_settings
+from trimtab.engines.vllm.plugin.seams import require_supported
 from trimtab.engines.vllm.plugin.vector_table import Vectors, content_name, packed
 from trimtab.engines.vllm.wire.spec import KEY, Push, Spec, is_name, parse_spec
 from trimtab.errors import SettingError, TrimtabError, VectorError, shortened
@@ -31,10 +32,7 @@ class Admission:
         """
         settings = plugin_settings(config.additional_config)
         if settings is None:
-            raise SettingError(
-                f"this server does not steer: start it with --additional-config '{{\"{KEY}\": {{}}}}' and, on a GPU, "
-                "VLLM_USE_V2_MODEL_RUNNER=0"
-            )
+            raise SettingError(f"this server does not steer: start it with --additional-config '{{\"{KEY}\": {{}}}}'")
         count = int(config.model_config.hf_text_config.num_hidden_layers)
         self.reads = settings.reads
         self.folder = settings.folder()

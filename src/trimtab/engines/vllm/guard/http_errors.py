@@ -9,7 +9,7 @@ from typing import Any
 from trimtab.engines.vllm.wire.spec import KEY
 from trimtab.errors import ModelError, SettingError
 
-START = f'VLLM_USE_V2_MODEL_RUNNER=0 vllm serve MODEL --additional-config \'{{"{KEY}": {{"vectors": "FOLDER"}}}}\''
+START = f'vllm serve MODEL --additional-config \'{{"{KEY}": {{"vectors": "FOLDER"}}}}\''
 
 
 def openai_library() -> Any:

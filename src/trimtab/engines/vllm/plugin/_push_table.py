@@ -77,7 +77,6 @@ class Armed:
         """While there is one, layers are tried instead of steered."""
         self.row_of_token = torch.zeros(max_tokens, dtype=torch.long, device=device)
         self._device = device
-        self._staged = torch.zeros(max_tokens, dtype=torch.long, pin_memory=device.type == "cuda")
         self._stained = 0
         """Tokens that may still have a row from the last step."""
         self._shares = dict.fromkeys(layers, 1.0)
@@ -102,18 +101,22 @@ class Armed:
 
     def write_row(self, row: int, intervention: Intervention) -> None:
         """Put a push into a row, in place of what was there."""
-        for layer in self._filled.pop(row, ()):
-            module: Any = self.layers[layer]
-            module.trimtab_strengths[row].zero_()
-            module.trimtab_directions[row].zero_()
+        self.clear_row(row)
         mine = tuple(layer for layer in intervention.layers if layer in self.layers)
         for layer in mine:
             (aim,) = intervention.aims(layer)
             strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
-            module = self.layers[layer]
+            module: Any = self.layers[layer]
             module.trimtab_directions[row].copy_(self._pinned(aim.direction), non_blocking=True)
             module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
         self._filled[row] = mine
+
+    def clear_row(self, row: int) -> None:
+        """Take a push out of a row."""
+        for layer in self._filled.pop(row, ()):
+            module: Any = self.layers[layer]
+            module.trimtab_strengths[row].zero_()
+            module.trimtab_directions[row].zero_()
 
     def _pinned(self, tensor: Tensor) -> Tensor:
         """Copied from here, nothing has to wait for the pass that is still at work."""
@@ -130,9 +133,10 @@ class Armed:
         steered = len(rows) if bool(rows.any()) else 0
         changed = max(steered, self._stained)
         if changed:
-            self._staged[:changed].zero_()
-            self._staged[:steered].copy_(rows[:steered])
-            self.row_of_token[:changed].copy_(self._staged[:changed], non_blocking=True)
+            # New memory each time: the copy for the pass before may not have begun yet.
+            staged = torch.zeros(changed, dtype=torch.long, pin_memory=self._device.type == "cuda")
+            staged[:steered].copy_(rows[:steered])
+            self.row_of_token[:changed].copy_(staged, non_blocking=True)
         self._stained = steered
 
     def end(self, final: object) -> None:

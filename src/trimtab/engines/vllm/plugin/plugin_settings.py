@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.engines.vllm.wire.spec import KEY
-from trimtab.errors import ModelError, SettingError
+from trimtab.errors import SettingError
 
-SUPPORTED = ("0.32",)
-"""Versions of vLLM whose insides the plugin knows."""
+TRACED = ("_push_table.py", "_residual_taps.py", "_steering.py")
+"""Files beside this one whose code is traced into the model, or decides what is."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,6 @@ class PluginSettings:
         if self.vectors is not None and not Path(self.vectors).is_dir():
             raise SettingError(f"additional_config[{KEY!r}]: there is no folder {self.vectors!r} of vectors")
         return Path(self.vectors) if self.vectors is not None else None
-
-
-def is_supported() -> bool:
-    """Whether this version of vLLM is one of those the plugin was written for."""
-    import vllm
-
-    return str(vllm.__version__).startswith(tuple(f"{version}." for version in SUPPORTED))
-
-
-def require_supported() -> None:
-    """Refuse a vLLM whose insides are not known here.
-
-    Raises:
-        ModelError: when this version of vLLM is none of those the plugin was written for.
-    """
-    import vllm
-
-    if not is_supported():
-        raise ModelError(
-            f"vLLM {vllm.__version__} is not supported: trimtab steers vLLM {', '.join(SUPPORTED)}. "
-            f"Install that, for example vllm=={SUPPORTED[-1]}.0."
-        )
 
 
 def plugin_settings(additional_config: object) -> PluginSettings | None:
@@ -94,6 +72,6 @@ def code_hash() -> str:
     """Hash of the files that are traced into the model."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in (folder / "_push_table.py", folder / "_residual_taps.py", folder / "_runner.py"):
-        digest.update(file.read_bytes())
+    for name in TRACED:
+        digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -8,13 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.engines.vllm.guard.admission import Admission, admitted, deliver, deliver_async
 from trimtab.engines.vllm.guard.process_guard import end_with_owner
-from trimtab.engines.vllm.plugin.plugin_settings import is_supported, plugin_settings
+from trimtab.engines.vllm.plugin.plugin_settings import plugin_settings
+from trimtab.engines.vllm.plugin.seams import require_supported, unsupported
 from trimtab.engines.vllm.wire.spec import KEY
 from trimtab.errors import ModelError
+
+if TYPE_CHECKING:
+    from trimtab.engines.vllm.plugin._steering import Runner
 
 _installed = False
 
@@ -29,15 +33,13 @@ def register() -> None:
     from vllm.v1.engine.input_processor import InputProcessor
 
     InputProcessor.process_inputs = _admitting(InputProcessor.process_inputs)
-    _refuse_beams()
-    if not is_supported():
-        return  # without steering nothing changes; a request that asks for it is refused on admission
     InputProcessor.__init__ = _with_admission(InputProcessor.__init__)
+    _refuse_beams()
+    if unsupported():
+        return  # without steering nothing changes; an engine or a request that asks for it is refused
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.engine.core import EngineCore
     from vllm.v1.engine.llm_engine import LLMEngine
-    from vllm.v1.worker.cpu_model_runner import CPUModelRunner
-    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
     from vllm.v1.worker.worker_base import WorkerBase
 
     from trimtab.engines.vllm.plugin._worker import WorkerMethods
@@ -50,42 +52,35 @@ def register() -> None:
     for name, method in vars(WorkerMethods).items():
         if name.startswith(KEY):
             setattr(WorkerBase, name, method)
+    _arm_runners()
+
+
+def _arm_runners() -> None:
+    """Both of vLLM's model runners: which of them an engine has, its configuration decides."""
+    from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+    from vllm.v1.worker.gpu.model_runner import GPUModelRunner as GPUModelRunnerV2
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    from trimtab.engines.vllm.plugin._runner_v1 import RunnerV1
+    from trimtab.engines.vllm.plugin._runner_v2 import RunnerV2
+
     for runner in (GPUModelRunner, CPUModelRunner):
         if "load_model" in vars(runner):
-            runner.load_model = _arming(runner.load_model)
-    _refuse_other_runners()
+            runner.load_model = _arming(runner.load_model, RunnerV1)
+    GPUModelRunnerV2.load_model = _arming(GPUModelRunnerV2.load_model, RunnerV2)
 
 
-def _arming(load_model: Callable[..., Any]) -> Callable[..., Any]:
+def _arming(load_model: Callable[..., Any], seen_as: Callable[[Any], Runner]) -> Callable[..., Any]:
     @wraps(load_model)
     def load_and_arm(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from trimtab.engines.vllm.plugin._runner import arm
+        from trimtab.engines.vllm.plugin._steering import arm
 
         loaded = load_model(self, *args, **kwargs)
         if not hasattr(self, "trimtab"):
-            arm(self)
+            arm(seen_as(self))
         return loaded
 
     return load_and_arm
-
-
-def _refuse_other_runners() -> None:
-    """The V2 runner (GPU) lays its batch out otherwise: an engine that is to steer must not take it."""
-    try:
-        from vllm.v1.worker.gpu.model_runner import GPUModelRunner as V2
-    except ImportError:  # it needs Triton
-        return
-    original = V2.load_model
-
-    @wraps(original)
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from trimtab.engines.vllm.plugin._runner import refuse_unsupported
-
-        if plugin_settings(self.vllm_config.additional_config) is not None:
-            refuse_unsupported(self.vllm_config)
-        return original(self, *args, **kwargs)
-
-    V2.load_model = refuse
 
 
 def _admitting(process_inputs: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,11 +95,12 @@ def _admitting(process_inputs: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_admission(init: Callable[..., None]) -> Callable[..., None]:
-    """Invalid settings and a missing folder are reported before the engine's processes start."""
+    """Invalid settings, a missing folder and another vLLM are reported before the engine's processes start."""
 
     @wraps(init)
     def make(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
         if plugin_settings(vllm_config.additional_config) is not None:
+            require_supported()
             self.trimtab_admission = Admission(vllm_config)
         init(self, vllm_config, *args, **kwargs)
 
@@ -138,7 +134,7 @@ def _delivering_async(add_request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
-    """An engine core starts only if each of its workers is armed, on whatever machine it is."""
+    """An engine core starts only if each of its workers steers, wherever it is; by now graphs are recorded."""
 
     @wraps(initialize)
     def initialize_and_see(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> Any:
@@ -150,10 +146,10 @@ def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
         initialized = initialize(self, vllm_config, *args, **kwargs)
         if steers:
             try:
-                self.model_executor.collective_rpc("trimtab_status")
+                self.model_executor.collective_rpc("trimtab_verify")
             except Exception as error:
                 raise ModelError(
-                    f"a worker of this engine does not steer ({error}): trimtab has to be installed wherever vLLM's "
+                    f"a worker of this engine does not steer: {error}. trimtab has to be installed wherever vLLM's "
                     "processes run, and VLLM_PLUGINS, if it is set, has to name it"
                 ) from error
         return initialized

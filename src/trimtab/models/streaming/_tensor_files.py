@@ -6,7 +6,6 @@ ends this process without a word.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +17,16 @@ import torch
 from torch import Tensor
 
 from trimtab.errors import ModelError
+from trimtab.inputs.bounded_files import FileKind, Unusable, open_bounded
+from trimtab.inputs.json_text import parse_json
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I64": torch.int64, "I32": torch.int32,
     "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+_FILE = FileKind("file of weights", 2**50, ModelError)
+_ADVICE = "A streamed model is read from its files all the time: put the file back, or get it again, and start again"
 _MAX_HEADER_BYTES = 100 * 2**20
 """The format's own bound."""
 
@@ -47,7 +50,7 @@ class StoredTensor:
             ModelError: When the file ends before the tensor does, or cannot be read.
         """
         raw = torch.empty(self.bytes, dtype=torch.uint8)
-        view, done = memoryview(raw.numpy()), 0
+        view, done = memoryview(raw.numpy().data), 0
         while done < self.bytes:
             read = os.preadv(descriptor, [view[done:]], self.start + done)
             if not read:
@@ -66,14 +69,9 @@ class TensorFile:
             ModelError: When it cannot be read, or is not a safetensors file.
         """
         self.path = path
-        with self._explained():
-            descriptor = os.open(path, os.O_RDONLY)
-        try:
-            with self._explained():
-                self._state = _state(descriptor)
-                self.tensors = self._parse(descriptor)
-        finally:
-            os.close(descriptor)
+        with self._open() as descriptor:
+            self._state = _state(descriptor)
+            self.tensors = self._parse(descriptor)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -82,42 +80,28 @@ class TensorFile:
         Raises:
             ModelError: When the file is gone, cannot be read, or changed since it was first looked at.
         """
-        with self._explained():
-            descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            with self._explained():
-                self._require_unchanged(descriptor)
-                yield descriptor
-                self._require_unchanged(descriptor)
-        finally:
-            os.close(descriptor)
+        with self._open() as descriptor:
+            self._require_unchanged(descriptor)
+            yield descriptor
+            self._require_unchanged(descriptor)
 
     def fault(self, problem: str) -> ModelError:
         """What to raise about this file."""
-        return ModelError(f"{self.path}: the file of weights {problem}. Get the model's files again, and start again")
+        return ModelError(f"{self.path}: the file of weights {problem}. {_ADVICE}")
 
     def _require_unchanged(self, descriptor: int) -> None:
         if _state(descriptor) != self._state:
-            raise ModelError(
-                f"{self.path}: the file of weights was changed since the model was loaded, so layers of two models "
-                "would be mixed. Leave a streamed model's files alone while it runs; put back those of before, and "
-                "start again"
-            )
+            raise self.fault("was changed since the model was loaded, so layers of two models would be mixed")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _open(self) -> Iterator[int]:
         try:
-            yield
-        except FileNotFoundError:
-            raise ModelError(
-                f"{self.path}: the file of weights is not there. A streamed model is read from its files all the time: "
-                "put the file back, and start again"
-            ) from None
+            with open_bounded(self.path, _FILE) as file:
+                yield file.fileno()
+        except Unusable as reason:
+            raise self.fault(f"cannot be read: {reason}") from None
         except OSError as error:
-            raise ModelError(
-                f"{self.path}: the file of weights cannot be read ({error.strerror or error}). Check the disk or the "
-                "network that it is on, and start again"
-            ) from None
+            raise self.fault(f"cannot be read: {error.strerror or error}; check the disk that it is on") from None
 
     def _parse(self, descriptor: int) -> dict[str, StoredTensor]:
         """Every tensor's place, from the header: 8 bytes of its length, and JSON."""
@@ -126,7 +110,7 @@ class TensorFile:
         if not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
             raise self.fault("is not a whole safetensors file: its header is longer than the file")
         try:
-            header = json.loads(os.pread(descriptor, length, 8))
+            header = parse_json(os.pread(descriptor, length, 8).decode())
             header.pop("__metadata__", None)
             tensors = {name: self._stored(name, entry, 8 + length) for name, entry in header.items()}
         except (ValueError, TypeError, KeyError, AttributeError) as error:

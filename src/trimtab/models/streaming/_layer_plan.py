@@ -13,7 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
-from trimtab.models.streaming.tensor_files import StoredTensor
+from trimtab.models.streaming._tensor_files import StoredTensor
+
+
+class NotStreamable(ModelError):
+    """A model whose layers cannot be read from its files one at a time; loaded whole, it may work."""
 
 
 @dataclass
@@ -98,7 +102,7 @@ class CheckpointLayer:
             files: Every tensor of the checkpoint.
 
         Raises:
-            ModelError: When the parts make other weights too, or not all of these.
+            NotStreamable: When the parts make other weights too, or not all of these.
         """
         self._model, self._prefix, self._parts = model, prefix, parts
         self._tensors = {name: files[name] for part in parts for name, _ in part.sources}
@@ -106,7 +110,7 @@ class CheckpointLayer:
         self.bytes = sum(tensor.bytes for tensor in self._tensors.values())
         made = self._make(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta"))
         if other := sorted(made.keys() ^ set(names)):
-            raise ModelError(
+            raise NotStreamable(
                 f"{type(model).__name__} cannot be streamed: its checkpoint does not hold {prefix[:-1]} by itself "
                 f"({other[0]} is made together with weights of other parts). Load it with stream=False"
             )
