@@ -17,7 +17,7 @@ from tiny import tiny_model, tiny_tokenizer
 from trimtab.engines.transformers.packing.budget import CPU_BYTES, budget_for
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.models import gpus_of, main_device
-from trimtab.models.kinds.device_maps import outgrown
+from trimtab.models.kinds.device_maps import fits_all_gpus, outgrown
 
 accelerate = pytest.importorskip("accelerate")
 HEAD_ON_DISK = {"model": "cpu", "model.layers.1": "disk", "model.layers.3": "disk", "lm_head": "disk"}
@@ -144,6 +144,19 @@ def test_auto_spreads_a_model_that_its_gpu_cannot_hold_and_says_so() -> None:
     with pytest.warns(TrimtabWarning, match="big: its weights take 20.0 GiB, and cuda:0 has 10.0 GiB free"):
         assert outgrown("big", 20 << 30, 10 << 30, place)
     assert not outgrown("small", 9 << 30, 10 << 30, place)
+
+
+def test_several_gpus_that_hold_a_model_together_come_before_streaming_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, gib = torch.device("cuda:0"), 1 << 30
+    free = [10 * gib, 30 * gib]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index], 80 * gib))
+    assert fits_all_gpus("auto", place, 30 * gib)
+    assert not fits_all_gpus("auto", place, 39 * gib), "states need room"
+    assert not fits_all_gpus("cuda:0", place, 30 * gib)
+    assert not fits_all_gpus("auto", torch.device("cpu"), gib)
+    free.pop()
+    assert not fits_all_gpus("auto", place, gib), "one alone is looked at elsewhere"
 
 
 def test_the_number_format_follows_the_device_that_computes() -> None:

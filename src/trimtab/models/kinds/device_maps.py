@@ -21,6 +21,8 @@ from trimtab.models.precision import choose_device
 DISK = "disk"
 """The place of weights that are read from the disk for each pass."""
 _MAX_NAMED = 4
+_GPU_SHARE = 0.8
+"""Of the free memory of all GPUs, for weights; layers do not fill each of them evenly, and states need room."""
 
 Device = str | Mapping[str, Any]
 """A device, a way of spreading layers over several, or a mapping from the names of modules to devices."""
@@ -187,6 +189,14 @@ def outgrown(name: str, weight_bytes: int, free_bytes: int, place: torch.device)
         stacklevel=2,
     )
     return True
+
+
+def fits_all_gpus(device: Device, place: torch.device, weight_bytes: int) -> bool:
+    """Whether `auto` can spread weights over several GPUs, none of which has to hold them alone."""
+    if device != "auto" or place.type != "cuda" or torch.cuda.device_count() < 2:
+        return False
+    free = sum(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
+    return weight_bytes <= _GPU_SHARE * free
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from trimtab.errors import SettingError, TrimtabWarning
-from trimtab.models.kinds.device_maps import Device
+from trimtab.models.kinds.device_maps import Device, fits_all_gpus
 from trimtab.models.kinds.placement import SPREAD
 from trimtab.models.kinds.quantization import Quantization
 from trimtab.models.streaming._layer_plan import NotStreamable
@@ -105,6 +105,8 @@ def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:
 def _shortage(stream: bool | None, wanted: Wanted) -> str:
     """Why the whole model does not fit into memory; "" where it does, or must not be streamed and may fit."""
     needed = weight_bytes(skeleton_of(wanted.config, wanted.trust_remote_code), wanted.dtype)
+    if fits_all_gpus(wanted.device, wanted.place, needed):
+        return ""
     if stream is False:
         require_fit(wanted.name, needed, wanted.place)
         return ""
