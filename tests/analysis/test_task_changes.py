@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
-from trimtab.analysis.side_effects import task_changes, task_findings
+from trimtab.analysis.cells import FULL
+from trimtab.analysis.side_effects import of_signs, task_changes, task_findings
+from trimtab.analysis.side_effects.side_findings import OPPOSITE
 
 from .scenarios import task_samples
 
@@ -23,6 +26,20 @@ def test_differences_are_paired_and_found_only_where_their_interval_excludes_zer
     (lower,) = task_findings(task_changes(task_samples(before, [1.0] * 40, "lower")))
     assert lower.kind == "caution"
     assert not task_findings(task_changes(task_samples(before, [*before[:-1], 1.0])))
+
+
+def test_every_metric_of_a_cell_has_the_choice_of_its_sign() -> None:
+    table = task_samples([1.0] * 30, [0.0, 1.0, 1.0] * 10)
+    both = pd.concat([table, table.assign(metric="acc_norm"), table.assign(task="u")], ignore_index=True)
+    opposite = both[both["strength"] != 0].assign(strength=-0.3)
+    setting = {"model": "m", "behavior": "own", "scale": "relative", "layers": "1", "strength": 0.3, "compared": FULL}
+    chosen = pd.DataFrame([{**setting, "chosen_by": "replies", "sign": 1}])
+    changes = task_changes(pd.concat([both, opposite], ignore_index=True).assign(chosen_by="replies"))
+    signed = of_signs(changes, chosen, ("benchmark", "task", "metric"))
+    assert len(signed) == len(changes) == 6
+    assert set(signed.loc[signed["strength"] > 0, "chosen_by"]) == {"replies"}
+    assert set(signed.loc[signed["strength"] < 0, "chosen_by"]) == {OPPOSITE}
+    assert len(task_findings(signed)) == 3
 
 
 def test_a_metric_without_samples_has_a_change_and_no_finding() -> None:

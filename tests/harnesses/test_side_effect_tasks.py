@@ -139,8 +139,8 @@ def test_a_study_runs_tasks_at_its_chosen_setting_and_reports_them(files: Saved,
         "name": "tasks", "models": [{"id": files.model, "dtype": "float32"}],
         "behaviors": [{"source": "permissive", "limit": 16}], "layers": "1", "strengths": [-0.4, 0.4],
         "side_effects": {
-            "random": 0, "prompts": 4, "max_new_tokens": 2, "measure": ["concise"], "tasks": ["choices.yaml"],
-            "task_limit": 5,
+            "random": 0, "prompts": 4, "max_new_tokens": 2, "measure": ["concise"],
+            "tasks": [str(folder / "choices.yaml")], "task_limit": 5,
         },
     }  # fmt: skip
     (folder / "study.yaml").write_text(json.dumps(content), encoding="utf-8")

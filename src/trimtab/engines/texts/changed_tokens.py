@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from trimtab.engines.model import Model
-from trimtab.models import Backbone, Text
+from trimtab.models import Backbone
 from trimtab.steering import Intervention, PushCheck, check_layers, steered
 from trimtab.steering.push_check import Look
 
 
-def changed_tokens(model: Model, text: Text, intervention: Intervention) -> int:
+def changed_tokens(model: Model, tokens: Sequence[int], prompt_length: int, intervention: Intervention) -> int:
     """Tokens whose state any push changes, bit for bit in the model's own dtype; takes a pass over the text.
 
     Args:
         model: whose weights are in this process.
-        text: its tokens, and how many of them are the prompt.
+        tokens: of the text.
+        prompt_length: how many of them are the prompt.
         intervention: what pushes.
 
     Raises:
         SettingError: for a layer that the model does not have, and a push that is rounded away at every token.
     """
-    (found,) = model.in_turns(_counted(model, text, intervention))
+    (found,) = model.in_turns(_counted(model, tokens, prompt_length, intervention))
     return found
 
 
 @torch.no_grad()
-def _counted(model: Model, text: Text, intervention: Intervention) -> Iterator[int]:
+def _counted(model: Model, tokens: Sequence[int], prompt_length: int, intervention: Intervention) -> Iterator[int]:
     backbone, counted = model.backbone, _CountedChanges()
     assert isinstance(backbone, Backbone), "the caller asks no other engine"
     check_layers([intervention], backbone.facts.layers)
-    tokens = torch.tensor([list(text.tokens)], device=backbone.device)
-    with steered(backbone, [intervention], [text.prompt_length], engine=True, check=counted):
-        backbone.anatomy.decoder(input_ids=tokens, use_cache=False)
+    row = torch.tensor([list(tokens)], device=backbone.device)
+    with steered(backbone, [intervention], [prompt_length], engine=True, check=counted):
+        backbone.anatomy.decoder(input_ids=row, use_cache=False)
     yield counted.total
 
 

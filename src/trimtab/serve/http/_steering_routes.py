@@ -11,7 +11,7 @@ from trimtab.data import Message
 from trimtab.engines.texts.changed_tokens import changed_tokens
 from trimtab.engines.vllm.wire.spec import MAX_PUSHED_LAYERS, MAX_PUSHES
 from trimtab.errors import SettingError
-from trimtab.models import Backbone, Text
+from trimtab.models import Backbone
 from trimtab.serve.http.bodies import MAX_BYTES, Fields, read_object
 from trimtab.serve.http.request_refusals import Refusal
 from trimtab.serve.http.service import Service, client_of
@@ -98,7 +98,7 @@ def _tried(service: Service, steering: RequestedSteering) -> dict[str, Any] | No
     at = pushed_tokens(steering, prompt, reply, ended=True, tokenizer=backbone.tokenizer, name=backbone.name)
     if not at:
         return {"tokens_at_positions": 0, "tokens_changed": 0, "warning": "the trial has no token at these positions"}
-    changed = changed_tokens(service.model, Text((*prompt, *reply), len(prompt)), steering.intervention)
+    changed = changed_tokens(service.model, (*prompt, *reply), len(prompt), steering.intervention)
     found: dict[str, Any] = {"tokens_at_positions": at, "tokens_changed": changed}
     if changed < at:
         rests = any(part.scaling.may_rest for part in steering.intervention.parts())

@@ -19,6 +19,7 @@ from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream
 from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of
 from trimtab.serve.openai.reply_fields import reply_fields
+from trimtab.serve.playground._token_comparison import is_text_of
 from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, applied
 from trimtab.serve.replies.reply_writer import Asked, RunningReplies, begin
 from trimtab.serve.steering.steering_request import RequestedSteering
@@ -109,8 +110,8 @@ async def _events(service: Service, columns: list[_Column]) -> AsyncGenerator[st
 
 def _own_tokens(service: Service, reply: FinishedReply) -> list[int] | None:
     """The tokens of a reply as it was written; None where its text is another, cut before a stop text say."""
-    text = service.model.backbone.tokenizer.decode(list(reply.tokens), skip_special_tokens=True)
-    return list(reply.tokens) if text.strip() == reply.text.strip() else None
+    own = is_text_of(service.model.backbone.tokenizer, reply.tokens, reply.text)
+    return list(reply.tokens) if own else None
 
 
 async def _pump(service: Service, number: int, column: _Column, queue: asyncio.Queue[dict[str, Any] | None]) -> None:

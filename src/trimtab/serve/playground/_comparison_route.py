@@ -14,7 +14,7 @@ from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import unless_gone
 from trimtab.serve.openai.conversation_fields import conversation_of
 from trimtab.serve.openai.reply_fields import monitors_of, steering_of
-from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens, tokens_of
+from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens, is_text_of, tokens_of
 from trimtab.serve.replies.monitor_readings import readings
 
 MAX_REPLY_CHARACTERS = 100_000
@@ -76,7 +76,7 @@ def _tokens(fields: Fields, service: Service) -> tuple[int, ...]:
     given, tokenizer = fields.raw("reply_tokens", []), service.model.backbone.tokenizer
     if not isinstance(given, list) or not all(type(one) is int and 0 <= one < len(tokenizer) for one in given):
         raise fields.refusal("reply_tokens", f"a list of tokens from 0 to {len(tokenizer) - 1}")
-    if given and tokenizer.decode(given, skip_special_tokens=True).strip() != fields.text("reply").strip():
+    if given and not is_text_of(tokenizer, given, fields.text("reply")):
         raise fields.refusal("reply_tokens", "they are tokens of another text than reply")
     return tuple(given)
 

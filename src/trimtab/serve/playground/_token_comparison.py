@@ -107,6 +107,12 @@ def compare_tokens(
     return _compared(backbone, moved, states[-1], still, top)
 
 
+def is_text_of(tokenizer: Any, tokens: Sequence[int], text: str) -> bool:
+    """Whether some tokens are a text, space at its ends and half of a character at its end aside."""
+    whole = tokenizer.decode(list(tokens), skip_special_tokens=True)
+    return bool(whole.rstrip("\ufffd").strip() == text.rstrip("\ufffd").strip())
+
+
 def tokens_of(model: Model, messages: Sequence[Message], reply: str) -> tuple[int, ...]:
     """The tokens of a reply's text behind a conversation: of the whole text, or its own where the two merge."""
     tokenizer, asking = model.backbone.tokenizer, model.asking

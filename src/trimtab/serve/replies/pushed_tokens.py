@@ -8,7 +8,7 @@ from typing import Any
 
 from trimtab.engines import Model
 from trimtab.engines.texts.changed_tokens import changed_tokens
-from trimtab.models import Backbone, Text
+from trimtab.models import Backbone
 from trimtab.serve.steering.steering_request import RequestedSteering
 from trimtab.steering.phases import markers_of, steered_tokens
 
@@ -41,7 +41,9 @@ def pushed_tokens(
     return int(steered_tokens(steering.positions, read, len(prompt), steering.first_token, markers).sum())
 
 
-async def tokens_changed(model: Model, steering: RequestedSteering | None, text: Text) -> int | None:
+async def tokens_changed(
+    model: Model, steering: RequestedSteering | None, tokens: Sequence[int], prompt_length: int
+) -> int | None:
     """Tokens whose state a push changed, by another pass over the text.
 
     None where no push may leave a state as it is (a push that changes none at all is an error anyway), and where the
@@ -50,10 +52,11 @@ async def tokens_changed(model: Model, steering: RequestedSteering | None, text:
     Args:
         model: that wrote the text.
         steering: of the request.
-        text: what the model has run: the prompt, and the reply but for a last token that it did not read.
+        tokens: that the model has run: the prompt, and the reply but for a last token that it did not read.
+        prompt_length: how many of them are the prompt.
     """
     if steering is None or not isinstance(model.backbone, Backbone):
         return None
     if not any(part.scaling.may_rest for part in steering.intervention.parts()):
         return None
-    return await asyncio.to_thread(changed_tokens, model, text, steering.intervention)
+    return await asyncio.to_thread(changed_tokens, model, tokens, prompt_length, steering.intervention)

@@ -11,7 +11,6 @@ from typing import Any
 
 from trimtab.engines.requests import Request, Sampling, TokenLogprob
 from trimtab.errors import DataError, ServerStopping
-from trimtab.models import Text
 from trimtab.monitors import Monitor
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
@@ -174,7 +173,7 @@ class RunningReplies:
             finish_reason="length" if update.finish == "length" else "stop",
             tokens=update.tokens,
             pushed=self._pushed(request, update.tokens, ended=ran_last),
-            changed=await tokens_changed(self._service.model, self._asked.steering, Text(ran, len(request.prompt))),
+            changed=await tokens_changed(self._service.model, self._asked.steering, ran, len(request.prompt)),
             logprobs=every if wants else None,
             readings=read,
         )

@@ -103,7 +103,7 @@ def _analysed(
     replies = context.results(REPLIES)
     recommended = None if replies is None else _of_run(analysis.first_judged(replies.settings), run.name)
     chosen = chosen_cells(best, (neutral, nulls, variants), recommended)
-    neutral, tasks = of_signs(neutral, chosen), of_signs(tasks, chosen)
+    neutral, tasks = of_signs(neutral, chosen), of_signs(tasks, chosen, ("benchmark", "task", "metric"))
     findings: list[analysis.Finding] = []
     if len(side):
         findings += side_findings(side, chosen, neutral)
