@@ -13,6 +13,7 @@ from tiny import tiny, vector_for
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
+from trimtab.models import Backbone
 from trimtab.monitors import Monitor
 from trimtab.monitors.monitor import MonitorProvenance
 from trimtab.serve import Chat, PromptCondition
@@ -32,14 +33,15 @@ def monitor_of(backbone, weight: torch.Tensor, bias: float, layer: int = 2) -> M
 
 def prompt_projection(model: Model, text: str, weight: torch.Tensor, layer: int = 2) -> float:
     """The mean of the prompt's states behind a layer, the first token left out, along a weight; by the plain model."""
-    tokens = model.tokens([Message(role="user", content=text)])
+    tokens, backbone = model.tokens([Message(role="user", content=text)]), model.backbone
+    assert isinstance(backbone, Backbone)
     states = []
-    handle = model.backbone.anatomy.layers[layer].register_forward_hook(
+    handle = backbone.anatomy.layers[layer].register_forward_hook(
         lambda module, args, output: states.append(output if torch.is_tensor(output) else output[0])
     )
     try:
         with torch.no_grad():
-            model.backbone.model(torch.tensor([list(tokens)]), use_cache=False)
+            backbone.model(torch.tensor([list(tokens)]), use_cache=False)
     finally:
         handle.remove()
     return float(states[0][0, 1:].mean(0) @ weight)
@@ -89,6 +91,7 @@ def test_it_is_the_gate_of_the_python_interface(chat: Chat, parted: tuple[Path, 
     for text in (meets, misses):
         asked = [Message(role="user", content=text)]
         assert condition.holds(chat.model, asked) == chat.model.opened(gate, [asked])[0] == (text == meets)
+        assert chat.vector is not None
         cell = steering(chat.vector, 1, 0.6, gate=gate, scale="relative")
         chat.turns, chat.condition = [], condition
         written = "".join(chat.say(text)).splitlines()[-1].strip()

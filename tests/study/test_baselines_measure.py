@@ -22,6 +22,7 @@ from trimtab.analysis import best_cells, effects
 from trimtab.data import Behavior, Pair, write_pairs
 from trimtab.errors import SettingError, VectorError
 from trimtab.evaluation.baselines import arm_doses, arm_replies
+from trimtab.evaluation.reply_measures import nats_of_replies
 from trimtab.judges import JUDGES, Exchange, Judge, Judgement
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
@@ -309,11 +310,10 @@ def test_the_fine_tuned_model_replies_too_and_the_plain_one_reads_what_it_says(
     monkeypatch.setattr("trimtab.evaluation.baselines.fine_tuning.LEARNING_RATE", 0.05)
     probe = torch.tensor([[5, 6, 7]])
     plain_logits = llama.model(probe).logits.detach()
-    whole = arm_replies.nats_of_replies
 
     def watched(*args: Any) -> Any:
         assert torch.equal(llama.model(probe).logits, plain_logits)
-        return whole(*args)
+        return nats_of_replies(*args)
 
     monkeypatch.setattr(arm_replies, "nats_of_replies", watched)
     content = judged()

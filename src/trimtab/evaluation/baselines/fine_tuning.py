@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from trimtab._util.callbacks import Progress
+from trimtab._util.callbacks import Noted, Progress
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError
@@ -202,7 +202,7 @@ def _train(
             optimizer.step()
             losses.append(total)
             if progress:
-                progress(step + 1, steps)
+                progress(Noted(step + 1, f"loss {total:.3g}"), steps)
     last = losses[-max(1, steps // 4) :]
     return sum(last) / len(last)
 

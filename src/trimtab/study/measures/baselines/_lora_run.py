@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from trimtab.evaluation.baselines.arms import Arm
 from trimtab.evaluation.baselines.fine_tuning import FineTuned, LoraSettings, fine_tuned
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import joined
+from trimtab.study.step_names import training_for_baselines
 
 
 def lora_tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
@@ -47,9 +49,9 @@ def fine_tuned_arms(run: BaselineRun) -> Generator[tuple[Arm, FineTuned]]:
         raise SettingError("the vector is made of something else than training pairs, so there are none to train on")
     settings = LoraSettings(compared.settings.lora_rank, compared.settings.lora_steps)
     for side in SIDES:
-        what = f"baselines: {subject.name}: fine-tuning {side} the behavior"
+        step = training_for_baselines(f"{FINE_TUNED} {side} it", subject.name, subject.model)
         with fine_tuned(
             run.context.model, compared.train, side, subject.scoring, settings, balance=subject.study.balance,
-            seed=subject.study.seed, progress=lambda done, total, what=what: run.context.progress(what, done, total),  # type: ignore[misc]
+            seed=subject.study.seed, progress=partial(run.context.progress, step),
         ) as tuned:  # fmt: skip
             yield Arm(FINE_TUNED, "fine-tuning", side), tuned

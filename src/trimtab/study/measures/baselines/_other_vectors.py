@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from trimtab.errors import SettingError
@@ -10,6 +11,7 @@ from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.baselines._comparison import Comparison
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.grids import trained_layers
+from trimtab.study.step_names import training_for_baselines
 from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
 
 
@@ -28,16 +30,16 @@ def other_vector(context: Context, compared: Comparison, method: str) -> Steerin
         trained = {
             "layers": trained_layers(study, subject.n_layers),
             "training": compared.settings.training_of(study.training_settings),
+            "progress": partial(context.progress, training_for_baselines(method, subject.name, subject.model)),
         }
     vector = extract(
         context.model,
         vector_source(train, subject.contrast),
         method=method,
-        **trained,
+        **{"progress": False, **trained},
         token_position=study.token_position,
         form="auto" if subject.contrast is not None else compared.form,
         balance=study.balance,
         seed=study.seed,
-        progress=False,
     )
     return with_residual_norms(vector, context.model)
