@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import torch
 
 import oracle
 from served import NAME, Served, ask, chat_model, refused, running, service_for
-from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
 from trimtab.models import Backbone, wrap
 from trimtab.serve.openai.conversation_fields import chat_tokens
+from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
 PLAIN = {"messages": MESSAGES, "temperature": 0, "max_tokens": 12}
@@ -28,9 +30,17 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def rounding() -> Iterator[Served]:
-    """In bfloat16, where small pushes are rounded away."""
-    model = Model(wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(CHAT_TEMPLATE), name=NAME))
-    with running(service_for(model)) as found:
+    """In bfloat16, where small pushes are rounded away; its vector has one direction, in which no state is near 0."""
+    backbone = wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(CHAT_TEMPLATE), name=NAME)
+    model = Model(backbone)
+    texts = [*MESSAGES, {"role": "user", "content": "How was your day?"}]
+    rows = [oracle.forward(backbone, model.tokens([message]))[1][1].float().abs() for message in texts]
+    place = int(torch.cat(rows).min(0).values.argmax())
+    vector = vector_for(backbone)
+    narrow = torch.zeros_like(vector.direction)
+    narrow[:, place] = 1.0
+    library = VectorLibrary([NamedVector("narrow", replace(vector, direction=narrow))])
+    with running(service_for(model, library=library)) as found:
         yield found
 
 
@@ -76,7 +86,7 @@ def test_a_push_that_always_moves_has_no_second_number(served: Served) -> None:
 
 
 def test_a_strength_that_is_rounded_away_is_refused_before_and_by_the_request(rounding: Served) -> None:
-    steering = {"vector": "raw", "layers": [1], "strength": 1e-9}
+    steering = {"vector": "narrow", "layers": [1], "strength": 1e-6}
     found = ask(rounding, VALIDATE, steering=steering)
     assert found["valid"] is False
     assert "bfloat16" in found["reason"]
@@ -84,8 +94,8 @@ def test_a_strength_that_is_rounded_away_is_refused_before_and_by_the_request(ro
 
 
 def test_a_strength_that_is_rounded_away_at_some_tokens_is_warned_of(rounding: Served) -> None:
-    for strength in (3e-4, 5e-4, 8e-4, 1.2e-3, 2e-3):
-        found = ask(rounding, VALIDATE, steering={"vector": "raw", "layers": [1], "strength": strength})
+    for strength in (3e-5, 1e-4, 3e-4, 6e-4, 1.2e-3, 2.4e-3):
+        found = ask(rounding, VALIDATE, steering={"vector": "narrow", "layers": [1], "strength": strength})
         if found["valid"] and found["trial"]["tokens_changed"] < found["trial"]["tokens_at_positions"]:
             break
     else:
