@@ -43,8 +43,8 @@ class Sizes:
     sweep: float = 240.0
     after_prompt: float = 100.0
     generation: float = 240.0
-    training: float = 400.0
-    training_steps: int = 4
+    training: float = 240.0
+    training_steps: int = 2
 
 
 FULL = Sizes()
@@ -189,25 +189,32 @@ def training(bench: Bench) -> list[Row]:
     rows = []
     for behavior, kind in (("cheerful", "texts"), ("corrigible", "answer letters")):
         material = bench.worker("trimtab").ask("training_texts", behavior=behavior, count=35, batch_size=8)
-        ours = bench.contender("trimtab", "trimtab", "train", layers=layers, steps=steps, batch_size=8)
-        loops = [
-            bench.contender(
-                f"hook and optimiser for each layer, batch 8, weights {'frozen' if frozen else 'as loaded'}",
-                "plain", "train_loop", len(layers) / len(some), layers=some, steps=steps, rate=rate, frozen=frozen,
-                **material,
+        for positions in ("all", "after_prompt"):
+            ours = bench.contender(
+                "trimtab", "trimtab", "train", layers=layers, steps=steps, batch_size=8, positions=positions
             )
-            for frozen in (True, False)
-        ]  # fmt: skip
-        rounds([ours, *loops], bench.repeats, bench.sizes.training)
-        what = (
-            f"training {len(layers)} layers, 35 pairs ({kind}), {steps} steps, {ours.time:.1f} s behind "
-            f"{ours.reply['before']:.1f} s once; {ours.reply['mebibytes']:.0f} MiB"
-        )
-        for loop, target in zip(loops, (3, 5), strict=True):
-            ends = [(ours.reply["vectors"][str(n)], loop.reply["vectors"][str(n)]) for n in some]
-            cosine = checks.least_cosine([a for a, _ in ends], [b for _, b in ends])
-            detail = f"{loop.time:.0f} s, scaled from {len(some)} layers; least cosine of the vectors {cosine:.6f}"
-            rows.append(checks.require(ratio_row(what, loop.name, ratios(ours, loop), target, detail), cosine > 0.999))
+            loops = [
+                bench.contender(
+                    f"hook and optimiser for each layer, batch 8, weights {'frozen' if frozen else 'as loaded'}",
+                    "plain", "train_loop", len(layers) / len(some), layers=some, steps=steps, rate=rate, frozen=frozen,
+                    positions=positions, **material,
+                )
+                for frozen in (True, False)
+            ]  # fmt: skip
+            rounds([ours, *loops], bench.repeats, bench.sizes.training)
+            what = (
+                f"training {len(layers)} layers, 35 pairs ({kind}), positions {positions}, {steps} steps, "
+                f"{ours.time:.1f} s behind {ours.reply['before']:.1f} s once; {ours.reply['mebibytes']:.0f} MiB"
+            )
+            for loop, target in zip(loops, (3, 5), strict=True):
+                ends = [(ours.reply["vectors"][str(n)], loop.reply["vectors"][str(n)]) for n in some]
+                cosine = checks.least_cosine([a for a, _ in ends], [b for _, b in ends])
+                detail = (
+                    f"{loop.time:.0f} s, scaled from {len(some)} layers, {loop.reply['mebibytes']:.0f} MiB; "
+                    f"least cosine of the vectors {cosine:.6f}"
+                )
+                row = ratio_row(what, loop.name, ratios(ours, loop), target, detail)
+                rows.append(checks.require(row, cosine > 0.999))
     return rows
 
 

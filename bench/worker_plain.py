@@ -11,7 +11,7 @@ import transformers
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from serve import serve, timed
+from serve import serve, timed, with_peak
 
 BATCH = 8
 STATE: dict[str, Any] = {}
@@ -78,8 +78,10 @@ def train_loop(
     steps: int,
     rate: float,
     frozen: bool,
+    positions: str,
     tokens: list[list[int]],
     starts: list[int],
+    prompts: list[int],
     batches: list[list[int]],
     units: list[float],
 ) -> dict[str, Any]:
@@ -97,8 +99,8 @@ def train_loop(
             some = batches[step % len(batches)]
             ids, labels, mask = _padded([tokens[i] for i in some], [starts[i] for i in some])
             vector = free * units[layer]
-            first = mask.cumsum(1) == 1
-            handle = model.model.layers[layer].register_forward_hook(_adds(vector, (mask.bool() & ~first)[..., None]))
+            where = _steered(mask, [prompts[i] for i in some], positions) & (mask.cumsum(1) > 1)[..., None]
+            handle = model.model.layers[layer].register_forward_hook(_adds(vector, where))
             try:
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
             finally:
@@ -114,8 +116,9 @@ def train_loop(
         found: list[float] = (free.detach() * units[layer]).tolist()
         return found
 
-    seconds, vectors = timed(lambda: [one_layer(layer) for layer in layers], clock)
-    return {"seconds": seconds, "vectors": {str(n): v for n, v in zip(layers, vectors, strict=True)}}
+    (seconds, vectors), peak = with_peak(lambda: timed(lambda: [one_layer(layer) for layer in layers], clock))
+    found = {str(n): v for n, v in zip(layers, vectors, strict=True)}
+    return {"seconds": seconds, "vectors": found, "mebibytes": peak}
 
 
 def _padded(texts: list[list[int]], starts: list[int]) -> tuple[Tensor, Tensor, Tensor]:

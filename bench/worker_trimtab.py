@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from material import pairs, training_pairs, write
 
 import trimtab as tt
-from serve import serve, timed
+from serve import serve, timed, with_peak
 from trimtab.engines import Request
 from trimtab.evaluation import parse_layers
 from trimtab.steering import steering
@@ -99,14 +98,17 @@ def training_texts(behavior: str, count: int, batch_size: int) -> dict[str, Any]
     return {
         "tokens": [list(text.tokens) for text in texts],
         "starts": [text.prompt_length for text in texts],
+        "prompts": [item.prompt_length for item in work.items],
         "batches": [list(work.batches.at(step, 0)) for step in steps],
         "units": work.vectors.unit[:, 0].tolist(),
     }
 
 
-def train(clock: str, layers: list[int], steps: int, batch_size: int) -> dict[str, Any]:
+def train(clock: str, layers: list[int], steps: int, batch_size: int, positions: str) -> dict[str, Any]:
     """Steps of all layers at once; what is done once before them is timed apart, as it is the same for any number."""
-    settings = {"held_back": 0.0, "batch_size": batch_size, "norm_bound": 100.0, "schedule": "constant"}
+    settings = {
+        "held_back": 0.0, "batch_size": batch_size, "norm_bound": 100.0, "schedule": "constant", "positions": positions
+    }  # fmt: skip
     some = STATE["training"]
     form, method = "choice" if some.is_choice else "text", AGGREGATIONS.get("ssv")
 
@@ -118,15 +120,13 @@ def train(clock: str, layers: list[int], steps: int, batch_size: int) -> dict[st
         return work
 
     before, work = timed(begun, clock)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def stepped() -> None:
         for step in range(steps):
             _, gradient = work.gradient(work.batches.at(step, 0), layers, step)
             work.vectors.step(gradient, step)
 
-    seconds, _ = timed(stepped, clock)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024
+    (seconds, _), peak = with_peak(lambda: timed(stepped, clock))
     vectors = work.vectors.vectors(layers).tolist()
     found = {str(layer): vector for layer, vector in zip(layers, vectors, strict=True)}
     return {"seconds": seconds, "before": before, "vectors": found, "mebibytes": peak}

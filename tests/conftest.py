@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from browsers import CHROMIUM
 from fast import left_out, paths
 
 if TYPE_CHECKING:
@@ -46,6 +49,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=deselected)
 
 
+@pytest.fixture(autouse=True)
+def no_hook_stays_on_shared_models() -> Iterator[None]:
+    """A hook that a test leaves on a model acts in the tests behind it."""
+    yield
+    made = sys.modules.get("tiny")
+    for shared in made.SHARED if made else ():
+        for name, module in shared.model.named_modules():
+            hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+            assert not hooks, f"{shared.name}: {name or 'the model'} still has {hooks}"
+
+
 @pytest.fixture(scope="session", params=ARCHITECTURES)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     """A tiny random model of every family in turn."""
@@ -70,3 +84,16 @@ def smol() -> Backbone:
     from trimtab.models import load_backbone
 
     return load_backbone(dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for tests marked `needs_browser`; each opens contexts of its own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        try:
+            started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"chromium does not start here: {error}")
+        yield started
+        started.close()

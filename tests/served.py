@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,3 +102,29 @@ def running(service: Service, **settings: Any) -> Iterator[Served]:
         thread.join(30)
         service.scheduler.close(seconds=5)
         assert not thread.is_alive()
+
+
+def ask(served: Served, path: str = "/v1/chat/completions", **body: Any) -> Any:
+    with served.client() as http:
+        response = http.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def refused(served: Served, status: int = 400, path: str = "/v1/chat/completions", **body: Any) -> dict[str, Any]:
+    with served.client() as http:
+        response = http.post(path, json=body)
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+def events(served: Served, path: str = "/v1/chat/completions", **body: Any) -> list[Any]:
+    with served.client() as http, http.stream("POST", path, json={**body, "stream": True}) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.iter_lines() if line]
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+    return [json.loads(line[6:]) for line in lines[:-1]]

@@ -16,10 +16,10 @@ PushOne = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def _hooked(backbone: Backbone, layer: int, push: PushOne) -> Iterator[None]:
+def _hooked(backbone: Backbone, layer: int, push: PushOne, first: int) -> Iterator[None]:
     def act(module: Any, args: Any, output: Any) -> Any:
         hidden = output if torch.is_tensor(output) else output[0]
-        moved = torch.cat([hidden[:, :1], push(hidden[0, 1:])[None]], dim=1)  # the first token is left as it is
+        moved = torch.cat([hidden[:, :first], push(hidden[0, first:])[None]], dim=1)
         return moved if torch.is_tensor(output) else (moved, *output[1:])
 
     handle = backbone.anatomy.layers[layer].register_forward_hook(act)
@@ -29,18 +29,25 @@ def _hooked(backbone: Backbone, layer: int, push: PushOne) -> Iterator[None]:
         handle.remove()
 
 
-def text_log_probs(backbone: Backbone, tokens: Sequence[int], prompt_length: int, layer: int, push: PushOne) -> Tensor:
-    """Log-probability of each token behind the prompt, by a call of the whole model on this text alone."""
-    with _hooked(backbone, layer, push):
+def text_log_probs(
+    backbone: Backbone, tokens: Sequence[int], prompt_length: int, layer: int, push: PushOne, first: int = 1
+) -> Tensor:
+    """Log-probability of each token behind the prompt, by a call of the whole model on this text alone.
+
+    Pushed are the tokens from `first` on; by default all but the first one, which is left as it is.
+    """
+    with _hooked(backbone, layer, push, first):
         logits = backbone.model(torch.tensor([list(tokens)]), use_cache=False).logits[0].float()
     behind = torch.tensor(list(tokens[prompt_length:]))
     return logits[prompt_length - 1 : -1].log_softmax(-1).gather(1, behind[:, None])[:, 0]
 
 
-def pair_log_probs(backbone: Backbone, pair: EncodedPair, layer: int, push: PushOne) -> tuple[Tensor, Tensor]:
-    """Of the positive and the negative completion."""
+def pair_log_probs(
+    backbone: Backbone, pair: EncodedPair, layer: int, push: PushOne, first: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Of the positive and the negative completion, pushed from token `first` on."""
     texts = (pair.positive, pair.negative)
-    positive, negative = (text_log_probs(backbone, text, pair.prompt_length, layer, push) for text in texts)
+    positive, negative = (text_log_probs(backbone, text, pair.prompt_length, layer, push, first) for text in texts)
     return positive, negative
 
 

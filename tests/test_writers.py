@@ -38,6 +38,8 @@ ELSEWHERE = {
     ("_util/regular_files.py", "open"),  # to read, and without waiting
     # SQLite writes its file itself: many processes share it.
     ("llm/cache.py", "mkdir"),
+    # Closed and deleted in one: waiting states that have no room in memory.
+    ("engines/transformers/streaming/_waiting_states.py", "TemporaryFile"),
     ("cli/main.py", "open"),  # of the null device, for a standard output that takes nothing any more
 }
 

@@ -129,7 +129,13 @@ def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
 @functools.cache
 def tiny(name: str) -> Backbone:
     """The backbone of one family, made once."""
-    return wrap(tiny_model(name), tiny_tokenizer(), name=f"tiny-{name}")
+    made = wrap(tiny_model(name), tiny_tokenizer(), name=f"tiny-{name}")
+    SHARED.append(made)
+    return made
+
+
+SHARED: list[Backbone] = []
+"""What `tiny` has made: used by all tests of a process, so that no test may leave a hook on them."""
 
 
 CHAT_TEMPLATE = (

@@ -22,6 +22,7 @@ def ray_with_slow_workers() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+        patch.setenv("RAY_worker_niceness", "0")  # else they starve beside other tests
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:
         yield

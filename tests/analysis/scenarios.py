@@ -171,7 +171,7 @@ def compared_arms(
 def arms_said(scores: pd.DataFrame, costs: pd.DataFrame | None = None) -> list[Finding]:
     """What a report says of these arms."""
     found = arm_effects(scores, costs, draws=DRAWS)
-    return baseline_findings(found, arm_differences(scores, draws=DRAWS))
+    return baseline_findings(found, arm_differences(scores, costs, draws=DRAWS))
 
 
 def neutral(rng: np.random.Generator, longer: float, refusals: float) -> pd.DataFrame:
@@ -216,3 +216,18 @@ def asked(rng: np.random.Generator, shares: dict[str, float], effect: float = 2.
         table = samples({(-1, 0.0): zero, (5, 0.1): zero + push, (5, -0.1): zero - push})
         tables.append(table.assign(kind=kind, variant=variant, chosen_by="scores"))
     return robustness(pd.concat(tables, ignore_index=True), draws=DRAWS)
+
+
+def task_samples(before: list[float], after: list[float], better: str = "higher") -> pd.DataFrame:
+    """The stored table of one metric."""
+    rows = [
+        {
+            "model": "m", "behavior": "own", "engine": "transformers", "chosen_by": "scores", "scale": "relative",
+            "layers": "1" if strength else "", "strength": strength, "benchmark": "lm_eval:t", "task": "t",
+            "metric": "acc", "metric_value": sum(values) / len(values), "stderr": 0.1, "better": better,
+            "sample": str(number), "value": value,
+        }
+        for strength, values in ((0.0, before), (0.3, after))
+        for number, value in enumerate(values)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

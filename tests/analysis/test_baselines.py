@@ -81,16 +81,52 @@ def test_arms_that_do_the_same_are_not_ranked():
 def test_a_third_arm_that_does_most_does_not_hide_how_vector_and_prompt_compare():
     said = check_all(arms_said(compared_arms(np.random.default_rng(5), {PROMPT: 1.0, VECTOR: 2.0, LORA: 4.0})))
     assert lead(said).text.startswith("own: fine-tuning (LoRA) wins (2 rivals)")
-    (pair,) = [finding for finding in said if finding.code == "head_to_head"]
-    assert pair.text.startswith("own: the vector (mean) beats the system prompt by ")
+    pair, other = (finding.text for finding in said if finding.code == "head_to_head")
+    assert pair.startswith("own: toward the behavior the vector (mean) beats the system prompt by ")
+    assert other.startswith("own: away from the behavior the vector (mean) beats the system prompt by ")
 
 
 def test_equal_dose_is_compared_for_itself():
     sizes = {PROMPT: 2.0, VECTOR: 4.0, DOSED_VECTOR: 0.5}
     said = check_all(arms_said(compared_arms(np.random.default_rng(6), sizes), costs(sizes)))
     assert "the vector (mean) wins" in lead(said).text
-    (dosed,) = [finding for finding in said if finding.code == "at_equal_dose"]
-    assert "at equal dose (0.50 nats beside 0.50) the system prompt beats the vector (mean) by" in dosed.text
+    ways = ("toward", "away from")
+    dosed = [finding for finding in said if finding.code == "at_equal_dose"]
+    for finding, way in zip(dosed, ways, strict=True):
+        beside = f"{way} the behavior at equal dose (0.50 nats beside 0.50) the system prompt beats the vector (mean)"
+        assert beside in finding.text
+
+
+@pytest.mark.parametrize(
+    ("dose", "compared"), [(0.52, True), (0.48, True), (0.53, False), (3.0, False), (np.nan, False)]
+)
+def test_at_equal_dose_only_arms_of_equal_dose_are_compared(dose: float, compared: bool):
+    sizes = {PROMPT: 2.0, DOSED_VECTOR: 1.0, LORA: 4.0, SHOTS: 0.5}
+    table = costs(sizes)
+    table.loc[table["arm"].isin([FINE_TUNED, FEW_SHOT]), "kl"] = dose
+    gaps = arm_differences(compared_arms(np.random.default_rng(16), sizes), table, draws=DRAWS)
+    others = gaps[gaps["question"] == DOSED].groupby("side")["other"].agg(list)
+    expected = [SYSTEM_PROMPT, FEW_SHOT, FINE_TUNED] if compared else [SYSTEM_PROMPT]
+    assert others.to_dict() == {"for": expected, "against": expected}
+
+
+def test_without_doses_nothing_is_compared_at_equal_dose():
+    gaps = arm_differences(compared_arms(np.random.default_rng(17), {PROMPT: 2.0, DOSED_VECTOR: 1.0}), draws=DRAWS)
+    assert DOSED not in set(gaps["question"])
+
+
+def test_what_wins_is_said_of_both_sides_before_anything_else():
+    table = compared_arms(np.random.default_rng(18), {PROMPT: 1.0, VECTOR: 3.0})
+    swap = (table["side"] == "against") & (table["split"] == "test")
+    table.loc[swap, "score"] = np.where(
+        table.loc[swap, "arm"] == SYSTEM_PROMPT, table.loc[swap, "score"] - 4, table.loc[swap, "score"]
+    )
+    first, second, *rest = check_all(arms_said(table))
+    assert "the vector (mean) wins" in first.text
+    assert first.text.count("toward the behavior") == 1
+    assert "the system prompt wins" in second.text
+    assert second.text.count("away from the behavior") == 1
+    assert not {"winner", "no_winner", "none_moves"} & {finding.code for finding in rest}
 
 
 def test_what_the_vector_adds_to_a_prompt_and_how_it_resists_one():
@@ -131,7 +167,7 @@ def test_effects_are_the_mean_paired_change_toward_the_side():
 
 def test_each_question_is_asked_of_the_arms_that_it_is_about():
     sizes = {PROMPT: 1.0, VECTOR: 1.0, DOSED_VECTOR: 1.0, PCA: 1.0, RANDOM: 0.0, BOTH: 2.0, AGAINST: 0.0}
-    gaps = arm_differences(compared_arms(np.random.default_rng(11), sizes), draws=DRAWS)
+    gaps = arm_differences(compared_arms(np.random.default_rng(11), sizes), costs(sizes), draws=DRAWS)
     asked = {side: list(rows["question"]) for side, rows in gaps.groupby("side")}
     assert asked["for"] == [LEAD, DOSED, METHODS, CONTROLS, ADDS, ADDS, RESISTS]
     assert asked["against"] == [LEAD, DOSED, METHODS, CONTROLS, ADDS, ADDS]

@@ -44,7 +44,7 @@ from trimtab.analysis.imported import (
 )
 from trimtab.analysis.projection_findings import projection_findings
 from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS, reported, separations
-from trimtab.analysis.side_effects import neutral_changes, side_findings, side_gaps
+from trimtab.analysis.side_effects import neutral_changes, side_findings, side_gaps, task_changes, task_findings
 from trimtab.report.measures.answers import ambiguous_answers
 from trimtab.report.measures.diagnosis.diagnosis_report import diagnosed
 
@@ -62,6 +62,7 @@ from .scenarios import (
     setting_of,
     side_said,
     swept,
+    task_samples,
 )
 
 ARGUMENTS = {("about", "values"), ("_about", "values"), ("about", "_values"), ("_about", "_values")}
@@ -225,6 +226,7 @@ def side_effects() -> Iterator[list[Finding]]:
     cells = pd.DataFrame(columns=["model", "behavior", "scale", "layers", "strength"]).astype({"strength": float})
     yield side_findings(cells, setting_of("scores"), neutral_changes(foreign))
     yield side_gaps([("m", "own")], cells, setting_of("scores"), NO_TEXT, NO_TEXT)
+    yield task_findings(task_changes(task_samples([1.0] * 30, [0.0, 0.0, 1.0] * 10)))
 
 
 def random_directions() -> Iterator[list[Finding]]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -252,3 +253,13 @@ def test_formats_have_their_shapes(capsys):
     out = capsys.readouterr().out
     for word in ("completions", "prompts", "sets", "questions", "axbench"):
         assert word in out
+
+
+def test_one_side_of_a_contrast_is_checked_with_the_other_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one.txt"
+    path.write_text("".join(f"Tell me about day {n}.\n" for n in range(20)), encoding="utf-8")
+    assert main(["data", "check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: trimtab data check '{path} vs OTHER'"
+    assert main(["extract", "--behavior", str(path)]) == 2  # what a check of a contrast would have named

@@ -31,6 +31,22 @@ def test_options_reach_the_engine_as_a_study_file_would_have_them(verb: Any, mon
     assert (asked["engine"], asked["engine_options"]) == ("vllm", READ)
 
 
+@pytest.mark.parametrize("verb", [extract, chat])
+def test_a_device_for_each_part_is_a_mapping_in_braces(verb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(name: str, **given: Any) -> Any:
+        asked.append(given["device"])
+        raise ModelError("far enough")
+
+    monkeypatch.setattr(verb, "load", load)
+    arguments = ["--behavior", "cheerful"] if verb is extract else []
+    name = verb.__name__.rpartition(".")[2]
+    for text in ("{'': cpu, model.layers.3: disk, model.layers.4: 1}", '{"": "cpu"}', "cuda:1"):
+        assert main([name, *arguments, "--device", text]) == 2
+    assert asked == [{"": "cpu", "model.layers.3": "disk", "model.layers.4": 1}, {"": "cpu"}, "cuda:1"]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -38,10 +54,13 @@ def test_options_reach_the_engine_as_a_study_file_would_have_them(verb: Any, mon
         (["--engine-option", "a={"], "a:1: not YAML"),
         (
             ["--engine-option", "tensor_parallel_size=8"],
-            "the default engine has no engine_options, so not tensor_parallel_size",
+            "the default engine has no engine_options but max_writing_hours, so not tensor_parallel_size",
         ),
         (["--engine", "vlm"], "choose from transformers, vllm"),
         (["--engine", "vllm", "--device", "cuda"], "vLLM finds its devices itself"),
+        (["--device", "{model.layers.0: [1]}"], "models.0.device"),
+        (["--device", "{}"], "a mapping of devices is written as"),
+        (["--device", "{a: "], "not YAML"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

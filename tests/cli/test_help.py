@@ -72,6 +72,34 @@ def test_the_help_of_every_command_has_an_example_that_it_accepts(words: str) ->
     assert called[0].startswith(words)
 
 
+def without(option: click.Parameter, typed: list[str]) -> list[str]:
+    """What was typed without an option and its value."""
+    places = [place for place, word in enumerate(typed) if word in option.opts]
+    return [word for place, word in enumerate(typed) if place not in places and place - 1 not in places]
+
+
+REQUIRED = [
+    (words, option)
+    for words, command in COMMANDS.items()
+    for option in command.params
+    if isinstance(option, click.Option) and option.required
+]
+
+
+@pytest.mark.parametrize(("words", "option"), REQUIRED, ids=lambda value: getattr(value, "name", value))
+def test_an_option_that_is_required_is_asked_for_where_it_is_left_out(words: str, option: click.Option) -> None:
+    program = f"trimtab {words} "
+    typed = next(line for line in examples_of(COMMANDS[words]) if line.startswith(program))
+    left = without(option, shlex.split(typed.removeprefix(program)))
+    with pytest.raises(click.MissingParameter) as refused:
+        COMMANDS[words].make_context(words, left)
+    assert refused.value.param is option
+
+
+def test_there_are_options_that_are_required() -> None:
+    assert {words for words, _ in REQUIRED} >= {"import", "bake", "data convert", "vectors export", "extract"}
+
+
 def test_the_list_of_commands_has_an_example_too() -> None:
     assert all(line.split()[1] in VERBS for line in examples_of(cli))
 

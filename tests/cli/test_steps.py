@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from trimtab._util.callbacks import StepName
+from trimtab._util.callbacks import Noted, StepName, note_of
 from trimtab._util.durations import duration, duration_range
 from trimtab.cli.steps import Steps
 from trimtab.study.step_names import TimedStep, dosing, loading, replying, sweeping
@@ -118,3 +118,12 @@ def test_measured_durations_in_words(seconds: float, words: str) -> None:
 )  # fmt: skip
 def test_estimated_durations_are_ranges_rounded_outward(low: float, high: float, words: str) -> None:
     assert duration_range(low, high) == words
+
+
+def test_a_note_stands_beside_the_count_and_the_last_one_stays():
+    steps = Steps(clock=lambda: 0.0)
+    sent = pickle.loads(pickle.dumps(Noted(3, "loss 1.5")))
+    assert (sent, note_of(sent), note_of(3)) == (3, "loss 1.5", "")
+    name = StepName("train ssv of cheerful", "steps", model="m")
+    assert "3 of 8 steps, loss 1.5, " in steps.update(name, Noted(3, "loss 1.5"), 8).line(0.0, models=1)
+    assert "8 of 8 steps, loss 1.5, " in steps.update(name, 8, 8).line(0.0, models=1)

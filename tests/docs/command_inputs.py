@@ -180,6 +180,7 @@ KIND_OF_INPUT = {
     ("monitor score", "conversation"): "messages",
     ("bake", "run"): "judged_run",
     ("chat", "run"): "judged_run",
+    ("chat", "when"): "monitor",
     ("play", "run"): "judged_run",
     ("serve", "vectors"): "judged_run",
     ("vectors import", "file"): "foreign_vectors",

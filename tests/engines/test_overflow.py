@@ -90,6 +90,15 @@ def test_a_strength_that_makes_states_overflow_is_an_error_naming_the_setting(wh
         STEERED[what](model, cells(model, 1e6))
 
 
+def test_a_trial_text_that_overflows_is_no_unknown_architecture() -> None:
+    made = tiny_model("llama")
+    model = Model(wrap(made, tiny_tokenizer(), name="hot"))
+    with torch.no_grad():
+        made.model.layers[1].mlp.down_proj.weight *= 1e38
+    with pytest.raises(ModelError, match="hot: the states of a short trial text are not finite in float32"):
+        list(model.states([TEXT], [1]))
+
+
 def overflowing_at_load(factor: float) -> Any:
     made = tiny_model("gemma3")
     with torch.no_grad():

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 import yaml
 from mutations import HOSTILE, mutated_bytes, mutated_tree
+from received_targets import RECEIVED_TARGETS
+from served_targets import SERVED_TARGETS
 
 from trimtab.cli.main import main
 from trimtab.data import check, dataset
@@ -27,6 +29,8 @@ from trimtab.monitors.monitor import MonitorProvenance
 from trimtab.store.model_facts import read_models
 from trimtab.study import make_study, read_study
 from trimtab.vectors import LetterLeakage, Provenance, SteeringVector
+from trimtab.vectors._provenance import Origin
+from trimtab.vectors._training_record import TrainingRecord
 from vector_files import LAYOUTS
 
 PAIRS = [
@@ -63,7 +67,9 @@ CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "c
 VECTOR = Provenance(
     model="tiny", fingerprint="abc", behavior="kind", pairs_hash="123", pairs=8, method="mean", token_position="answer",
     form="choice", balance="both_orders", template_hash="def", versions={"torch": "2"}, first_token_ratio=(3.0, 4.5),
-    letter=LetterLeakage((0.1, 0.2), (0.5, 0.6)),
+    letter=LetterLeakage((0.1, 0.2), (0.5, 0.6)), origin=Origin("hand", "f", "0", "as it is", ("note",)),
+    training=TrainingRecord({"steps": 3, "loss": "bipo"}, (0, 1), 6, 2, 0.7, ((0.6, 0.5),) * 2, ((2,),) * 2,
+                            ((0.5,),) * 2, (2, 2), 1.5, {"1": "no gain"}),
 )  # fmt: skip
 MONITOR = MonitorProvenance(
     model="tiny", fingerprint="abc", behavior="kind", pairs_hash="123", pairs=8, token_position="last", form="text",
@@ -129,6 +135,7 @@ def _tensors(path: Path, layout: str, tensors: dict[str, torch.Tensor], made: An
 
 def _vector(path: Path, source: random.Random) -> Path:
     tensors = {"direction": torch.ones(2, 4), "residual_norm": torch.ones(2)}
+    tensors |= {name: torch.ones(2, 4) for name in ("transport_slope", "transport_offset")}
     return _tensors(path / "v.safetensors", "trimtab-vectors-1", tensors, VECTOR, source)
 
 
@@ -194,4 +201,6 @@ TARGETS: dict[str, Callable[[Path, random.Random], Any]] = {
     ),
     "options": lambda folder, s: _command_line(_options(s)),
     "data verbs": _data_verb,
+    **RECEIVED_TARGETS,
+    **SERVED_TARGETS,
 }

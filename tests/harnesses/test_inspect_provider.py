@@ -18,6 +18,7 @@ from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, G
 from inspect_ai.scorer import includes
 from inspect_ai.solver import generate
 from inspect_ai.tool import ToolInfo
+from rich.console import Console
 
 import trimtab as tt
 import trimtab.harnesses.inspect_registry
@@ -169,6 +170,17 @@ async def test_generation_settings_that_it_does_not_have_are_refused(
 ) -> None:
     with pytest.raises(PrerequisiteError, match=words):
         await written(steered, **config)
+
+
+def test_an_error_is_shown_as_it_is_with_its_brackets_and_without_control(files: Saved) -> None:
+    """inspect_ai prints errors by rich, which reads brackets as styles."""
+    with pytest.raises(PrerequisiteError) as refused:
+        get_model(f"trimtab/{files.model}", vector="[bold]no[/red]\x1b[2J.safetensors", layer=1)
+    console = Console(width=1000)
+    with console.capture() as shown:
+        console.print(refused.value.message)
+    assert r"[bold]no[/red]\x1b[2J.safetensors" in shown.get()
+    assert "\x1b[2J" not in shown.get()
 
 
 @pytest.mark.anyio

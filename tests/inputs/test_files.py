@@ -150,10 +150,9 @@ OWN_READERS = {
 PARSERS = {
     "inputs/json_text.py",
     "inputs/yaml_text.py",
-    "engines/vllm/wire/spec.py",
     "generation/generating.py",
 }
-"""Parse texts that are no files of people: requests of a server within its own limits, and what a model wrote."""
+"""Parse texts that are no files of people: what a model wrote."""
 
 
 def readers(file: Path) -> Iterator[int]:

@@ -124,6 +124,15 @@ def test_a_damaged_file_is_named_before_anything_is_asked(server: Server, tmp_pa
     assert len(server.requests) == asked
 
 
+def test_a_reply_that_is_no_text_is_not_taken_for_one(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "said.sqlite"
+    list(judge_of(server, cache=path).judge(EXCHANGES))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE judgements SET said = x'ff'")
+    with pytest.raises(RunError, match=r"said\.sqlite: .*a reply in it is no text"):
+        judge_of(server, cache=path).cost(EXCHANGES)
+
+
 def test_a_cache_that_cannot_be_written_costs_a_warning_and_no_judgement(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     judge = judge_of(server, cache=tmp_path / "a file" / "said.sqlite")

@@ -74,18 +74,20 @@ INCOMPLETE = {
 }
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("what", INCOMPLETE)
-def test_a_folder_that_lacks_part_of_the_model_is_refused_naming_it(what: str, tmp_path: Path) -> None:
+def test_a_folder_that_lacks_part_of_the_model_is_refused_naming_it(what: str, stream: bool, tmp_path: Path) -> None:
     family, change, named = INCOMPLETE[what]
     with pytest.raises(ModelError, match=named):
-        load_backbone(str(saved(tmp_path, family, change)), dtype="float32", device="cpu")
+        load_backbone(str(saved(tmp_path, family, change)), dtype="float32", device="cpu", stream=stream)
 
 
-def test_a_shard_that_lacks_tensors_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_shard_that_lacks_tensors_is_refused(stream: bool, tmp_path: Path) -> None:
     folder = saved(tmp_path, "llama", without("layers.3.mlp.up_proj"), max_shard_size="60KB")
     assert len(list(folder.glob("*.safetensors"))) > 1
     with pytest.raises(ModelError, match=r"model\.layers\.3\.mlp\.up_proj\.weight is missing"):
-        load_backbone(str(folder), dtype="float32", device="cpu")
+        load_backbone(str(folder), dtype="float32", device="cpu", stream=stream)
 
 
 def test_the_command_line_refuses_it_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from browsers import needs_browser
 from report.checks import hostile
-from report.test_browser import CHROMIUM, CONTRAST, browser, opened  # noqa: F401
+from report.test_browser import CONTRAST, opened
 from trimtab.report import RunTables
 from trimtab.report._page import render
 from trimtab.report.results import analysed
 from trimtab.report.write import assembled
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = needs_browser
 
 EVIL = "</script><script>document.title='taken over'</script><img src=x onerror=\"alert(1)\">'];alert(1);//\\\u2028"
 
@@ -47,7 +48,7 @@ def page_of(run: RunTables, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1300, "dark")])
-def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked_report, width, scheme):  # noqa: F811
+def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked_report, width, scheme):
     with opened(browser, checked_report[0], width, scheme) as (tab, said, asked):
         for fold in tab.locator("summary").all():
             fold.click()
@@ -62,7 +63,7 @@ def test_the_checks_are_readable_at_every_width_and_in_the_dark(browser, checked
         assert tab.evaluate(CONTRAST) >= 4.5
 
 
-def test_hostile_names_cannot_take_the_page_over(browser, checked_run_of_two, tmp_path):  # noqa: F811
+def test_hostile_names_cannot_take_the_page_over(browser, checked_run_of_two, tmp_path):
     with opened(browser, page_of(hostile(checked_run_of_two, EVIL), tmp_path), 390) as (tab, said, _):
         assert tab.title().endswith("– trimtab report")
         assert tab.locator(".chart > svg").count() == tab.locator(".chart").count() > 10

@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from report.test_browser import CHROMIUM, CONTRAST, browser, opened, unfolded  # noqa: F401
+from browsers import needs_browser
+from report.test_browser import CONTRAST, opened, unfolded
 from spoken import spoken, spoken_manifest
 from synthetic import PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.report import RunTables, write_report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = needs_browser
 
 EVIL = "</script><script>document.title='taken over'</script>"
 ALSO = "<img src=x onerror=\"document.title='taken over'\"> & &amp; \u2028 `${1}`"
@@ -62,7 +63,7 @@ def cell_at(tab, chart, layer, strength):
 
 
 @pytest.mark.parametrize("chart", [0, 1])
-def test_a_click_on_a_cell_shows_its_replies(browser, said_page, chart):  # noqa: F811
+def test_a_click_on_a_cell_shows_its_replies(browser, said_page, chart):
     with opened(browser, said_page) as (tab, said, _):
         status, articles = ready(tab)
         assert status.text_content() == "24 replies, layer 4 at +0.4"
@@ -78,7 +79,7 @@ def test_a_click_on_a_cell_shows_its_replies(browser, said_page, chart):  # noqa
         assert said == []
 
 
-def test_selects_show_replies_by_keyboard(browser, said_page):  # noqa: F811
+def test_selects_show_replies_by_keyboard(browser, said_page):
     with opened(browser, said_page) as (tab, said, _):
         status, articles = ready(tab)
         tab.locator("#browser [name=layers]").focus()
@@ -95,7 +96,7 @@ def test_selects_show_replies_by_keyboard(browser, said_page):  # noqa: F811
         assert said == []
 
 
-def test_hostile_replies_stay_text(browser, said_page):  # noqa: F811
+def test_hostile_replies_stay_text(browser, said_page):
     with opened(browser, said_page) as (tab, said, asked):
         _, articles = ready(tab)
         assert EVIL in articles.first.inner_text()
@@ -111,7 +112,7 @@ def test_hostile_replies_stay_text(browser, said_page):  # noqa: F811
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1400, "light")])
-def test_replies_fit_every_width_and_the_dark(browser, said_page, width, scheme):  # noqa: F811
+def test_replies_fit_every_width_and_the_dark(browser, said_page, width, scheme):
     with opened(browser, said_page, width, scheme) as (tab, said, _):
         ready(tab)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -137,7 +138,7 @@ def axis_of(tab, section):
     )
 
 
-def test_the_strength_axis_changes_titles_and_places(browser, said_page):  # noqa: F811
+def test_the_strength_axis_changes_titles_and_places(browser, said_page):
     with opened(browser, said_page) as (tab, said, _):
         unfolded(tab)
         sections = ("usable", "scores", "strengths", "says-cells")
@@ -164,7 +165,7 @@ def test_the_strength_axis_changes_titles_and_places(browser, said_page):  # noq
         assert said == []
 
 
-def test_a_click_on_a_dot_shows_its_replies(browser, said_page):  # noqa: F811
+def test_a_click_on_a_dot_shows_its_replies(browser, said_page):
     with opened(browser, said_page) as (tab, said, _):
         status, _ = ready(tab)
         tab.locator("#browser [name=layers]").select_option("0")

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from report.test_browser import CHROMIUM, CONTRAST, browser  # noqa: F401
+from browsers import needs_browser
+from report.test_browser import CONTRAST
 from trimtab.data import BUILT_INS, Pair, read_pairs, write_pairs
 from trimtab.generation import pair_key, read_decisions, remove_pairs
 from trimtab.report.review import Card, write_review
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = needs_browser
 
 EVIL = "</script><script>document.title='taken over'</script>"
 ALSO = "<img src=x onerror=\"document.title='taken over'\"> & &amp; \u2028 \u202e `${1}`"
@@ -39,7 +40,7 @@ def page(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(browser, page: Path, width: int = 1000, scheme: str = "light") -> Iterator[tuple]:  # noqa: F811
+def opened(browser, page: Path, width: int = 1000, scheme: str = "light") -> Iterator[tuple]:
     """The page, and what it said and asked for."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab = context.new_page()
@@ -70,7 +71,7 @@ def saved(tab, name: str, folder: Path) -> Path:
     return place
 
 
-def test_pairs_are_shown_with_their_flags_and_counts(browser, page):  # noqa: F811
+def test_pairs_are_shown_with_their_flags_and_counts(browser, page):
     with opened(browser, page) as (tab, _, _):
         assert status(tab) == "7 pairs, 2 flagged, 0 struck out"
         shown = tab.locator(".pair").nth(1).inner_text()
@@ -79,7 +80,7 @@ def test_pairs_are_shown_with_their_flags_and_counts(browser, page):  # noqa: F8
         assert "system: Be kind.\n\nuser: Hi\nthere" in tab.locator(".pair").nth(5).inner_text()
 
 
-def test_keys_move_and_strike(browser, page):  # noqa: F811
+def test_keys_move_and_strike(browser, page):
     with opened(browser, page) as (tab, _, _):
         for key in "jjxjxk":
             tab.keyboard.press(key)
@@ -92,7 +93,7 @@ def test_keys_move_and_strike(browser, page):  # noqa: F811
         assert tab.evaluate("document.activeElement.card.key") == pair_key(PAIRS[-1])
 
 
-def test_only_flagged_or_struck_pairs_can_be_shown(browser, page):  # noqa: F811
+def test_only_flagged_or_struck_pairs_can_be_shown(browser, page):
     with opened(browser, page) as (tab, _, _):
         tab.locator("[name=show]").select_option("flagged")
         assert tab.locator(".pair:visible").count() == 2
@@ -101,7 +102,7 @@ def test_only_flagged_or_struck_pairs_can_be_shown(browser, page):  # noqa: F811
         assert tab.locator(".pair:visible").count() == 1
 
 
-def test_saved_decisions_take_the_pairs_out(browser, page, tmp_path):  # noqa: F811
+def test_saved_decisions_take_the_pairs_out(browser, page, tmp_path):
     with opened(browser, page) as (tab, _, _):
         for place in (0, 4):
             tab.locator(".pair button").nth(place).click()
@@ -112,7 +113,7 @@ def test_saved_decisions_take_the_pairs_out(browser, page, tmp_path):  # noqa: F
     assert [pair.id for pair in read_pairs(tmp_path / "glad.jsonl")] == [PAIRS[i].id for i in (1, 2, 3, 5, 6)]
 
 
-def test_saved_pairs_are_the_file_without_what_is_struck_out(browser, page, tmp_path):  # noqa: F811
+def test_saved_pairs_are_the_file_without_what_is_struck_out(browser, page, tmp_path):
     with opened(browser, page) as (tab, _, _):
         tab.locator(".pair button").nth(2).click()
         made = saved(tab, "pairs", tmp_path)
@@ -121,7 +122,7 @@ def test_saved_pairs_are_the_file_without_what_is_struck_out(browser, page, tmp_
     assert [pair.to_json() for pair in read_pairs(made)] == [pair.to_json() for pair in kept]
 
 
-def test_strikes_outlive_the_page_in_the_same_browser(browser, page):  # noqa: F811
+def test_strikes_outlive_the_page_in_the_same_browser(browser, page):
     with opened(browser, page) as (tab, _, _):
         tab.locator(".pair button").nth(3).click()
         tab.reload()
@@ -130,7 +131,7 @@ def test_strikes_outlive_the_page_in_the_same_browser(browser, page):  # noqa: F
         assert tab.locator(".pair button").nth(3).get_attribute("aria-pressed") == "true"
 
 
-def test_hostile_texts_stay_text(browser, page):  # noqa: F811
+def test_hostile_texts_stay_text(browser, page):
     with opened(browser, page) as (tab, _, _):
         assert tab.title() == "glad.jsonl – trimtab review"
         assert tab.locator("#pairs script, #pairs img, #pairs b, main > section script").count() == 0
@@ -142,7 +143,7 @@ def test_hostile_texts_stay_text(browser, page):  # noqa: F811
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_the_page_fits_every_width_and_is_readable_in_the_dark(browser, page, width, scheme):  # noqa: F811
+def test_the_page_fits_every_width_and_is_readable_in_the_dark(browser, page, width, scheme):
     with opened(browser, page, width, scheme) as (tab, _, _):
         tab.locator(".pair button").first.click()
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -151,7 +152,7 @@ def test_the_page_fits_every_width_and_is_readable_in_the_dark(browser, page, wi
         )
 
 
-def test_options_of_choice_pairs_carry_their_letters(browser, tmp_path):  # noqa: F811
+def test_options_of_choice_pairs_carry_their_letters(browser, tmp_path):
     pair = BUILT_INS["corrigible"].load()[0]
     shown = [pair, replace(pair.swapped(), id="turned")]
     page = tmp_path / "c.review.html"

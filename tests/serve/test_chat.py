@@ -255,7 +255,7 @@ def test_a_conversation_is_saved_with_its_settings(chat, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "words"), [("", "the name of a file"), ("talk.txt", "end the name in"), ("there.md", "choose another"),
-                        ("nowhere\x00.md", "cannot hold")],
+                        ("nowhere\x00.md", "cannot hold"), ("x" * 300 + ".md", "too long")],
 )  # fmt: skip
 def test_a_conversation_is_not_saved_over_other_files_or_in_other_formats(chat, tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
@@ -266,6 +266,12 @@ def test_a_conversation_is_not_saved_over_other_files_or_in_other_formats(chat, 
     assert words in said
     assert [file.name for file in tmp_path.iterdir()] == ["there.md"]
     assert (tmp_path / "there.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["/vector", "/run", "/run there"])
+def test_names_that_no_file_can_have_do_not_end_the_chat(chat, command):
+    assert "too long" in say(chat, f"{command} {'x' * 300}")
+    assert say(chat, "Hello")
 
 
 def test_a_run_gives_its_vector_and_setting(chat, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from served import NAME, STRENGTH, Served, chat_model, monitor_for, running, service_for
+from served import NAME, STRENGTH, Served, ask, chat_model, events, refused, running, service_for
 from trimtab.serve.openai.conversation_fields import chat_tokens
 from trimtab.serve.openai.text_completions import _logprobs
 from trimtab.serve.replies.finished_reply import ShownLogprob
@@ -34,32 +34,6 @@ def client(served: Served) -> openai.OpenAI:
 def cheerful(served: Served, strength: float = STRENGTH, **options: Any) -> Any:
     vector = served.service.library.get("cheerful").vector
     return SteeringSetting(**options).intervention(vector, Cell((1,), strength))
-
-
-def ask(served: Served, path: str = "/v1/chat/completions", **body: Any) -> Any:
-    with served.client() as http:
-        response = http.post(path, json=body)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def refused(served: Served, status: int = 400, path: str = "/v1/chat/completions", **body: Any) -> dict[str, Any]:
-    with served.client() as http:
-        response = http.post(path, json=body)
-    assert response.status_code == status, response.text
-    error = response.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    return error
-
-
-def events(served: Served, path: str = "/v1/chat/completions", **body: Any) -> list[Any]:
-    with served.client() as http, http.stream("POST", path, json={**body, "stream": True}) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        lines = [line for line in response.iter_lines() if line]
-    assert all(line.startswith("data: ") for line in lines)
-    assert lines[-1] == "data: [DONE]"
-    return [json.loads(line[6:]) for line in lines[:-1]]
 
 
 @pytest.mark.parametrize("steered", [False, True])
@@ -398,9 +372,8 @@ TOOLS_TEMPLATE = (
 
 @pytest.fixture(scope="module")
 def others() -> Iterator[Served]:
-    """A server whose template takes tools, and that has a monitor."""
-    model = chat_model(TOOLS_TEMPLATE)
-    with running(service_for(model, monitors={"kind": monitor_for(model)})) as found:
+    """A server whose template takes tools."""
+    with running(service_for(chat_model(TOOLS_TEMPLATE))) as found:
         yield found
 
 
@@ -411,19 +384,3 @@ def test_tools_are_rendered_where_the_template_takes_them(others: Served) -> Non
     assert found["usage"]["prompt_tokens"] > plain["usage"]["prompt_tokens"]
     refused(others, **PLAIN, tools=tools, tool_choice="required")
     refused(others, **PLAIN, tools=[{"type": "function"}])
-
-
-def test_monitors_read_finished_replies_as_the_monitor_itself_does(others: Served) -> None:
-    found = ask(others, **PLAIN, monitors=["kind"], n=2)
-    reading, again = found["monitors"]["kind"]
-    text = found["choices"][0]["message"]["content"]
-    monitor = others.service.monitors["kind"]
-    scores = monitor.score(others.model, [*MESSAGES, {"role": "assistant", "content": text}])
-    assert reading["probability"] == pytest.approx(scores.messages[-1].probability)
-    assert "".join(token["token"] for token in reading["tokens"]) == text
-    assert reading["layer"] == 2
-    assert again == reading, "greedy choices are the same"
-    last = events(others, **PLAIN, monitors=["kind"], n=2)[-1]
-    assert last["choices"] == []
-    assert last["monitors"] == found["monitors"], "a stream has them at its end"
-    refused(others, **PLAIN, monitors=["other"])

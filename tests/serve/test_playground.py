@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,16 +10,14 @@ from typing import Any
 
 import pytest
 
+from browsers import needs_browser
 from served import STRENGTH, Served, chat_model, monitor_for, running, service_for
 from tiny import vector_for
 from trimtab.serve.steering._vector_sources import RecommendedPush
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.steering import SteeringSetting
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = needs_browser
 
 EVIL = "<img src=x onerror=\"document.title='taken over'\"></script>"
 MEASURED: dict[str, Any] = {
@@ -59,17 +56,6 @@ def served() -> Iterator[Served]:
     options = {"library": measured_library(model), "monitors": {"kind": monitor_for(model)}, "make_vectors": True}
     with running(service_for(model, **options)) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        try:
-            started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"chromium does not start here: {error}")
-        yield started
-        started.close()
 
 
 @contextmanager
@@ -269,6 +255,48 @@ def test_a_link_opens_the_same_page_elsewhere(browser: Any, served: Served) -> N
             "0.8", "11", "12", "Be brief.",
         ]  # fmt: skip
         assert not tab.locator("#notice").is_visible()
+
+
+def test_positions_are_chosen_for_each_column_and_travel_in_the_link(browser: Any, served: Served) -> None:
+    with opened(browser, served.address) as tab:
+        draw(tab, temperature=0, tokens=8)
+        tab.click("#add-steered")
+        boxes = tab.locator(".positions input")
+        assert [one.input_value() for one in boxes.all()] == ["all", "all"]
+        boxes.nth(1).fill("after:4")
+        boxes.nth(1).press("Enter")
+        assert "after:4" in card(tab, 2).locator("h3").inner_text()
+        with tab.expect_request("**/v1/steering/replies") as asked:
+            ask(tab)
+        columns = asked.value.post_data_json["columns"]
+        assert [one.get("steering", {}).get("positions") for one in columns] == [None, "all", "after:4"]
+        plain, _, late = replies(tab)
+        assert late[:3] == plain[:3], "nothing is pushed before the fifth token"
+        tab.click("#copy-link")
+        tab.get_by_text("copied").wait_for()
+        link = tab.evaluate("navigator.clipboard.readText()")
+        boxes.nth(1).fill("sometimes")
+        boxes.nth(1).press("Enter")
+        tab.wait_for_selector(".positions input[aria-invalid=true]")
+        assert "sometimes" in tab.locator(".positions .hint").nth(1).inner_text()
+    with opened(browser, link) as tab:
+        assert [one.input_value() for one in tab.locator(".positions input").all()] == ["all", "after:4"]
+
+
+def test_a_conversation_too_long_for_a_link_is_refused_in_words(browser: Any, served: Served) -> None:
+    with opened(browser, served.address) as tab:
+        # Texts that cannot be packed: what is too long for a link would else have to be very long.
+        tab.evaluate(
+            """async () => {
+              const { state } = await import("/playground/state.js");
+              const bytes = crypto.getRandomValues(new Uint8Array(40000));
+              state.system = Array.from(bytes, (one) => one.toString(36)).join("");
+            }"""
+        )
+        tab.click("#copy-link")
+        tab.wait_for_selector("#notice:not([hidden])")
+        assert "characters" in tab.locator("#notice").inner_text()
+        assert "#s=" not in tab.url
 
 
 def test_a_link_says_which_vectors_another_server_lacks(browser: Any, served: Served) -> None:

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from served import STRENGTH, chat_model, library_for
 from tiny import random_directions, vector_for
+from trimtab.engines.vllm.plugin.vector_table import Vectors, content_name, packed
+from trimtab.engines.vllm.wire.spec import Push, Spec
 from trimtab.errors import SettingError
+from trimtab.serve.steering._summed_pushes import summed
 from trimtab.serve.steering.served_models import ServedModels, UnknownModel, served_name
 from trimtab.serve.steering.steering_request import RequestedSteering, parse_steering, parse_xargs
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.serve.steering.weights_text import Weight, parse_weights
-from trimtab.steering import Cell, SteeringSetting
+from trimtab.steering import Cell, Intervention, SteeringSetting
 from trimtab.steering.pushes import push_each
 from trimtab.vectors import SteeringVector
 
@@ -332,3 +335,32 @@ def test_a_strength_that_no_computer_counts_with_is_refused_also_where_it_is_sha
     for push in ({"vector": "formal", "strength": 10**400}, {"vector": "cheerful", "strength": -(10**400)}):
         with pytest.raises(SettingError, match="strength"):
             parse_steering(push, LIBRARY)
+
+
+@pytest.mark.parametrize(("scale", "alike"), [("raw", True), ("relative", False)])
+def test_a_sum_and_pushes_in_order_differ_where_the_length_of_the_state_counts(scale: str, alike: bool) -> None:
+    """A request here is the first; a request to vLLM's own server, and one push within another, the second."""
+    generator = torch.Generator().manual_seed(0)
+    v, w, state = torch.randn(3, 48, generator=generator)
+    one, other = (Intervention({1: direction}, 0.1, scale) for direction in (v, w))
+
+    def pushed(intervention: Intervention) -> torch.Tensor:
+        return push_each(state[None], intervention.aims(1), torch.ones(1, dtype=torch.bool))[0]
+
+    summed_up, in_order = pushed(summed([one, other])), pushed(one.and_also(other))
+    length = 1.0 if scale == "raw" else float(state.norm())
+    parts = [direction if scale == "raw" else direction / direction.norm() for direction in (v, w)]
+    torch.testing.assert_close(summed_up, state + 0.1 * length * (parts[0] + parts[1]))
+    between = state + 0.1 * length * parts[0]
+    behind = 1.0 if scale == "raw" else float(between.norm())
+    torch.testing.assert_close(in_order, between + 0.1 * behind * parts[1])
+    assert torch.allclose(summed_up, in_order, atol=1e-5) == alike
+    assert float((summed_up - in_order).norm()) <= 0.1 * 0.1 * length * 1.01, "up to a tenth of the second push"
+
+    vectors, names = Vectors(4, 48), []
+    for direction in (v, w):
+        names.append(content_name(content := packed({1: direction}, None)))
+        vectors.add(names[-1], content)
+    of_vllm = vectors.intervention(Spec(tuple(Push(name, (1,), 0.1, scale) for name in names)))
+    assert of_vllm is not None
+    torch.testing.assert_close(pushed(of_vllm), in_order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from hook_loop import logits_of
-from served import Served, chat_model, monitor_for, running, service_for
+from served import NAME, Served, chat_model, monitor_for, running, service_for
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import DataError, SettingError
-from trimtab.models import Backbone
+from trimtab.models import Backbone, wrap
 from trimtab.monitors import Monitor
 from trimtab.serve.playground import _token_comparison
 from trimtab.serve.playground._token_comparison import compare_tokens
@@ -158,6 +160,17 @@ def test_what_cannot_be_compared_is_refused_by_its_field(served: Served, body: d
     assert post(served, 400, **body)["error"]["param"] == param
 
 
+def test_what_is_longer_than_the_server_takes_is_not_read(model: Model) -> None:
+    count = len(model.tokens(MESSAGES)) + len(model.backbone.tokenizer(REPLY, add_special_tokens=False)["input_ids"])
+    with running(service_for(model, most_tokens=count)) as found, found.client() as client:
+        for reply, status in ((REPLY, 200), (f"{REPLY}!", 400)):
+            answer = client.post(PATH, json={"messages": MESSAGES, "reply": reply, "steering": "cheerful"})
+            assert answer.status_code == status, answer.text
+        assert f"takes {count:,} here" in answer.json()["error"]["message"]
+        body = {"messages": MESSAGES, "unsteered_messages": ASKED, "reply": REPLY}
+        assert "takes" in client.post(PATH, json=body).json()["error"]["message"]
+
+
 def test_many_comparisons_at_once_are_each_their_own(served: Served) -> None:
     async def ask() -> list[Any]:
         async with httpx.AsyncClient(base_url=served.address, timeout=60) as http:
@@ -167,3 +180,35 @@ def test_many_comparisons_at_once_are_each_their_own(served: Served) -> None:
 
     means = [found["mean_kl"] for found in asyncio.run(ask())]
     assert 0 < means[0] < means[1] < means[2]
+
+
+def test_a_reply_is_compared_in_the_tokens_that_it_was_written_in() -> None:
+    tokenizer = tiny_tokenizer(CHAT_TEMPLATE, merges=("he",))
+    merging = Model(wrap(tiny_model("llama"), tokenizer, name=NAME))
+    written = [*tokenizer("h")["input_ids"], *tokenizer("e")["input_ids"], *tokenizer("l")["input_ids"]]
+    assert len(tokenizer("hel")["input_ids"]) == 2
+    with running(service_for(merging)) as found:
+        steering = {"vector": "raw", "layers": [1], "strength": 3.0, "scale": "raw"}
+        own = post(found, reply="hel", reply_tokens=written, steering=steering)
+        text = post(found, reply="hel", steering=steering)
+        assert [one["token"] for one in own["tokens"]] == ["h", "e", "l"]
+        assert (own["tokens_from"], own["retokenized_differs"]) == ("reply_tokens", True)
+        assert [one["token"] for one in text["tokens"]] == ["he", "l"]
+        assert (text["tokens_from"], text["retokenized_differs"]) == ("text", None)
+        push = raw_push(found)
+        expected = compare_tokens(found.model, MESSAGES, tuple(written), push, top=5)
+        assert own["tokens"] == [one.json() for one in expected]
+        for wrong in ([10**9], "hel", written[:2], [True]):
+            assert post(found, 400, reply="hel", reply_tokens=wrong)["error"]["param"] == "reply_tokens"
+
+
+def test_the_tokens_of_a_stream_of_columns_can_be_compared_as_they_are(served: Served) -> None:
+    body = {"columns": [{"messages": MESSAGES, "steering": "cheerful"}], "temperature": 0, "max_tokens": 8}
+    with served.client() as http:
+        lines = http.post("/v1/steering/replies", json=body).text.split("\n\n")
+    last = json.loads(lines[-3].removeprefix("data: "))
+    assert len(last["token_ids"]) == last["tokens"] == 8
+    found = post(served, reply=last["text"], reply_tokens=last["token_ids"], steering="cheerful")
+    assert len(found["tokens"]) == 8
+    # What was written greedily under the push is the likeliest token under it, at every place.
+    assert all(one["token"] == one["top_steered"][0]["token"] for one in found["tokens"])

@@ -112,6 +112,18 @@ def test_a_shared_folder_brings_its_setting_and_effect(tmp_path: Path, backbone:
     assert any("person who shared" in warning for warning in one.warnings)
 
 
+def test_a_folder_may_hold_files_and_shared_folders(tmp_path: Path, backbone: Backbone) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrimtabWarning)
+        share_vector(vector_for(backbone), tmp_path / "shared", layer=2, strength=0.25)
+        saved(tmp_path / "plain.safetensors", backbone)
+        saved(tmp_path / ".hidden.safetensors", backbone)
+        found = {one.name: one.recommended for one in read(backbone, tmp_path)}
+    assert set(found) == {"kind", "plain"}
+    assert found["plain"] is None
+    assert found["kind"] is not None
+
+
 SETTING = """\
 format: trimtab-recommended-1
 tables: ''

@@ -11,7 +11,7 @@ from trimtab.engines.transformers.packing import budget
 from trimtab.errors import TrimtabError
 from trimtab.evaluation import answering
 from trimtab.store import part_writer, run_folder
-from trimtab.study.ray._worker import Worker
+from trimtab.study.ray._worker import Helper, Worker
 
 PAUSE_SECONDS = 0.1
 
@@ -23,18 +23,31 @@ def one_by_one() -> None:
     answering.ROWS_PER_FRAME = 5
 
 
+def slow_down() -> None:
+    """Pause before each part of one prompt."""
+    one_by_one()
+    append = run_folder.RunFolder.append
+
+    def slowly(*args: Any) -> None:
+        time.sleep(PAUSE_SECONDS)
+        append(*args)
+
+    run_folder.RunFolder.append = slowly  # type: ignore[method-assign]
+
+
 class SlowWorker(Worker):
     """Pauses before each part."""
 
     def work(self) -> TrimtabError | None:
-        one_by_one()
-        append = run_folder.RunFolder.append
+        slow_down()
+        return super().work()
 
-        def slowly(*args: Any) -> None:
-            time.sleep(PAUSE_SECONDS)
-            append(*args)
 
-        run_folder.RunFolder.append = slowly  # type: ignore[method-assign]
+class SlowHelper(Helper):
+    """The same, for a worker that takes part in sweeps only."""
+
+    def work(self) -> TrimtabError | None:
+        slow_down()
         return super().work()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from planted import choice_pairs
 from study.conftest import Run
@@ -19,11 +21,12 @@ from trimtab import vectors
 from trimtab.analysis import best_cells, effects
 from trimtab.data import Behavior, Pair, write_pairs
 from trimtab.errors import SettingError, VectorError
-from trimtab.evaluation.baselines import arm_doses
+from trimtab.evaluation.baselines import arm_doses, arm_replies
+from trimtab.evaluation.reply_measures import nats_of_replies
 from trimtab.judges import JUDGES, Exchange, Judge, Judgement
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, make_study, report_runs
-from trimtab.study.measures.baselines import _arm_costs, _baseline_run, _lora_run
+from trimtab.study.measures.baselines import _arm_costs, _baseline_run, _lora_run, _other_vectors
 from trimtab.study.measures.registry import MEASURES
 from trimtab.study.plan._subjects import planned_subjects
 
@@ -164,6 +167,30 @@ def test_a_second_run_computes_nothing_again(done: Path, run: Run, monkeypatch: 
     pd.testing.assert_frame_equal(stored(done, "scores"), before)
 
 
+def test_a_table_that_is_missing_is_computed_at_the_settings_that_were_chosen_before(
+    done: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(done, tmp_path / "run")
+    before = {table: stored(folder, table) for table in ("arms", "easy", "scores")}
+    lost = [path for table in ("arms", "easy") for path in (folder / "baselines").glob(f"{table}--*")]
+    assert lost
+    for path in lost:
+        path.unlink()
+
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise AssertionError("chosen again")
+
+    for name in ("candidate_samples", "dosed_arms", "best_arms", "arm_samples"):
+        monkeypatch.setattr(_baseline_run, name, fail)
+    run(settings(), folder)
+    pd.testing.assert_frame_equal(stored(folder, "scores"), before["scores"])
+    settled = ["arm", "side", "at", "layers", "scale", "strength"]
+    for table in ("arms", "easy"):
+        pd.testing.assert_frame_equal(stored(folder, table)[settled], before[table][settled])
+    doses = stored(folder, "arms")["kl"]
+    np.testing.assert_allclose(doses, before["arms"]["kl"], rtol=1e-3, atol=1e-6)
+
+
 def test_another_text_is_another_table_and_is_what_the_model_reads(done: Path, run: Run) -> None:
     own: dict[str, Any] = {
         "asked_for": "Be of good cheer.",
@@ -217,7 +244,7 @@ def test_a_method_that_refuses_is_left_out_with_its_reason(
             raise VectorError("no component can be found")
         return real(*args, **options)
 
-    monkeypatch.setattr(_baseline_run, "extract", picky)
+    monkeypatch.setattr(_other_vectors, "extract", picky)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = run(settings(methods=["pca"]), tmp_path / "run")
@@ -276,6 +303,30 @@ def test_replies_of_every_arm_are_judged_beside_the_plain_ones(run: Run, whim: N
     assert table.loc[table["scoring"] == "replies", "coherence"].notna().all()
 
 
+def test_the_fine_tuned_model_replies_too_and_the_plain_one_reads_what_it_says(
+    run: Run, whim: None, llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="fine-tuning needs peft, the extra trimtab[lora]")
+    monkeypatch.setattr("trimtab.evaluation.baselines.fine_tuning.LEARNING_RATE", 0.05)
+    probe = torch.tensor([[5, 6, 7]])
+    plain_logits = llama.model(probe).logits.detach()
+
+    def watched(*args: Any) -> Any:
+        assert torch.equal(llama.model(probe).logits, plain_logits)
+        return nats_of_replies(*args)
+
+    monkeypatch.setattr(arm_replies, "nats_of_replies", watched)
+    content = judged()
+    content["baselines"] |= {"methods": ["mean"], "lora": True, "lora_rank": 2, "lora_steps": 6, "easy": 0}
+    replies = stored(run(content, tmp_path / "run"), "replies")
+    tuned, plain = replies[replies["arm"] == "LoRA"], replies[replies["arm"] == "plain"].set_index("prompt_id")
+    assert set(tuned["side"]) == {"for", "against"}
+    for _, mine in tuned.groupby("side"):
+        assert set(mine["prompt_id"]) == set(plain.index)
+        assert (mine["reply"].to_numpy() != plain.loc[mine["prompt_id"], "reply"].to_numpy()).any()
+    assert torch.equal(llama.model(probe).logits, plain_logits)
+
+
 def test_judgements_that_failed_are_made_again_and_no_others(
     run: Run, whim: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +372,7 @@ def test_other_methods_are_trained_at_the_layers_of_the_sweep_with_the_settings_
         made.append(real(*args, **options))
         return made[-1]
 
-    monkeypatch.setattr(_baseline_run, "extract", watched)
+    monkeypatch.setattr(_other_vectors, "extract", watched)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = run(settings(methods=["ssv"], training={"steps": 2}, shots=0, easy=0), tmp_path / "run")

@@ -139,7 +139,7 @@ def test_another_value_of_a_setting_that_shapes_numbers_is_another_run(kind: typ
         (Study, {"sweep": False}),
         (Study, {"diagnosis": True, "side_effects": True, "robustness": True, "projection": True}),
         (Study, {"projection": False}),
-        (ModelSetting, {"groups": {"a": "b"}, "facts": {"layers": 3}, "resources": {"gpus": 2}}),
+        (ModelSetting, {"groups": {"a": "b"}, "facts": {"layers": 3}, "resources": {"gpus": 2}, "stream": True}),
         (BehaviorSetting, {"skip_bad": True, "size": {"pairs": 100, "characters": 100}}),
         (Replies, {"judges": [{"pattern": "a"}], "search": "halving", "min_coherence": 3, "prompts": 4}),
     ],

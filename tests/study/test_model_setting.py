@@ -22,7 +22,7 @@ def study(*models: Any) -> Any:
         ({"id": "m", "engine": "vlm"}, "models.0.engine"),
         (
             {"id": "m", "engine_options": {"tensor_parallel_size": 8}},
-            "no engine_options, so not tensor_parallel_size; write `engine: vllm`",
+            "no engine_options but max_writing_hours, so not tensor_parallel_size; write `engine: vllm`",
         ),
         ({**VLLM, "device": "cuda"}, "vLLM finds its devices itself"),
         ({**VLLM, "quantization": "bnb-4bit"}, r"vLLM has its own, engine_options: \{quantization"),
@@ -32,6 +32,8 @@ def study(*models: Any) -> Any:
         ({**VLLM, "resources": {"gpu": 8}}, "did you mean 'gpus'"),
         ({**VLLM, "resources": {"gpus": 1.5}}, "whole number"),
         ({**VLLM, "resources": {"cpus": 0}}, "models.0.resources.cpus"),
+        ({**VLLM, "device": {"": 0}}, "vLLM finds its devices itself"),
+        ({"id": "m", "device": {"model": 0.5}}, "models.0.device"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(model: dict[str, Any], words: str) -> None:
@@ -92,7 +94,7 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
             ),
             tmp_path / "run",
         )
-    placed = {"dtype": "auto", "device": "auto", "quantization": ""}
+    placed = {"dtype": "auto", "device": "auto", "quantization": "", "stream": None}
     asked = {"template": "chat", "thinking": "off", "system_role": "system"}
     assert loaded == [{**placed, **asked, "engine": "vllm", "engine_options": given}]
     assert len(closed) == 1
@@ -110,3 +112,11 @@ def test_a_quantization_is_part_of_the_run_and_none_is_as_before() -> None:
     assert quantized.identity(["h"]) != study("m").identity(["h"])
     assert quantized.identity(["h"]) != study({"id": "m", "quantization": "bnb-8bit"}).identity(["h"])
     assert study({"id": "m", "quantization": ""}).identity(["h"]) == study("m").identity(["h"])
+
+
+def test_a_model_in_several_places_is_placed_by_its_study_and_takes_its_gpus_of_a_cluster() -> None:
+    places = {"": 0, "model.layers.3": "cuda:1", "model.layers.4": "disk"}
+    model = study({"id": "m", "device": places}).models[0]
+    assert model.load_options["device"] == places
+    assert model.divided == 2
+    assert study({"id": "m", "device": places}).identity(["h"]) != study({"id": "m"}).identity(["h"])

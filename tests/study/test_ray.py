@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +28,7 @@ from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.errors import RunError, SettingError, TrimtabWarning
 from trimtab.store.table_folder import Kind
 from trimtab.study import RunFolder, make_study, run_study
-from trimtab.study.ray import driver
+from trimtab.study.ray import _helpers, driver
 from workers import TESTS, is_gone, parts, ray_with_slow_workers, worker_of
 
 KEYS = ["model", "behavior", "split", "prompt_id", "order", "layers", "strength", "judge"]
@@ -136,6 +137,47 @@ def test_a_worker_killed_half_way_is_replaced_and_the_run_ends_with_the_rows_of_
         assert any(what == f"sweep corrigible in {model}" and done == total for what, done, total in said)
         assert any(what == f"judge cheerful by a to m in {model}" for what, _, _ in said)
     same_run(folder, plain)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_share_the_sweeps_of_a_model_and_the_rows_are_those_of_one_process_whoever_dies(
+    models: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "Worker", slow_ray_worker.SlowWorker)
+    monkeypatch.setattr(_helpers, "Helper", slow_ray_worker.SlowHelper)
+    folder, killed, messages = tmp_path / "run", list[str](), list[str]()
+    wanted = make_study(study(models, "one", answers=None, replies=None, diagnosis=None, dose=False))
+
+    def stop(what: str, done: int, total: int) -> None:
+        """Kill the second worker, then stop the run while the first one does what it has left."""
+        messages.append(what)
+        if not killed and parts(folder, "one.worker2") >= 3:
+            for line in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    if b"SlowHelper" in line.read_bytes():
+                        killed.append(line.parent.name)
+                        os.kill(int(line.parent.name), signal.SIGKILL)
+        if any("one.worker2 has stopped; others do its" in message for message in messages):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(wanted, folder, ray="local", progress=stop, workers=2)
+    assert len(killed) == 1
+    before = [parts(folder, name) for name in ("one", "one.worker2")]
+    assert 0 < sum(before) < 64
+    run_study(wanted, folder, ray="local", workers=2)
+    after = [parts(folder, name) for name in ("one", "one.worker2")]
+    assert all(more > fewer > 0 for more, fewer in zip(after, before, strict=True)), "both did some, both times"
+    keys = [name for name in KEYS if name != "judge"]
+    expected = RunFolder(plain).samples().query("model == 'one'")
+    found = RunFolder(folder).samples()
+    for table in (found, expected):
+        assert not table.duplicated(keys).any()
+    pd.testing.assert_frame_equal(
+        *(table.sort_values(keys).reset_index(drop=True) for table in (found, expected)), check_exact=True
+    )
+    assert not (folder / "manifest.d").exists()
+    assert RunFolder(folder).manifest().status == "finished"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -11,6 +11,27 @@ NamedProgress = Callable[[str, int, int], None]
 """Called with (what is worked on, done, total): work of several stages."""
 
 
+class Noted(int):
+    """A count of done work with a note that is shown beside it, such as the loss of a training: a plain int else."""
+
+    note: str
+
+    def __new__(cls, done: int, note: str) -> Noted:
+        """Make the count."""
+        count = super().__new__(cls, done)
+        count.note = note
+        return count
+
+    def __reduce__(self) -> tuple[type[Noted], tuple[int, str]]:
+        """For pickling: counts of other processes are reported, too."""
+        return Noted, (int(self), self.note)
+
+
+def note_of(done: int) -> str:
+    """What is shown beside a count; empty for a plain one."""
+    return done.note if isinstance(done, Noted) else ""
+
+
 class StepName(str):
     """The name of a step, such as `sweep cheerful in smollm2-135m`: a plain string that knows more about the step.
 

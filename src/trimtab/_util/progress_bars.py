@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from trimtab._util.callbacks import NamedProgress, Progress
+from trimtab._util.callbacks import NamedProgress, Progress, note_of
 
 Place = Literal["", "terminal", "notebook"]
 SECONDS_BETWEEN = 0.2
@@ -17,7 +18,9 @@ SECONDS_BETWEEN = 0.2
 
 
 def place() -> Place:
-    """Where a person watches: a terminal, a notebook, or nowhere."""
+    """Where a person watches: a terminal, a notebook, or nowhere; of processes that torchrun started, the first."""
+    if os.environ.get("RANK", "0") != "0":
+        return ""
     ipython = sys.modules.get("IPython")  # if nobody has imported it, this is no notebook
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is not None:
@@ -76,7 +79,7 @@ def _terminal_bars() -> Iterator[NamedProgress]:
         def advance(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(_printable(what), total=total)
-            bars.update(tasks[what], completed=done, total=total)
+            bars.update(tasks[what], completed=done, total=total, description=_printable(_noted(what, done)))
 
         yield advance
 
@@ -100,7 +103,7 @@ class NotebookBars:
         begun = self._begun.setdefault(what, now)
         if what in self._replace and done < total and now - self._drawn[what] < SECONDS_BETWEEN:
             return
-        bundle = _bundle(_printable(what), done, total, now - begun)
+        bundle = _bundle(_printable(_noted(what, done)), done, total, now - begun)
         self._drawn[what] = now
         if what in self._replace:
             self._replace[what](bundle)
@@ -124,6 +127,11 @@ def _display(bundle: dict[str, str]) -> Callable[[dict[str, str]], None]:
     """Show in the cell that is running."""
     shown = sys.modules["IPython"].display.display(bundle, raw=True, display_id=True)
     return lambda changed: shown.update(changed, raw=True)
+
+
+def _noted(what: str, done: int) -> str:
+    """What is being done, with the note of a count behind it."""
+    return f"{what}, {note}" if (note := note_of(done)) else str(what)
 
 
 def _printable(text: str) -> str:

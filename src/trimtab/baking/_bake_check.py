@@ -88,7 +88,7 @@ def check_baked(
     """
     backbone = model.backbone
     assert isinstance(backbone, Backbone)
-    baked = load_backbone(str(folder), dtype="float32", device=str(backbone.device))
+    baked = load_backbone(str(folder), dtype="float32", device=str(backbone.device), stream=False)
     added = torch.zeros_like(vector.direction)
     for layer, push in pushes.items():
         added[layer] = push

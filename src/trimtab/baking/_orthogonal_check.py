@@ -90,7 +90,7 @@ def check_orthogonal(
     unit = (vector.direction[layer] / vector.direction[layer].norm()).to(backbone.device)
     every = list(range(backbone.facts.layers))
     as_asked = {"layer": every, "strength": share, "scale": "project_out", "vector_layer": layer}
-    baked = load_backbone(str(folder), dtype="float32", device=str(backbone.device))
+    baked = load_backbone(str(folder), dtype="float32", device=str(backbone.device), stream=False)
     texts = list(check_texts(model))
     along, along_plain = _Along(unit), _Along(unit)
     plain, found, hooked, wanted, first = [], [], [], [], []

@@ -188,6 +188,7 @@ def _bakeable(model: Model) -> Backbone:
     backbone = model.backbone
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{model.name}: only models on the default engine can be baked; load it without engine")
+    backbone.require_in_memory("baking")
     kind = type(backbone.model)
     if is_quantized(backbone.model):
         raise ModelError(f"{model.name}: its weights are quantized; bake the plain model, then quantize the folder")

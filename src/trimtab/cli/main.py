@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import importlib.metadata
 import keyword
@@ -21,6 +20,7 @@ from trimtab.cli.help_examples import example
 from trimtab.cli.libraries import quiet_libraries
 from trimtab.cli.terminal import echo, echo_error, echo_foreign_warning, echo_text, echo_usage_error
 from trimtab.errors import TrimtabError, TrimtabWarning
+from trimtab.inputs.bounded_files import file_problem
 from trimtab.inputs.secrets import without_secrets
 from trimtab.study.measures.registry import measures_with_command
 
@@ -152,23 +152,13 @@ def main(args: Sequence[str] | None = None) -> int:
             _give_up_stdout()
             return 1
         except OSError as error:
-            message = _about_files(error)
+            message = file_problem(error)
             if not message:
                 raise
             _give_up_stdout()
             echo_error(message)
             return EXIT_USER_ERROR
     return code if isinstance(code, int) else 0
-
-
-def _about_files(error: OSError) -> str:
-    """What a person can do about a file or a disk; empty if the error is about something else."""
-    where = f" ({error.filename2 or error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk{where}; free some, then try again"
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return f"no permission to write or read there{where}; choose another place or change its permissions"
-    return f"{error.strerror}: {error.filename}" if error.filename else ""
 
 
 def _give_up_stdout() -> None:

@@ -16,11 +16,11 @@ from trimtab.cli.options import quiet_option, was_given
 from trimtab.cli.runs import check_run
 from trimtab.study.measures.registry import MEASURES
 
-_NAMES = {"models": ("--model", "-m"), "behaviors": ("--behavior", "-b")}
+_NAMES = {"models": ("--model", "-m"), "behaviors": ("--behavior", "-b"), "tasks": ("--task",)}
 """Options of settings that name several things, in the singular."""
 _METAVARS = {
     "models": "MODEL", "behaviors": "PAIRS", "measure": "PAIRS", "transfer": "PAIRS", "layers": "LAYERS",
-    "prompts": "N", "max_new_tokens": "N", "random": "N",
+    "prompts": "N", "max_new_tokens": "N", "random": "N", "tasks": "TASK", "task_limit": "N",
 }  # fmt: skip
 """What stands for the value of an option in its help; click's own for settings of other packages' measures."""
 
@@ -79,8 +79,10 @@ def _option(key: str, field: FieldInfo) -> click.Option:
             [*_NAMES.get(key, (f"--{plain}",)), key], type=_scalar(several[0]), metavar=metavar, multiple=True,
             default=default, show_default=bool(default), help=f"{help_} May be given again.",
         )  # fmt: skip
+    # To click a default of None is a value that was given, and nothing would be missing.
+    usual: dict[str, Any] = {} if field.is_required() else {"default": default}
     return click.Option(
-        [f"--{plain}", key], type=_scalar(field.annotation), metavar=metavar, default=default,
+        [f"--{plain}", key], type=_scalar(field.annotation), metavar=metavar, **usual,
         show_default=default is not None, required=field.is_required(), help=help_,
     )  # fmt: skip
 

@@ -78,9 +78,24 @@ def scale_option(names: Callable[[], Sequence[str]] = SCALES.names) -> Decorator
 dtype_option = choice(
     "--dtype", choices=get_args(DType), default="auto", show_default=True, help="Number format of the weights."
 )
+
+
+def _as_device(ctx: click.Context, option: click.Parameter, given: str) -> str | dict[str, Any]:
+    """A device, or in braces a device for each part of a model."""
+    if not given.strip().startswith("{"):
+        return given
+    try:
+        found, _ = parse_yaml(given, "--device")
+    except SettingError as error:
+        raise click.BadParameter(str(error)) from None
+    if not isinstance(found, dict) or not found:
+        raise click.BadParameter("a mapping of devices is written as {model.layers.0: 0, '': cpu}")
+    return {str(name): place for name, place in found.items()}
+
+
 device_option = click.option(
-    "--device", metavar="DEVICE", default="auto", show_default=True,
-    help="auto, cpu, cuda, cuda:1, mps, or balanced: over all GPUs.",
+    "--device", metavar="DEVICE", default="auto", show_default=True, callback=_as_device,
+    help="auto, cpu, cuda, cuda:1, mps; balanced: over all GPUs; {module: device, …}: each part on its own.",
 )  # fmt: skip
 quantization_option = click.option(
     "--quantization", cls=NamesOption, names=lambda: list(QUANTIZATIONS), default="",
@@ -163,7 +178,12 @@ ask_option = click.option(
     help="How the model is asked: template=none (text as it is), thinking=on, system_role=user. May be given again.",
 )  # fmt: skip
 
-placement_options = several(dtype_option, device_option, quantization_option)
+stream_option = click.option(
+    "--stream/--no-stream", default=None, show_default="where the weights do not fit into memory",
+    help="Read the layers from the model's files as they are needed.",
+)  # fmt: skip
+
+placement_options = several(dtype_option, device_option, quantization_option, stream_option)
 """Where the model is and in which numbers."""
 
 model_options = several(behavior_option(), model_option(), pairs_options, placement_options, seed_option, quiet_option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ def _words(option: click.Option, value: Any) -> list[str]:
     name = max(option.opts, key=len)
     if option.is_flag:
         return [name if value or not option.secondary_opts else option.secondary_opts[0]]
+    if isinstance(value, dict) and not option.multiple:
+        return [name, json.dumps(value)]
     if isinstance(value, dict):
         return [word for key, one in value.items() for word in _pair(name, f"{key}={_plain(one)}")]
     values: Collection[Any] = value if isinstance(value, tuple | list) else (value,)

@@ -52,8 +52,10 @@ def out_option(default: str = "", *, path: str | None = None, required: bool = F
         path: The default, where it is always the same.
         required: Whether there is none.
     """
+    # To click a default of None is a value that was given, and nothing would be missing.
+    usual: dict[str, Any] = {} if required else {"default": path}
     return click.option(
-        "--out", "-o", metavar="PATH", type=click.Path(path_type=Path), default=path, required=required,
+        "--out", "-o", metavar="PATH", type=click.Path(path_type=Path), required=required, **usual,
         show_default=default or path is not None, help="Where to write.",
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ def run_and_report(
     *,
     yes: bool = False,
     ray: str | None = None,
+    workers: int = 1,
     check: str = "",
     then: Then = no_more,
 ) -> None:
@@ -50,6 +51,7 @@ def run_and_report(
         vectors: Steer with these instead of extracting any.
         yes: Pay for judges without asking.
         ray: Where models run side by side.
+        workers: How many processes share the sweeps of each model there.
         check: A measure that is added to a finished run: its findings alone are shown.
         then: Makes what may be typed next, beside what the run suggests.
 
@@ -67,7 +69,7 @@ def run_and_report(
         try:
             folder = run_study(
                 study, out, vectors=vectors, progress=progress,
-                approve=lambda cost: yes or agreed(doubt, cost, instead), ray=ray,
+                approve=lambda cost: yes or agreed(doubt, cost, instead), ray=ray, workers=workers,
             )  # fmt: skip
         except IncompleteRun as error:  # what there is gets its report
             folder, incomplete = error.folder, error

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trimtab._util.callbacks import StepName
+from trimtab._util.callbacks import StepName, note_of
 from trimtab._util.durations import duration
 from trimtab.study.step_names import TimedStep
 
@@ -26,6 +26,8 @@ class StepRecord:
     done: int = 0
     total: int = 0
     ended: float | None = None
+    note: str = ""
+    """What was last reported beside the count."""
     was_done: bool = False
     """Whether nothing was left to do when it was first reported."""
 
@@ -41,7 +43,9 @@ class StepRecord:
         if self.was_done and not named.unit:
             return name
         count = f"{self.done:,} of {self.total:,} {named.unit}, " if named.unit else ""
-        return f"{name}: {count}{'already there' if self.was_done else duration((self.ended or now) - self.began)}"
+        note = f"{self.note}, " if self.note else ""
+        took = "already there" if self.was_done else duration((self.ended or now) - self.began)
+        return f"{name}: {count}{note}{took}"
 
 
 class Steps:
@@ -74,7 +78,7 @@ class Steps:
             self.records[name] = StepRecord(name, now, was_done=done >= total)
             self._last = max(self._last, self._places.get(_key(name), -1))
         record = self.records[name]
-        record.done, record.total = done, total
+        record.done, record.total, record.note = int(done), total, note_of(done) or record.note
         record.ended = now if done >= total else None
         return record
 

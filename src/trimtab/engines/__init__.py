@@ -1,6 +1,6 @@
 """Engines: what runs a model, behind one small contract."""
 
-from trimtab.engines.base import Engine, Scored
+from trimtab.engines.base import BatchClaims, Engine, Scored
 from trimtab.engines.loading import load
 from trimtab.engines.model import Model
 from trimtab.engines.queries import Scoring
@@ -13,6 +13,7 @@ from trimtab.engines.transformers.engine import TransformersEngine
 __all__ = [
     "DEFAULT_ENGINE",
     "ENGINES",
+    "BatchClaims",
     "Engine",
     "EngineType",
     "Finish",

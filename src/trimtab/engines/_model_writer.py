@@ -68,6 +68,11 @@ class ModelWriter:
         with self.lock:
             return self._inner.step()
 
+    def close(self) -> None:
+        """Give up all texts."""
+        with self.lock:
+            self._inner.close()
+
     def _decided(self, requests: Sequence[Request]) -> list[Request]:
         gated = [r for r in requests if r.intervention is not None and r.intervention.prompt_gates]
         if not gated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ class Captured:
     positive: Tensor
     """[pairs, n_layers, d_model] float32."""
     negative: Tensor
+
+
+class BatchClaims(Collection[int]):
+    """Pairs that others score, in place of `done` where several processes share a sweep: asked about batch by batch."""
+
+    @abstractmethod
+    def taken(self, indices: Sequence[int]) -> bool:
+        """Whether a batch that would run now is left out; one that is not belongs to the caller from then on."""
+
+
+def leave_out(indices: Sequence[int], done: Collection[int]) -> bool:
+    """Whether a batch of a sweep is left out."""
+    return done.taken(indices) if isinstance(done, BatchClaims) else all(index in done for index in indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +102,10 @@ class Writer(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give up all texts: an engine that others drive too is to work on none of them any more."""
+        ...
+
 
 class Engine(Protocol):
     """Runs a model: each row may have its own intervention."""
@@ -123,7 +141,14 @@ class Engine(Protocol):
         *,
         done: Collection[int] = (),
     ) -> Iterator[Scored]:
-        """Stream the scores of every pair in every cell, leaving out batches whose pairs are all in `done`."""
+        """Stream the scores of every pair in every cell, leaving out batches whose pairs are all in `done`.
+
+        Args:
+            pairs: What is scored.
+            cells: Of the sweep; without any, only the unsteered model scores.
+            scoring: What is compared.
+            done: Indices of pairs; or `BatchClaims`, asked by `leave_out` right before each batch runs.
+        """
         ...
 
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:

@@ -10,7 +10,7 @@ from torch import nn
 from trimtab.engines.model import Model
 from trimtab.engines.registry import DEFAULT_ENGINE, ENGINES, LoadOptions
 from trimtab.errors import SettingError
-from trimtab.models import BUNDLED, Asking, DType, Quantization, SystemRole, Template, Thinking
+from trimtab.models import BUNDLED, Asking, Device, DType, Quantization, SystemRole, Template, Thinking
 
 
 def load(
@@ -19,8 +19,10 @@ def load(
     *,
     name: str = "",
     dtype: DType = "auto",
-    device: str | Mapping[str, Any] = "auto",
+    device: Device = "auto",
     quantization: Quantization = "",
+    stream: bool | None = None,
+    tensor_parallel: bool = False,
     memory_bytes: int | None = None,
     trust_remote_code: bool = False,
     engine: str = DEFAULT_ENGINE,
@@ -38,10 +40,16 @@ def load(
         tokenizer: of a model in memory, or its processor.
         name: what to call a model in memory; where it is from by default.
         dtype: `auto` takes bfloat16 where the processor multiplies it natively, else float32.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as
-            {"model.layers.0": 0, …} is transformers' `device_map`.
+        device: `auto`: the best one, or all GPUs where the weights exceed the free memory of one; `cpu`, `cuda`,
+            `cuda:1`, `mps`; `balanced` spreads the layers over all GPUs; a mapping such as {"": 0, "model.layers.9":
+            1, "model.layers.10": "disk"} places each module as the longest name that contains it says.
         quantization: put the weights into a format of fewer bits, a name of `trimtab.models.QUANTIZATIONS`, or the
             settings of one of transformers' own, such as {"quant_method": "quanto", "weights": "int2"}.
+        stream: hold embeddings, norms and unembedding in memory, and read each decoder layer from the model's files
+            when it is needed; by default where the weights do not fit into memory, which a warning says. False
+            refuses to load such a model.
+        tensor_parallel: divide each layer over the processes that torchrun has started, each of which makes the same
+            calls; for models that transformers has a plan for.
         memory_bytes: what activations may take in a sweep; half of the free memory of a GPU, 1 GiB on a CPU.
         trust_remote_code: whether the model's repository may run its own Python code here.
         engine: a name of `trimtab.engines.ENGINES`: `transformers`, or `vllm` for models and amounts of work beyond
@@ -60,7 +68,9 @@ def load(
             of asking that are none.
     """
     asking = Asking(template, thinking, system_role)
-    options = LoadOptions(dtype, device, memory_bytes, trust_remote_code, engine_options or {}, quantization)
+    options = LoadOptions(
+        dtype, device, memory_bytes, trust_remote_code, engine_options or {}, quantization, stream, tensor_parallel
+    )
     if isinstance(model, nn.Module):
         _require_as_it_is(options, engine)
         return Model.wrap(model, tokenizer, name=name, memory_bytes=memory_bytes, asking=asking)
@@ -68,6 +78,9 @@ def load(
         raise SettingError("tokenizer and name are for a model in memory; a model that is loaded has its own")
     kind = ENGINES.get(engine)
     kind.check_placement(device, memory_bytes, quantization)
+    kind.check_stream(stream)
+    if tensor_parallel and engine != DEFAULT_ENGINE:
+        raise SettingError(f"tensor_parallel is of the default engine; {engine} has engine_options of its own")
     identity, running = kind.start(str(model), options)
     try:
         return Model(identity, engine=running, asking=asking)
@@ -83,7 +96,7 @@ def _require_as_it_is(options: LoadOptions, engine: str) -> None:
         SettingError: naming them.
     """
     default = LoadOptions()
-    names = ("dtype", "device", "quantization", "trust_remote_code", "engine_options")
+    names = ("dtype", "device", "quantization", "stream", "tensor_parallel", "trust_remote_code", "engine_options")
     given = [option for option in names if getattr(options, option) != getattr(default, option)]
     given += ["engine"] if engine != DEFAULT_ENGINE else []
     if given:

@@ -101,8 +101,7 @@ class Model(PromptEncoder, Summarized):
         """
         known = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
         if tokenizer is None:
-            source = known or "the model's name or folder"
-            made = f"transformers.AutoTokenizer.from_pretrained({source!r})"
+            made = f"transformers.AutoTokenizer.from_pretrained({known or 'the name or folder of the model'!r})"
             raise SettingError(f"a model in memory needs its tokenizer: tt.load(model, tokenizer), with {made}")
         backbone = wrap(model, tokenizer, name=name or known or type(model).__name__)
         return cls(backbone, memory_bytes=memory_bytes, asking=asking)
@@ -111,7 +110,7 @@ class Model(PromptEncoder, Summarized):
         """Name, size, place."""
         facts = self.facts
         size = f"{facts.parameters / 1e6:.0f}M parameters, {facts.layers} layers × {facts.width}"
-        place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.device}"
+        place = f"{str(self.backbone.dtype)[6:]} on {self.backbone.place}"
         return Summary(
             {"name": repr(self.name), "size": size, "place": place},
             more={"architecture": facts.architecture, "engine": self.engine.name, **self.asking.changes},
@@ -268,20 +267,21 @@ class Model(PromptEncoder, Summarized):
             said = decide(self.engine, self.facts.layers, tokens, [gate])
         return [said[id(gate), prompt] for prompt in tokens]
 
-    def _in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
+    def in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
+        """Iterate, holding the model for each item: threads that use it take turns."""
         return take_turns(self._lock, work)
 
     def capture(self, pairs: Sequence[EncodedPair], token_position: TokenPosition) -> Iterator[Captured]:
         """Stream the pairs' states behind every layer."""
         self._require_unsteered()
         self._lengths.check_pairs(pairs)
-        return self._in_turns(self._finite.captured(self.engine.capture(pairs, token_position), pairs))
+        return self.in_turns(self._finite.captured(self.engine.capture(pairs, token_position), pairs))
 
     def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, torch.Tensor]]:
         """Stream (text, its states behind some layers [tokens, layers, d_model]); see `Engine.states`."""
         self._require_unsteered()
         self._lengths.check_texts(texts)
-        return self._in_turns(self._finite.states(self.engine.states(texts, layers), texts))
+        return self.in_turns(self._finite.states(self.engine.states(texts, layers), texts))
 
     def score(
         self,
@@ -295,14 +295,14 @@ class Model(PromptEncoder, Summarized):
         self._require_unsteered()
         self._lengths.check_pairs(pairs)
         found = decided_sweep(self.engine, self.facts.layers, pairs, cells, scoring, done)
-        return self._in_turns(self._finite.scored(found, pairs, cells))
+        return self.in_turns(self._finite.scored(found, pairs, cells))
 
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
         self._lengths.check_followed(texts)
         found = decided_text_scores(self.engine, self.facts.layers, texts, cells)
-        return self._in_turns(self._finite.text_scores(found, texts, cells))
+        return self.in_turns(self._finite.text_scores(found, texts, cells))
 
     def final_states(
         self, texts: Sequence[Text], cells: Sequence[Intervention] = ()
@@ -310,7 +310,7 @@ class Model(PromptEncoder, Summarized):
         """Stream the states that decide about each token behind a text's prompt; see `Engine.final_states`."""
         self._require_unsteered()
         self._lengths.check_followed(texts)
-        return self._in_turns(self.engine.final_states(texts, cells))
+        return self.in_turns(self.engine.final_states(texts, cells))
 
     def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
         """Passes through which vectors can be trained; errors as of `Engine.gradient_passes`."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimtab._util.registry import Entry, Registry
-from trimtab.models import DType, Identity, Quantization
+from trimtab.errors import SettingError
+from trimtab.models import Device, DType, Identity, Quantization
 
 if TYPE_CHECKING:
     from trimtab.engines.base import Engine
@@ -25,11 +26,13 @@ class LoadOptions:
     """How a model is loaded; the arguments of `trimtab.load`."""
 
     dtype: DType = "auto"
-    device: str | Mapping[str, Any] = "auto"
+    device: Device = "auto"
     memory_bytes: int | None = None
     trust_remote_code: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: Quantization = ""
+    stream: bool | None = None
+    tensor_parallel: bool = False
 
 
 class EngineType(ABC):
@@ -42,6 +45,8 @@ class EngineType(ABC):
     """Engine options for how a model is spread over a machine and how much it takes of it; others shape numbers."""
     split_options: ClassVar[tuple[str, ...]] = ()
     """Engine options that say over how many GPUs the model is divided; each a number, their product the GPUs."""
+    streams: ClassVar[bool] = False
+    """Whether it can run a model whose layers are read from its files as they are needed."""
 
     def require_installed(self) -> None:  # noqa: B027  # what trimtab depends on anyway is installed
         """Refuse an engine that is not installed here.
@@ -59,13 +64,22 @@ class EngineType(ABC):
         """
 
     def check_placement(  # noqa: B027  # most take any
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
+        self, device: Device, memory_bytes: int | None = None, quantization: Quantization = ""
     ) -> None:
         """Refuse a device, a memory limit or a quantization where the engine finds them itself.
 
         Raises:
             SettingError: With what to leave out.
         """
+
+    def check_stream(self, stream: bool | None) -> None:
+        """Refuse to stream a model where the engine holds all of it.
+
+        Raises:
+            SettingError: With what to leave out.
+        """
+        if stream and not self.streams:
+            raise SettingError(f"stream is of the default engine; {self.name} holds the whole model: leave it out")
 
     @abstractmethod
     def start(self, name: str, options: LoadOptions) -> tuple[Identity, Engine]:

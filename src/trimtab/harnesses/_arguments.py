@@ -16,8 +16,8 @@ PLACE_KEYS = ("vector", "layer", "strength", "run", "behavior", "vectors")
 OPTION_KEYS = tuple(SteeringOptions.__annotations__)
 """How it is pushed: the fields of `SteeringSetting`."""
 LOAD_KEYS = (
-    "dtype", "device", "quantization", "memory_bytes", "trust_remote_code", "engine", "engine_options", "template",
-    "thinking", "system_role",
+    "dtype", "device", "quantization", "stream", "memory_bytes", "trust_remote_code", "engine", "engine_options",
+    "template", "thinking", "system_role",
 )  # fmt: skip
 """How the model is loaded: the arguments of `trimtab.load`."""
 
@@ -87,11 +87,11 @@ def parse_layers(value: Any) -> tuple[int, ...]:
     try:
         return tuple(_whole_number(part) for part in parts)
     except ValueError:
-        raise SettingError(f"layer: {value!r} is no layer; give a number, or several as 9+10") from None
+        raise SettingError(f"layer: {str(value)[:80]!r} is no layer; give a number, or several as 9+10") from None
 
 
 def _whole_number(part: Any) -> int:
-    if isinstance(part, bool | float):
+    if isinstance(part, bool) or not isinstance(part, int | str):
         raise ValueError(part)
     return int(part)
 
@@ -102,9 +102,9 @@ def parse_strength(value: Any) -> float:
     Raises:
         SettingError: For anything else.
     """
-    if isinstance(value, bool):
-        raise SettingError(f"strength: {value!r} is not a number")
     try:
+        if isinstance(value, bool):
+            raise ValueError(value)
         return float(value)
-    except (TypeError, ValueError):
-        raise SettingError(f"strength: {value!r} is not a number") from None
+    except (TypeError, ValueError, OverflowError):  # an integer can be too large for one
+        raise SettingError(f"strength: {str(value)[:80]!r} is not a number") from None

@@ -18,12 +18,15 @@ from inspect_ai.model import (
     GenerateConfig,
     Logprob,
     Logprobs,
+    Model,
     ModelAPI,
     ModelOutput,
     ModelUsage,
     StopReason,
 )
+from inspect_ai.model._registry import modelapi_register
 from inspect_ai.tool import ToolChoice, ToolInfo
+from rich.markup import escape
 
 from trimtab.data import Message
 from trimtab.engines import Request, Sampling, TokenScores
@@ -32,6 +35,8 @@ from trimtab.harnesses._generation_rules import Draws, cut, stops_at
 from trimtab.harnesses._request_batches import RequestBatches, Written
 from trimtab.harnesses._tool_calls import calls_in, tool_prompt
 from trimtab.harnesses.steered_model import SteeredModel
+from trimtab.inputs.characters import escaped
+from trimtab.inputs.secrets import without_secrets
 
 MAX_TOKENS = 2048
 """Of a reply where a task does not say; what inspect_ai has for other local models."""
@@ -75,7 +80,10 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
                 raise SettingError("a trimtab model runs in this process and has no base URL")
             self.steered = SteeredModel.open(model_name, model_args)
         except TrimtabError as error:
-            raise PrerequisiteError(f"trimtab/{model_name}: {error}") from error
+            raise _prerequisite(model_name, error) from error
+        self._begin()
+
+    def _begin(self) -> None:
         self._batches = RequestBatches(self.steered.model)
         self._draws = Draws()
 
@@ -118,7 +126,7 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
             _refuse_what_it_lacks(config)
             prompt = self._prompt(input, tools, tool_choice)
         except TrimtabError as error:
-            raise PrerequisiteError(f"trimtab/{self.model_name}: {error}") from error
+            raise _prerequisite(self.model_name, error) from error
         started = time.monotonic()
         requests = [self._request(prompt, config) for _ in range(config.num_choices or 1)]
         futures = [self._batches.submit(one, scored=bool(config.logprobs)) for one in requests]
@@ -192,6 +200,32 @@ class SteeredAPI(ModelAPI):  # type: ignore[misc]  # inspect_ai is not followed
                 for text, value in zip(texts, values, strict=True)
             ]
         )
+
+
+def _prerequisite(model_name: str, error: TrimtabError) -> PrerequisiteError:
+    """The error as inspect_ai has it, which reads markup in it: brackets stay text, and nothing steers a terminal."""
+    return PrerequisiteError(escape(escaped(without_secrets(f"trimtab/{model_name}: {error}"))))
+
+
+class _GivenAPI(SteeredAPI):
+    """A model that is loaded already and stays its caller's."""
+
+    def __init__(self, steered: SteeredModel):
+        ModelAPI.__init__(self, steered.model.name)
+        self.steered = steered
+        self._begin()
+
+    def close(self) -> None:
+        """End the thread that writes."""
+        self._batches.close()
+
+
+modelapi_register(_GivenAPI, "trimtab-loaded")  # what it writes into logs; an instance is given, never a name
+
+
+def given_model(steered: SteeredModel) -> Model:
+    """A model for `inspect_ai.eval` of one that is loaded; `model.api.close()` ends its thread."""
+    return Model(_GivenAPI(steered), GenerateConfig())
 
 
 def _refuse_what_it_lacks(config: GenerateConfig) -> None:

@@ -13,14 +13,10 @@ from trimtab.harnesses._arguments import parse_layers, parse_strength
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.models import Identity
 from trimtab.sharing import receive_vector
+from trimtab.sharing.vector_places import is_run, is_shared, named_places
 from trimtab.steering import SCALES, Cell, Intervention, SteeringSetting, check_strength, require_fit
-from trimtab.store.run_folder import MANIFEST
-from trimtab.study.recommending.recommended_file import RECOMMENDED
 from trimtab.study.setting_to_use import setting_for_model
 from trimtab.vectors import SteeringVector, layer_ranges
-from trimtab.vectors.formats.published.shared_folders import STEERING
-
-_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +97,7 @@ def of_file(path: str) -> Push:
         VectorError: When it is damaged or no vector.
     """
     place = expand_user(path)
-    if (place / STEERING).is_file():
+    if is_shared(place):
         return _shared(place)
     return Push(place.stem, SteeringVector.read(place), source=str(place))
 
@@ -109,8 +105,7 @@ def of_file(path: str) -> Push:
 def _shared(place: Path) -> Push:
     received = receive_vector(place)
     use = received.steering.setting
-    setting = SteeringSetting(use.unit, use.positions, use.first_token)
-    return Push(received.steering.behavior, received.vector, use.layers, use.strength, setting, str(place))
+    return Push(received.steering.behavior, received.vector, use.layers, use.strength, received.how, str(place))
 
 
 def of_run(run: Path, model: str, behavior: str) -> Push:
@@ -137,17 +132,16 @@ def named(name: str, place: Path, model: str) -> Push:
         SettingError: Where there is none of that name.
         RunError: Where the run recommends no setting for it.
     """
-    if place.name == RECOMMENDED or (place / RECOMMENDED).is_file() or (place / MANIFEST).is_file():
+    if is_run(place):
         return of_run(place, model, name)
     if not place.is_dir():
         raise SettingError(f"{place}: no such folder or run to look for the vector {name!r} in")
-    if (place / STEERING).is_file():
+    if is_shared(place):
         found = _shared(place)
         if found.name != name:
             raise SettingError(f"{place}: the vector there is {found.name!r}, not {name!r}")
         return found
-    there = {entry.stem if entry.suffix == _SUFFIX else entry.name: entry for entry in sorted(place.iterdir())
-             if entry.suffix == _SUFFIX or (entry / STEERING).is_file()}  # fmt: skip
+    there = named_places(place)
     if name not in there:
         raise SettingError(f"{place}: no vector {name!r} there{hint(name, there, 'vectors')}")
     return of_file(str(there[name]))

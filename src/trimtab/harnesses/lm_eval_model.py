@@ -48,7 +48,7 @@ class SteeredLM(TemplateLM):  # type: ignore[misc]  # lm-eval is not typed
 
     def __init__(
         self,
-        model: str = "",
+        model: str | SteeredModel = "",
         *,
         batch_size: int | str | None = None,
         max_batch_size: int | None = None,
@@ -61,7 +61,8 @@ class SteeredLM(TemplateLM):  # type: ignore[misc]  # lm-eval is not typed
         """Load the model and its vector.
 
         Args:
-            model: What `trimtab.load` takes, or such a name with a setting, such as `smollm2-135m:cheerful@0.3`.
+            model: What `trimtab.load` takes, or such a name with a setting, such as `smollm2-135m:cheerful@0.3`; or a
+                model that is loaded, with its push.
             batch_size: Has no effect: batches are as large as memory allows.
             max_batch_size: The same.
             device: Where the model runs; the best there is by default.
@@ -84,7 +85,8 @@ class SteeredLM(TemplateLM):  # type: ignore[misc]  # lm-eval is not typed
             )  # fmt: skip
         if device and not (device == _USUAL_DEVICE and not torch.cuda.is_available()):
             arguments["device"] = device
-        self.steered = SteeredModel.open(model, arguments, MODEL_KEYS)
+        steered = model if isinstance(model, SteeredModel) else SteeredModel.open(model, arguments, MODEL_KEYS)
+        self.steered: SteeredModel = steered
         self.tokenizer = self.steered.model.backbone.tokenizer
         self._max_length, self._add_bos, self._seed = max_length, add_bos_token, int(seed)
         self._draws = Draws()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +11,7 @@ from trimtab.engines import Model, load
 from trimtab.errors import SettingError
 from trimtab.harnesses._arguments import Arguments, NamedSetting, parse_name
 from trimtab.harnesses._push_sources import Push, changed, named, of_file, of_run
-from trimtab.inputs.bounded_files import expand_user
+from trimtab.inputs.bounded_files import expand_user, file_problem
 from trimtab.steering import Intervention
 
 
@@ -24,6 +24,19 @@ class SteeredModel:
     """None: unsteered."""
     description: dict[str, Any]
     """Model and steering as plain values, for logs."""
+
+    @classmethod
+    def of(cls, model: Model, intervention: Intervention | None) -> SteeredModel:
+        """A model that is loaded already, under a push; it stays the caller's."""
+        about = {
+            "model": model.name,
+            "fingerprint": model.fingerprint,
+            "engine": model.engine.name,
+            "dtype": str(model.backbone.dtype).removeprefix("torch."),
+            **model.asking.changes,
+            "trimtab": version("trimtab"),
+        }
+        return cls(model, intervention, about)
 
     @classmethod
     def open(cls, name: str, arguments: Mapping[str, Any], more: Collection[str] = ()) -> SteeredModel:
@@ -44,23 +57,18 @@ class SteeredModel:
         given = Arguments.sort(arguments, more)
         looked_up = "vectors" in given.place and ":" in name and "@" not in name
         setting = parse_name(f"{name}@recommended" if looked_up else name)
-        push = _push_of(setting, given)
+        try:
+            push = _push_of(setting, given)
+        except OSError as error:  # a name that no file can have, a folder that may not be entered
+            raise SettingError(file_problem(error) or str(error)) from None
         model = load(setting.model, **{**({} if push is None else push.load_options), **given.load})
         try:
             intervention, pushed = (None, None) if push is None else push.intervention(model.backbone)
         except BaseException:
             model.close()
             raise
-        about = {
-            "model": setting.model,
-            "fingerprint": model.fingerprint,
-            "engine": model.engine.name,
-            "dtype": str(model.backbone.dtype).removeprefix("torch."),
-            **model.asking.changes,
-            "steering": pushed,
-            "trimtab": version("trimtab"),
-        }
-        return cls(model, intervention, about)
+        made = cls.of(model, intervention)
+        return replace(made, description={**made.description, "model": setting.model, "steering": pushed})
 
 
 def _push_of(setting: NamedSetting, given: Arguments) -> Push | None:

@@ -133,6 +133,16 @@ def exists(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def file_problem(error: OSError) -> str:
+    """What a person can do about a file or a disk; empty if the error is about something else."""
+    where = f" ({error.filename2 or error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk{where}; free some, then try again"
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return f"no permission to write or read there{where}; choose another place or change its permissions"
+    return f"{error.strerror}: {error.filename}" if error.filename else ""
+
+
 def expand_user(name: str | os.PathLike[str]) -> Path:
     """A path with `~` replaced by the home folder; as it is where there is no such user."""
     try:

@@ -61,7 +61,10 @@ class CompletionCache:
             return {}
         try:
             with contextlib.closing(_connect(self.path)) as connection:
-                return dict(row for part in _in_parts(keys) for row in _select(connection, part))
+                found = dict(row for part in _in_parts(keys) for row in _select(connection, part))
+            if any(not isinstance(text, str) for text in found.values()):
+                raise sqlite3.DataError("a reply in it is no text")
+            return found
         except (sqlite3.Error, OSError) as error:
             raise RunError(
                 f"{self.path}: the cache of language models' replies cannot be read ({error}); "

@@ -1,12 +1,16 @@
 """Models: loading them, finding their parts, speaking their templates."""
 
 from trimtab.models.architecture import cache_name, hidden_of, with_hidden
+from trimtab.models.backbone import Backbone, Identity
 from trimtab.models.bundled import BUNDLED, hub_id
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
+from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
+from trimtab.models.kinds.placement import is_divided
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
-from trimtab.models.load import Backbone, Identity, identify, load_backbone, peek, wrap
-from trimtab.models.precision import DType, choose_device, choose_dtype
+from trimtab.models.kinds.tensor_parallel import least_free
+from trimtab.models.load import identify, load_backbone, peek, wrap
+from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
 from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples
 from trimtab.models.prompting.encoding import (
@@ -36,6 +40,7 @@ __all__ = [
     "Backbone",
     "ContextLimit",
     "DType",
+    "Device",
     "EncodedExample",
     "EncodedPair",
     "ExamplePosition",
@@ -51,7 +56,6 @@ __all__ = [
     "TokenPosition",
     "cache_name",
     "check_quantization",
-    "choose_device",
     "choose_dtype",
     "encode",
     "encode_examples",
@@ -59,10 +63,14 @@ __all__ = [
     "encode_pairs",
     "encode_prompt",
     "gap_after",
+    "gpus_of",
     "hidden_of",
     "hub_id",
     "identify",
+    "is_divided",
+    "least_free",
     "load_backbone",
+    "main_device",
     "peek",
     "render_prompt",
     "require_thinking_markers",

@@ -10,6 +10,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from trimtab.errors import ModelError
 from trimtab.models.eager import inference
 from trimtab.models.facts import LAYER_COUNTS, first_of
-from trimtab.models.kinds.placement import input_device
+from trimtab.models.kinds.placement import held, input_device
 from trimtab.models.overflow import is_finite, not_finite
 
 _PROBE_TOKENS = 6
@@ -36,8 +37,8 @@ class ModelParts:
     final_norm: Callable[[Tensor], Tensor]
     head: nn.Module
     head_weight: Tensor | None
-    """The unembedding as numbers, [vocabulary, d_model]; None where it is packed, offloaded or behind an adapter, and
-    `head` alone can apply it."""
+    """The unembedding as numbers, [vocabulary, d_model], where it is stored if it is offloaded; None where it is packed
+    or behind an adapter, and `head` alone can apply it."""
     vocabulary: int
     """How many logits there are."""
     after_head: Callable[[Tensor], Tensor]
@@ -75,26 +76,40 @@ def find_layers(model: nn.Module, count: int) -> tuple[nn.Module, ...]:
     return tuple(outermost[0][1])
 
 
-def locate_modules(model: Any) -> ModelParts:
+def decoder_layers(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:
+    """The part of a causal language model that holds its decoder layers, and these; works on the meta device.
+
+    Raises:
+        ModelError: when the configuration does not say how many there are, or no list, or more than one, fits.
+    """
+    count = first_of(model.config.get_text_config(), *LAYER_COUNTS)
+    if not count:
+        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
+    decoder = model.get_decoder()  # without the vision tower, which may be as deep
+    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
+        decoder = model.base_model
+    return decoder, find_layers(decoder if holds_layers(decoder, count) else model, count)
+
+
+def locate_modules(model: Any, present: Callable[[int], AbstractContextManager[None]] | None = None) -> ModelParts:
     """Find the parts of a causal language model and check them on one small forward pass.
+
+    Args:
+        model: of transformers.
+        present: has the weights of a layer in place while its context lasts, where they are not in memory.
 
     Raises:
         ModelError: when the layers do not run once each in order, or when final norm and unembedding do not give the
             model's own logits.
     """
     config = model.config.get_text_config()
-    count = first_of(config, *LAYER_COUNTS)
-    if not count:
-        raise ModelError(f"{type(model).__name__}: its configuration does not say how many decoder layers it has")
-    decoder = model.get_decoder()  # without the vision tower, which may be as deep
-    if decoder is None or not holds_layers(decoder, count):  # ModernBERT calls its unembedding a decoder
-        decoder = model.base_model
-    layers, head = find_layers(decoder if holds_layers(decoder, count) else model, count), model.get_output_embeddings()
+    decoder, layers = decoder_layers(model)
+    head, count = model.get_output_embeddings(), len(layers)
     if head is None:
         raise ModelError(f"{type(model).__name__} has no unembedding; trimtab needs a causal language model")
     with inference(model):
         seen = _watch(model, layers, head, decoder)
-        _require_finite(model, layers, seen)
+        _require_finite(model, layers, seen, present or (lambda layer: nullcontext()))
         if seen.order != list(range(count)):
             raise ModelError(f"the decoder layers ran in the order {seen.order}, not once each from 0 to {count - 1}")
         _require_one_stream(seen.last_hidden, first_of(config, "hidden_size"))
@@ -114,9 +129,12 @@ def holds_layers(module: nn.Module, count: int) -> bool:
 def _weight_of(head: Any, normed: Tensor, logits: Tensor) -> Tensor | None:
     """The unembedding's matrix, if that is all there is to it."""
     weight: Any = getattr(head, "weight", None)
-    if hasattr(head, "base_layer") or type(weight) not in (Tensor, nn.Parameter):
+    if hasattr(head, "base_layer") or not torch.is_tensor(weight):
         return None
-    if weight.device.type == "meta" or not weight.is_floating_point() or weight.element_size() < 2:
+    weight = held(head, "weight", weight)
+    if type(weight) not in (Tensor, nn.Parameter) or weight.device.type == "meta":
+        return None
+    if not weight.is_floating_point() or weight.element_size() < 2:
         return None
     if weight.shape != (logits.shape[-1], normed.shape[-1]):
         return None
@@ -197,18 +215,21 @@ def _beside(model: nn.Module, layers: Sequence[nn.Module], head: nn.Module) -> l
     return [m for name, m in named.items() if m not in inside and name not in around]
 
 
-def _require_finite(model: Any, layers: Sequence[nn.Module], seen: _Seen) -> None:
+def _require_finite(
+    model: Any, layers: Sequence[nn.Module], seen: _Seen, present: Callable[[int], AbstractContextManager[None]]
+) -> None:
     """Refuse what overflows, in words, before it is taken for an architecture that is not understood."""
     if seen.overflow is None and is_finite(seen.logits):
         return
     if seen.overflow is None:
         raise ModelError(not_finite("the logits", model.dtype))
     for index, layer in enumerate(layers[: seen.overflow + 1]):
-        for name, weight in layer.named_parameters():
-            if bool(torch.isnan(weight).any()):
-                raise ModelError(f"{name} of layer {index} holds NaN; get the model's files again")
-            if not is_finite(weight):
-                raise ModelError(not_finite(f"values of {name} of layer {index}", model.dtype))
+        with present(index):
+            for name, weight in layer.named_parameters():
+                if bool(torch.isnan(weight).any()):
+                    raise ModelError(f"{name} of layer {index} holds NaN; get the model's files again")
+                if not is_finite(weight):
+                    raise ModelError(not_finite(f"values of {name} of layer {index}", model.dtype))
     raise ModelError(not_finite(f"the states behind layer {seen.overflow}", model.dtype))
 
 

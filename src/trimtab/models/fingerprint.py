@@ -75,6 +75,9 @@ def weights_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     A tied tensor comes once.
     """
     named: dict[str, Tensor] = dict(model.named_parameters())
+    # Offloaded ones are no longer one object; transformers knows which they were.
+    tied: dict[str, str] = getattr(model, "all_tied_weights_keys", None) or {}
+    named = {k: weight for k, weight in named.items() if weight.device.type != "meta" or tied.get(k) not in named}
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     stored = {k: v for k, v in model.state_dict(keep_vars=True).items() if k not in every and torch.is_tensor(v)}
     packed = is_quantized(model)  # its weights may be integers, and buffers

@@ -3,111 +3,63 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from trimtab.errors import ModelError, SettingError, TrimtabError
+from trimtab.errors import ModelError, TrimtabError
 from trimtab.inputs.bounded_files import exists, expand_user
 from trimtab.models._checkpoint import checkpoint_fingerprint
 from trimtab.models._completeness import load_whole
-from trimtab.models.architecture import ModelParts, locate_modules
+from trimtab.models.architecture import locate_modules
+from trimtab.models.backbone import Backbone, Identity
 from trimtab.models.bundled import BUNDLED, describe_source, resolve
-from trimtab.models.context import NO_LIMIT, ContextLimit, context_of
-from trimtab.models.eager import inference
+from trimtab.models.context import context_of
 from trimtab.models.facts import Facts, facts_of
 from trimtab.models.fingerprint import fingerprint_of, sampled, weights_of
-from trimtab.models.kinds.adapters import adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.adapters import Adapter, adapter_state, find_adapter, unwrapped, with_adapter
+from trimtab.models.kinds.device_maps import Device, device_map_for, main_device, offload_folder
 from trimtab.models.kinds.multimodal import class_for, text_tokenizer, with_processor_template
-from trimtab.models.kinds.placement import SPREAD, input_device
+from trimtab.models.kinds.placement import input_device
 from trimtab.models.kinds.quantization import (
     Quantization,
     check_quantization,
     is_quantized,
     quantization_config,
-    rounds_states,
+    require_plain,
 )
-from trimtab.models.precision import DType, choose_device, choose_dtype
+from trimtab.models.kinds.tensor_parallel import check_division, divided_options
+from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Identity:
-    """What a model is, wherever its weights are."""
-
-    name: str
-    source: str
-    tokenizer: Any
-    facts: Facts
-    fingerprint: str
-    """Hashes of a sample of all weights and of the configuration, see `trimtab.models.fingerprint`; "" if unknown."""
-    device: torch.device
-    """Where the embeddings live, and so where token ids go."""
-    dtype: torch.dtype
-    """Number format of the weights."""
-    ends: frozenset[int]
-    """Tokens that end a text, by the model's own settings."""
-    context: ContextLimit = NO_LIMIT
-    """How long a text it takes."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Backbone(Identity):
-    """A transformers model taken apart: the weights, the tokenizer, and where things are."""
-
-    model: Any
-    anatomy: ModelParts
-
-    @functools.cached_property
-    def rounding(self) -> float:
-        """Relative difference of states that is rounding: formats of 16 bits and fewer add up hundreds of them."""
-        return 1e-4 if self.dtype == torch.float32 and not rounds_states(self.model) else 5e-2
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Unembed states of the residual stream behind the last layer: [n, d_model] → [n, vocabulary]."""
-        with inference(self.model):
-            logits: Tensor = self.anatomy.after_head(self.anatomy.head(self.anatomy.final_norm(hidden)))
-        return logits
-
-    def token_logits(self, hidden: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of single tokens in float32, whatever the model's dtype: [n, d_model], [n, k] → [n, k].
-
-        A bfloat16 product would round logits to an eighth, far too coarse for their differences. An unembedding that is
-        packed, offloaded or behind an adapter gives whole logits only, rounded as its format rounds them.
-        """
-        parts = self.anatomy
-        if parts.head_weight is None:
-            whole = self.logits(hidden).float()
-            return whole.gather(1, tokens.to(whole.device))
-        weight, bias = parts.head_weight, getattr(parts.head, "bias", None)
-        with inference(self.model):
-            normed, tokens = parts.final_norm(hidden).to(weight.device).float(), tokens.to(weight.device)
-            logits = torch.einsum("nd,nkd->nk", normed, weight[tokens].float())
-            if bias is not None:
-                logits = logits + bias[tokens].float()
-            return parts.after_head(logits)
+from trimtab.models.streaming.layer_stream import LayerStream
+from trimtab.models.streaming.stream_choice import Wanted, load_if_streamed
+from trimtab.models.streaming.streamed_model import sampling, skeleton_of
 
 
 def load_backbone(
     name: str = BUNDLED,
     *,
     dtype: DType | torch.dtype = "auto",
-    device: str | Mapping[str, Any] = "auto",
+    device: Device = "auto",
     trust_remote_code: bool = False,
     quantization: Quantization = "",
+    tensor_parallel: bool = False,
+    stream: bool | None = None,
 ) -> Backbone:
     """Load a model by the bundled name, hub id, folder or GGUF file; or an adapter, with the model under it.
 
+    With `stream`, the decoder layers stay in its files and are read when they are needed; None does so where the whole
+    model does not fit into memory.
+
     Raises:
         ModelError: when it cannot be found or read, or is not a causal language model trimtab understands.
-        SettingError: for an unknown dtype, a device that is not there, or an unknown quantization.
+        SettingError: for an unknown dtype or quantization, a device that is not there, or a mapping that does not fit.
     """
-    place = choose_device(device if isinstance(device, str) else "auto")
+    check_division(tensor_parallel, device, quantization)
+    place = main_device(device)
     number_format = choose_dtype(dtype, place)
     check_quantization(quantization)
     with quiet_loading(), _explained(name):
@@ -118,30 +70,64 @@ def load_backbone(
         base = path if adapter is None else _base_of(name, adapter.base)
         config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
         tokenizer = _tokenizer(path, base, trust_remote_code)
-        load = functools.partial(class_for(config).from_pretrained, base)
-        options: dict[str, Any] = {"dtype": number_format, "trust_remote_code": trust_remote_code}
-        if quantization:
-            _require_plain(name, config)
-            options["quantization_config"] = quantization_config(quantization, number_format)
-        spread: Any = device if not isinstance(device, str) or device in SPREAD else None
-        if quantization and spread is None:
-            spread = {"": str(place)}
-        if spread is not None:
-            options["device_map"] = spread if isinstance(spread, str) else dict(spread)
-        model = load_whole(load, name if adapter is None else adapter.base, **options)
-        # Quantized models refuse to be moved.
-        if spread is None and model.device != torch.empty(0, device=place).device:
-            model.to(place)
-        if adapter is not None:
-            model = with_adapter(model, adapter, name)
-        model.eval().requires_grad_(False)
+        wanted = Wanted(
+            name=name,
+            base=base,
+            config=config,
+            dtype=number_format,
+            place=place,
+            device=device,
+            quantization=quantization,
+            adapted=adapter is not None,
+            divided=tensor_parallel,
+            trust_remote_code=trust_remote_code,
+        )
+        found = load_if_streamed(stream, wanted)
+        model, layers = (_load_all(wanted, adapter), None) if found is None else found
         # Numbers stored in float32 are others in float16, but the model is the same.
         plain = number_format == torch.float16 and adapter is None and not is_quantized(model)
         fingerprint = checkpoint_fingerprint(_files_of(path), model) if plain else ""
-    return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint)
+    return wrap(model, tokenizer, name=name, source=describe_source(name), fingerprint=fingerprint, stream=layers)
 
 
-def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint: str = "") -> Backbone:
+def _load_all(wanted: Wanted, adapter: Adapter | None) -> Any:
+    """The whole model in memory, with its adapter."""
+    load = functools.partial(class_for(wanted.config).from_pretrained, wanted.base)
+    options: dict[str, Any] = {"dtype": wanted.dtype, "trust_remote_code": wanted.trust_remote_code}
+    if wanted.quantization:
+        require_plain(wanted.name, wanted.config)
+        options["quantization_config"] = quantization_config(wanted.quantization, wanted.dtype)
+    empty = functools.cache(lambda: skeleton_of(wanted.config, wanted.trust_remote_code))
+    with _understood(wanted.name, None):
+        options |= divided_options(adapter, empty()) if wanted.divided else {}
+        spread = None
+        if not wanted.divided:
+            spread = device_map_for(wanted.name, wanted.device, wanted.place, wanted.dtype, empty)
+    if wanted.quantization and spread is None:
+        spread = {"": str(wanted.place)}
+    with offload_folder(spread) as offload:
+        if spread is not None:
+            options |= {"device_map": spread, "offload_folder": offload and offload.path}
+        model = load_whole(load, wanted.name if adapter is None else adapter.base, **options)
+        if offload is not None:
+            offload.belong_to(model)
+    # Quantized models refuse to be moved.
+    if spread is None and not wanted.divided and model.device != torch.empty(0, device=wanted.place).device:
+        model.to(wanted.place)
+    if adapter is not None:
+        model = with_adapter(model, adapter, wanted.name)
+    return model.eval().requires_grad_(False)
+
+
+def wrap(
+    model: Any,
+    tokenizer: Any,
+    *,
+    name: str,
+    source: str = "",
+    fingerprint: str = "",
+    stream: LayerStream | None = None,
+) -> Backbone:
     """Take apart a transformers model that is already in memory, and leave it as it is.
 
     Args:
@@ -150,25 +136,33 @@ def wrap(model: Any, tokenizer: Any, *, name: str, source: str = "", fingerprint
         name: what to call it.
         source: where it is from; the name by default.
         fingerprint: where it is known already.
+        stream: of its decoder layers, where they are not in memory.
 
     Raises:
         ModelError: when trimtab does not understand its architecture, naming model and class.
     """
     with quiet_loading(), _understood(name, model):
         model, tokenizer = unwrapped(model), text_tokenizer(tokenizer)
-        samples = (sampled(weight) for _, weight in weights_of(model))
+        if stream is None:
+            anatomy, seen = locate_modules(model), {}
+        else:
+            with sampling(model, stream) as seen:
+                anatomy = locate_modules(model, stream.present)
+            stream.require_fixed()
+        samples = (seen[key] if key in seen else sampled(weight) for key, weight in weights_of(model))
         return Backbone(
             name=name,
             source=source or name,
             model=model,
             tokenizer=tokenizer,
             facts=facts_of(model),
-            anatomy=locate_modules(model),
+            anatomy=anatomy,
             fingerprint=fingerprint or fingerprint_of(model.config, samples, adapter_state(model)),
             device=input_device(model),
             dtype=model.get_input_embeddings().weight.dtype,
             ends=_ends(tokenizer, getattr(model, "generation_config", None)),
             context=context_of(model),
+            stream=stream,
         )
 
 
@@ -226,9 +220,7 @@ def _without_weights(path: str, base: str, trust_remote_code: bool, offline: boo
 
     options = {"trust_remote_code": trust_remote_code, "local_files_only": offline}
     config = AutoConfig.from_pretrained(base, **options)
-    with torch.device("meta"):
-        model = class_for(config).from_config(config, trust_remote_code=trust_remote_code)
-    return model, _tokenizer(path, base, trust_remote_code, local_files_only=offline)
+    return skeleton_of(config, trust_remote_code), _tokenizer(path, base, trust_remote_code, local_files_only=offline)
 
 
 def _tokenizer(path: str, base: str, trust_remote_code: bool, **options: Any) -> Any:
@@ -248,16 +240,6 @@ def _base_of(name: str, base: str) -> str:
         raise ModelError(
             f"model {name!r} is an adapter for {base!r}, which its adapter_config.json names: {error}"
         ) from error
-
-
-def _require_plain(name: str, config: Any) -> None:
-    """Refuse to quantize what is quantized."""
-    given = getattr(config, "quantization_config", None)
-    if given:
-        method = given.get("quant_method", "") if isinstance(given, dict) else getattr(given, "quant_method", "")
-        raise SettingError(
-            f"model {name!r} is quantized already ({getattr(method, 'value', method)}); leave out quantization"
-        )
 
 
 def _ends(tokenizer: Any, generation_config: Any) -> frozenset[int]:
@@ -286,7 +268,7 @@ def _explained(name: str) -> Iterator[None]:
 @contextmanager
 def _understood(name: str, model: Any) -> Iterator[None]:
     """Explain what goes wrong with an architecture: whatever a foreign class raises while it is looked at and tried."""
-    about = f"model {name!r} ({type(model).__name__})"
+    about = f"model {name!r}" + (f" ({type(model).__name__})" if model is not None else "")
     try:
         yield
     except ModelError as error:

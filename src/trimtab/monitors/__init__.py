@@ -2,7 +2,7 @@
 
 from trimtab.monitors.conversations import TEMPLATE, TokenScores
 from trimtab.monitors.fitting import fit_monitor
-from trimtab.monitors.monitor import Monitor
+from trimtab.monitors.monitor import Monitor, token_probability
 from trimtab.monitors.testing import MonitorEvaluation, test_monitor
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "TokenScores",
     "fit_monitor",
     "test_monitor",
+    "token_probability",
 ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
 from trimtab.monitors._examples import token_logits
-from trimtab.monitors._probes import Scaling
+from trimtab.monitors._probes import Scaling, probability
 from trimtab.monitors.conversations import TokenScores, conversation, scores
 from trimtab.steering import Gate, PromptGate, require_same_model
 from trimtab.vectors.tensor_file import NO_OTHER_FIELDS, naming, parsed, read_tensors, require_float32, write_tensors
@@ -165,6 +166,14 @@ class Monitor:
         _, logits = next(token_logits(model, [read.text], [self.layer], self.weight, self.bias))
         return scores(read, logits[:, 0], self.scaling)
 
+    def token_logit(self, state: Tensor) -> float:
+        """The logit of one token from its state behind `layer` [d_model] float32."""
+        return float(torch.dot(self.weight[self.layer], state)) + float(self.bias[self.layer])
+
+    def text_probability(self, logits: Sequence[float]) -> float:
+        """The calibrated probability of a text from the logits of its tokens."""
+        return float(self.scaling.probability(np.array(logits).mean(keepdims=True))[0])
+
     def require_fit(self, model: Model) -> None:
         """Refuse a model of another shape; warn about one with other weights.
 
@@ -194,3 +203,8 @@ class Monitor:
         made = parsed(path, header.get("provenance", ""), MonitorProvenance)
         with naming(path):
             return cls(**tensors, provenance=made)
+
+
+def token_probability(logit: float) -> float:
+    """The probability that a token of this logit is from a positive text."""
+    return float(probability(np.float64(logit)))

@@ -43,6 +43,11 @@ class SideEffects(Measured):
         return self._table("neutral")
 
     @property
+    def tasks(self) -> pd.DataFrame:
+        """Metrics of harnesses' tasks, steered beside unsteered, with paired differences."""
+        return self._table("tasks")
+
+    @property
     def random(self) -> pd.DataFrame:
         """Effects of random directions of the same length, and of the vector."""
         return self._table("nulls")
@@ -71,6 +76,8 @@ def side_effects(
     prompts: int = 16,
     random: int = 20,
     max_new_tokens: int = 48,
+    tasks: Sequence[str] = (),
+    task_limit: int = 100,
     scoring: Scoring | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
     seed: int = 0,
@@ -96,6 +103,8 @@ def side_effects(
         prompts: how many prompts of each behavior.
         random: random directions of each of two kinds to compare the vector with; 0 for none.
         max_new_tokens: of each reply to a neutral prompt.
+        tasks: of lm-eval or Inspect, such as `lm_eval:arc_easy`, or files of tasks.
+        task_limit: samples of each task at most.
         scoring: as in `trimtab.sweep`.
         balance: as in `trimtab.sweep`.
         seed: of everything that is drawn.
@@ -115,7 +124,10 @@ def side_effects(
         )
     settings = one_setting(layer, strength, scale, positions, first_token) | {
         "scoring": scoring, "balance": balance, "seed": seed,
-        "side_effects": {"measure": measure, "prompts": prompts, "random": random, "max_new_tokens": max_new_tokens},
+        "side_effects": {
+            "measure": measure, "prompts": prompts, "random": random, "max_new_tokens": max_new_tokens,
+            "tasks": tuple(tasks), "task_limit": task_limit,
+        },
     }  # fmt: skip
     run = run_given("side-effects", model, (train, None, test), settings, vectors=vectors, out=out, progress=progress)
     return SideEffects(run)

@@ -199,7 +199,7 @@ class Scheduler:
                     Exception
                 ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
                     self._replace_writer(error)
-            self._writer = self.model.writer()  # what a cancelled row holds is freed
+            self._renew_writer()  # what a cancelled row holds is freed
         except BaseException as error:
             _LOG.exception("the engine cannot be started again, and nothing is written any more; restart the server")
             self._end(error)
@@ -292,6 +292,14 @@ class Scheduler:
             jobs, self._running = list(self._running.values()), {}
         for job in jobs:
             self._count_failed(job.fail(failure))
+        self._renew_writer()
+
+    def _renew_writer(self) -> None:
+        """A new writer; the texts of the old one are given up, or an engine like vLLM would write them to their end."""
+        try:
+            self._writer.close()
+        except Exception as error:  # of an engine that has failed: it holds nothing that could still be freed
+            _LOG.warning("the texts of an engine that failed could not be given up: %s", error)
         self._writer = self.model.writer()
 
     def _end(self, error: BaseException) -> None:

@@ -12,7 +12,7 @@ from trimtab.errors import SettingError, VectorError
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.models import BUNDLED, hub_id
 from trimtab.sharing.hub_repository import fetched
-from trimtab.steering import parse_positions
+from trimtab.steering import SteeringSetting, parse_positions
 from trimtab.vectors import SteeringVector
 from trimtab.vectors.formats.published.shared_folders import STEERING, Steering, read_steering
 
@@ -26,6 +26,12 @@ class Received(Summarized):
     vector: SteeringVector
     steering: Steering
     """What its `steering.json` says: what the person who shared it states."""
+
+    @property
+    def how(self) -> SteeringSetting:
+        """How the setting that was shared pushes."""
+        use = self.steering.setting
+        return SteeringSetting(use.unit, use.positions, use.first_token)
 
     def _summary(self) -> Summary:
         use = self.steering.setting

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trimtab.models import ThinkingMarkers, require_thinking_markers
-from trimtab.models.load import Identity
+from trimtab.models.backbone import Identity
 from trimtab.steering.interventions import Intervention
 from trimtab.steering.positions import RESPONSE, THINKING, is_steered, parse_positions
 

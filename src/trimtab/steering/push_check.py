@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,11 @@ Look = Callable[[int, Tensor, Tensor, Tensor], None]
 
 Key = tuple[int, int, int]
 """(intervention, layer, number of the push at this layer)"""
+
+Notes = list[tuple[list["Key | None"], Tensor]]
+
+pass_of_notes: ContextVar[object] = ContextVar("trimtab_pass_of_notes", default=None)
+"""Which of several passes of one thread is running, where they run side by side: each has notes of its own."""
 
 
 class PushCheck:
@@ -60,16 +66,21 @@ class PushCheck:
         self._pending.append((list(keys), torch.stack([met, moved])))
 
     @property
-    def _pending(self) -> list[tuple[list[Key | None], Tensor]]:
-        """What the pass of this thread has noted; on the device."""
-        if not hasattr(self._local, "pending"):
-            self._local.pending = []
-        pending: list[tuple[list[Key | None], Tensor]] = self._local.pending
-        return pending
+    def _pending(self) -> Notes:
+        """What the pass that runs in this thread has noted; on the device."""
+        return self._notes.setdefault(pass_of_notes.get(), [])
+
+    @property
+    def _notes(self) -> dict[object, Notes]:
+        """Of each pass that this thread has begun."""
+        if not hasattr(self._local, "notes"):
+            self._local.notes = {}
+        notes: dict[object, Notes] = self._local.notes
+        return notes
 
     def begin(self) -> None:
         """Forget a pass that was left in the middle."""
-        self._pending.clear()
+        self._notes.pop(pass_of_notes.get(), None)
 
     def settle(self, dtype: torch.dtype) -> None:
         """After a pass: see that what should have moved has.
@@ -77,8 +88,7 @@ class PushCheck:
         Raises:
             SettingError: for a push that left every token it came upon as it was, bit for bit.
         """
-        pending = list(self._pending)
-        self._pending.clear()
+        pending = self._notes.pop(pass_of_notes.get(), [])
         if not pending:
             return
         flags: dict[torch.device, list[Tensor]] = {}

@@ -144,6 +144,14 @@ BUILTIN_TABLES: Mapping[str, Table] = {
         "one score with a random direction",
         (*_SCORE, "kind", "draw", "chosen_by"),
     ),
+    "side_effects/tasks": Table(
+        schema(
+            (*_CELL, "benchmark", "task", "metric", "metric_value", "stderr", "better", "sample", "value", "chosen_by"),
+            value=measured("the metric of the sample"),
+        ),
+        "one sample of a task of a harness in one cell, or one metric without samples",
+        (*_SETTING, "benchmark", "task", "metric", "sample", "chosen_by"),
+    ),
     "baselines/scores": Table(
         schema((*_SAMPLES, *_ARM), **_ARM_COLUMNS), "one score of a prompt under one arm", (*_SCORE, *_ARM)
     ),

@@ -30,6 +30,11 @@ class PartWriter:
         if time.monotonic() - self.since > SECONDS_BETWEEN_PARTS:
             self.flush()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was taken in is on disk."""
+        return not self.frames
+
     def flush(self) -> None:
         """Write the rows that are not on disk yet."""
         if self.frames:

@@ -137,6 +137,18 @@ class RunFolder(TableFolder):
         """Prepare the folder for models that are worked on side by side."""
         make_folder(self.path / SHARES, inside=self.path)
 
+    def wait_for_workers(self, seconds: float) -> None:
+        """Wait until no worker of an earlier start writes any more: each holds a lock among the shares.
+
+        Raises:
+            RunError: When one does after that time.
+        """
+        for file in sorted((self.path / SHARES).glob(".*.lock")):
+            lock = FileLock(file)
+            busy = f"{self.path}: another process is working on {file.stem.removeprefix('.')} in this run"
+            acquire(lock, seconds, busy, inside=self.path, error=RunError)
+            lock.release()
+
     @property
     def is_shared(self) -> bool:
         """Whether models are worked on side by side, or were when the run was stopped."""

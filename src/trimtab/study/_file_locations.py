@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from trimtab.data.builtin import LOADABLE
 from trimtab.data.sources import HUB, relocated
 from trimtab.models import BUNDLED
 
-_NAMING_FILES = ("measure", "transfer")
-"""Keys of checks whose values are behaviors, which may be files."""
+_NAMING_FILES = ("measure", "transfer", "tasks")
+"""Keys of checks whose values may be files."""
 
 
 def located(name: str, folder: Path) -> str:
@@ -49,4 +50,5 @@ def _absolute(name: str) -> str:
 def _is_file(path: Path) -> bool:
     """Whether there is such a file, with or without its suffix in the name."""
     whole, _, _ = str(path).partition("#")  # behind it stands a part of the file
+    whole = re.sub(r"\.py@\w+$", ".py", whole)
     return path.exists() or Path(f"{path}.jsonl").is_file() or Path(whole).exists()

@@ -20,7 +20,7 @@ def model_entry(model: Model, setting: ModelSetting) -> ModelEntry:
         name=model.name,
         id=backbone.source,
         dtype=str(backbone.dtype).removeprefix("torch."),
-        device=str(backbone.device),
+        device=backbone.place,
         engine=model.engine.name,
         fingerprint=model.fingerprint,
         template_hash=model.template_hash,

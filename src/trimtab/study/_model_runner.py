@@ -32,6 +32,7 @@ from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.measures.running import run_measures, tables_of
 from trimtab.study.measures.scores.measure import SCORES
+from trimtab.study.measures.scores.sweep_rows import SweepSharing
 from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
@@ -59,9 +60,16 @@ class Job:
 class Work:
     """A job in progress: one model after the other."""
 
-    def __init__(self, job: Job, folder: RunFolder, recorder: Recorder[Any], progress: Progress):
+    def __init__(
+        self,
+        job: Job,
+        folder: RunFolder,
+        recorder: Recorder[Any],
+        progress: Progress,
+        sharing: SweepSharing | None = None,
+    ):
         self.job, self.study, self.folder, self.recorder = job, job.study, folder, recorder
-        self.progress = progress
+        self.progress, self.sharing = progress, sharing
         self.tables = CachedTables(recorder)
 
     def one_model(self, setting: ModelSetting) -> None:
@@ -95,6 +103,8 @@ class Work:
                     model.encode_examples([*behavior.contrast.positive, *behavior.contrast.negative])
         doses = Doses(self.folder, model, self.study, self.progress)
         contexts, refused = self._every_behavior(model, doses)
+        if self.sharing is not None:
+            self.sharing.close()
         subjects = [context.subject for context in contexts]
         others = [(subject.parts[2], subject.scoring) for subject in subjects if not SCORES.unfit(subject.behavior)]
         left_out = {behavior.name for _, behavior in self.job.behaviors} - {c.subject.name for c in contexts}
@@ -138,7 +148,9 @@ class Work:
             made_of=AskedTexts.of(made_of), contrast=made_of, directed=vector.layers, loaded=model,
             folder=self.folder,
         )  # fmt: skip
-        context = Context(model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds)
+        context = Context(
+            model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds, self.sharing
+        )
         return self._swept(context, doses) if study.sweep else context
 
     def _swept(self, context: Context, doses: Doses) -> Context:

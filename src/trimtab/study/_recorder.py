@@ -197,6 +197,7 @@ def begin(folder: RunFolder, study: Study, identity: str) -> RunRecorder:
     if folder.is_shared:
         for model in study.models:
             recorder.merge_share(model.label, SHUTDOWN_TIMEOUT_SECONDS)
+        folder.wait_for_workers(SHUTDOWN_TIMEOUT_SECONDS)
     return recorder
 
 
@@ -220,6 +221,18 @@ def _new_manifest(folder: RunFolder, identity: str, now: Mapping[str, Any]) -> M
     )
 
 
+def require_session(folder: ShareFolder, session: str) -> Manifest:
+    """The manifest of the run that a worker was started for.
+
+    Raises:
+        RunError: When another process has taken the run over.
+    """
+    whole = folder.manifest()
+    if whole.session != session:
+        raise RunError(f"{folder.path}: another process has taken this run over")
+    return whole
+
+
 def begin_share(folder: ShareFolder, model: str, session: str) -> Recorder[ShareManifest]:
     """Begin the share of a model that is worked on beside others, or continue that of a killed worker.
 
@@ -231,8 +244,6 @@ def begin_share(folder: ShareFolder, model: str, session: str) -> Recorder[Share
     Raises:
         RunError: When another process has taken the run over.
     """
-    whole = folder.manifest()
-    if whole.session != session:
-        raise RunError(f"{folder.path}: another process has taken this run over")
+    whole = require_session(folder, session)
     manifest = folder.share_manifest() if folder.has_manifest() else share_of(whole, model)
     return Recorder(folder, manifest, model)

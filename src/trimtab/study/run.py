@@ -47,6 +47,7 @@ def run_study(
     progress: Progress = lambda what, done, total: None,
     approve: Approve = lambda cost: True,
     ray: str | None = None,
+    workers: int = 1,
 ) -> Path:
     """Run a study, or resume it where it was stopped, and return its folder.
 
@@ -61,6 +62,8 @@ def run_study(
             finished run holds all judgements.
         ray: run the models side by side on Ray: `local` for this machine, or the address of a cluster whose nodes
             see the same files. A Ray that this process is connected to already is used as it is.
+        workers: on Ray, how many processes share the sweeps of each model, each with the model and on a GPU of its own
+            where there are any.
 
     Raises:
         IncompleteRun: when a model cannot be loaded, or refuses to be asked some pairs, and the others are done.
@@ -71,6 +74,7 @@ def run_study(
     MEASURES.load_tables()
     if vectors is not None and (made := [setting.label for setting in study.behaviors if setting.contrast]):
         raise SettingError(f"{made[0]}: its vector would be made of its contrast, and vectors are given; leave one out")
+    _require_shareable(study, ray, workers)
     if ray is not None:
         require_ray(ray)
     given = given or Given()
@@ -115,13 +119,31 @@ def run_study(
                 if ray is None:
                     _one_after_another(job, folder, recorder, progress)
                 else:
-                    run_side_by_side(job, recorder, progress, ray)
+                    run_side_by_side(job, recorder, progress, ray, workers)
         finally:
             recorder.repeat_warnings()  # also of a study that is stopped half-way
         recorder.finish(study)
     finally:
         folder.close()
     return folder.path
+
+
+def _require_shareable(study: Study, ray: str | None, workers: int) -> None:
+    """Refuse several workers for a model where they cannot be.
+
+    Raises:
+        SettingError: naming the model.
+    """
+    if workers < 1:
+        raise SettingError(f"workers is a number from 1 on, not {workers}")
+    if workers > 1 and ray is None:
+        raise SettingError("several workers share the sweeps of a model on Ray: give --ray too, or ray='local'")
+    for model in study.models if ray is not None else ():
+        if (model.resources.workers or workers) > 1 and model.by_requests:
+            raise SettingError(
+                f"{model.label}: {model.engine} takes all requests of a sweep at once, so workers cannot share it; "
+                "give it `resources: {workers: 1}`"
+            )
 
 
 def _one_after_another(job: Job, folder: RunFolder, recorder: RunRecorder, progress: Progress) -> None:

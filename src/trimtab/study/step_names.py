@@ -38,6 +38,11 @@ def extracting(behavior: str, model: str, method: str = "mean") -> StepName:
     return StepName(f"extract {behavior}", "rows", model=model)
 
 
+def training_for_baselines(what: str, behavior: str, model: str) -> StepName:
+    """Training what a vector is compared with: the vector of another method, or an adapter."""
+    return StepName(f"train {what} beside the vector of {behavior}", "steps", model=model)
+
+
 def mapping(behavior: str, model: str) -> StepName:
     """Reading the pairs once more, for the map between their sides."""
     return StepName(f"map the sides of {behavior}", "rows", model=model)

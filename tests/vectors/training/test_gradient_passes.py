@@ -41,9 +41,9 @@ def items_of(pairs: list[EncodedPair]) -> list[TrainingItem]:
     ]
 
 
-def passes_of(backbone: Backbone, pairs: list[EncodedPair], **options: Any) -> StaircasePasses:
+def passes_of(backbone: Backbone, pairs: list[EncodedPair], positions: str = "all", **options: Any) -> StaircasePasses:
     engine = TransformersEngine(backbone, **options)
-    return engine.gradient_passes(items_of(pairs), "all", False, nullcontext())
+    return engine.gradient_passes(items_of(pairs), positions, False, nullcontext())
 
 
 def drawn(backbone: Backbone, layers: tuple[int, ...] = LAYERS) -> Tensor:
@@ -66,16 +66,21 @@ def with_gradient(
     return found.detach(), gradient
 
 
+FIRST_PUSHED = {"all": lambda pair: 1, "after_prompt": lambda pair: pair.prompt_length - 1}
+"""The first token that is pushed at some positions."""
+
+
+@pytest.mark.parametrize("positions", sorted(FIRST_PUSHED))
 @pytest.mark.parametrize("family", sorted(CONFIGS))
-def test_numbers_and_gradients_are_those_of_one_text_at_a_time(family: str) -> None:
-    backbone = tiny(family)
+def test_numbers_and_gradients_are_those_of_one_text_at_a_time(family: str, positions: str) -> None:
+    backbone, first = tiny(family), FIRST_PUSHED[positions]
     pairs, vectors = encoded(backbone, 3), drawn(backbone, (1, 3))
-    found, gradient = with_gradient(passes_of(backbone, pairs), (0, 1, 2), (1, 3), vectors)
+    found, gradient = with_gradient(passes_of(backbone, pairs, positions), (0, 1, 2), (1, 3), vectors)
     counts = torch.linspace(0.5, 1.5, found[0].numel()).view_as(found[0])
     for row, layer in enumerate((1, 3)):
         free = vectors[row].clone().requires_grad_()
         ways = [
-            torch.cat([torch.cat(pair_log_probs(backbone, pair, layer, pushed_by(free, sign))) for pair in pairs])
+            torch.cat([torch.cat(pair_log_probs(backbone, p, layer, pushed_by(free, sign), first(p))) for p in pairs])
             for sign in (1.0, -1.0)
         ]
         expected = torch.stack(ways)
@@ -84,10 +89,11 @@ def test_numbers_and_gradients_are_those_of_one_text_at_a_time(family: str) -> N
         assert torch.allclose(gradient[row], slope, atol=1e-4 * float(slope.abs().max()) + 1e-5)
 
 
-def test_gradients_are_those_of_finite_differences() -> None:
+@pytest.mark.parametrize("positions", ["all", "after_prompt", "generated", "after:2"])
+def test_gradients_are_those_of_finite_differences(positions: str) -> None:
     backbone = tiny("llama")
     pairs, vectors = encoded(backbone), drawn(backbone)
-    passes, items = passes_of(backbone, pairs), (0, 1, 2, 3)
+    passes, items = passes_of(backbone, pairs, positions), (0, 1, 2, 3)
     found, gradient = with_gradient(passes, items, LAYERS, vectors)
     counts = torch.linspace(0.5, 1.5, found[0].numel()).view_as(found[0])
     way, step = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(8)), 5e-3
@@ -99,14 +105,30 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.allclose((gradient * way).sum(1).double(), slopes, rtol=5e-3, atol=5e-3)
 
 
-def test_a_layer_alone_has_the_numbers_and_the_gradient_that_it_has_in_the_staircase() -> None:
+@pytest.mark.parametrize("positions", ["all", "after_prompt"])
+def test_a_layer_alone_has_the_numbers_and_the_gradient_that_it_has_in_the_staircase(positions: str) -> None:
     backbone = tiny("llama")
     pairs, vectors, items = encoded(backbone), drawn(backbone), (0, 1, 2, 3)
-    found, gradient = with_gradient(passes_of(backbone, pairs), items, LAYERS, vectors)
+    found, gradient = with_gradient(passes_of(backbone, pairs, positions), items, LAYERS, vectors)
     for row, layer in enumerate(LAYERS):
-        alone, slope = with_gradient(passes_of(backbone, pairs), items, (layer,), vectors[row : row + 1])
+        apart = passes_of(backbone, pairs, positions)
+        alone, slope = with_gradient(apart, items, (layer,), vectors[row : row + 1])
         assert torch.allclose(alone[0], found[row], atol=1e-5)
         assert torch.allclose(slope[0], gradient[row], atol=1e-5)
+
+
+def test_beginnings_that_no_push_reaches_are_run_once_and_no_step_runs_them_again() -> None:
+    backbone = tiny("llama")
+    pairs, items = encoded(backbone), (0, 1, 2, 3)
+    (whole,), (behind,) = (
+        passes_of(backbone, pairs, positions).prepared(items, LAYERS) for positions in ("all", "after_prompt")
+    )
+    beginning = behind.unsteered.beginning
+    assert beginning is not None
+    rest = sum(len(p.positive) + len(p.negative) - 2 * p.prompt_length for p in pairs)
+    assert behind.unsteered.batch.ids.numel() <= rest < whole.unsteered.batch.ids.numel()
+    assert behind.unsteered.batch.ids.shape[1] + beginning.length == whole.unsteered.batch.ids.shape[1] + 1
+    assert not any(part.requires_grad for part in (*beginning.keys, *beginning.values))
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "qwen3_5"])

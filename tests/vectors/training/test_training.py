@@ -13,6 +13,7 @@ from torch import Tensor
 from planted import choice_pairs
 from slow_training import pair_log_probs, pushed_by, unpushed
 from tiny import tiny
+from trimtab._util.callbacks import note_of
 from trimtab.data import Behavior, Pair, PromptContrast, SetContrast, present
 from trimtab.data.hash_order import prompt_key
 from trimtab.engines import Model
@@ -37,7 +38,7 @@ def model() -> Model:
 
 
 def trained(model: Model, behavior: Behavior = OPEN, method: str = "ssv", **options: Any) -> SteeringVector:
-    return extract(model, behavior, method=method, progress=False, **{"training": SHORT, **options})
+    return extract(model, behavior, method=method, **{"progress": False, "training": SHORT, **options})
 
 
 def test_the_loss_without_a_push_is_that_of_one_text_at_a_time(model: Model) -> None:
@@ -88,6 +89,20 @@ def test_the_seed_decides_and_nothing_else(model: Model) -> None:
     assert torch.equal(one.direction, trained(model, seed=3).direction)
     assert torch.allclose(one.direction, trained(model, shuffled, seed=3).direction, atol=1e-5)
     assert not torch.allclose(one.direction, trained(model, seed=4).direction, atol=1e-3)
+
+
+def test_progress_counts_steps_with_the_loss_beside_them(model: Model) -> None:
+    told: list[tuple[int, int, str]] = []
+    made = trained(model, progress=lambda done, total: told.append((int(done), total, note_of(done))))
+    record = made.provenance.training
+    assert record is not None
+    taken = max(map(len, record.loss))
+    assert [done for done, _, _ in told] == [*range(taken), told[-1][1]]
+    assert told[0][2] == ""
+    first = sum(losses[0] for losses in record.loss) / len(record.loss)
+    assert told[1][2] == f"loss {first:.3g}"
+    last = sum(losses[-1] for losses in record.checked_loss) / len(record.checked_loss)
+    assert told[-1][2] == f"loss held back {last:.3g}"
 
 
 def test_no_vector_is_longer_than_its_bound(model: Model) -> None:

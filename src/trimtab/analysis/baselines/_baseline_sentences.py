@@ -55,14 +55,15 @@ def none_moves(values: Values) -> str:
 def head_to_head(values: Values) -> str:
     """That vector and system prompt differ."""
     gap = _larger_first(values["gap"])
-    return f"{_of(gap, '')} beats {_of(gap, 'other')} by {_apart(gap, values)}, {_test(gap)}."
+    return f"{_way(values)} {_of(gap, '')} beats {_of(gap, 'other')} by {_apart(gap, values)}, {_test(gap)}."
 
 
 @subject_first
 def not_told_apart(values: Values) -> str:
     """That vector and system prompt are not shown to differ."""
     gap = values["gap"]
-    return f"{_of(gap, '')} and {_of(gap, 'other')} are not shown to differ: {_apart(gap, values)}, {_test(gap)}."
+    apart = f"{_apart(gap, values)}, {_test(gap)}"
+    return f"{_way(values)} {_of(gap, '')} and {_of(gap, 'other')} are not shown to differ: {apart}."
 
 
 @subject_first
@@ -221,7 +222,7 @@ def _rounded(value: float) -> str:
 
 
 def _at_dose(values: Values) -> str:
-    return f"at equal dose ({fixed(values['kl'])} nats beside {fixed(values['prompt_kl'])})"
+    return f"{_way(values)} at equal dose ({fixed(values['kl'])} nats beside {fixed(values['prompt_kl'])})"
 
 
 def _larger_first(gap: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from trimtab.analysis.baselines.arm_effects import Matrix, interval_of, matrices
 from trimtab.analysis.baselines.arm_names import (
+    ARM,
     BEST,
     COMBINED,
     CONTRARY,
@@ -22,6 +23,7 @@ from trimtab.analysis.baselines.arm_names import (
     SYSTEM_PROMPT,
 )
 from trimtab.analysis.baselines.choosing import toward
+from trimtab.analysis.samples import records
 from trimtab.stats.bootstrap import weighted_mean
 from trimtab.stats.significance import sign_flip
 
@@ -44,15 +46,23 @@ class _Pair(NamedTuple):
     other: int
 
 
-def arm_differences(scores: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+EQUAL_WITHIN = 0.05
+"""Share by which the doses of two arms may differ that are compared at equal dose."""
+
+
+def arm_differences(
+    scores: pd.DataFrame, arms: pd.DataFrame | None = None, *, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
     """The differences between arms that answer a question, toward each side.
 
     Compared are the system prompt, the few-shot prompt, the study's vector at its best and fine-tuning, each with each;
-    the vector at equal dose with those that are no vectors; other methods and random directions with the vector; prompt
-    and vector together with each alone; and the vector under a contrary prompt with that prompt alone.
+    the vector at equal dose with those that are no vectors, where their measured doses are equal (to 5%); other methods
+    and random directions with the vector, at equal dose under the same condition; prompt and vector together with each
+    alone; and the vector under a contrary prompt with that prompt alone.
 
     Args:
         scores: The table `baselines/scores`.
+        arms: The table `baselines/arms`: doses. Without it nothing is compared at equal dose.
         draws: Bootstrap resamples of prompts, for BCa intervals.
         seed: Of the resamples and of the sign flips.
 
@@ -61,15 +71,40 @@ def arm_differences(scores: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -
         the step-free max-T of sign flips (Westfall and Young 1993, section 2.2).
     """
     rows = []
+    doses = _doses(arms)
     for matrix in matrices(scores):
         for side in SIDES:
-            rows += list(_differences(matrix, side, draws, seed))
+            rows += list(_differences(matrix, side, doses, draws, seed))
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(ARM_DIFFERENCES))
     return table
 
 
-def _differences(matrix: Matrix, side: str, draws: int, seed: int) -> Iterator[dict[str, Any]]:
-    pairs = list(_pairs(matrix, side))
+_SETTING = ("model", "behavior", *ARM, "layers", "strength")
+
+
+def _doses(arms: pd.DataFrame | None) -> dict[tuple[object, ...], float]:
+    """The dose of each arm at its setting, in nats."""
+    if arms is None or arms.empty:
+        return {}
+    return {tuple(row[name] for name in _SETTING): float(row["kl"]) for row in records(arms)}
+
+
+def _equally_dosed(matrix: Matrix, pair: _Pair, doses: dict[tuple[object, ...], float]) -> bool:
+    one, other = (
+        doses.get(tuple({**matrix.owner, **matrix.arms[place]}[name] for name in _SETTING), math.nan)
+        for place in (pair.one, pair.other)
+    )
+    return other > 0 and abs(one / other - 1) <= EQUAL_WITHIN
+
+
+def _differences(
+    matrix: Matrix, side: str, doses: dict[tuple[object, ...], float], draws: int, seed: int
+) -> Iterator[dict[str, Any]]:
+    pairs = [
+        pair
+        for pair in _pairs(matrix, side)
+        if pair.question not in (DOSED, METHODS_DOSED) or _equally_dosed(matrix, pair, doses)
+    ]
     if not pairs:
         return
     sign = toward(side)

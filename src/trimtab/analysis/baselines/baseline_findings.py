@@ -32,6 +32,9 @@ _GAP = ("arm", "at", "other", "other_at", "n", "difference", "difference_low", "
 def baseline_findings(effects: pd.DataFrame, differences: pd.DataFrame) -> list[Finding]:
     """What wins, what equal doses say, what the vector adds to a prompt, and how other methods do.
 
+    What wins comes first, toward the behavior and away from it, and how vector and prompt compare, on both sides; the
+    rest is about the first side that was measured.
+
     Args:
         effects: From `arm_effects`.
         differences: From `arm_differences` of the same scores.
@@ -41,14 +44,20 @@ def baseline_findings(effects: pd.DataFrame, differences: pd.DataFrame) -> list[
     by = ["model", "behavior", "scoring"]
     for key, rows in effects[effects["chosen"].astype(bool)].groupby(by, sort=False, observed=True):
         mine = differences[(differences[by] == list(key)).all(axis=1)]
-        side = next(side for side in SIDES if (rows["side"] == side).any())
         first = records(rows.head(1))[0]
-        found += _Side(
-            Subject.of(first, named),
-            {"scoring": first["scoring"], "side": side},
-            records(rows[rows["side"] == side]),
-            records(mine[mine["side"] == side]),
-        ).findings()
+        sides = [
+            _Side(
+                Subject.of(first, named),
+                {"scoring": first["scoring"], "side": side},
+                records(rows[rows["side"] == side]),
+                records(mine[mine["side"] == side]),
+            )
+            for side in SIDES
+            if (rows["side"] == side).any()
+        ]
+        found += [finding for side in sides for finding in side.lead()]
+        found += [finding for side in sides for finding in side.compared()]
+        found += sides[0].rest()
     return found
 
 
@@ -61,17 +70,21 @@ class _Side:
     arms: list[dict[str, Any]]
     gaps: list[dict[str, Any]]
 
-    def findings(self) -> Iterator[Finding]:
-        yield from self._lead()
+    def compared(self) -> Iterator[Finding]:
+        """How the vector compares with the system prompt."""
         yield from self._head_to_head()
         yield from self._dosed()
+
+    def rest(self) -> Iterator[Finding]:
+        """What is found beside that."""
         yield from self._added()
         yield from self._resisted()
         yield from self._methods()
         yield from self._controls()
         yield from self._places()
 
-    def _lead(self) -> Iterator[Finding]:
+    def lead(self) -> Iterator[Finding]:
+        """Which arm wins, if any."""
         leading = self._leading()
         if not leading:
             return

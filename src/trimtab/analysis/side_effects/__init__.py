@@ -1,4 +1,4 @@
-"""Side effects: shifts of other behaviors, their costs, replies to neutral prompts, random directions."""
+"""Side effects: shifts of other behaviors, their costs, tasks of harnesses, neutral replies, random directions."""
 
 from trimtab.analysis.side_effects.neutral_replies import neutral_changes
 from trimtab.analysis.side_effects.random_directions import (
@@ -13,6 +13,7 @@ from trimtab.analysis.side_effects.shifts import COUPLE, EASY, SHIFTS, SIDE_CELL
 from trimtab.analysis.side_effects.side_choice import Limits, selective_settings
 from trimtab.analysis.side_effects.side_findings import chosen_cells, of_signs, side_findings, signed_cells
 from trimtab.analysis.side_effects.side_gaps import side_gaps
+from trimtab.analysis.side_effects.task_changes import TASK_CHANGES, task_changes, task_findings
 
 __all__ = [
     "COUPLE",
@@ -21,6 +22,7 @@ __all__ = [
     "NULL_TESTS",
     "SHIFTS",
     "SIDE_CELLS",
+    "TASK_CHANGES",
     "THE_VECTOR",
     "Limits",
     "chosen_cells",
@@ -35,4 +37,6 @@ __all__ = [
     "side_gaps",
     "side_shifts",
     "signed_cells",
+    "task_changes",
+    "task_findings",
 ]

@@ -137,6 +137,16 @@ def vector_not_comparable(values: Values) -> str:
     )
 
 
+@subject_first
+def task_change(values: Values) -> str:
+    """That a metric of a harness's task differs from that of the model without steering."""
+    change = with_interval(values["change"], values["change_low"], values["change_high"], 3)
+    return (
+        f"{_at(values)} {values['metric']} of {values['task']} is {fixed(values['after'], 3)}, "
+        f"{fixed(values['before'], 3)} without steering ({change} over {plural(values['n'], 'sample')}, paired)."
+    )
+
+
 def _at(values: Values) -> str:
     return f"at {setting_in_words(values)},"
 

@@ -94,17 +94,18 @@ def signed_cells(chosen: pd.DataFrame) -> pd.DataFrame:
     return once
 
 
-def of_signs(checked: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+def of_signs(checked: pd.DataFrame, chosen: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """A table of a check with signed strengths, whose `chosen_by` is that of each sign.
 
     Args:
-        checked: from `neutral_changes`.
+        checked: from `neutral_changes`, or from `task_changes`.
         chosen: from `chosen_cells`.
+        by: columns that tell the rows of a cell apart, where it has several.
     """
     if checked.empty:
         return checked
     cells = signed_cells(chosen).rename(columns={"chosen_by": "by_sign"})
-    named = checked.drop_duplicates(list(_CELL)).merge(cells, on=list(_CELL), how="left")
+    named = checked.drop_duplicates([*_CELL, *by]).merge(cells, on=list(_CELL), how="left")
     by_sign = named["by_sign"].fillna(named["chosen_by"])
     table: pd.DataFrame = named.assign(chosen_by=by_sign).drop(columns="by_sign")
     return table

@@ -101,7 +101,7 @@ def command(
     vector = SteeringVector.load(vectors)
     with shown_progress(quiet) as progress:
         progress(loading(name), 0, 1)
-        loaded = load(source, **(options | {"dtype": "float32"}))
+        loaded = load(source, **(options | {"dtype": "float32", "stream": False}))
         progress(loading(name), 1, 1)
         with closing(loaded):
             progress("bake and compare", 0, 1)

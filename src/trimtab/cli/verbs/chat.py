@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, is_terminal, terminal_columns
 from trimtab.engines import load
-from trimtab.serve import Beginning, Chat, beginning_of, usual_beginning
+from trimtab.serve import Beginning, Chat, PromptCondition, beginning_of, usual_beginning
 from trimtab.steering import Positions, SteeringSetting, push_scales
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
@@ -53,6 +54,15 @@ from trimtab.vectors import SteeringVector
 @scale_option(push_scales)
 @positions_option
 @first_token_option
+@click.option(
+    "--when", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Push only replies to prompts that this monitor scores above --when-above, decided once on each prompt.",
+)  # fmt: skip
+@click.option("--when-above", metavar="P", type=float, default=0.5, show_default=True, help="The probability for that.")
+@click.option(
+    "--when-reads", type=click.Choice(["mean", "last"]), default="mean", show_default=True,
+    help="What of the prompt is scored: the mean state of its tokens, or the state of its last one.",
+)  # fmt: skip
 @click.option("--compare", is_flag=True, help="Show the unsteered reply too.")
 @placement_options
 @engine_options
@@ -67,21 +77,35 @@ def command(
     scale: str,
     positions: Positions,
     first_token: bool,
+    when: Path | None,
+    when_above: float,
+    when_reads: str,
     compare: bool,
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     engine: str,
     engine_options: dict[str, Any],
     ask: dict[str, Any],
 ) -> None:
     """Chat in the terminal; /help lists what can be changed between two messages."""
+    if when is None:
+        unused = {"--when-above": was_given("when_above"), "--when-reads": was_given("when_reads")}
+        refuse_unused(unused, "there is no condition; give --when")
+
+    def conditioned(chat: Chat) -> Chat:
+        if when is not None:
+            chat.condition = PromptCondition.of_file(when, chat.model, when_above, when_reads)  # type: ignore[arg-type]  # click has checked it
+        return chat
+
     if run is not None:
-        _talk_with(run, behavior or "", compare)
+        _talk_with(run, behavior or "", compare, conditioned)
         return
     refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
     if vectors is None:
         unused = {"--layer": bool(layers), "--strength": strength is not None, "--compare": compare,
+                  "--when": when is not None,
                   "--positions": was_given("positions"), "--first-token": first_token}  # fmt: skip
         refuse_unused(unused, "there is no vector to push along; give --vectors")
     warn_of_strengths(scale, [strength or 0.0])
@@ -93,12 +117,13 @@ def command(
             dtype=dtype,  # type: ignore[arg-type]  # click has checked it
             device=device,
             quantization=quantization,
+            stream=stream,
             engine=engine,
             engine_options=engine_options,
             **ask,
         )
     with closing(loaded):
-        chat = Chat(loaded, compare=compare)
+        chat = conditioned(Chat(loaded, compare=compare))
         _talk(chat, chat.settings if beginning is None else chat.begin(beginning))
 
 
@@ -112,18 +137,18 @@ def _beginning(vectors: Path, layers: tuple[int, ...], strength: float | None, s
     return usual if strength is None else Beginning(usual.vector, usual.layers, strength, setting)
 
 
-def _talk_with(run: Path, behavior: str, compare: bool) -> None:
+def _talk_with(run: Path, behavior: str, compare: bool, conditioned: Callable[[Chat], Chat]) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
              for name in ("vectors", "layers", "strength", "scale", "positions", "first_token", "dtype", "device",
-                          "quantization", "engine", "ask")}  # fmt: skip
+                          "quantization", "stream", "engine", "ask")}  # fmt: skip
     refuse_unused(given, "--run says it")
     model = click.get_current_context().params["model"] if was_given("model") else ""
     use = setting_of_run(run, model, behavior)
     with waiting(loading(use.model.label)):
         loaded = use.load_model()
     with closing(loaded):
-        chat = Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare)
+        chat = conditioned(Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare))
         _talk(chat, chat.settings)
 
 

@@ -113,7 +113,10 @@ def check_(files: tuple[str, ...], skip_bad: bool, columns: dict[str, str], head
             echo_text(problem, err=True)
     if not all(report.ok for report in reports):
         raise click.exceptions.Exit(2)
-    show_next(["extract", "--behavior", files[0], *typed("extract")])
+    if reports[0].contrast is None:  # one side of one
+        show_next(["data", "check", f"{files[0]} vs OTHER", *typed("data check")])
+    else:
+        show_next(["extract", "--behavior", files[0], *typed("extract")])
 
 
 @command.command(

@@ -40,6 +40,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     ask: dict[str, Any],
@@ -68,7 +69,12 @@ def command(
     study = make_study(
         {
             "name": "diagnosis",
-            "models": [{"id": model, "dtype": dtype, "device": device, "quantization": quantization, **ask}],
+            "models": [
+                {
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization, "stream": stream,
+                    **ask,
+                }
+            ],
             "behaviors": [
                 {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
             ],

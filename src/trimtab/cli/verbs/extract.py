@@ -50,6 +50,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     engine: str,
@@ -74,7 +75,7 @@ def command(
         {
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization, "stream": stream,
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],

@@ -71,6 +71,7 @@ def fit(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     out: Path,
@@ -83,7 +84,7 @@ def fit(
     train, select, held_out = pairs.split(seed=seed)
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
-        loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization)
+        loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization, stream=stream)
         progress(loading(model), 1, 1)
         monitor = fit_monitor(
             loaded, train, select, token_position=cast("TokenPosition | None", _unless_auto(token_position)),
@@ -120,6 +121,7 @@ def test_(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     as_json: bool,
 ) -> None:
     """Measure the accuracy and calibration of FILE on the pairs of other behaviors or files.
@@ -128,7 +130,7 @@ def test_(
     """
     monitor = _read(file, layer)
     every = [dataset(name, limit=limit, seed=seed) for name in behaviors]
-    loaded = _load(monitor, model, dtype, device, quantization)
+    loaded = _load(monitor, model, dtype, device, quantization, stream)
     asked = cast("Form | None", _unless_auto(form))
     results = [test_monitor(monitor, loaded, pairs, form=asked, seed=seed) for pairs in every]
     if as_json:
@@ -164,6 +166,7 @@ def score(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     as_json: bool,
 ) -> None:
     """Score one text or conversation with the monitor in FILE.
@@ -172,7 +175,7 @@ def score(
     """
     given = _given(text, prompt, reply, conversation)
     monitor = _read(file, layer)
-    found = monitor.score(_load(monitor, model, dtype, device, quantization), given)
+    found = monitor.score(_load(monitor, model, dtype, device, quantization, stream), given)
     if as_json:
         echo_json(_as_json(monitor, found), indent=2)
     else:
@@ -188,11 +191,13 @@ def _read(file: Path, layer: int | None) -> Monitor:
     return monitor if layer is None else monitor.at(layer)
 
 
-def _load(monitor: Monitor, model: str | None, dtype: str, device: str, quantization: str) -> Model:
+def _load(
+    monitor: Monitor, model: str | None, dtype: str, device: str, quantization: str, stream: bool | None
+) -> Model:
     with shown_progress() as progress:
         name = model or monitor.provenance.model
         progress(loading(name), 0, 1)
-        loaded = load(name, dtype=cast(DType, dtype), device=device, quantization=quantization)
+        loaded = load(name, dtype=cast(DType, dtype), device=device, quantization=quantization, stream=stream)
         progress(loading(name), 1, 1)
     return loaded
 

@@ -114,6 +114,7 @@ def generate_(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     dry_run: bool,
     yes: bool,
     quiet: bool,
@@ -146,6 +147,7 @@ def generate_(
             "--dtype": was_given("dtype"),
             "--device": was_given("device"),
             "--quantization": was_given("quantization"),
+            "--stream": was_given("stream"),
         }
         refuse_unused(unused, f"{model} runs on a service; with --local it is loaded here")
     paid = prices(price)
@@ -163,7 +165,7 @@ def generate_(
             raise RunError("stopped before anything was asked or spent")
     with shown_progress(quiet) as progress:
         if there < count:
-            generate(request, service or _loaded(model, dtype, device, quantization), path, progress=progress)
+            generate(request, service or _loaded(model, dtype, device, quantization, stream), path, progress=progress)
     _report_written(path, request, service)
 
 
@@ -232,11 +234,11 @@ def _report_review(file: Path, length_ratio: float | None, remarks: Sequence[str
     echo_path("review", page)
 
 
-def _loaded(model: str, dtype: str, device: str, quantization: str) -> Writer:
+def _loaded(model: str, dtype: str, device: str, quantization: str, stream: bool | None) -> Writer:
     from trimtab.engines import load
 
     return LocalWriter(
-        load(model, dtype=dtype, device=device, quantization=quantization)  # type: ignore[arg-type]  # load names the known ones
+        load(model, dtype=dtype, device=device, quantization=quantization, stream=stream)  # type: ignore[arg-type]  # load names the known ones
     )
 
 

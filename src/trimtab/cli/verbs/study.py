@@ -27,6 +27,10 @@ from trimtab.study.ray.cluster import LOCAL
 @quiet_option
 @click.option("--ray", is_flag=True, help="Run the models side by side on Ray, on this machine.")
 @click.option("--ray-address", metavar="HOST:PORT", default=None, help="The same on the Ray cluster there.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="With Ray: processes that share the sweeps of each model, each on a GPU of its own.",
+)  # fmt: skip
 def command(
     file: Path,
     out: Path | None,
@@ -36,6 +40,7 @@ def command(
     quiet: bool,
     ray: bool,
     ray_address: str | None,
+    workers: int,
 ) -> None:
     """Run FILE, a study in YAML: models × behaviors × layers × strengths.
 
@@ -48,4 +53,5 @@ def command(
         show_plan(study, accelerator)
         show_next(["study", str(file), *typed("study", "dry_run", "accelerator")])
     else:
-        run_and_report(study, out, quiet, yes=yes, ray=ray_address or (LOCAL if ray else None))
+        where = ray_address or (LOCAL if ray else None)
+        run_and_report(study, out, quiet, yes=yes, ray=where, workers=workers)

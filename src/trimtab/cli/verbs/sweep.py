@@ -49,6 +49,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     engine: str,
@@ -77,7 +78,7 @@ def command(
             "name": "sweep",
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization, "stream": stream,
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],

@@ -89,6 +89,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     engine: str,
@@ -117,7 +118,7 @@ def command(
             "name": "tune",
             "models": [
                 {
-                    "id": model, "dtype": dtype, "device": device, "quantization": quantization,
+                    "id": model, "dtype": dtype, "device": device, "quantization": quantization, "stream": stream,
                     "engine": engine, "engine_options": engine_options, **ask,
                 }
             ],

@@ -69,13 +69,14 @@ def import_(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
 ) -> None:
     """Read FILE, of another tool, and write it as a vector file of trimtab, with where it came from.
 
     FILE may be a folder; FILE#7 is row 7 of those that hold a row for each concept or feature. Nothing in it is run.
     With --model its shape is compared and residual norms are measured.
     """
-    vector = _read(file, made_by, layer, model, dtype, device, quantization)
+    vector = _read(file, made_by, layer, model, dtype, device, quantization, stream)
     _show(vector, brief=True)
     echo_path("vectors", vector.save(out))
     show_next(_prove(out, vector), chat_with(out, model=_model_of(vector)))
@@ -97,11 +98,12 @@ def show(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     as_json: bool,
 ) -> None:
     """Show what FILE is, its layers, norms and cosines, and what cannot be known from it."""
     try:
-        vector = _read(file, made_by, layer, model, dtype, device, quantization)
+        vector = _read(file, made_by, layer, model, dtype, device, quantization, stream)
     except AmbiguousFile as seen:
         if as_json:
             raise
@@ -148,6 +150,7 @@ def prove(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     seed: int,
     quiet: bool,
     strength: float,
@@ -160,7 +163,10 @@ def prove(
     """
     warn_of_strengths("relative", [strength])
     _, select, _ = dataset(behavior, limit=limit, seed=seed, skip_bad=skip_bad, columns=columns).split(seed=seed)
-    with closing(_loaded(model, dtype, device, quantization, quiet)) as loaded, shown_progress(quiet) as progress:
+    with (
+        closing(_loaded(model, dtype, device, quantization, stream, quiet)) as loaded,
+        shown_progress(quiet) as progress,
+    ):
         vector = SteeringVector.read(file, made_by, layer, loaded)
         found = check_layer_map(
             loaded, vector, select, strength=strength, prompts=prompts, seed=seed,
@@ -214,21 +220,28 @@ def _model_of(vector: SteeringVector) -> str:
 
 
 def _read(
-    file: Path, made_by: str, layer: int | None, model: str | None, dtype: str, device: str, quantization: str
+    file: Path,
+    made_by: str,
+    layer: int | None,
+    model: str | None,
+    dtype: str,
+    device: str,
+    quantization: str,
+    stream: bool | None,
 ) -> SteeringVector:
     """The vector in a file, compared with a model where one is named."""
     if model is None:
-        given = {f"--{name}": was_given(name) for name in ("dtype", "device", "quantization")}
+        given = {f"--{name}": was_given(name) for name in ("dtype", "device", "quantization", "stream")}
         refuse_unused(given, "no model is loaded; name --model")
         return SteeringVector.read(file, made_by, layer)
-    with closing(_loaded(model, dtype, device, quantization)) as loaded:
+    with closing(_loaded(model, dtype, device, quantization, stream)) as loaded:
         return SteeringVector.read(file, made_by, layer, loaded)
 
 
-def _loaded(model: str, dtype: str, device: str, quantization: str, quiet: bool = False) -> Model:
+def _loaded(model: str, dtype: str, device: str, quantization: str, stream: bool | None, quiet: bool = False) -> Model:
     with shown_progress(quiet) as progress:
         progress(loading(model), 0, 1)
-        loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization)
+        loaded = load(model, dtype=cast(DType, dtype), device=device, quantization=quantization, stream=stream)
         progress(loading(model), 1, 1)
     return loaded
 

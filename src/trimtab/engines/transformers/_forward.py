@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trimtab.engines.transformers._layer_arguments import LayerArguments
+from trimtab.engines.transformers._layer_arguments import LayerArguments, Learning
 from trimtab.engines.transformers._staircase import Staircase
 from trimtab.engines.transformers.packing.batches import Batch
 from trimtab.engines.transformers.packing.masks import attention_mask
 from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
+from trimtab.engines.transformers.streaming.passes import start, start_recording
 from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
 from trimtab.models.eager import frozen, inference
 from trimtab.steering import Intervention, PushCheck, engine_hooks_only, one_pass, push_each
@@ -24,18 +26,18 @@ def run(
     batch: Batch,
     beginning: Beginning | None,
     *,
-    record: bool = False,
+    into: Beginning | None = None,
     cache: Any = None,
     use_cache: bool = False,
     gradients: bool = False,
-) -> Beginning | None:
-    """Run the decoder over a batch; hooks see what they came for. Returns what was recorded, if asked.
+) -> None:
+    """Run the decoder over a batch; hooks see what they came for.
 
     Args:
         backbone: the model.
         batch: the rows.
         beginning: what has been run before, for all rows or cells.
-        record: whether to keep keys and values.
+        into: takes in the keys and values, those of the beginning too.
         cache: a cache of the caller's own instead.
         use_cache: whether the model is to make a cache, where none is given.
         gradients: whether to compute gradients by what hooks bring in; never by the weights.
@@ -47,13 +49,33 @@ def run(
         inputs["attention_mask"] = attention_mask(config, batch.visibility, backbone.dtype, device)
     elif batch.padding is not None and not bool(batch.padding.all()):
         inputs["attention_mask"] = batch.padding.to(device)
-    shared = None
-    if cache is None and (record or (beginning is not None and beginning.length)):
-        cache = shared = SharedCache(beginning, base_rows=batch.rows, record=record)
+    if cache is None and (into is not None or (beginning is not None and beginning.length)):
+        cache = SharedCache(beginning, base_rows=batch.rows, into=into)
     decoder = backbone.anatomy.decoder
     with (frozen if gradients else inference)(backbone.model), engine_hooks_only():
         decoder(**inputs, **{cache_name(decoder): cache}, use_cache=use_cache or cache is not None)
-    return shared.recorded if shared is not None else None
+
+
+def record(backbone: Backbone, batch: Batch, beginning: Beginning | None = None) -> Beginning:
+    """The keys and values of a batch, behind those of what has been run before, for the passes that continue it."""
+    made = _empty(batch, beginning)
+    return start_recording(partial(run, backbone, batch, beginning, into=made), made)
+
+
+def record_layers(
+    backbone: Backbone,
+    batch: Batch,
+    cells: Sequence[Intervention],
+    arguments: LayerArguments | Learning,
+    check: PushCheck | None,
+) -> Beginning:
+    """The keys and values of a batch in every cell."""
+    made = _empty(batch, None)
+    return start_recording(partial(run_layers, backbone, batch, cells, None, arguments, into=made, check=check), made)
+
+
+def _empty(batch: Batch, beginning: Beginning | None) -> Beginning:
+    return Beginning(tokens=int(batch.ids.shape[1]) + (beginning.length if beginning is not None else 0))
 
 
 def run_with_own_cache(backbone: Backbone, batch: Batch, steering: Any = None) -> tuple[Tensor, Any]:
@@ -94,11 +116,11 @@ def run_layers(
     batch: Batch,
     cells: Sequence[Intervention],
     beginning: Beginning | None,
-    arguments: LayerArguments,
+    arguments: LayerArguments | Learning,
     *,
-    record: bool = False,
+    into: Beginning | None = None,
     check: PushCheck | None = None,
-) -> tuple[Tensor, Beginning | None]:
+) -> Tensor:
     """Run the staircase over a batch.
 
     Args:
@@ -107,12 +129,12 @@ def run_layers(
         cells: what will be pushed.
         beginning: what has been run before.
         arguments: what is known of what the layers are given, for a batch that grows.
-        record: whether to keep keys and values.
+        into: takes in the keys and values, a row for each cell.
         check: watches that pushes change states, over several passes if it is given.
 
     Returns:
         States of the wanted tokens behind the last layer, [1 + cells, reads, d_model], unsteered first, then the cells
-        in the order given; and the recorded keys and values.
+        in the order given.
     """
     device = backbone.device
     stairs = Staircase(
@@ -124,13 +146,13 @@ def run_layers(
         arguments=arguments,
         check=check or PushCheck(),
     )
+    if into is not None:
+        into.per_cell = True
     with stairs.on(backbone.model, backbone.anatomy.layers):
-        recorded = run(backbone, batch, beginning, record=record)
-    if recorded is not None:
-        recorded.per_cell = True
+        run(backbone, batch, beginning, into=into)
     back = torch.empty(1 + len(cells), dtype=torch.long)
     back[[0, *(1 + cell for cell in stairs.joined)]] = torch.arange(1 + len(cells))
-    return stairs.states[back.to(stairs.states.device)], recorded
+    return stairs.states[back.to(stairs.states.device)]
 
 
 def run_cells(
@@ -141,11 +163,11 @@ def run_cells(
     check: PushCheck | None = None,
 ) -> Tensor:
     """The states that `run_layers` gives, by one pass for each cell: slower, but assumes nothing of the layers."""
-    states = [read_last_layer(backbone, batch, beginning=beginning)]
+    passes = [start(partial(read_last_layer, backbone, batch, beginning=beginning))]
     for cell in cells:
         steering = pushed(backbone, [cell], batch.steered, check)
-        states.append(read_last_layer(backbone, batch, steering, beginning=beginning))
-    return torch.stack(states)
+        passes.append(start(partial(read_last_layer, backbone, batch, steering, beginning=beginning)))
+    return torch.stack([one.result() for one in passes])
 
 
 @contextmanager
@@ -224,9 +246,9 @@ def read_and_record(
     backbone: Backbone, batch: Batch, steering: AbstractContextManager[None], beginning: Beginning | None
 ) -> tuple[Tensor, Beginning]:
     """As `read_last_layer`, and the keys and values of all tokens, those of the beginning too."""
+    recorded = _empty(batch, beginning)
     with steering, _last_layer_read(backbone, batch) as states:
-        recorded = run(backbone, batch, beginning, record=True)
-    assert recorded is not None
+        run(backbone, batch, beginning, into=recorded)
     return states[0], recorded
 
 

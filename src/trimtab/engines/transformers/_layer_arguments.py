@@ -29,7 +29,7 @@ class UnknownArgumentError(ModelError):
 
 @dataclass(frozen=True)
 class Observed:
-    """One pass of an unsteered batch: the shapes of all tensors that the layers were given."""
+    """One pass of an unsteered batch: the shapes of all tensors that the layers were given, so far."""
 
     rows: int
     width: int
@@ -58,10 +58,17 @@ class LayerArguments:
     axes: dict[Path, RowAxis | None] = field(default_factory=dict)
     """None: no axis is the batch's."""
 
-    def learn(self, base: Observed, taller: Observed, wider: Observed) -> None:
-        """Compare passes that differ in the number of rows (base, taller) and in width (base, wider)."""
+    def learn(self, base: Observed, taller: Observed, wider: Observed, layer: int | None = None) -> None:
+        """Compare passes that differ in the number of rows (base, taller) and in width (base, wider).
+
+        Args:
+            base: a pass.
+            taller: one with more rows.
+            wider: one with more tokens in each row.
+            layer: whose arguments; None: of all layers.
+        """
         for path in base.shapes:
-            if path in taller.shapes and path in wider.shapes:
+            if layer in (None, path[0]) and path in taller.shapes and path in wider.shapes:
                 # A mask that all rows share in one kind of batch has a row for each in another.
                 self.axes[path] = _row_axis(path, base, taller, wider) or self.axes.get(path)
 
@@ -110,6 +117,21 @@ class LayerArguments:
         return torch.cat([value, base.repeat(times)], dim=axis)
 
 
+@dataclass(frozen=True)
+class Learning:
+    """What is known of the arguments of a model's layers, while the passes that tell are under way."""
+
+    arguments: LayerArguments
+    base: Observed
+    taller: Observed
+    wider: Observed
+
+    def widened(self, layer: int, args: Any, kwargs: Any, *, rows: int, height: int, width: int) -> tuple[Any, Any]:
+        """As `LayerArguments.widened`, with what the passes have seen at this layer by now."""
+        self.arguments.learn(self.base, self.taller, self.wider, layer)
+        return self.arguments.widened(layer, args, kwargs, rows=rows, height=height, width=width)
+
+
 def _row_axis(path: Path, base: Observed, taller: Observed, wider: Observed) -> RowAxis | None:
     few, many, wide = (seen.shapes[path] for seen in (base, taller, wider))
     if not len(few) == len(many) == len(wide):
@@ -149,9 +171,8 @@ def _mapped(path: Path, value: Any, change: Callable[[Path, Tensor], Tensor]) ->
 
 
 @contextmanager
-def observed(model: nn.Module, layers: Sequence[nn.Module], rows: int, width: int) -> Iterator[Observed]:
-    """Note what the layers of a model are given in the one pass of the context."""
-    seen = Observed(rows, width, {})
+def observed(model: nn.Module, layers: Sequence[nn.Module], seen: Observed) -> Iterator[None]:
+    """Note in `seen` what the layers of a model are given in the one pass of the context."""
 
     def note(layer: int) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -168,7 +189,7 @@ def observed(model: nn.Module, layers: Sequence[nn.Module], rows: int, width: in
     with one_pass(model) as hooks:
         for i, layer in enumerate(layers):
             hooks.before(layer, note(i))
-        yield seen
+        yield
 
 
 def _tensors(path: Path, value: Any) -> Iterator[tuple[Path, Tensor]]:

@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from trimtab.engines.base import leave_out
 from trimtab.engines.transformers._forward import (
-    pushed,
-    read_and_record,
-    read_last_layer,
     read_layers,
-    run,
+    record,
+    record_layers,
     run_cells,
     run_layers,
 )
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
-from trimtab.engines.transformers.packing.budget import Budget, budget_for
+from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.models import Backbone
-from trimtab.steering import Intervention, PushCheck, steered
-from trimtab.steering.phases import markers_for, steered_tokens
+from trimtab.engines.transformers.streaming.passes import LayerProgress, start, together, weights_of
+from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
+from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
+from trimtab.models import Backbone, is_divided, least_free
+from trimtab.steering import Intervention, PushCheck
+
+Heads = TypeVar("Heads")
+Result = TypeVar("Result")
+Finish = Callable[[tuple[int, ...], Tensor], Result]
+"""(indices of queries, states of the tokens that they read) → what is wanted of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +52,24 @@ class QueryRunner:
         backbone: the model.
         memory_bytes: what activations may take; see `budget_for`.
         fastest: how texts run together where the model allows it. Tests compare this with slower ways.
+        max_writing_hours: what writing a text may take while weights are streamed; more is refused.
     """
 
-    def __init__(self, backbone: Backbone, *, memory_bytes: int | None = None, fastest: Mode = "packed"):
-        self.backbone = backbone
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        memory_bytes: int | None = None,
+        fastest: Mode = "packed",
+        max_writing_hours: float = MAX_WRITING_HOURS,
+    ):
+        self.backbone, self.max_writing_hours = backbone, max_writing_hours
         self.fastest: Mode = fastest
-        self.budget: Budget = budget_for(backbone.facts, backbone.device, backbone.dtype, memory_bytes)
+        of_gpu = least_free if is_divided(backbone.model) else free
+        self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
+        self.on_layer: LayerProgress | None = None
+        """Called with (layers done, layers) while a job walks up streamed weights, for its results come at the end."""
 
     @property
     def pad_token(self) -> int:
@@ -73,9 +92,11 @@ class QueryRunner:
     def parts(self, queries: Sequence[Query], *, cells: bool) -> Iterator[tuple[Mode, list[int]]]:
         """Queries that run in the same way: those that can share a batch, and those too long for that."""
         self.exactness.forget()
-        together, apart = self.split_batchable([query.longest for query in queries], most_columns(queries, self.budget))
-        if together:
-            yield self.mode([queries[i] for i in together], cells=cells), together
+        lengths, columns = [query.longest for query in queries], most_columns(queries, self.budget)
+        self.exactness.ask_together(columns, max(lengths), fastest=self.fastest, cells=cells)
+        batchable, apart = self.split_batchable(lengths, columns)
+        if batchable:
+            yield self.mode([queries[i] for i in batchable], cells=cells), batchable
         if apart:
             self.exactness.require_alone()
             yield "alone", apart
@@ -90,101 +111,119 @@ class QueryRunner:
         return [i for i, length in enumerate(lengths) if length <= limit], apart
 
     def every_state(
-        self, queries: Sequence[Query], layers: Sequence[int] | None
-    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """Run queries unsteered; stream (indices, states [reads, layers, d_model]) batch by batch."""
+        self,
+        queries: Sequence[Query],
+        layers: Sequence[int] | None,
+        finish: Finish[Result],
+    ) -> Iterator[Result]:
+        """Run queries unsteered; stream what `finish` makes of (indices, states [reads, layers, d_model])."""
+        for mode, part in self.parts(queries, cells=False):
+            yield from self._part_read([queries[i] for i in part], part, mode, layers, finish)
+
+    def _part_read(
+        self, queries: list[Query], part: list[int], mode: Mode, layers: Sequence[int] | None, finish: Finish[Result]
+    ) -> Iterator[Result]:
+        """Queries that run in the same way; `part` has their indices."""
+        plan = schedule(queries, 0, unmarked, self.budget, share=mode == "packed")
 
         def read(batch: Batch, beginning: Beginning | None = None) -> Tensor:
             return read_layers(self.backbone, batch, beginning, layers)
 
-        for mode, part in self.parts(queries, cells=False):
-            mine = [queries[i] for i in part]
-            plan = schedule(mine, 0, unmarked, self.budget, share=mode == "packed")
-            head = self.run_head(plan.head, mine, unmarked, ())
-            for chosen in plan.batches:
-                some = [mine[i] for i in chosen]
-                if mode == "alone":
-                    states = self._alone(some, unmarked, read, axis=0)
-                else:
-                    states = read(self._lay_out(some, head, unmarked, mode, share=False).present, head.beginning)
-                yield tuple(part[i] for i in chosen), states
+        def run_batch(chosen: Sequence[int], head: Head) -> Result:
+            some = [queries[i] for i in chosen]
+            if mode == "alone":
+                states = self._alone(some, unmarked, read, axis=0)
+            else:
+                states = read(self._lay_out(some, head, unmarked, mode, share=False).present, head.beginning)
+            return finish(tuple(part[i] for i in chosen), states)
+
+        count = self.backbone.facts.layers if layers is None else len(layers)
+        sizes = state_bytes(self.backbone, queries, plan, self.budget, reads_each=count * torch.float32.itemsize)
+        head = partial(self.run_head, plan.head, queries, unmarked, ())
+        yield from self._each_batch(plan.batches, sizes, head, run_batch)
 
     def every_cell(
-        self, queries: Sequence[Query], cells: Sequence[Intervention], marks: Marks, done: Collection[int]
-    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """Run queries in every cell; stream (indices, states [1 + cells, reads, d_model]) batch by batch."""
-        check = PushCheck()
-        for mode, part in self.parts(queries, cells=bool(cells)):
-            mine = [queries[i] for i in part]
-            plan = schedule(mine, len(cells), marks, self.budget, share=mode == "packed")
-            groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
-            heads = [self.run_head(plan.head, mine, marks, group, check) for group in groups]
-            for chosen in plan.batches:
-                indices = tuple(part[i] for i in chosen)
-                if all(index in done for index in indices):
-                    continue
-                some = [mine[i] for i in chosen]
-                states = [self._in_cells(some, marks, g, h, mode, check) for g, h in zip(groups, heads, strict=True)]
-                yield indices, torch.cat([states[0], *(block[1:] for block in states[1:])])
-        check.warn_of_rest()
-
-    def plain_states(self, queries: Sequence[Query], interventions: Sequence[Intervention | None]) -> Tensor:
-        """States of the wanted tokens behind the last layer, each query under its own intervention, by hooks."""
-
-        def read(rows: Sequence[tuple[Query, Intervention | None]]) -> Tensor:
-            every = [(cell, query.prompt_length) for query, cell in rows for _ in query.sequences]
-            cells, lengths = [cell for cell, _ in every], [length for _, length in every]
-            steering = steered(self.backbone, cells, lengths, engine=True)
-            return read_last_layer(self.backbone, pad([query for query, _ in rows], unmarked, self.pad_token), steering)
-
-        longest = max(query.longest for query in queries)
-        if self.split_batchable([longest])[0] and self.exactness.mode(0, longest, fastest=self.plain) == "padded":
-            return read(list(zip(queries, interventions, strict=True)))
-        states = []
-        for query, cell in zip(queries, interventions, strict=True):
-            parts = []
-            for one, places in one_by_one([query]):
-                with self.isolated(one.longest):
-                    parts.append((places, read([(one, cell)])))
-            states.append(_in_order(parts, axis=0))
-        return torch.cat(states)
-
-    def run_prompt_layers(
-        self, queries: Sequence[Query], marks: Marks, cells: Sequence[Intervention], head: Head, check: PushCheck
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts packed, in a staircase: last states, keys and values, and where they stand."""
-        beginning, packed = self._run_beginning(queries, marks, head, "packed")
-        arguments = self.exactness.arguments
-        states, recorded = run_layers(
-            self.backbone, packed.present, cells, beginning, arguments, record=True, check=check
-        )
-        assert recorded is not None
-        return states, recorded, packed
-
-    def run_prompt_rows(
         self,
         queries: Sequence[Query],
-        cells: Sequence[Intervention | None],
-        beginning: Beginning | None,
-        check: PushCheck,
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run prompts in rows of their own, each under its own intervention; returned as by `run_prompt_layers`.
+        cells: Sequence[Intervention],
+        marks: Marks,
+        done: Collection[int],
+        finish: Finish[Result],
+    ) -> Iterator[Result]:
+        """Run queries in every cell; stream what `finish` makes of the states of batches.
 
-        `beginning`: what has been run of them before, the same for all or a row for each.
+        It is given (indices, states [1 + cells, reads, d_model]).
         """
-        before = beginning.length if beginning is not None else 0
-        head = queries[0].sequences[0][:before]  # of the others too, as far as packing is concerned: its length counts
-        packed = pack(queries, head, unmarked, 1, share=False, recurring=self.budget.recurring)
-        markers = markers_for(cells, self.backbone)
-        steered = torch.zeros_like(packed.present.steered)
-        for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
-            if cell is not None:
-                prompt = query.sequences[0]
-                marks = steered_tokens(cell.positions, prompt, len(prompt), cell.first_token, markers)
-                steered[row, : len(prompt) - before] = marks[before:]
-        steering = pushed(self.backbone, cells, steered, check)
-        states, recorded = read_and_record(self.backbone, packed.present, steering, beginning)
-        return states[None], recorded, packed
+        check = PushCheck()
+        for mode, part in self.parts(queries, cells=bool(cells)):
+            if cells:  # asked before any batch is under way
+                self.exactness.stairs(mode)
+            mine = [queries[i] for i in part]
+            if any(index not in done for index in part):
+                yield from self._part_in_cells(mine, part, mode, cells, marks, done, finish, check)
+        check.warn_of_rest()
+
+    def _part_in_cells(
+        self,
+        queries: list[Query],
+        part: list[int],
+        mode: Mode,
+        cells: Sequence[Intervention],
+        marks: Marks,
+        done: Collection[int],
+        finish: Finish[Result],
+        check: PushCheck,
+    ) -> Iterator[Result]:
+        """Queries that run in the same way."""
+        plan = schedule(queries, len(cells), marks, self.budget, share=mode == "packed")
+        groups = [[cells[i] for i in group] for group in plan.groups] or [[]]
+
+        def run_heads() -> list[Head]:
+            return [self.run_head(plan.head, queries, marks, group, check) for group in groups]
+
+        def run_batch(chosen: Sequence[int], heads: list[Head]) -> Result:
+            some = [queries[i] for i in chosen]
+            passes = [
+                start(partial(self._in_cells, some, marks, group, head, mode, check))
+                for group, head in zip(groups, heads, strict=True)
+            ]
+            states = [one.result() for one in passes]
+            whole = torch.cat([states[0], *(block[1:] for block in states[1:])])
+            return finish(tuple(part[i] for i in chosen), whole)
+
+        def is_left_out(chosen: Sequence[int]) -> bool:
+            return leave_out([part[i] for i in chosen], done)
+
+        todo = [i for i, chosen in enumerate(plan.batches) if any(part[place] not in done for place in chosen)]
+        sizes = state_bytes(self.backbone, queries, plan, self.budget)
+        batches, sizes = [plan.batches[i] for i in todo], [sizes[i] for i in todo]
+        yield from self._each_batch(batches, sizes, run_heads, run_batch, is_left_out)
+
+    def _each_batch(
+        self,
+        batches: Sequence[tuple[int, ...]],
+        sizes: Sequence[PassBytes],
+        run_heads: Callable[[], Heads],
+        run_batch: Callable[[Sequence[int], Heads], Result],
+        is_left_out: Callable[[Sequence[int]], bool] = lambda chosen: False,
+    ) -> Iterator[Result]:
+        """Run batches one by one; with streamed weights all that have room side by side.
+
+        Each is asked about right before it would run: others may have taken it meanwhile.
+        """
+        if not batches:
+            return
+        if weights_of(self.backbone) is None:
+            heads = run_heads()
+            for chosen in batches:
+                if not is_left_out(chosen):
+                    yield run_batch(chosen, heads)
+            return
+        for group in share_streams(sizes, self.budget).groups:
+            with together(self.backbone, self.budget.waiting_bytes, self.on_layer):
+                heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
+                passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
+            yield from (one.result() for one in passes)
 
     def run_head(
         self,
@@ -199,9 +238,8 @@ class QueryRunner:
             return Head()
         batch = pad([Query((tokens,), (), queries[0].prompt_length)], marks, self.pad_token)
         if bool(batch.steered.any()):
-            arguments = self.exactness.arguments
-            return Head(tokens, run_layers(self.backbone, batch, cells, None, arguments, record=True, check=check)[1])
-        return Head(tokens, run(self.backbone, batch, None, record=True))
+            return Head(tokens, record_layers(self.backbone, batch, cells, self.exactness.arguments, check))
+        return Head(tokens, record(self.backbone, batch))
 
     @contextmanager
     def isolated(self, length: int) -> Iterator[None]:
@@ -233,16 +271,18 @@ class QueryRunner:
         def read(batch: Batch, beginning: Beginning | None = None) -> Tensor:
             if stairs:
                 try:
-                    return run_layers(self.backbone, batch, cells, beginning, self.exactness.arguments, check=check)[0]
+                    return run_layers(self.backbone, batch, cells, beginning, self.exactness.arguments, check=check)
                 except UnknownArgumentError:  # longer texts may bring what short ones do not
                     self.exactness.tell_of_passes()
-                    if beginning is not None and beginning.per_cell:  # it has a row for each cell
+                    # It has a row for each cell, or is read by the passes that are under way only.
+                    streamed = weights_of(self.backbone) is not None
+                    if beginning is not None and (beginning.per_cell or streamed):
                         return self._alone(queries, marks, plain, axis=1)
             return run_cells(self.backbone, batch, cells, beginning, check)
 
         if mode == "alone":
             return self._alone(queries, marks, read, axis=1)
-        beginning, packed = self._run_beginning(queries, marks, head, mode)
+        beginning, packed = self.run_beginning(queries, marks, head, mode)
         return read(packed.present, beginning)
 
     def _alone(self, queries: Sequence[Query], marks: Marks, read: Callable[[Batch], Tensor], axis: int) -> Tensor:
@@ -250,17 +290,18 @@ class QueryRunner:
         parts = []
         for query, places in one_by_one(queries):
             with self.isolated(query.longest):
-                parts.append((places, read(pad([query], marks, self.pad_token))))
-        return _in_order(parts, axis)
+                parts.append((places, start(partial(read, pad([query], marks, self.pad_token)))))
+        return in_order([(places, one.result()) for places, one in parts], axis)
 
-    def _run_beginning(
+    def run_beginning(
         self, queries: Sequence[Query], marks: Marks, head: Head, mode: Mode
     ) -> tuple[Beginning | None, Packed]:
+        """Lay queries out and run what is the same in every cell: its keys and values, the head's among them."""
         beginning = head.beginning
         # Behind a steered head nothing is the same in every cell.
         packed = self._lay_out(queries, head, marks, mode, share=beginning is None or not beginning.per_cell)
         if packed.beginning is not None:
-            beginning = run(self.backbone, packed.beginning, beginning, record=True)
+            beginning = record(self.backbone, packed.beginning, beginning)
         return beginning, packed
 
     def _lay_out(self, queries: Sequence[Query], head: Head, marks: Marks, mode: Mode, *, share: bool) -> Packed:
@@ -270,7 +311,7 @@ class QueryRunner:
         return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
 
 
-def _in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
+def in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
     """States of single sequences in the order in which all queries ask for them."""
     places = torch.tensor([place for some, _ in parts for place in some])
     states = torch.cat([states for _, states in parts], dim=axis)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trimtab.engines.transformers._layer_arguments import LayerArguments
+from trimtab.engines.transformers._layer_arguments import LayerArguments, Learning
 from trimtab.models import hidden_of, with_hidden
 from trimtab.steering import Intervention, PushCheck, one_pass, push_each
 
@@ -35,7 +35,7 @@ class Staircase:
         rows: int,
         steered: Tensor,
         reads: tuple[Tensor, Tensor],
-        arguments: LayerArguments,
+        arguments: LayerArguments | Learning,
         check: PushCheck,
     ):
         self.arguments = arguments

@@ -20,21 +20,19 @@ from trimtab.engines.queries import (
 )
 from trimtab.engines.requests import Reply, Request, Writing
 from trimtab.engines.transformers._forward import read_layers
-from trimtab.engines.transformers._query_runner import Head, QueryRunner
-from trimtab.engines.transformers.packing.batches import Packed, Query, pad
+from trimtab.engines.transformers._prompt_runner import PromptRunner
+from trimtab.engines.transformers.packing.batches import Query, pad
 from trimtab.engines.transformers.packing.row_memory import too_long
 from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, require_reach, unmarked
-from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.sharing.shared_prefixes import Opening
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.engines.transformers.writing.writer import TransformersWriter
 from trimtab.models import EncodedPair, Text, TokenPosition
-from trimtab.steering import Intervention, PushCheck, check_layers, require_layers, steered
+from trimtab.steering import Intervention, check_layers, require_layers, steered
 from trimtab.steering.phases import markers_of
 from trimtab.vectors.training import TrainingItem
 
 
-class TransformersEngine(QueryRunner):
+class TransformersEngine(PromptRunner):
     """Runs a transformers model with hooks on its decoder layers; the model itself is never changed."""
 
     name = "transformers"
@@ -58,9 +56,12 @@ class TransformersEngine(QueryRunner):
         if not pairs:
             return
         queries = [capture_query(pair, token_position) for pair in pairs]
-        for chosen, states in self.every_state(queries, None):
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> Captured:
             some = [queries[i] for i in chosen]
-            yield Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+            return Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
+
+        yield from self.every_state(queries, None, finish)
 
     @torch.no_grad()
     def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
@@ -79,7 +80,7 @@ class TransformersEngine(QueryRunner):
             by_prompt.setdefault(text.tokens[: text.prompt_length], []).append(index)
         groups = list(by_prompt.values())
         queries = [state_query([texts[i] for i in group]) for group in groups]
-        for chosen, states in self.every_state(queries, layers):
+        for chosen, states in self.every_state(queries, layers, _as_read):
             indices = [i for group in chosen for i in groups[group]]
             lengths = [len(texts[i].tokens) - texts[i].prompt_length for i in indices]
             yield from zip(indices, torch.split(states, lengths), strict=True)
@@ -109,8 +110,11 @@ class TransformersEngine(QueryRunner):
         queries = [score_query(pair, scoring) for pair in pairs]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, done):
-            yield Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> Scored:
+            return Scored(list(chosen), read_scores(self.backbone, [pairs[i] for i in chosen], states, scoring))
+
+        yield from self.every_cell(queries, cells, marks, done, finish)
 
     @torch.no_grad()
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[TextScores]:
@@ -129,8 +133,11 @@ class TransformersEngine(QueryRunner):
         queries = [text_query(text) for text in texts]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, ()):
-            yield TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+        def finish(chosen: tuple[int, ...], states: Tensor) -> TextScores:
+            return TextScores(list(chosen), *read_text_scores(self.backbone, [texts[i] for i in chosen], states))
+
+        yield from self.every_cell(queries, cells, marks, (), finish)
 
     @torch.no_grad()
     def final_states(self, texts: Sequence[Text], cells: Sequence[Intervention]) -> Iterator[tuple[int, Tensor]]:
@@ -145,7 +152,7 @@ class TransformersEngine(QueryRunner):
         queries = [text_query(text) for text in texts]
         if cells:
             require_reach(queries, marks)
-        for chosen, states in self.every_cell(queries, cells, marks, ()):
+        for chosen, states in self.every_cell(queries, cells, marks, (), _as_read):
             lengths = [len(queries[index].reads) for index in chosen]
             yield from zip(chosen, torch.split(states.cpu(), lengths, dim=1), strict=True)
 
@@ -186,31 +193,15 @@ class TransformersEngine(QueryRunner):
         """Passes through which vectors of many layers can be differentiated, over completions of prompts.
 
         Raises:
-            SettingError: for unknown positions, or those of thinking for a model that has none.
+            SettingError: for unknown positions, those of thinking for a model that has none, or a streamed model.
         """
+        self.backbone.require_in_memory("training a vector")
         markers = markers_of({positions}, self.backbone.tokenizer, self.backbone.name)
         return StaircasePasses(self, items, marks_for(positions, first_token, markers), turn)
 
     def writing(self, request: Request) -> Writing:
         """The empty text of a request."""
         return Writing(request, self.backbone.ends, self._decode)
-
-    def run_prefix_layers(
-        self, opening: Opening, heads: dict[object, object], check: PushCheck
-    ) -> tuple[Tensor, Beginning, Packed]:
-        """Run the prompts of an opening in all of its cells: last states, keys and values, and where they stand.
-
-        `heads` is the caller's, and remembers the last head between openings of the same kind.
-        """
-        if opening.own_cells:
-            return self.run_prompt_rows(opening.queries, opening.own_cells, opening.beginning, check)
-        key = (opening.head, opening.marks, opening.cells)
-        if key not in heads:
-            heads.clear()
-            heads[key] = self.run_head(opening.head, opening.queries, opening.marks, opening.cells, check)
-        head = heads[key]
-        assert isinstance(head, Head)
-        return self.run_prompt_layers(opening.queries, opening.marks, opening.cells, head, check)
 
     @torch.no_grad()
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
@@ -223,6 +214,10 @@ class TransformersEngine(QueryRunner):
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)
         return text
+
+
+def _as_read(chosen: tuple[int, ...], states: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    return chosen, states
 
 
 def _mean_reads(queries: Sequence[Query], states: Tensor, sequence: int) -> Tensor:

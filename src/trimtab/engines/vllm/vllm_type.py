@@ -9,7 +9,7 @@ from trimtab.engines.base import Engine
 from trimtab.engines.registry import EngineType, LoadOptions
 from trimtab.engines.vllm import _options as vllm_options
 from trimtab.errors import SettingError
-from trimtab.models import Identity, Quantization
+from trimtab.models import Device, Identity, Quantization
 
 
 class VLLMType(EngineType):
@@ -32,9 +32,7 @@ class VLLMType(EngineType):
         """Refuse what is no argument of vLLM, or not the user's to set."""
         vllm_options.check_options(engine_options)
 
-    def check_placement(
-        self, device: str | Mapping[str, Any], memory_bytes: int | None = None, quantization: Quantization = ""
-    ) -> None:
+    def check_placement(self, device: Device, memory_bytes: int | None = None, quantization: Quantization = "") -> None:
         """Refuse a device, a memory limit and a quantization of transformers."""
         if device != "auto" or memory_bytes is not None:
             raise SettingError("vLLM finds its devices itself, and its memory: leave out device and memory_bytes")

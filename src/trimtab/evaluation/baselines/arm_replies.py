@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +25,7 @@ def arm_replies(
     *,
     behavior: str,
     max_new_tokens: int,
+    at_rest: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> pd.DataFrame:
     """Greedy replies to prompts under one arm: the columns `REPLIES` and `arm`, `kind`, `side`, `at`, `wording`.
 
@@ -36,6 +39,7 @@ def arm_replies(
         references: from `reply_references` of these prompts.
         behavior: name for the table.
         max_new_tokens: of each reply.
+        at_rest: makes a context within which the model is the plain one, where it has an adapter.
 
     Raises:
         PromptError: when the model's template refuses what the arm asks.
@@ -47,7 +51,8 @@ def arm_replies(
     plain = [model.prompt_tokens(pair, "text") for pair in prompts]
     read = [(prompt, reply.tokens) for prompt, reply in zip(plain, replies, strict=True)]
     others = [references.others["test", pair.id] for pair in prompts]
-    own, elsewhere = nats_of_replies(model, read, others)
+    with at_rest():
+        own, elsewhere = nats_of_replies(model, read, others)
     cell = UNSTEERED if arm.push is None else arm.push.cell
     scale, positions = ("raw", "all") if arm.push is None else (arm.push.grid.scale, arm.push.grid.positions)
     rows = [

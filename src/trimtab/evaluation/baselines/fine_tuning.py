@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from trimtab._util.callbacks import Progress
+from trimtab._util.callbacks import Noted, Progress
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError
@@ -109,6 +109,7 @@ def fine_tuned(
     backbone = model.backbone
     if not isinstance(backbone, Backbone) or model.engine.name != "transformers":
         raise SettingError(f"{model.name}: the engine {model.engine.name} does not train; use engine: transformers")
+    backbone.require_in_memory("fine-tuning")
     rows = [row.shown for row in shown_rows([("train", train)], scoring, balance, seed)]
     encoded = model.encode([shown.pair for shown in rows], form_of(scoring))
     weights = torch.tensor([shown.weight for shown in rows], dtype=torch.float64)
@@ -201,7 +202,7 @@ def _train(
             optimizer.step()
             losses.append(total)
             if progress:
-                progress(step + 1, steps)
+                progress(Noted(step + 1, f"loss {total:.3g}"), steps)
     last = losses[-max(1, steps // 4) :]
     return sum(last) / len(last)
 

@@ -116,6 +116,20 @@ def quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
     return known.make(dtype)
 
 
+def require_plain(name: str, config: Any) -> None:
+    """Refuse to quantize what is quantized.
+
+    Raises:
+        SettingError: naming the format that it is in.
+    """
+    given = getattr(config, "quantization_config", None)
+    if given:
+        method = given.get("quant_method", "") if isinstance(given, dict) else getattr(given, "quant_method", "")
+        raise SettingError(
+            f"model {name!r} is quantized already ({getattr(method, 'value', method)}); leave out quantization"
+        )
+
+
 def rounds_states(model: Any) -> bool:
     """Whether products round the states of tokens to few bits, as LLM.int8() does, and not the weights alone.
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.sharing import receive_vector
+from trimtab.sharing.vector_places import is_shared
 from trimtab.steering import SCALES, SteeringSetting
 from trimtab.study.recommending.recommended_file import RECOMMENDED, read_recommended
 from trimtab.study.setting_to_use import SettingToUse
 from trimtab.vectors import SteeringVector
-from trimtab.vectors.formats.published.shared_folders import STEERING
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +35,10 @@ def beginning_of(path: Path) -> Beginning | None:
     """
     if not path.exists():
         return None
-    if (path / STEERING).is_file():
+    if is_shared(path):
         received = receive_vector(path)
         use = received.steering.setting
-        setting = SteeringSetting(use.unit, use.positions, use.first_token)
-        return Beginning(received.vector, use.layers, use.strength, setting, f"as {path} recommends")
+        return Beginning(received.vector, use.layers, use.strength, received.how, f"as {path} recommends")
     file = path.resolve().parent.parent / RECOMMENDED
     if not file.is_file():
         return None

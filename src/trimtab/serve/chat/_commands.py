@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, cast
 
 from trimtab._util.suggest import nearest_word
 from trimtab._util.wording import plural
 from trimtab.data import Message
 from trimtab.errors import SettingError
-from trimtab.inputs.bounded_files import expand_user
+from trimtab.inputs.bounded_files import expand_user, file_problem
 from trimtab.inputs.characters import character_not_for_names
 from trimtab.serve.chat import _transcript
 from trimtab.serve.chat._beginnings import beginning_of, first_layer, of_run, usual_beginning
+from trimtab.serve.chat._condition import READS, PromptCondition
 from trimtab.serve.chat._state import ChatState
 from trimtab.steering import (
     POSITIONS,
@@ -37,6 +38,7 @@ HELP = """\
 /from 9            use this layer's vector at all of them; /from own: each layer's own
 /scale relative    unit of the strength: {scales}
 /positions all     steered tokens: {positions}
+/when FILE 0.8     push only where the prompt scores above it by this monitor; /when off
 /compare           show the unsteered reply beside the steered one, on or off
 /system TEXT       begin with this system message; without a text: with none
 /retry             write the last reply again, with the next seed
@@ -56,7 +58,10 @@ def run_command(chat: ChatState, line: str) -> str:
     """
     name, _, rest = line[1:].partition(" ")
     if name in _COMMANDS:
-        return _COMMANDS[name](chat, rest.strip())
+        try:
+            return _COMMANDS[name](chat, rest.strip())
+        except OSError as error:  # a name that no file can have, a folder that may not be entered
+            raise SettingError(file_problem(error) or str(error)) from None
     near = nearest_word(name, [*_COMMANDS, "retry"])
     return f"! no command /{name}; " + (f"did you mean /{near}?" if near else "/help lists them")
 
@@ -126,6 +131,19 @@ def _scale(chat: ChatState, text: str) -> str:
 
 def _positions(chat: ChatState, text: str) -> str:
     return _changed(chat, positions=text)
+
+
+def _when(chat: ChatState, text: str) -> str:
+    if text == "off":
+        chat.condition = None
+        return chat.settings
+    if not text:
+        raise SettingError("/when takes the file of a monitor, such as /when cheerful-monitor.safetensors 0.8, or off")
+    words = text.split()
+    read = cast(Literal["mean", "last"], words.pop()) if words[-1] in READS and len(words) > 1 else "mean"
+    threshold = _number(words.pop(), "threshold") if len(words) > 1 else 0.5
+    chat.condition = PromptCondition.of_file(expand_user(" ".join(words)), chat.model, threshold, read)
+    return chat.settings
 
 
 def _compare(chat: ChatState, text: str) -> str:
@@ -213,6 +231,7 @@ _COMMANDS: dict[str, Callable[[ChatState, str], str]] = {
     "from": _vector_layer,
     "scale": _scale,
     "positions": _positions,
+    "when": _when,
     "compare": _compare,
     "system": _system,
     "tokens": _tokens,

@@ -82,8 +82,11 @@ class Chat(ChatState):
     def _answer(self, text: str, retries: int) -> Iterator[Piece]:
         """Write a reply; what there is of it when the person stops it belongs to the conversation."""
         self.retries = retries
-        intervention = self.intervention
         asked = [*self._system(), *self.history, Message(role="user", content=text)]
+        intervention = self.intervention
+        if intervention is not None and self.condition is not None and not self.condition.holds(self.model, asked):
+            yield Piece("notice", f"nothing is pushed: {self.condition}, and this one does not\n")
+            intervention = None
         compared = self.compare and intervention is not None
         requests = [self._request(asked, one) for one in ([None, intervention] if compared else [intervention])]
         written = ["" for _ in requests]

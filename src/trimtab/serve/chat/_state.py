@@ -10,6 +10,7 @@ from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.serve.chat import _transcript
 from trimtab.serve.chat._beginnings import Beginning, first_layer
+from trimtab.serve.chat._condition import PromptCondition
 from trimtab.serve.chat._transcript import Turn
 from trimtab.steering import Cell, Intervention, SteeringOptions, SteeringSetting, require_fit
 from trimtab.vectors import SteeringVector
@@ -24,6 +25,8 @@ class ChatState:
     layers: list[int] = field(default_factory=list)
     strength: float = 0.0
     setting: SteeringSetting = field(default_factory=SteeringSetting)
+    condition: PromptCondition | None = None
+    """Under which replies are pushed; None: always."""
     compare: bool = False
     max_new_tokens: int = 256
     temperature: float = 0.0
@@ -70,7 +73,7 @@ class ChatState:
         nothing = "; nothing is pushed, /strength changes that" if self.strength == 0 else ""
         return (
             f"{name}: layer {where}, strength {self.strength:g} {how.scale}{shared}{taken}, "
-            f"positions {how.positions}{nothing}"
+            f"positions {how.positions}{nothing}{f'; {self.condition}' if self.condition else ''}"
         )
 
     def begin(self, beginning: Beginning) -> str:
@@ -90,4 +93,5 @@ class ChatState:
         assert self.vector is not None
         options = {name: getattr(self.setting, name) for name in SteeringOptions.__annotations__}
         name = self.vector.provenance.behavior
-        return {"vector": name, "layers": list(self.layers), "strength": self.strength, **options}
+        when = {} if self.condition is None else {"when": self.condition.values}
+        return {"vector": name, "layers": list(self.layers), "strength": self.strength, **options, **when}

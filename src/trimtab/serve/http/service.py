@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from trimtab.engines import Model
 from trimtab.monitors import Monitor
+from trimtab.serve.http.side_work import SideWork
 from trimtab.serve.server_settings import is_loopback
 from trimtab.serve.steering.served_models import ServedModels
 from trimtab.serve.steering.vector_library import VectorLibrary
@@ -38,6 +39,8 @@ class Service:
     started: int = field(default_factory=lambda: int(time.time()))
     make_vectors: bool = False
     """Whether clients may have vectors made from pairs of their own."""
+    side_work: SideWork = field(default_factory=SideWork)
+    """What else the model is asked, beside replies."""
     stopping: bool = False
     """Whether no new request is taken any more."""
 

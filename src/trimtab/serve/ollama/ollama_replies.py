@@ -29,7 +29,7 @@ from trimtab.serve.openai.conversation_fields import (
     text_tokens,
     tools_of,
 )
-from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
+from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, applied
 from trimtab.serve.replies.reply_writer import Asked, RunningReplies, begin
 
 _LOG = logging.getLogger("trimtab.serve")
@@ -151,9 +151,6 @@ def _head(asked: OllamaFields) -> dict[str, Any]:
 
 
 def _end(asked: OllamaFields, reply: FinishedReply, shape: TextShape, durations: dict[str, int]) -> dict[str, Any]:
-    applied = None
-    if asked.steering is not None:
-        applied = {**asked.steering.description(), "tokens_at_positions": reply.pushed}
     return {
         **_head(asked),
         **shape(""),
@@ -162,7 +159,7 @@ def _end(asked: OllamaFields, reply: FinishedReply, shape: TextShape, durations:
         **durations,
         "prompt_eval_count": reply.prompt_tokens,
         "eval_count": reply.written,
-        "steering_applied": applied,
+        "steering_applied": applied(asked.steering, [reply]),
     }
 
 

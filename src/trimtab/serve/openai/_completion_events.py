@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 from trimtab.serve.http.request_refusals import refusal_of
 from trimtab.serve.http.service import Service
-from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece
+from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, applied
 from trimtab.serve.replies.reply_writer import RunningReplies
 from trimtab.serve.steering.steering_request import RequestedSteering
 
-Reader = Callable[[Sequence[str]], Awaitable[dict[str, Any]]]
-"""Readings of monitors of the texts of all choices."""
+Reader = Callable[[Sequence[FinishedReply]], Awaitable[dict[str, Any]]]
+"""Readings of monitors of all choices."""
 _LOG = logging.getLogger("trimtab.serve")
 
 
@@ -62,7 +62,7 @@ class Completion(ABC):
             "object": self.whole,
             "choices": [self.choice(reply) for reply in replies],
             "usage": usage(replies),
-            "steering_applied": self.applied(replies),
+            "steering_applied": applied(self.steering, replies),
         }
 
     def event(self, choices: list[dict[str, Any]], **more: Any) -> str:
@@ -71,12 +71,6 @@ class Completion(ABC):
         if self.include_usage:
             body["usage"] = None
         return _event({**body, **more})
-
-    def applied(self, replies: Sequence[FinishedReply]) -> dict[str, Any] | None:
-        """What was pushed; None of a plain reply."""
-        if self.steering is None:
-            return None
-        return {**self.steering.description(), "tokens_at_positions": sum(reply.pushed for reply in replies)}
 
 
 def usage(replies: Sequence[FinishedReply]) -> dict[str, int]:
@@ -94,7 +88,7 @@ async def events(
     Args:
         completion: the shapes of the response.
         written: the replies.
-        read: what monitors read of the whole texts, sent behind their end; None where no readings are wanted.
+        read: what monitors read of the whole replies, sent behind their end; None where no readings are wanted.
     """
     finished: list[FinishedReply] = []
     try:
@@ -110,11 +104,11 @@ async def events(
                 finished.append(one)
                 more = {}
                 if len(finished) == written.count and completion.steering is not None:
-                    more = {"steering_applied": completion.applied(finished)}
+                    more = {"steering_applied": applied(completion.steering, finished)}
                 yield completion.event([completion.last_choice(one)], **more)
         if read is not None:
-            texts = [reply.text for reply in sorted(finished, key=lambda reply: reply.choice)]
-            yield completion.event([], monitors=await read(texts))
+            in_order = sorted(finished, key=lambda reply: reply.choice)
+            yield completion.event([], monitors=await read(in_order))
         if completion.include_usage:
             yield completion.event([], usage=usage(finished))
         yield "data: [DONE]\n\n"

@@ -16,8 +16,9 @@ from trimtab.serve.openai._completion_events import Completion, events
 from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of, is_continued, tools_of
 from trimtab.serve.openai.reply_fields import MAX_TOP_LOGPROBS, reply_fields
 from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, ShownLogprob
-from trimtab.serve.replies.monitor_readings import readings
+from trimtab.serve.replies.monitor_readings import readings_of_replies, token_readings
 from trimtab.serve.replies.reply_writer import Asked, begin
+from trimtab.serve.replies.watched_text import reads_while_writing
 
 
 class _Chat(Completion):
@@ -29,7 +30,8 @@ class _Chat(Completion):
         return _chunk(index, {"role": "assistant", "content": ""})
 
     def piece_choice(self, piece: ReplyPiece) -> dict[str, Any]:
-        return _chunk(piece.choice, {"content": piece.text}, logprobs=_logprobs(piece.logprobs))
+        chunk = _chunk(piece.choice, {"content": piece.text}, logprobs=_logprobs(piece.logprobs))
+        return {**chunk, "monitors": token_readings(piece.readings)} if piece.readings else chunk
 
     def last_choice(self, reply: FinishedReply) -> dict[str, Any]:
         return _chunk(reply.choice, {}, finish=reply.finish_reason)
@@ -54,6 +56,7 @@ async def chat_completions(request: Request) -> Response:
     if top and not wanted:
         raise fields.refusal("top_logprobs", "belongs to logprobs: true")
     fields.done()
+    watches = reads_while_writing(service.model)
     made = Asked(
         prompts=(await asyncio.to_thread(chat_tokens, service.model, messages, tools),),
         steering=asked.steering,
@@ -66,11 +69,12 @@ async def chat_completions(request: Request) -> Response:
         logprobs=top if wanted else None,
         trim=True,
         continues=is_continued(messages),
+        monitors={name: service.monitors[name] for name in asked.monitors} if watches else {},
     )
     completion = _Chat(service, asked.model, asked.steering, include_usage=asked.include_usage)
 
-    async def read(texts: Sequence[str]) -> dict[str, Any]:
-        return await readings(service, asked.monitors, messages, texts)
+    async def read(replies: Sequence[FinishedReply]) -> dict[str, Any]:
+        return await readings_of_replies(service, asked.monitors, messages, replies, asked.steering is not None)
 
     if asked.stream:
         written = await begin(service, made, client_of(request))
@@ -82,7 +86,7 @@ async def chat_completions(request: Request) -> Response:
         replies = await (await begin(service, made, client_of(request))).finished()
         body = completion.body(replies)
         if asked.monitors:
-            body["monitors"] = await read([reply.text for reply in replies])
+            body["monitors"] = await read(replies)
         return body
 
     return JSONResponse(await unless_gone(request, whole()))

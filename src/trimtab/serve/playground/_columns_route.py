@@ -19,7 +19,8 @@ from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream
 from trimtab.serve.openai.conversation_fields import chat_tokens, conversation_of
 from trimtab.serve.openai.reply_fields import reply_fields
-from trimtab.serve.replies.finished_reply import ReplyPiece
+from trimtab.serve.playground._token_comparison import is_text_of
+from trimtab.serve.replies.finished_reply import FinishedReply, ReplyPiece, applied
 from trimtab.serve.replies.reply_writer import Asked, RunningReplies, begin
 from trimtab.serve.steering.steering_request import RequestedSteering
 
@@ -65,7 +66,7 @@ async def replies(request: Request) -> Response:
     except BaseException:
         cancel()
         raise
-    return EventStream(_events(columns), "text/event-stream", cancel)
+    return EventStream(_events(service, columns), "text/event-stream", cancel)
 
 
 async def _begun(service: Service, given: Mapping[str, Any], shared: Mapping[str, Any], client: str) -> _Column:
@@ -88,10 +89,10 @@ async def _begun(service: Service, given: Mapping[str, Any], shared: Mapping[str
         return _Column(error=error)
 
 
-async def _events(columns: list[_Column]) -> AsyncGenerator[str, None]:
+async def _events(service: Service, columns: list[_Column]) -> AsyncGenerator[str, None]:
     """Events of all columns as they come, each with the number of its column."""
     queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-    pumps = [asyncio.ensure_future(_pump(number, column, queue)) for number, column in enumerate(columns)]
+    pumps = [asyncio.ensure_future(_pump(service, number, column, queue)) for number, column in enumerate(columns)]
     running = len(pumps)
     try:
         while running:
@@ -107,7 +108,13 @@ async def _events(columns: list[_Column]) -> AsyncGenerator[str, None]:
         await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump(number: int, column: _Column, queue: asyncio.Queue[dict[str, Any] | None]) -> None:
+def _own_tokens(service: Service, reply: FinishedReply) -> list[int] | None:
+    """The tokens of a reply as it was written; None where its text is another, cut before a stop text say."""
+    own = is_text_of(service.model.backbone.tokenizer, reply.tokens, reply.text)
+    return list(reply.tokens) if own else None
+
+
+async def _pump(service: Service, number: int, column: _Column, queue: asyncio.Queue[dict[str, Any] | None]) -> None:
     try:
         if column.error is not None:
             raise column.error
@@ -117,16 +124,14 @@ async def _pump(number: int, column: _Column, queue: asyncio.Queue[dict[str, Any
                 if isinstance(one, ReplyPiece):
                     queue.put_nowait({"column": number, "delta": one.text})
                     continue
-                applied = None
-                if column.steering is not None:
-                    applied = {**column.steering.description(), "tokens_at_positions": one.pushed}
                 queue.put_nowait(
                     {
                         "column": number,
                         "text": one.text,
                         "tokens": one.written,
+                        "token_ids": _own_tokens(service, one),
                         "finish_reason": one.finish_reason,
-                        "steering_applied": applied,
+                        "steering_applied": applied(column.steering, [one]),
                     }
                 )
     except Exception as error:

@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.request_refusals import Refusal
-from trimtab.serve.http.service import Service
+from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import unless_gone
 from trimtab.serve.openai.conversation_fields import conversation_of
 from trimtab.serve.openai.reply_fields import monitors_of, steering_of
-from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens
+from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens, is_text_of, tokens_of
 from trimtab.serve.replies.monitor_readings import readings
 
 MAX_REPLY_CHARACTERS = 100_000
@@ -28,7 +28,7 @@ async def compare(request: Request) -> Response:
     steering = steering_of(fields, service, model)
     messages = conversation_of(fields)
     unsteered = conversation_of(fields, "unsteered_messages") if "unsteered_messages" in fields else messages
-    reply = fields.text("reply")
+    reply, written = fields.text("reply"), _tokens(fields, service)
     top = fields.integer("top", 5, 0, MAX_TOP)
     monitors = monitors_of(fields, service)
     fields.done()
@@ -39,20 +39,46 @@ async def compare(request: Request) -> Response:
 
     async def work() -> dict[str, Any]:
         push = None if steering is None else steering.intervention
-        found = await asyncio.to_thread(
-            compare_tokens, service.model, messages, reply, push, unsteered_messages=unsteered, top=top
+        found = await service.side_work.run(
+            lambda: compare_tokens(
+                service.model,
+                messages,
+                written or reply,
+                push,
+                unsteered_messages=unsteered,
+                top=top,
+                most_tokens=service.context_tokens,
+            ),
+            client_of(request),
         )
+        anew = await asyncio.to_thread(tokens_of, service.model, messages, reply)
         return {
             "object": "steering.comparison",
             "model": model,
             "tokens": [one.json() for one in found],
             "mean_kl": _mean_kl(found),
             "unit": "nats",
+            "tokens_from": "reply_tokens" if written else "text",
+            "retokenized_differs": anew != written if written else None,
             "monitors": await readings(service, monitors, messages, [reply]) if monitors else None,
             "steering_applied": None if steering is None else steering.description(),
         }
 
     return JSONResponse(await unless_gone(request, work()))
+
+
+def _tokens(fields: Fields, service: Service) -> tuple[int, ...]:
+    """The tokens that the reply was written in; none where they are not given.
+
+    Raises:
+        Refusal: for what are no tokens, or those of another text.
+    """
+    given, tokenizer = fields.raw("reply_tokens", []), service.model.backbone.tokenizer
+    if not isinstance(given, list) or not all(type(one) is int and 0 <= one < len(tokenizer) for one in given):
+        raise fields.refusal("reply_tokens", f"a list of tokens from 0 to {len(tokenizer) - 1}")
+    if given and not is_text_of(tokenizer, given, fields.text("reply")):
+        raise fields.refusal("reply_tokens", "they are tokens of another text than reply")
+    return tuple(given)
 
 
 def _mean_kl(found: list[ComparedToken]) -> float:

@@ -62,56 +62,81 @@ class ReadReply(NamedTuple):
     pieces: tuple[str, ...]
 
 
+Reply = str | tuple[int, ...]
+"""A text, or the tokens that it was written in: a text may be written in others than the tokenizer makes of it."""
+
+
 def compare_tokens(
     model: Model,
     messages: Sequence[Message],
-    reply: str,
+    reply: Reply,
     intervention: Intervention | None,
     *,
     unsteered_messages: Sequence[Message] | None = None,
     top: int = 5,
+    most_tokens: int | None = None,
 ) -> list[ComparedToken]:
     """Read a reply with and without steering, token by token.
 
     Args:
         model: from `trimtab.load`.
         messages: the conversation before the reply.
-        reply: its text; it is read in the tokens that the model's tokenizer makes of it.
+        reply: its tokens as they were written; or its text, which is read in the tokens that the model's tokenizer
+            makes of it.
         intervention: what steers; None where only the conversations differ.
         unsteered_messages: the conversation of the unsteered model where it is another, without a system prompt say.
         top: how many of the likeliest tokens to give at each place.
+        most_tokens: of a conversation and its reply; None for what the model itself takes.
 
     Raises:
-        DataError: for a reply without tokens or with too many, and for conversations that the model does not take.
+        DataError: for a reply without tokens, texts with too many, and for conversations that the model does not take.
         SettingError: for a push that cannot change anything there.
     """
     backbone = model.backbone
     if not isinstance(backbone, Backbone):
         raise SettingError(f"tokens cannot be compared: the engine of {model.name} gives no states")
-    moved = _read(model, messages, reply)
+    moved = _read(model, messages, reply, most_tokens)
     cells = [] if intervention is None else [intervention]
     states = dict(model.final_states([moved.text], cells))[0]
     still = states[0]
     if unsteered_messages is not None and list(unsteered_messages) != list(messages):
-        plain = _read(model, unsteered_messages, reply)
+        plain = _read(model, unsteered_messages, reply, most_tokens)
         if _reply_tokens(plain) != _reply_tokens(moved):
             raise DataError("the reply has other tokens behind the other conversation, so they cannot be compared")
         still = dict(model.final_states([plain.text], []))[0][0]
     return _compared(backbone, moved, states[-1], still, top)
 
 
-def _read(model: Model, messages: Sequence[Message], reply: str) -> ReadReply:
-    """The reply behind its prompt: in the tokens of the whole text, or its own where the two merge at their border."""
+def is_text_of(tokenizer: Any, tokens: Sequence[int], text: str) -> bool:
+    """Whether some tokens are a text, space at its ends and half of a character at its end aside."""
+    whole = tokenizer.decode(list(tokens), skip_special_tokens=True)
+    return bool(whole.rstrip("\ufffd").strip() == text.rstrip("\ufffd").strip())
+
+
+def tokens_of(model: Model, messages: Sequence[Message], reply: str) -> tuple[int, ...]:
+    """The tokens of a reply's text behind a conversation: of the whole text, or its own where the two merge."""
     tokenizer, asking = model.backbone.tokenizer, model.asking
     prompt = model.tokens(messages)
     before = render_prompt(tokenizer, list(messages), asking) + gap_after(tokenizer, list(messages), asking)
     whole = tuple(encode(tokenizer, before + reply, asking))
-    tokens = whole if whole[: len(prompt)] == prompt else (*prompt, *_alone(tokenizer, reply))
+    return whole[len(prompt) :] if whole[: len(prompt)] == prompt else tuple(_alone(tokenizer, reply))
+
+
+def _read(model: Model, messages: Sequence[Message], reply: Reply, most: int | None) -> ReadReply:
+    """The reply behind its prompt."""
+    tokenizer, prompt = model.backbone.tokenizer, model.tokens(messages)
+    own = tokens_of(model, messages, reply) if isinstance(reply, str) else reply
+    tokens = (*prompt, *own)
     count = len(tokens) - len(prompt)
     if not count:
         raise DataError("the reply has no tokens")
     if count > MAX_REPLY_TOKENS:
         raise DataError(f"the reply has {count:,} tokens; {MAX_REPLY_TOKENS:,} are the most that are compared")
+    if most is not None and len(tokens) > most:
+        raise DataError(
+            f"the conversation and the reply have {len(tokens):,} tokens, and {model.name} takes {most:,} here; "
+            "shorten them"
+        )
     return ReadReply(Text(tokens, len(prompt)), _pieces(tokenizer, tokens[len(prompt) :]))
 
 

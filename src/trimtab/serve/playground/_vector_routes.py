@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import tempfile
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +17,8 @@ from trimtab.data import Behavior, Pair
 from trimtab.errors import TrimtabError
 from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
-from trimtab.serve.http.service import Service
+from trimtab.serve.http.service import Service, client_of
+from trimtab.serve.http.side_work import stopping
 from trimtab.serve.http.streams import unless_gone
 from trimtab.serve.openai.reply_fields import steering_of
 from trimtab.serve.steering.steering_request import RequestedSteering
@@ -73,7 +76,9 @@ async def make(request: Request) -> Response:
     except TrimtabError as error:
         raise refusal_of(error, "name") from None
     behavior = Behavior(name, tuple(pairs))
-    vector = await unless_gone(request, asyncio.to_thread(extract, service.model, behavior, progress=False))
+    stop = Event()
+    work = partial(extract, service.model, behavior, progress=stopping(stop))
+    vector = await unless_gone(request, service.side_work.run(work, client_of(request), stop))
     named = NamedVector(name, vector, warnings=(_UNCHECKED.format(len(pairs)),), made_here=True)
     try:
         service.library.add(named)

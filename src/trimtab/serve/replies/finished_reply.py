@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from trimtab.serve.replies.watched_text import TokenReading
+from trimtab.serve.steering.steering_request import RequestedSteering
 
 MIN_LOGPROB = -9999.0
 """In place of −∞, which JSON does not have; OpenAI's API uses the same."""
@@ -35,6 +39,8 @@ class ReplyPiece:
     text: str
     logprobs: tuple[ShownLogprob, ...] | None = None
     """None where they are not wanted."""
+    readings: tuple[TokenReading, ...] = ()
+    """Of each token that has come, where monitors read while the text is written."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,21 @@ class FinishedReply:
     written: int
     """Tokens of the reply, without the one that ended it."""
     finish_reason: Literal["stop", "length"]
+    tokens: tuple[int, ...] = ()
+    """Those that were written."""
     pushed: int = 0
-    """Tokens of prompt and reply that were pushed."""
+    """Tokens of prompt and reply that are at the positions."""
+    changed: int | None = None
+    """Those whose state a push changed, where it may leave one as it is; None where it may not, or nobody can tell."""
     logprobs: tuple[ShownLogprob, ...] | None = None
+    readings: tuple[TokenReading, ...] = ()
+    """Of each token, where monitors read while the text was written."""
+
+
+def applied(steering: RequestedSteering | None, replies: Sequence[FinishedReply]) -> dict[str, Any] | None:
+    """What was pushed in some replies, as JSON; None of plain ones."""
+    if steering is None:
+        return None
+    found = {**steering.description(), "tokens_at_positions": sum(reply.pushed for reply in replies)}
+    changed = [reply.changed for reply in replies if reply.changed is not None]
+    return {**found, "tokens_changed": sum(changed)} if changed else found

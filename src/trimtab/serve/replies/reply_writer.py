@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.engines.requests import Request, Sampling, TokenLogprob
 from trimtab.errors import DataError, ServerStopping
+from trimtab.monitors import Monitor
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
 from trimtab.serve.jobs import Job, JobUpdate
-from trimtab.serve.replies._pushed_tokens import pushed_tokens
 from trimtab.serve.replies._text_cutter import TextCutter
 from trimtab.serve.replies._token_texts import TokenTexts, text_behind
 from trimtab.serve.replies.finished_reply import MIN_LOGPROB, FinishedReply, ReplyPiece, ShownLogprob
+from trimtab.serve.replies.pushed_tokens import pushed_tokens, tokens_changed
+from trimtab.serve.replies.watched_text import TokenReading, WatchedText
 from trimtab.serve.steering.steering_request import RequestedSteering
 
 
@@ -41,6 +43,19 @@ class Asked:
     """Whether space at the ends of a reply is dropped, as in `Model.generate`."""
     continues: bool = False
     """Whether replies continue a text, so that space at their beginning stays."""
+    monitors: Mapping[str, Monitor] = field(default_factory=dict)
+    """What reads each token while it is written, by name; only where the engine gives states then."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """One choice."""
+
+    prompt: int
+    """Which of the request's prompts."""
+    request: Request
+    job: Job
+    watched: WatchedText | None
 
 
 async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
@@ -65,29 +80,32 @@ async def begin(service: Service, asked: Asked, client: str) -> RunningReplies:
             "for fewer at once",
             "n" if asked.choices > 1 else "prompt",
         )
-    jobs: list[tuple[int, Request, Job]] = []
+    texts: list[_Text] = []
     try:
         for place, request in requests:
-            jobs.append((place, request, service.scheduler.submit(request, seconds=service.seconds, client=client)))
+            watched = WatchedText(request, asked.monitors) if asked.monitors else None
+            submitted = request if watched is None else watched.request
+            job = service.scheduler.submit(submitted, seconds=service.seconds, client=client)
+            texts.append(_Text(place, request, job, watched))
     except BaseException:
-        _cancel(jobs)
+        _cancel(texts)
         raise
-    return RunningReplies(service, asked, jobs)
+    return RunningReplies(service, asked, texts)
 
 
 class RunningReplies:
     """The texts of one request while they are written."""
 
-    def __init__(self, service: Service, asked: Asked, jobs: list[tuple[int, Request, Job]]):
-        self._service, self._asked, self._jobs = service, asked, jobs
-        self.count = len(jobs)
+    def __init__(self, service: Service, asked: Asked, texts: list[_Text]):
+        self._service, self._asked, self._texts = service, asked, texts
+        self.count = len(texts)
         """Choices."""
         self.first_token = 0.0
         """When the first token of any choice came, on the clock `time.monotonic`; 0 before it."""
 
     def cancel(self) -> None:
         """Give up all texts that have not ended."""
-        _cancel(self._jobs)
+        _cancel(self._texts)
 
     async def finished(self) -> list[FinishedReply]:
         """Every choice at its end, in order."""
@@ -101,10 +119,7 @@ class RunningReplies:
     async def updates(self) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
         """Pieces of all choices as they come; each choice ends with its whole reply."""
         queue: asyncio.Queue[ReplyPiece | FinishedReply | Exception] = asyncio.Queue()
-        pumps = [
-            asyncio.ensure_future(self._pump(choice, place, request, job, queue))
-            for choice, (place, request, job) in enumerate(self._jobs)
-        ]
+        pumps = [asyncio.ensure_future(self._pump(choice, text, queue)) for choice, text in enumerate(self._texts)]
         try:
             open_choices = self.count
             while open_choices:
@@ -119,42 +134,48 @@ class RunningReplies:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _pump(self, choice: int, place: int, request: Request, job: Job, queue: asyncio.Queue[Any]) -> None:
+    async def _pump(self, choice: int, text: _Text, queue: asyncio.Queue[Any]) -> None:
         try:
-            async for one in self._of_job(choice, place, request, job):
+            async for one in self._of_text(choice, text):
                 queue.put_nowait(one)
         except Exception as error:
             queue.put_nowait(error)
 
-    async def _of_job(
-        self, choice: int, place: int, request: Request, job: Job
-    ) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
+    async def _of_text(self, choice: int, text: _Text) -> AsyncGenerator[ReplyPiece | FinishedReply, None]:
+        request, watched = text.request, text.watched
         cutter = TextCutter(self._asked.stops, trim=self._asked.trim, continues=self._asked.continues)
         texts = TokenTexts(self._service.model.backbone.tokenizer, request.prompt)
         wants = self._asked.logprobs is not None
-        text, seen = "", 0  # what is shown, and how much of what is written has been looked at
+        shown, seen = "", 0  # what is shown, and how much of what is written has been looked at
         every: tuple[ShownLogprob, ...] = ()
-        async for update in job:
+        read: tuple[TokenReading, ...] = ()
+        async for newest in text.job:
+            update = newest if watched is None else watched.shown(newest)
             self.first_token = self.first_token or time.monotonic()
             written = self._written(update, request)
             piece, seen = cutter.add(written[seen:]), max(seen, len(written))
             logprobs = tuple(_shown(one, texts) for one in update.logprobs[len(every) :])
-            every += logprobs
+            readings = _readings(update, len(read), logprobs, texts)
+            every, read = every + logprobs, read + readings
             if update.finish is not None:
                 piece += cutter.finish()
-            text += piece
-            if piece or logprobs:
-                yield ReplyPiece(choice, piece, logprobs if wants else None)
-        pushed = self._pushed(request, update.tokens, ended=update.finish == "end")
+            shown += piece
+            if piece or logprobs or readings:
+                yield ReplyPiece(choice, piece, logprobs if wants else None, readings)
+        ran_last = update.finish == "end" or len(read) == len(update.tokens)
+        ran = (*request.prompt, *(update.tokens if ran_last else update.tokens[:-1]))
         yield FinishedReply(
             choice=choice,
-            prompt=place,
-            text=text,
+            prompt=text.prompt,
+            text=shown,
             prompt_tokens=len(request.prompt),
             written=len(update.tokens),
             finish_reason="length" if update.finish == "length" else "stop",
-            pushed=pushed,
+            tokens=update.tokens,
+            pushed=self._pushed(request, update.tokens, ended=ran_last),
+            changed=await tokens_changed(self._service.model, self._asked.steering, ran, len(request.prompt)),
             logprobs=every if wants else None,
+            readings=read,
         )
 
     def _pushed(self, request: Request, tokens: tuple[int, ...], *, ended: bool) -> int:
@@ -190,6 +211,15 @@ def _shown(one: TokenLogprob, texts: TokenTexts) -> ShownLogprob:
     return ShownLogprob(text, max(one.logprob, MIN_LOGPROB), top, one.token, offset)
 
 
+def _readings(
+    update: JobUpdate, known: int, logprobs: tuple[ShownLogprob, ...], texts: TokenTexts
+) -> tuple[TokenReading, ...]:
+    """What has been read of the tokens behind the known ones, which `texts` takes in unless log-probabilities did."""
+    new = update.readings[known:]
+    pieces = [one.token for one in logprobs] or [texts.add(token)[0] for token in update.tokens[known:]] if new else []
+    return tuple(map(TokenReading, pieces, new))  # a text that fills the context has one token that nothing reads
+
+
 def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int) -> Request:
     room = service.context_tokens
     most = asked.max_tokens or service.max_tokens
@@ -217,6 +247,6 @@ def _request(service: Service, asked: Asked, prompt: tuple[int, ...], index: int
     )
 
 
-def _cancel(jobs: list[tuple[int, Request, Job]]) -> None:
-    for _, _, job in jobs:
-        job.cancel()
+def _cancel(texts: list[_Text]) -> None:
+    for text in texts:
+        text.job.cancel()

@@ -12,15 +12,13 @@ from trimtab.models import Identity
 from trimtab.models.fingerprint import difference
 from trimtab.serve.steering._run_measurements import run_measurements
 from trimtab.sharing import receive_vector
+from trimtab.sharing.vector_places import SUFFIX, is_run, is_shared, named_places
 from trimtab.steering import SteeringSetting
 from trimtab.store.run_folder import MANIFEST, RunFolder
 from trimtab.study.recommending.recommended_file import RECOMMENDED, MeasuredSetting, read_recommended
 from trimtab.study.reporting import read_run
 from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
-from trimtab.vectors.formats.published.shared_folders import STEERING
-
-_OWN_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,9 @@ def vectors_in(path: Path, identity: Identity) -> Iterator[FoundVector]:
         SettingError: when there is no vector.
         RunError: when a run cannot be read.
     """
-    if path.name == RECOMMENDED or (path / RECOMMENDED).is_file() or (path / MANIFEST).is_file():
+    if is_run(path):
         return _of_run(path.parent if path.name == RECOMMENDED else path, identity)
-    if (path / STEERING).is_file():
+    if is_shared(path):
         return _shared(path)
     if path.is_dir():
         return _of_folder(path)
@@ -89,22 +87,22 @@ def _of_file(path: Path) -> FoundVector:
 
 
 def _of_folder(path: Path) -> Iterator[FoundVector]:
-    files = sorted(file for file in path.iterdir() if file.suffix == _OWN_SUFFIX and not file.name.startswith("."))
-    if not files:
-        raise SettingError(f"{path}: holds no vectors ({_OWN_SUFFIX} files) and is no run; name another folder")
-    return (_of_file(file) for file in files)
+    places = named_places(path).values()
+    if not places:
+        raise SettingError(f"{path}: holds no vectors ({SUFFIX} files) and is no run; name another folder")
+    for place in places:
+        yield from _shared(place) if is_shared(place) else [_of_file(place)]
 
 
 def _shared(path: Path) -> Iterator[FoundVector]:
     received = receive_vector(path)
     use = received.steering.setting
-    setting = SteeringSetting(use.unit, use.positions, use.first_token)
     effect = received.steering.effect
     yield FoundVector(
         received.steering.behavior,
         received.vector,
         path,
-        RecommendedPush(use.layers, use.strength, setting),
+        RecommendedPush(use.layers, use.strength, received.how),
         {} if effect is None else {"effect": asdict(effect), "statement": effect.statement},
         ("the setting and the effect are what the person who shared the vector states",),
     )

@@ -18,6 +18,7 @@ from trimtab.store.cached_tables import CachedTables
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.base import ChosenSetting, Subject
 from trimtab.study.measures.grids import grid_key, narrowed
+from trimtab.study.measures.scores.sweep_rows import SweepSharing
 from trimtab.vectors import (
     ContrastStates,
     StateDifferences,
@@ -98,6 +99,8 @@ class Context:
     progress: Progress
     add_seconds: Callable[[str, float, str, str], None]
     """Called with (step, seconds, model, behavior) after each step."""
+    sharing: SweepSharing | None = None
+    """Other processes that take part in the sweep."""
 
     def differences(self, behavior: Behavior, what: str) -> StateDifferences:
         """The differences of some pairs, read as the study reads those that vectors are made of."""

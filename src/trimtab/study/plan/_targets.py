@@ -10,7 +10,7 @@ import torch
 
 from trimtab.engines.transformers.packing.budget import Budget, budget_for
 from trimtab.errors import SettingError
-from trimtab.models import Asking, Facts, choose_device, choose_dtype
+from trimtab.models import Asking, Facts, choose_dtype, main_device
 from trimtab.study.plan._estimates import Reached, reach_model
 from trimtab.study.plan.accelerators import Accelerator
 from trimtab.study.settings.model_setting import ModelSetting
@@ -62,14 +62,14 @@ def target_for(model: ModelSetting, gpu: Accelerator | None, folder: Path) -> Ta
     """
     reached = reach_model(model, folder)
     if gpu is None:
-        device = choose_device(model.device)
+        device = main_device(model.device)
         dtype = choose_dtype(model.dtype, device)
-        budget = budget_for(reached.facts, device, dtype)
+        budget = budget_for(reached.facts, [device], dtype)
         return Target(reached, dtype, device, budget, model.by_requests)
     if model.dtype == "float32":
         raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
     dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
     # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
     device = torch.device("cuda")
-    budget = budget_for(reached.facts, device, dtype, gpu.memory_bytes // 2)
+    budget = budget_for(reached.facts, [device], dtype, gpu.memory_bytes // 2)
     return Target(reached, dtype, device, budget, model.by_requests)

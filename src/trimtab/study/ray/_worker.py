@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab.engines import Model, load
 from trimtab.errors import RunError, TrimtabError
 from trimtab.store.manifest import WorkerEntry
 from trimtab.store.share_folder import ShareFolder
+from trimtab.study._file_locations import located
 from trimtab.study._model_runner import Job, Work
-from trimtab.study._recorder import begin_share
+from trimtab.study._recorder import begin_share, require_session
+from trimtab.study.measures.scores.sweep_rows import score_rows
+from trimtab.study.ray._board import SharedSweeps
 from trimtab.study.settings.model_setting import ModelSetting
+from trimtab.vectors import SteeringVector
 
 _REPORT_INTERVAL_SECONDS = 0.2
 _LOCK_TIMEOUT_SECONDS = 60
@@ -77,8 +82,8 @@ class Place:
 class Worker:
     """An actor that does everything that a study asks of one model and that is not on disk yet."""
 
-    def __init__(self, job: Job, setting: ModelSetting, place: Place, relay: Any):
-        self.job, self.setting, self.place, self.relay = job, setting, place, relay
+    def __init__(self, job: Job, setting: ModelSetting, place: Place, relay: Any, board: Any = None):
+        self.job, self.setting, self.place, self.relay, self.board = job, setting, place, relay, board
 
     def work(self) -> TrimtabError | None:
         """Do the work, and return the error that stopped it, if the user has to act on one."""
@@ -94,7 +99,7 @@ class Worker:
         return None
 
     def _work(self, reporter: _Reporter) -> None:
-        self._require_same_files()
+        enter_folders(self.place)
         folder = ShareFolder(self.place.run, self.setting.label)
         folder.lock(_LOCK_TIMEOUT_SECONDS)
         try:
@@ -103,21 +108,80 @@ class Worker:
             recorder.update(recorder.manifest.replace(worker=worker))
             try:
                 with recorder.recording_warnings():
-                    Work(self.job, folder, recorder, reporter).one_model(self.setting)
+                    Work(self.job, folder, recorder, reporter, self._sharing()).one_model(self.setting)
             finally:
                 recorder.write()
         finally:
             folder.close()
 
-    def _require_same_files(self) -> None:
-        """Change to the driver's current folder.
+    def _sharing(self) -> SharedSweeps | None:
+        return None if self.board is None else shared_sweeps(self.board, self.setting.label, MAIN)
 
-        Raises:
-            RunError: When this machine does not see the driver's folders.
-        """
-        for folder in (self.place.start, self.place.run):
-            if not folder.is_dir():
-                raise RunError(
-                    f"{socket.gethostname()}: does not see the folder {folder}; all nodes of Ray need the same files"
-                )
-        os.chdir(self.place.start)
+
+class Helper:
+    """An actor that takes part in the sweeps of a model: it scores batches, and writes parts of its own."""
+
+    def __init__(self, folder: Path, setting: ModelSetting, place: Place, board: Any, number: int):
+        self.folder, self.setting, self.place, self.board, self.number = folder, setting, place, board, number
+
+    def work(self) -> TrimtabError | None:
+        """Take batches until no sweep follows, and return the error that stopped it, if the user has to act on one."""
+        try:
+            self._work()
+        except TrimtabError as error:
+            return error
+        return None
+
+    def _work(self) -> None:
+        enter_folders(self.place)
+        setting, name = self.setting, helper_name(self.setting.label, self.number)
+        folder = ShareFolder(self.place.run, name)
+        folder.lock(_LOCK_TIMEOUT_SECONDS)
+        try:
+            require_session(folder, self.place.session)
+            model = load(located(setting.id, self.folder), **setting.load_options)
+            try:
+                model.name = setting.label
+                self._take_part(model, folder, shared_sweeps(self.board, setting.label, name))
+            finally:
+                model.close()
+        finally:
+            folder.close()
+
+    @staticmethod
+    def _take_part(model: Model, folder: ShareFolder, sweeps: SharedSweeps) -> None:
+        while (task := sweeps.next_task()) is not None:
+            if (task.fingerprint, task.template_hash) != (model.fingerprint, model.template_hash):
+                raise RunError(f"{socket.gethostname()}: {model.name} is another model there than on the other workers")
+            vectors = SteeringVector.load(task.vectors)
+            score_rows(model, vectors, task, folder, sweeps.claims(task, set()), lambda more: None)
+
+
+MAIN = ""
+"""Name of the worker that does everything else of its model, too."""
+
+
+def helper_name(model: str, number: int) -> str:
+    """The name of a worker that takes part in the sweeps of a model, and of its share of the folder."""
+    return f"{model}.worker{number}"
+
+
+def shared_sweeps(board: Any, model: str, worker: str) -> SharedSweeps:
+    """The sweeps of a model, as a worker on Ray sees them."""
+    import ray
+
+    return SharedSweeps(lambda name, *given: ray.get(getattr(board, name).remote(*given)), model, worker)
+
+
+def enter_folders(place: Place) -> None:
+    """Change to the driver's current folder.
+
+    Raises:
+        RunError: When this machine does not see the driver's folders.
+    """
+    for folder in (place.start, place.run):
+        if not folder.is_dir():
+            raise RunError(
+                f"{socket.gethostname()}: does not see the folder {folder}; all nodes of Ray need the same files"
+            )
+    os.chdir(place.start)

@@ -14,6 +14,7 @@ from trimtab.study._model_runner import Job
 from trimtab.study._recorder import RunRecorder
 from trimtab.study._stopped import last_line, raise_errors
 from trimtab.study.measures.context import Progress
+from trimtab.study.ray._helpers import Helpers
 from trimtab.study.ray._worker import Place, Worker, start_relay
 from trimtab.study.ray.cluster import LOCAL, Needs, connected, live_nodes, needs_of, require_ray
 from trimtab.study.settings.model_setting import ModelSetting
@@ -29,7 +30,7 @@ REMINDER_SECONDS = 60
 """Between two messages about what is waited for."""
 
 
-def run_side_by_side(job: Job, recorder: RunRecorder, progress: Progress, address: str) -> None:
+def run_side_by_side(job: Job, recorder: RunRecorder, progress: Progress, address: str, workers: int = 1) -> None:
     """Run all models of a study at once, as far as the cluster has room for them.
 
     Args:
@@ -37,6 +38,7 @@ def run_side_by_side(job: Job, recorder: RunRecorder, progress: Progress, addres
         recorder: The recorder of the run; the shares of the workers are merged into it as they finish.
         progress: Called with the progress of all workers.
         address: Address of the cluster, or `local`.
+        workers: How many workers share the sweeps of each model that does not say so itself.
 
     Raises:
         RunError: When there is no Ray at this address, no node is large enough for a model, or a worker died
@@ -46,8 +48,9 @@ def run_side_by_side(job: Job, recorder: RunRecorder, progress: Progress, addres
     """
     ray = require_ray(address)
     with connected(ray, address):
-        workers = _Workers(ray, job, recorder, progress, address)
-        workers.run([(setting, needs_of(ray, setting, address)) for setting in job.study.models])
+        running = _Workers(ray, job, recorder, progress, address)
+        wanted = [(setting, needs_of(ray, setting, address)) for setting in job.study.models]
+        running.run(wanted, {setting.label: setting.resources.workers or workers for setting in job.study.models})
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,11 @@ class _Workers:
             exceptions.OutOfMemoryError,
             exceptions.ObjectLostError,
         )
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        here = self.here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.relay = start_relay(ray, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
         self.job = ray.put(job)
         self.place = Place(Path.cwd(), recorder.folder.path.resolve(), recorder.manifest.session)
+        self.helpers = Helpers(ray, job.study.folder, self.place, progress, self.deaths)
         self.active: dict[Any, _Running] = {}
         """By the Ray reference to the worker's result."""
         self.unplaced: dict[Any, float] = {}
@@ -92,25 +96,39 @@ class _Workers:
         self.errors: dict[str, Exception] = {}
         """The error that stopped each model, by its label."""
 
-    def run(self, wanted: list[tuple[ModelSetting, Needs]]) -> None:
-        """Run all models; those that there is no room for yet wait in Ray's queue."""
+    def run(self, wanted: list[tuple[ModelSetting, Needs]], workers: dict[str, int]) -> None:
+        """Run all models; those that there is no room for yet wait in Ray's queue.
+
+        Args:
+            wanted: Each model with its resources.
+            workers: How many workers share its sweeps, by its label.
+        """
         self.recorder.folder.open_shares()
         try:
             for setting, needs in wanted:
+                if workers[setting.label] > 1:
+                    self.helpers.open_board(scheduling_strategy=self.here)
                 self._start(setting, needs)
+            for setting, needs in wanted:  # behind all models, each of which waits for room first
+                self.helpers.start(setting, needs, workers[setting.label] - 1)
             while self.active:
-                ready, _ = self.ray.wait(list(self.active), timeout=_POLL_SECONDS)
+                ready, _ = self.ray.wait([*self.active, *self.helpers.active], timeout=_POLL_SECONDS)
                 self._pass_on_progress()
                 for result in ready:
-                    self._finish(result)
+                    if result in self.helpers.active:
+                        self.helpers.finish(result)
+                    else:
+                        self._finish(result)
                 self._look_after_unplaced()
+                self.helpers.look_after_lost()
         finally:
             self._stop_all()
         raise_errors(self.errors, len(wanted), self.recorder.folder)
 
     def _start(self, setting: ModelSetting, needs: Needs, futile: int = 0) -> None:
         resources = {"num_cpus": needs.cpus, "num_gpus": needs.gpus}
-        worker = self.ray.remote(Worker).options(**resources).remote(self.job, setting, self.place, self.relay)
+        given = (self.job, setting, self.place, self.relay, self.helpers.board)
+        worker = self.ray.remote(Worker).options(**resources).remote(*given)
         result = worker.work.remote()
         self.active[result] = _Running(setting, needs, worker, self._steps(setting), futile)
         if not any(map(needs.fit, live_nodes(self.ray))):
@@ -168,6 +186,7 @@ class _Workers:
         if error is not None:
             self.errors[label] = error
         self.ray.kill(running.worker)  # another one may have its room
+        self.helpers.stop(label)
         if all(other.setting.label != label for other in self.active.values()):
             try:
                 self.recorder.merge_share(label, _SHUTDOWN_TIMEOUT_SECONDS)
@@ -194,6 +213,7 @@ class _Workers:
         left, self.active = list(self.active.values()), {}
         for running in left:
             self.ray.kill(running.worker)
+            self.helpers.stop(running.setting.label)
         for running in left:
             with suppress(RunError):  # if it does not end in time, the next start merges its share
                 self.recorder.merge_share(running.setting.label, _SHUTDOWN_TIMEOUT_SECONDS)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trimtab.engines import DEFAULT_ENGINE, ENGINES, EngineType
 from trimtab.errors import SettingError, TrimtabError
-from trimtab.models import Asking, DType, SystemRole, Template, Thinking
+from trimtab.models import Asking, DType, SystemRole, Template, Thinking, gpus_of
 from trimtab.store.model_facts import Groups, ModelFacts
 from trimtab.store.yaml_file import Strict
 from trimtab.study.settings.identity import NO_NUMBERS, SHAPES, Marked, Shapes
@@ -23,6 +23,8 @@ class Resources(Strict):
     gpus: float | None = Field(default=None, ge=0)
     """By default as many as the model is divided over, or one; none where there are none."""
     cpus: float = Field(default=1, gt=0)
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that share its sweeps, each with these resources; by default as many as the run is given."""
 
     @field_validator("gpus", "cpus")
     @classmethod
@@ -40,9 +42,12 @@ class ModelSetting(Marked):
     name: Annotated[str, SHAPES] = ""
     """The name in tables and charts; the id by default."""
     dtype: Annotated[DType, SHAPES] = "auto"
-    device: Annotated[str, SHAPES] = "auto"
+    device: Annotated[str | dict[str, str | int], SHAPES] = "auto"
+    """A device, a way of spreading layers over several, or a device for each part by its name."""
     quantization: Annotated[str | dict[str, Any], Shapes(unless="")] = ""
     """A format of fewer bits for the weights, such as bnb-4bit, or the settings of one that transformers has."""
+    stream: Annotated[bool | None, NO_NUMBERS] = None
+    """Whether its layers are read from its files as they are needed; by default where they do not fit into memory."""
     engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
@@ -76,6 +81,7 @@ class ModelSetting(Marked):
             "dtype": self.dtype,
             "device": self.device,
             "quantization": self.quantization,
+            "stream": self.stream,
             "engine": self.engine,
             "engine_options": self.engine_options,
             **asdict(self.asking),
@@ -92,6 +98,8 @@ class ModelSetting(Marked):
     @property
     def divided(self) -> int:
         """Over how many GPUs."""
+        if (named := gpus_of(self.device)) is not None:
+            return named
         return math.prod(int(self.engine_options.get(name, 1)) for name in self._engine.split_options)
 
     @property
@@ -126,6 +134,9 @@ class ModelSetting(Marked):
             if self.engine == DEFAULT_ENGINE:
                 self._engine.check_options(self.engine_options)
             self._engine.check_placement(self.device, quantization=self.quantization)
+            self._engine.check_stream(self.stream)
+            if self.stream and self.quantization:
+                raise SettingError("a streamed model cannot be quantized when it is loaded; leave one of them out")
         except SettingError as error:
             raise ValueError(str(error)) from None
         for name in self._engine.split_options:

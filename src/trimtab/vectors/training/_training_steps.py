@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from trimtab._util.callbacks import Progress
+from trimtab._util.callbacks import Noted, Progress
 from trimtab.errors import TrimtabWarning
 from trimtab.vectors._difference_sums import DifferenceSums
 from trimtab.vectors._provenance import layer_ranges
@@ -67,7 +67,7 @@ class Training:
             if not active:
                 break
             if progress:
-                progress(step, settings.steps)
+                progress(Noted(step, self._loss_so_far()), settings.steps)
             loss, gradient = self.gradient(self.batches.at(step, self.seed), active, step)
             self._note(active, loss, gradient, step)
             vectors.step(gradient.nan_to_num(0.0, 0.0, 0.0), step)
@@ -75,8 +75,19 @@ class Training:
             if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:
                 self._look(step + 1)
         if progress:
-            progress(settings.steps, settings.steps)
+            progress(Noted(settings.steps, self._loss_so_far()), settings.steps)
         self._say_what_failed()
+
+    def _loss_so_far(self) -> str:
+        """The last loss, averaged over the layers: of the pairs held back where they have been looked at."""
+        for name, curves in (
+            ("loss held back", [curve.checked for curve in self.vectors.curves.values()]),
+            ("loss", [curve.losses for curve in self.vectors.curves.values()]),
+        ):
+            last = [curve[-1] for curve in curves if curve]
+            if last:
+                return f"{name} {sum(last) / len(last):.3g}"
+        return ""
 
     def gradient(self, rows: Sequence[int], layers: Sequence[int], step: int) -> tuple[Tensor, Tensor]:
         """Loss of a batch at some layers, [layers], and its gradient by all vectors' free parameters."""

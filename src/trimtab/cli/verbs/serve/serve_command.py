@@ -111,6 +111,7 @@ def command(
     dtype: str,
     device: str,
     quantization: str,
+    stream: bool | None,
     engine: str,
     engine_options: dict[str, Any],
     ask: dict[str, Any],
@@ -127,7 +128,7 @@ def command(
         with shown_progress() as progress:
             progress(loading(model), 0, 1)
             loaded = load(
-                model, dtype=dtype, device=device, quantization=quantization,  # type: ignore[arg-type]  # click has checked
+                model, dtype=dtype, device=device, quantization=quantization, stream=stream,  # type: ignore[arg-type]  # click has checked
                 engine=engine, engine_options=engine_options, **ask,
             )  # fmt: skip
             progress(loading(model), 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,14 +37,43 @@ class Budget:
     """What their keys and values may take."""
     recurring: bool
     """Whether packed rows come in few widths, for kernels that are prepared for each shape (see bench/README.md)."""
+    waiting_bytes: int = CPU_BYTES // 4
+    """What states that wait for streamed weights may take in memory."""
+    held_bytes: int = CPU_BYTES // 4
+    """What masks and results of passes that wait may take."""
+    file_bytes: int | None = None
+    """What they may take in a temporary file; None: a share of what is free on its disk."""
 
 
-def budget_for(facts: Facts, device: torch.device, dtype: torch.dtype, memory_bytes: int | None = None) -> Budget:
-    """Limits for a model on a device; `memory_bytes` overrides what activations may take."""
+def free(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
+def budget_for(
+    facts: Facts,
+    devices: Sequence[torch.device],
+    dtype: torch.dtype,
+    memory_bytes: int | None = None,
+    free_bytes: Callable[[torch.device], int] = free,
+) -> Budget:
+    """Limits for a model whose layers are on these devices.
+
+    A batch goes through all layers, so the device with the least free memory decides how tall it may be.
+
+    Args:
+        facts: of the model.
+        devices: that its layers compute on.
+        dtype: of its states.
+        memory_bytes: overrides what activations may take.
+        free_bytes: of a GPU.
+    """
+    gpus = [device for device in devices if device.type == "cuda"]
     if memory_bytes is None:
-        memory_bytes = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_BYTES
+        memory_bytes = min(map(free_bytes, gpus)) // 2 if gpus else CPU_BYTES
     ceiling = max(256, memory_bytes // (NUMBERS_PER_WIDTH * facts.width * dtype.itemsize))
-    if device.type == "cpu":
+    waiting = memory_bytes // 4, memory_bytes // 4
+    if all(device.type == "cpu" for device in devices):
         tokens = min(CPU_TOKENS, ceiling)
-        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, recurring=dtype != torch.float32)
-    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, recurring=True)
+        return Budget(tokens, ceiling, CPU_ROW_TOKENS, CPU_ROWS, memory_bytes, dtype != torch.float32, *waiting)
+    return Budget(min(1 << 17, ceiling), ceiling, 512, 256, memory_bytes, True, *waiting)

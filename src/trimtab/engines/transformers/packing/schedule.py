@@ -27,6 +27,8 @@ class Schedule:
     """Indices of the queries of each pass, similar lengths together."""
     groups: tuple[range, ...]
     """Cells that climb together: all of them, unless memory forbids."""
+    tokens: tuple[int, ...] = ()
+    """Tokens of each batch at the top of its staircase."""
 
 
 def schedule(queries: Sequence[Query], cells: int, marks: Marks, budget: Budget, *, share: bool) -> Schedule:
@@ -38,7 +40,8 @@ def schedule(queries: Sequence[Query], cells: int, marks: Marks, budget: Budget,
     groups = tuple(range(start, min(start + size, cells)) for start in range(0, cells, size))
     height = 1 + (size if cells else 0)
     costs = [tall_tokens(q, len(head), height - 1, marks) if share else q.tokens * height for q in queries]
-    return Schedule(head, filled(costs, budget.tokens, by=[q.tokens for q in queries]), groups)
+    batches = filled(costs, budget.tokens, by=[q.tokens for q in queries])
+    return Schedule(head, batches, groups, tuple(sum(costs[i] for i in batch) for batch in batches))
 
 
 def most_columns(queries: Sequence[Query], budget: Budget) -> int:
@@ -88,6 +91,16 @@ def moved_tokens(query: Query, head: int, marks: Marks) -> int:
         first = next((i for i, mark in enumerate(marked) if mark), len(marked))
         moved += max(0, len(sequence) - max(start, first))
     return moved
+
+
+def unmoved_beginnings(query: Query, marks: Marks) -> list[range]:
+    """Of each sequence the tokens before the first that is steered or read: the same in every cell."""
+    found = []
+    for number, sequence in enumerate(query.sequences):
+        marked = [i for i, mark in enumerate(marks(sequence, query.prompt_length)) if mark]
+        read = [index for owner, index in query.reads if owner == number]
+        found.append(range(min((len(sequence), *marked, *read))))
+    return found
 
 
 def tall_tokens(query: Query, head: int, cells: int, marks: Marks) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from trimtab.engines.transformers._forward import pushed, read_last_layer, run, run_layers
-from trimtab.engines.transformers._layer_arguments import LayerArguments, Observed, observed
+from trimtab.engines.transformers._forward import pushed, read_last_layer, record, run_layers
+from trimtab.engines.transformers._layer_arguments import LayerArguments, Learning, Observed, observed
 from trimtab.engines.transformers.packing.batches import Batch, Query, pack, pad
 from trimtab.engines.transformers.packing.schedule import unmarked
 from trimtab.engines.transformers.probing._trial_passes import MODEL_FAILURES, differ, repetitive
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
+from trimtab.engines.transformers.streaming.passes import start, together
 from trimtab.models import Backbone
 from trimtab.steering import Intervention
 
@@ -25,7 +27,7 @@ _HEAD, _WIDTH = 3, 5
 
 
 def staircase_is_exact(backbone: Backbone, mode: Mode, arguments: LayerArguments) -> bool:
-    """Watch passes of two heights and two widths, then climb with what was learnt.
+    """Watch passes of two heights and two widths, then climb with what was learnt; side by side, if streamed.
 
     A text alone has no mask as long as it is short, so its masks are learnt from padded rows.
 
@@ -38,21 +40,24 @@ def staircase_is_exact(backbone: Backbone, mode: Mode, arguments: LayerArguments
     if mode == "alone":
         with suppress(*MODEL_FAILURES):
             staircase_is_exact(backbone, "padded", arguments)
-    head = None
-    if mode == "packed":
-        tokens = repetitive(_HEAD)
-        head = run(backbone, pad([Query((tokens,), (), _HEAD)], unmarked, 0), None, record=True)
-    cells = _cells(backbone)
+    head, cells = None, _cells(backbone)
     low, wide = (_batch(mode, _texts(mode, 2, width)) for width in (_WIDTH, _WIDTH + 2))
-    base, wider = (_observe(backbone, batch, head)[0] for batch in (low, wide))
     # The taller batch is every text in a row of its own for each cell.
     texts = _texts(mode, 2, _WIDTH)
     tall = _batch(mode, texts * (1 + len(cells)))
     rows = [cell for cell in (None, *cells) for _ in texts]
-    taller, expected = _observe(backbone, tall, head, pushed(backbone, rows, tall.steered))
+    base, wider, taller = (Observed(batch.rows, batch.ids.shape[1], {}) for batch in (low, wide, tall))
+    learning = Learning(arguments, base, taller, wider)
+    with together(backbone):
+        if mode == "packed":
+            tokens = repetitive(_HEAD)
+            head = record(backbone, pad([Query((tokens,), (), _HEAD)], unmarked, 0))
+        for batch, seen in ((low, base), (wide, wider)):
+            start(partial(_observe, backbone, batch, head, seen))
+        hooked = start(partial(_observe, backbone, tall, head, taller, pushed(backbone, rows, tall.steered)))
+        found = start(partial(run_layers, backbone, low, cells, head, learning))
     arguments.learn(base, taller, wider)
-    found, _ = run_layers(backbone, low, cells, head, arguments)
-    return not differ(backbone, found.flatten(0, 1), expected)
+    return not differ(backbone, found.result().flatten(0, 1), hooked.result())
 
 
 def _cells(backbone: Backbone) -> list[Intervention]:
@@ -63,11 +68,14 @@ def _cells(backbone: Backbone) -> list[Intervention]:
 
 
 def _observe(
-    backbone: Backbone, batch: Batch, head: Beginning | None, steering: AbstractContextManager[None] | None = None
-) -> tuple[Observed, Tensor]:
-    with observed(backbone.model, backbone.anatomy.layers, batch.rows, batch.ids.shape[1]) as seen:
-        states = read_last_layer(backbone, batch, steering, beginning=head)
-    return seen, states
+    backbone: Backbone,
+    batch: Batch,
+    head: Beginning | None,
+    seen: Observed,
+    steering: AbstractContextManager[None] | None = None,
+) -> Tensor:
+    with observed(backbone.model, backbone.anatomy.layers, seen):
+        return read_last_layer(backbone, batch, steering, beginning=head)
 
 
 def _texts(mode: Mode, rows: int, width: int) -> list[tuple[int, ...]]:

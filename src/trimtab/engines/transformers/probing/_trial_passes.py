@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from trimtab.engines.transformers._forward import next_tokens, read_last_layer, run, run_with_own_cache
+from trimtab.engines.transformers._forward import next_tokens, read_last_layer, record, run, run_with_own_cache
 from trimtab.engines.transformers.packing.batches import Batch, Query, Visibility, pack, pad
 from trimtab.engines.transformers.packing.schedule import unmarked
 from trimtab.engines.transformers.sharing.kv_slots import SlotCache
-from trimtab.engines.transformers.sharing.shared_cache import Beginning
+from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
+from trimtab.engines.transformers.streaming.passes import start, together
 from trimtab.errors import ModelError
 from trimtab.models import Backbone, cache_name, hidden_of
 from trimtab.models.eager import inference
+from trimtab.models.overflow import is_finite
 from trimtab.steering import HookSet, engine_hooks_only, one_pass
 
 # Four texts with a common head; the first two begin alike behind it, and so do the others.
@@ -79,7 +81,15 @@ def differ(backbone: Backbone, found: Tensor, expected: Tensor) -> bool:
 
 def plain_call_is_alone(backbone: Backbone) -> bool:
     """Whether a row of this engine is what a call of the model with token ids only gives."""
-    return not differ(backbone, alone(backbone, _SHORT, [len(_SHORT) - 1]), plain_calls(backbone, [_SHORT]))
+    with together(backbone):
+        found = start(partial(alone, backbone, _SHORT, [len(_SHORT) - 1]))
+        expected = start(partial(plain_calls, backbone, [_SHORT]))
+    return not differ(backbone, found.result(), expected.result())
+
+
+def plain_call_is_finite(backbone: Backbone) -> bool:
+    """Whether that call's states are numbers; where they are not, no two ways of running a text agree."""
+    return is_finite(plain_calls(backbone, [_SHORT]))
 
 
 def plain_calls(backbone: Backbone, texts: Sequence[Sequence[int]]) -> Tensor:
@@ -104,40 +114,51 @@ def packed_is_exact(backbone: Backbone, columns: int, positions: int) -> bool:
     so that a window that lies in between is seen to be the one of our masks, and so that texts in the first row have
     long texts beside them.
     """
-    head = run(backbone, pad([Query((_HEAD,), (), len(_HEAD))], unmarked, 0), None, record=True)
-    assert head is not None
     texts = [(*_HEAD, *tail) for tail in _TAILS]
     far = max(0, positions - len(texts[-1]))
     layout = pack([_query(t, [len(t) - 1]) for t in texts], _HEAD, _last_token, row_tokens=_ROW, share=True)
     shift = [0, far]
     assert layout.beginning is not None
-    beginning = run(backbone, _spread(layout.beginning, columns, shift), _with_gap(head, columns), record=True)
-    found = read_last_layer(backbone, _spread(layout.present, columns, shift), beginning=beginning)
-    if not far:
-        return not differ(backbone, found, plain_calls(backbone, texts))
-    expected = torch.cat([plain_calls(backbone, texts[:2]), _continued_far(backbone, head, _TAILS[2:], far)])
-    return not differ(backbone, found, expected)
+    with together(backbone):
+        head = record(backbone, pad([Query((_HEAD,), (), len(_HEAD))], unmarked, 0))
+        beginning = record(backbone, _spread(layout.beginning, columns, shift), _WithGap(head, columns))
+        present = _spread(layout.present, columns, shift)
+        found = start(partial(read_last_layer, backbone, present, beginning=beginning))
+        expected = [start(partial(plain_calls, backbone, texts[:2] if far else texts))]
+        if far:
+            expected.append(start(partial(_continued_far, backbone, _WithGap(head, far), _TAILS[2:])))
+    return not differ(backbone, found.result(), torch.cat([one.result() for one in expected]))
 
 
-def _continued_far(backbone: Backbone, head: Beginning, tails: Sequence[Sequence[int]], gap: int) -> Tensor:
-    """States of the last tokens of tails that stand `gap` positions behind the head, by the model's own masks."""
-    rows, count = len(tails), len(tails[0])
-    cache = DynamicCache()
-    for layer, (keys, values) in enumerate(zip(head.keys, head.values, strict=True)):
-        cache.update(*(_padded(part, gap).expand(rows, -1, -1, -1) for part in (keys, values)), layer)
-    start, device = head.length + gap, backbone.device
-    mask = torch.ones(rows, start + count, dtype=torch.long, device=device)
-    mask[:, head.length : start] = 0
+class _WithGap(Beginning):
+    """A beginning with columns behind it that nobody sees."""
+
+    def __init__(self, source: Beginning, gap: int):
+        super().__init__(tokens=source.length + gap)
+        self.source, self.gap = source, gap
+
+    def part(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer."""
+        keys, values = self.source.part(layer)
+        return _padded(keys, self.gap), _padded(values, self.gap)
+
+
+def _continued_far(backbone: Backbone, head: _WithGap, tails: Sequence[Sequence[int]]) -> Tensor:
+    """States of the last tokens of tails that stand behind the head and its gap, by the model's own masks."""
+    rows, count, start_at = len(tails), len(tails[0]), head.length
+    device = backbone.device
+    mask = torch.ones(rows, start_at + count, dtype=torch.long, device=device)
+    mask[:, head.source.length : start_at] = 0
     states: list[Tensor] = []
     decoder: Any = backbone.anatomy.decoder
     with one_pass(backbone.model) as hooks, inference(backbone.model), engine_hooks_only():
         hooks.after(backbone.anatomy.layers[-1], lambda m, a, o: states.append(hidden_of(o)[:, -1]))
         decoder(
             input_ids=torch.tensor(tails, device=device),
-            position_ids=torch.arange(start, start + count, device=device).expand(rows, -1),
+            position_ids=torch.arange(start_at, start_at + count, device=device).expand(rows, -1),
             attention_mask=mask,
             use_cache=True,
-            **{cache_name(decoder): cache},
+            **{cache_name(decoder): SharedCache(head, base_rows=rows)},
         )
     return states[0]
 
@@ -165,10 +186,6 @@ def _spread(batch: Batch, gap: int, shift: Sequence[int]) -> Batch:
     )
 
 
-def _with_gap(beginning: Beginning, gap: int) -> Beginning:
-    return Beginning([_padded(k, gap) for k in beginning.keys], [_padded(v, gap) for v in beginning.values])
-
-
 def _padded(part: Tensor, gap: int) -> Tensor:
     """Keys or values [rows, heads, tokens, size] and as many more behind them as needed, the first ones again."""
     return torch.cat([part, part[:, :, :1].expand(-1, -1, gap, -1)], dim=2)
@@ -180,34 +197,42 @@ def long_rows_are_exact(backbone: Backbone, length: int) -> bool:
     texts = [text, text[: length // 2] + text[: (length - 1) // 2 : -1]]
     reads = _some(length)
     query = Query(tuple(texts), tuple((s, index) for s in (0, 1) for index in reads), 1)
-    found = read_last_layer(backbone, pack([query], (), unmarked, row_tokens=1, share=False).present)
-    return not differ(backbone, found, torch.cat([alone(backbone, t, reads) for t in texts]))
+    with together(backbone):
+        row = pack([query], (), unmarked, row_tokens=1, share=False).present
+        found = start(partial(read_last_layer, backbone, row))
+        expected = [start(partial(alone, backbone, t, reads)) for t in texts]
+    return not differ(backbone, found.result(), torch.cat([one.result() for one in expected]))
 
 
 def slots_are_exact(backbone: Backbone, places: int) -> bool:
     """Write two tokens into a slot beside one that has `places` tokens, against the whole text without a cache."""
     text = (*_SHORT, *_TAILS[0], *_TAILS[2])
-    start = len(text) - _STEPS
-    whole = run(backbone, pad([_query(text[:start], [])], unmarked, 0), None, record=True)
-    assert whole is not None
+    begun = len(text) - _STEPS
+    whole = Beginning()
+    with together(backbone):
+        start(partial(run, backbone, pad([_query(text[:begun], [])], unmarked, 0), None, into=whole))
+        expected = start(partial(alone, backbone, text, range(begun, len(text))))
     cache = SlotCache(2, max(places, len(text)) + _STEPS)
     parts = [(k[0], v[0]) for k, v in zip(whole.keys, whole.values, strict=True)]
     cache.append(parts)
-    more = max(0, places - _STEPS - start)
+    more = max(0, places - _STEPS - begun)
     cache.append([(_padded(k[None], more)[0], _padded(v[None], more)[0]) for k, v in parts])
     found = []
-    for token in text[start:]:
+    for token in text[begun:]:
         found.append(read_last_layer(backbone, cache.next_batch([token, token]), None, cache)[:1])
         cache.advance()
-    return not differ(backbone, torch.cat(found), alone(backbone, text, range(start, len(text))))
+    return not differ(backbone, torch.cat(found), expected.result())
 
 
 def padded_is_exact(backbone: Backbone, length: int) -> bool:
     """Compare texts of `length` tokens, of a few less and of five, padded to one width, with each of them alone."""
     texts = [repetitive(length), repetitive(length + 8)[11:], _SHORT]
     reads = [_some(len(t)) for t in texts]
-    together = read_last_layer(backbone, pad([_query(t, r) for t, r in zip(texts, reads, strict=True)], unmarked, 0))
-    return not differ(backbone, together, torch.cat([alone(backbone, t, r) for t, r in zip(texts, reads, strict=True)]))
+    rows = pad([_query(t, r) for t, r in zip(texts, reads, strict=True)], unmarked, 0)
+    with together(backbone):
+        found = start(partial(read_last_layer, backbone, rows))
+        expected = [start(partial(alone, backbone, t, r)) for t, r in zip(texts, reads, strict=True)]
+    return not differ(backbone, found.result(), torch.cat([one.result() for one in expected]))
 
 
 def cache_is_exact(backbone: Backbone, length: int, padded: bool) -> bool:
@@ -234,9 +259,10 @@ def batching_is_exact(backbone: Backbone, length: int) -> bool:
     near = torch.arange(len(_SHORT))
     both = torch.tensor([_SHORT, _SHORT])
     far = near + length - len(_SHORT)
-    found = [_at(backbone, both, torch.stack([near, other])) for other in (near, far)]
-    _at(backbone, both[:1], near[None])  # for models that keep what the longest text left behind
-    return not differ(backbone, found[1], found[0])
+    with together(backbone):
+        found = [start(partial(_at, backbone, both, torch.stack([near, other]))) for other in (near, far)]
+        start(partial(_at, backbone, both[:1], near[None]))  # for models that keep what the longest text left behind
+    return not differ(backbone, found[1].result(), found[0].result())
 
 
 def _at(backbone: Backbone, ids: Tensor, positions: Tensor) -> Tensor:

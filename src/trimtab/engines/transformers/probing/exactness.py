@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -20,8 +21,10 @@ from trimtab.engines.transformers.packing.masks import has_only_attention
 from trimtab.engines.transformers.probing import _trial_passes
 from trimtab.engines.transformers.probing._batch_limits import batch_length_limit, unfamiliar_sizes
 from trimtab.engines.transformers.probing._staircase_probe import staircase_is_exact
+from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.errors import ModelError, TrimtabWarning
 from trimtab.models import Backbone
+from trimtab.models.overflow import not_finite
 
 Mode = Literal["packed", "padded", "alone"]
 _STEP = 64
@@ -65,6 +68,33 @@ class Exactness:
         )
         self._stairs: dict[Mode, bool] = {}
         self._told: set[str] = set()
+
+    def ask_together(self, columns: int, length: int, *, fastest: Mode, cells: bool) -> None:
+        """With streamed weights: find out in one stream what `mode` and `stairs` will ask, in a second one if it fails.
+
+        Args:
+            columns: as for `mode`.
+            length: as for `mode`.
+            fastest: as for `mode`.
+            cells: as for `mode`.
+        """
+        if weights_of(self.backbone) is None:
+            return
+        if fastest == "packed" and self.only_attention:
+            with together(self.backbone):
+                start(partial(self._packs, max(columns, length)))
+                if cells:
+                    start(partial(self._climbs, "packed"))
+            if self._packs(max(columns, length)) and (not cells or self._climbs("packed")):
+                return
+        rows = min(self._reachable(_rounded(length)), self._known_limit)
+        with together(self.backbone):
+            start(partial(self._batched, rows))
+            start(self._is_alone)
+            if fastest != "alone":
+                start(partial(self._padded, rows))
+            if cells:
+                start(partial(self._climbs, "padded" if fastest != "alone" else "alone"))
 
     def longest_in_batch(self, length: int, columns: int = 0) -> int:
         """The longest text, of those up to `length` tokens, that leaves others in its pass as they are.
@@ -166,15 +196,21 @@ class Exactness:
         """Refuse what cannot be run exactly even in a row of its own.
 
         Raises:
-            ModelError: for a model whose rows, run alone, are not what its own plain call gives.
+            ModelError: for a model whose rows, run alone, are not what its own plain call gives, or no numbers.
         """
-        if self._alone is None:
-            self._alone = self._holds(lambda: _trial_passes.plain_call_is_alone(self.backbone))
-        if not self._alone:
+        if not self._is_alone():
+            if not self._holds(lambda: _trial_passes.plain_call_is_finite(self.backbone), failed=True):
+                name, dtype = self.backbone.name, self.backbone.dtype
+                raise ModelError(f"{name}: {not_finite('the states of a short trial text', dtype)}")
             raise ModelError(
                 f"{self.backbone.facts.architecture}: a text run by its decoder has other states than in a call of the "
                 "whole model; trimtab does not know this architecture"
             )
+
+    def _is_alone(self) -> bool:
+        if self._alone is None:
+            self._alone = self._holds(lambda: _trial_passes.plain_call_is_alone(self.backbone))
+        return self._alone
 
     def agrees(self, run: Callable[[], Tensor], expected: Tensor) -> bool:
         """Whether a way of running the model gives states [reads, d_model] as expected; not, where the model fails."""
@@ -189,7 +225,7 @@ class Exactness:
     def forget(self) -> None:
         """Let one token pass: a model may keep what the longest text so far left behind until a short one comes."""
         if self.is_limited:
-            _trial_passes.alone(self.backbone, (1,), [0])
+            start(partial(_trial_passes.alone, self.backbone, (1,), [0]))
 
     @property
     def is_limited(self) -> bool:

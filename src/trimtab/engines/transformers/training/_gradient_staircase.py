@@ -80,7 +80,7 @@ def _one_pass(backbone: Backbone, unsteered: UnsteeredPass, layer: int, vector: 
     with one_pass(backbone.model) as hooks:
         hooks.after(modules[layer], act)
         hooks.after(modules[-1], keep)  # behind the push, where both are at the last layer
-        run(backbone, batch, None, gradients=torch.is_grad_enabled())
+        run(backbone, batch, unsteered.beginning, gradients=torch.is_grad_enabled())
     return captured[0]
 
 

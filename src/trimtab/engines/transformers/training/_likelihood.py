@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from trimtab.models import Backbone
 
-_LOGIT_BYTES = 1 << 26
+_CPU_LOGIT_BYTES = 24 << 20
+"""Of one block. Larger ones are no faster, and from 32 MiB on every block is mapped and zeroed by the system anew."""
+_DEVICE_LOGIT_BYTES = 1 << 28
 
 
 def token_log_probs(backbone: Backbone, states: Tensor, tokens: Tensor) -> Tensor:
@@ -31,7 +34,8 @@ def token_log_probs(backbone: Backbone, states: Tensor, tokens: Tensor) -> Tenso
 class _TokenLogProbs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, tokens: Tensor, backbone: Backbone) -> Tensor:
-        step = max(1, _LOGIT_BYTES // (4 * backbone.anatomy.vocabulary))
+        block = _CPU_LOGIT_BYTES if states.device.type == "cpu" else _DEVICE_LOGIT_BYTES
+        step = max(1, block // (4 * backbone.anatomy.vocabulary))
         differentiates = ctx.needs_input_grad[0]
         found, slopes = [], []
         for start in range(0, len(states), step):
@@ -51,15 +55,32 @@ class _TokenLogProbs(torch.autograd.Function):
         return (gradients[0][:, None] * slopes.float()).to(slopes.dtype), None, None
 
 
+class _LogSumExp(torch.autograd.Function):
+    """log Σ exp of each row [n, vocabulary]; its gradient, the softmax, takes the place of what was held for it."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        ctx.log_probs = logits.log_softmax(-1)
+        found: Tensor = logits.amax(-1) - ctx.log_probs.amax(-1)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        found: Tensor = ctx.log_probs.exp_().mul_(gradients[0][:, None])
+        del ctx.log_probs
+        return found
+
+
 def _log_probs(backbone: Backbone, states: Tensor, tokens: Tensor) -> Tensor:
     """As text scores are computed: whole logits in the model's type, the token's own logit in float32."""
     parts = backbone.anatomy
     normed = parts.final_norm(states)
     logits = parts.after_head(parts.head(normed)).float()
-    total = logits.logsumexp(-1)
+    total: Tensor = _LogSumExp.apply(logits)  # type: ignore[no-untyped-call]
     tokens = tokens.to(total.device)
     weight = parts.head_weight
-    if weight is None or backbone.dtype == torch.float32:
+    if weight is None:
         return logits.gather(1, tokens[:, None])[:, 0] - total
     own = (normed.to(weight.device).float() * weight[tokens].float()).sum(-1, keepdim=True)
     bias = getattr(parts.head, "bias", None)

@@ -2,7 +2,7 @@
 
 Vectors change from step to step, and the unsteered model does not. So its states behind the trained layers, and what
 the decoder gives its layers, are taken once, and each step runs the steered rows alone, from the lowest trained layer
-on.
+on. Of a text's beginning that is not pushed, only keys and values are there, and no step runs it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from trimtab.engines.transformers._forward import run
 from trimtab.engines.transformers._layer_arguments import LayerArguments
 from trimtab.engines.transformers.packing.batches import Batch
+from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.models import Backbone, hidden_of
 from trimtab.steering import one_pass
 
@@ -32,11 +33,14 @@ class UnsteeredPass:
     """Of the wanted tokens behind the last layer, [reads, d_model]."""
     given: dict[int, tuple[tuple[Any, ...], dict[str, Any]]]
     """What each layer behind the lowest trained one was called with, without its hidden states."""
+    beginning: Beginning | None = None
+    """Keys and values of the tokens before the batch's, which no vector reaches: they are read in every step."""
 
     @property
     def bytes(self) -> int:
         """What it takes in memory, about."""
-        return sum(state.numel() * state.element_size() for state in (*self.states.values(), self.last))
+        before = (*self.beginning.keys, *self.beginning.values) if self.beginning else ()
+        return sum(held.numel() * held.element_size() for held in (*self.states.values(), self.last, *before))
 
     def call(self, backbone: Backbone, arguments: LayerArguments, layer: int, hidden: Tensor) -> Tensor:
         """Run a layer on rows that are copies of the batch's rows, pushed before: [height, width, d_model]."""
@@ -51,8 +55,10 @@ class UnsteeredPass:
         return found
 
 
-def unsteered_pass(backbone: Backbone, batch: Batch, layers: Sequence[int]) -> UnsteeredPass:
-    """Run some rows without a push, and keep what trained layers need."""
+def unsteered_pass(
+    backbone: Backbone, batch: Batch, layers: Sequence[int], beginning: Beginning | None = None
+) -> UnsteeredPass:
+    """Run some rows without a push, behind what has been run of them before, and keep what trained layers need."""
     states: dict[int, Tensor] = {}
     given: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
     last: list[Tensor] = []
@@ -86,5 +92,5 @@ def unsteered_pass(backbone: Backbone, batch: Batch, layers: Sequence[int]) -> U
                 hooks.before(module, note(layer))
             if layer in layers or layer == n_layers - 1:
                 hooks.after(module, keep(layer))
-        run(backbone, batch, None)
-    return UnsteeredPass(batch, states, last[0], given)
+        run(backbone, batch, beginning)
+    return UnsteeredPass(batch, states, last[0], given, beginning)

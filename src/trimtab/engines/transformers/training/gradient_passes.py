@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.queries import item_query
+from trimtab.engines.transformers._forward import record
 from trimtab.engines.transformers._query_runner import QueryRunner
 from trimtab.engines.transformers.packing.batches import Batch, Marks, Query, one_by_one, pack, pad
+from trimtab.engines.transformers.packing.schedule import unmoved_beginnings
+from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.training._gradient_staircase import steer_by_passes, steer_in_one_pass
 from trimtab.engines.transformers.training._likelihood import token_log_probs
 from trimtab.engines.transformers.training._unsteered_pass import UnsteeredPass, unsteered_pass
@@ -68,9 +71,10 @@ class StaircasePasses:
 
         By layers first: as the unsteered states are there, several staircases cost no more than one. Then by items.
         """
-        per_layer = self._bytes(items, pushes)
+        tokens = pushes * sum(self._reached(items))
+        per_layer = self._bytes(tokens)
         room = self.runner.budget.cache_bytes
-        tallest = max(1, self.runner.budget.tokens // (pushes * sum(self.queries[i].tokens for i in items)))
+        tallest = max(1, self.runner.budget.tokens // tokens)
         if len(items) > 1 and per_layer(min(layers)) > room:
             half = len(items) // 2
             return [part for some in (items[:half], items[half:]) for part in self.parts(some, layers, pushes)]
@@ -176,19 +180,30 @@ class StaircasePasses:
                         batch = pad([query], self.marks, self.runner.pad_token)
                         found.append(_Ready(unsteered_pass(self.backbone, batch, layers), places[some]))
                 continue
-            found.append(_Ready(unsteered_pass(self.backbone, self._batch(mine, mode), layers), places))
+            beginning, batch = self._laid_in_rows(mine, mode)
+            found.append(_Ready(unsteered_pass(self.backbone, batch, layers, beginning), places))
         return found
 
-    def _batch(self, queries: Sequence[Query], mode: str) -> Batch:
-        if mode == "packed":
-            return pack(queries, (), self.marks, ROW_TOKENS, share=False).present
-        return pad(queries, self.marks, self.runner.pad_token)
+    def _laid_in_rows(self, queries: Sequence[Query], mode: str) -> tuple[Beginning | None, Batch]:
+        """Keys and values of the beginnings that no push reaches, and the rows behind them."""
+        if mode != "packed":
+            return None, pad(queries, self.marks, self.runner.pad_token)
+        packed = pack(queries, (), self.marks, ROW_TOKENS, share=True)
+        beginning = record(self.backbone, packed.beginning) if packed.beginning is not None else None
+        return beginning, packed.present
 
-    def _bytes(self, items: Sequence[int], pushes: int) -> Callable[[int], int]:
-        """What a layer's vector holds for the backward pass: all layers above it, for each push."""
+    def _reached(self, items: Sequence[int]) -> list[int]:
+        """Tokens of each item that every step runs for each push: in packed rows, those that are pushed or read."""
+        queries = [self.queries[i] for i in items]
+        with torch.no_grad(), self.turn, frozen(self.backbone.model), engine_hooks_only():
+            if self.runner.mode(queries, cells=True) != "packed":
+                return [query.tokens for query in queries]
+        return [query.tokens - sum(map(len, unmoved_beginnings(query, self.marks))) for query in queries]
+
+    def _bytes(self, tokens: int) -> Callable[[int], int]:
+        """What a layer's vector holds for the backward pass of some tokens: all layers above it."""
         facts = self.backbone.facts
-        tokens = sum(self.queries[i].tokens for i in items)
-        each = pushes * tokens * NUMBERS_SAVED * facts.width * self.backbone.dtype.itemsize
+        each = tokens * NUMBERS_SAVED * facts.width * self.backbone.dtype.itemsize
 
         def of(layer: int) -> int:
             return each * max(1, facts.layers - 1 - layer)

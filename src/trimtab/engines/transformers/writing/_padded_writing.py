@@ -15,6 +15,7 @@ from trimtab.engines.requests import Writing, extend
 from trimtab.engines.transformers._forward import next_tokens, pushed, read_last_layer, run_with_own_cache
 from trimtab.engines.transformers.packing.batches import Batch, Query, pad
 from trimtab.engines.transformers.packing.schedule import filled, unmarked
+from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.engines.transformers.writing.slot_writing import Row
@@ -35,13 +36,13 @@ class BatchWriter:
         self.engine, self.check = engine, check
         self._waiting: deque[tuple[list[Row], bool]] = deque()
         """Batches, and whether they use the model's cache."""
-        self._running: list[Row] = []
-        self._passes: Iterator[None] = iter(())
+        self._running: list[tuple[list[Row], Iterator[None]]] = []
+        """Batches that are written, and their passes: one at a time, or all where weights are streamed."""
 
     @property
     def rows(self) -> list[Row]:
         """Those that are written, and those that wait."""
-        every = [*self._running, *(row for rows, _ in self._waiting for row in rows)]
+        every = [row for rows, _ in (*self._running, *self._waiting) for row in rows]
         return [row for row in every if not row.writing.ended]
 
     def add(self, rows: Sequence[Row], *, together: bool, cached: bool) -> None:
@@ -58,24 +59,26 @@ class BatchWriter:
             self._waiting += [(some, cached) for some in self._within_context([rows[i] for i in batch])]
 
     def step(self) -> list[Row]:
-        """Run one pass of a batch; returns the rows that moved."""
+        """Run one pass of a batch, or of all in one stream over the weights; returns the rows that moved."""
         self._leave()
-        if not self._running:
-            while self._waiting and not self._running:
-                rows, cached = self._waiting.popleft()
-                self._running = [row for row in rows if not row.writing.ended]
+        streamed = weights_of(self.engine.backbone) is not None
+        while self._waiting and (streamed or not self._running):
+            rows, cached = self._waiting.popleft()
+            if alive := [row for row in rows if not row.writing.ended]:
                 write = _with_cache if cached else _again
-                self._passes = write(self.engine, [row.writing for row in self._running], self.check)
-        moving = [row for row in self._running if not row.writing.ended]
-        if moving:
-            next(self._passes)
-            self._leave()
+                passes = write(self.engine, [row.writing for row in alive], self.check)
+                self._running.append((alive, passes))
+        moving = [row for rows, _ in self._running for row in rows if not row.writing.ended]
+        with together(self.engine.backbone):
+            moved = [start(partial(next, passes)) for _, passes in self._running]
+        for one in moved:
+            one.result()
+        self._leave()
         return moving
 
     def _leave(self) -> None:
-        """Drop a batch whose texts have all ended, and its cache."""
-        if all(row.writing.ended for row in self._running):
-            self._running, self._passes = [], iter(())
+        """Drop batches whose texts have all ended, and their caches."""
+        self._running = [one for one in self._running if not all(row.writing.ended for row in one[0])]
 
     def _within_context(self, batch: list[Row]) -> list[list[Row]]:
         """A batch, or its texts one by one: a finished row stays in its batch, and positions may end before."""

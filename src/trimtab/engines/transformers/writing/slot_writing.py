@@ -17,6 +17,7 @@ from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotCache
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, openings_in_rows, row_parts
+from trimtab.engines.transformers.streaming.passes import start, together, weights_of
 from trimtab.engines.transformers.writing._prefix_store import PrefixStore
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing._watching import run_watched
@@ -115,24 +116,39 @@ class SlotWriter:
         self._leave()
         while self._planned and all(row.writing.ended for row in self._planned[0][1]):
             self._planned.popleft()
+        if weights_of(self.engine.backbone) is not None:
+            return self._step_together()
         turn = not self.lasting or not self._has_opened or not self._active
         self._has_opened = bool(self._planned) and turn and self._fits(self._planned[0][1])
         if self._has_opened:
-            return self._open(*self._planned.popleft())
+            return self._open(*self._planned.popleft(), self._heads)
         return self._advance() if self._active else []
 
+    def _step_together(self) -> list[Row]:
+        """One stream over the weights: one token of every row, and beside them all prompts that wait and fit."""
+        with together(self.engine.backbone):
+            passes = [start(self._advance)] if self._active else []
+            new: list[Row] = []
+            # Heads are read by the passes of this stream only.
+            heads: dict[object, object] = {}
+            while self._planned and self._fits([*new, *self._planned[0][1]]):
+                opening, rows = self._planned.popleft()
+                new += rows
+                passes.append(start(partial(self._open, opening, rows, heads)))
+        return [row for one in passes for row in one.result()]
+
     def _fits(self, new: Sequence[Row]) -> bool:
-        if not self._active:
+        if not self._active and len(new) <= len(self._planned[0][1]):
             return True
         count = len(self._active) + len(new)
         return count <= self._rows_that_fit(max(row.request.most_tokens for row in self.rows), count)
 
-    def _open(self, opening: Opening, rows: Sequence[Row]) -> list[Row]:
+    def _open(self, opening: Opening, rows: Sequence[Row], heads: dict[object, object]) -> list[Row]:
         """Run prompts; the rows that continue after their first token are put into the cache."""
         try:
-            states, recorded, packed = self.engine.run_prefix_layers(opening, self._heads, self.check)
+            states, recorded, packed = self.engine.run_prefix_layers(opening, heads, self.check)
         except TrimtabError as error:
-            self._heads.clear()
+            heads.clear()
             if len(rows) > 1:  # it may be of one of them only: each by itself
                 for row in reversed(rows):
                     waiting, self._planned = self._planned, deque()

@@ -12,6 +12,8 @@ import torch
 from trimtab.engines.requests import Request, Writing
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.engines.transformers.packing.schedule import most_columns
+from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.writing_cost import require_worth
 from trimtab.engines.transformers.writing._padded_writing import BatchWriter
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing.slot_writing import Row, SlotWriter, places
@@ -73,6 +75,7 @@ class TransformersWriter:
         """
         cell = request.intervention
         check_layers([cell], self.engine.backbone.facts.layers)
+        require_worth(self.engine.backbone, request.max_new_tokens, self.engine.max_writing_hours)
         if request.watch is not None:
             require_layers(request.watch.layers, self.engine.backbone.facts.layers)
         markers_for([cell], self.engine.backbone)
@@ -99,19 +102,32 @@ class TransformersWriter:
         if self._added:
             added, self._added = [row for row in self._added if not row.writing.ended], []
             self._assign(added)
-        # Passes of the two kinds in turns, so that neither waits for the other's end.
-        first, second = (self._batches, self._slots) if self._batch_next else (self._slots, self._batches)
-        self._batch_next = not self._batch_next
-        moved = first.step() or second.step()
+        moved = self._moved()
         for row in moved:
             if row.writing.ended:
                 self._end(row.key)
         return [(row.key, row.writing) for row in moved]
 
+    def _moved(self) -> list[Row]:
+        """The rows that one pass moves, or one stream over the weights."""
+        if weights_of(self.engine.backbone) is not None:
+            with together(self.engine.backbone):
+                both = [start(self._slots.step), start(self._batches.step)]
+            return [row for one in both for row in one.result()]
+        # Passes of the two kinds in turns, so that neither waits for the other's end.
+        first, second = (self._batches, self._slots) if self._batch_next else (self._slots, self._batches)
+        self._batch_next = not self._batch_next
+        return first.step() or second.step()
+
     def warn(self, requests: Sequence[Request]) -> None:
         """At the end of a job: say which pushes did nothing."""
         self._check.warn_of_rest()
         self._check.warn_of_missed([request.intervention for request in requests])
+
+    def close(self) -> None:
+        """Give up all texts."""
+        for key in list(self._rows):
+            self.cancel(key)
 
     def _end(self, key: int) -> None:
         cell = self._rows.pop(key).request.intervention
@@ -129,22 +145,24 @@ class TransformersWriter:
         engine.exactness.forget()
         if self.lasting:
             self._ask_ahead(max(row.request.most_tokens for row in rows))
-        columns = most_columns([_query(row) for row in rows], engine.budget)
-        together, apart = engine.split_batchable([row.request.most_tokens for row in rows], columns)
-        self._in_slots = bool(together) and self._fit_slots([rows[i] for i in together])
+        queries, lengths = [_query(row) for row in rows], [row.request.most_tokens for row in rows]
+        columns, steers = most_columns(queries, engine.budget), _steers(rows)
+        longest = max(query.longest for query in queries)
+        engine.exactness.ask_together(columns, longest, fastest=engine.fastest, cells=steers)
+        batchable, apart = engine.split_batchable(lengths, columns)
+        self._in_slots = bool(batchable) and self._fit_slots([rows[i] for i in batchable])
         if self._in_slots:
-            self._slots.add([rows[i] for i in together])
-        elif together:
-            length = places(max(rows[i].request.most_tokens for i in together))
+            self._slots.add([rows[i] for i in batchable])
+        elif batchable:
+            length = places(max(rows[i].request.most_tokens for i in batchable))
             side_by_side, cached = engine.exactness.plain_writing(length, engine.plain)
-            self._batches.add([rows[i] for i in together], together=side_by_side, cached=cached)
+            self._batches.add([rows[i] for i in batchable], together=side_by_side, cached=cached)
         if apart:
             self._batches.add([rows[i] for i in apart], together=False, cached=False)
 
     def _fit_slots(self, rows: Sequence[Row]) -> bool:
-        steers = any(row.request.intervention is not None for row in rows)
         length = places(max(row.request.most_tokens for row in rows))
-        mode = self.engine.mode([_query(row) for row in rows], cells=steers)
+        mode = self.engine.mode([_query(row) for row in rows], cells=_steers(rows))
         return mode == "packed" and self.engine.exactness.slots(length)
 
     def _ask_ahead(self, length: int) -> None:
@@ -160,6 +178,10 @@ class TransformersWriter:
             self.engine.split_batchable([ahead], most_columns([query], self.engine.budget))
             if self.engine.mode([query], cells=True) == "packed":
                 self.engine.exactness.slots(ahead)
+
+
+def _steers(rows: Sequence[Row]) -> bool:
+    return any(row.request.intervention is not None for row in rows)
 
 
 def _query(row: Row) -> Query:

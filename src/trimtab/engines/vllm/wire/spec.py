@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from trimtab.errors import SettingError
+from trimtab.inputs.json_text import parse_json
 from trimtab.steering import (
     DEFAULT_SCALE,
     SCALES,
@@ -211,8 +212,8 @@ def parse_spec(text: object) -> Spec:
     if isinstance(text, str) and len(text) > MAX_CHARACTERS:
         raise SettingError(f"{KEY}: {len(text)} characters; {MAX_CHARACTERS} are the most")
     try:
-        given = json.loads(text) if isinstance(text, str) else text
-    except (ValueError, RecursionError) as error:
+        given = parse_json(text, allow_nan=True) if isinstance(text, str) else text
+    except ValueError as error:
         raise SettingError(f"{KEY}: not JSON ({error})") from None
     given = _known(given, Spec, KEY)
     pushes = given.get("pushes", [])

@@ -39,7 +39,10 @@ ARMS = (
     "(against). Anti-steerable: prompts that move the other way. Milliseconds: median time of the first tokens of a "
     "reply, in turns with the plain model on this machine. Easy questions: how many are still answered correctly."
 )
-DIFFERENCES = "The numbers behind the figure, p before and after the correction."
+DIFFERENCES = (
+    "The numbers behind the figure, p before and after the correction. At equal dose only arms are compared whose "
+    "measured doses differ by at most 5%: demonstrations and fine-tuning have doses of their own, usually others."
+)
 WORDINGS = "The wording with the largest effect on the prompts that choose stands for the system prompt elsewhere."
 GLOSSARY = (
     ("arm", "One thing that could be done to get a behavior: a system prompt, demonstrations, a vector, fine-tuning."),
@@ -129,10 +132,10 @@ def _analysed(_run: RunTables, tables: Mapping[str, pd.DataFrame]) -> tuple[Tabl
     if replies is not None and judgements is not None:  # what a model says comes before what it finds likely
         judged = judged_scores(replies, judgements)
         effects.append(arm_effects(judged, arms, easy, reply_quality(replies, judgements)))
-        differences.append(arm_differences(judged))
+        differences.append(arm_differences(judged, arms))
     if scores is not None:
         effects.append(arm_effects(scores, arms, easy))
-        differences.append(arm_differences(scores))
+        differences.append(arm_differences(scores, arms))
     if not effects:
         nothing = {"effects": pd.DataFrame(columns=ARM_EFFECTS), "differences": pd.DataFrame(columns=ARM_DIFFERENCES)}
         return nothing, []

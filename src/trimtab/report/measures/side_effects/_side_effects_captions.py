@@ -42,6 +42,11 @@ NULLS = (
     "directions. Shuffled pairs: the pairs’ differences with random signs, the harder comparison. p counts the "
     "directions that do as much, and cannot fall below 1 ÷ (1 + directions)."
 )
+TASKS = (
+    "Tasks of lm-eval and Inspect at the chosen settings, with the metrics and standard errors that the harness gives, "
+    "± one of them. The change is that of the same samples, with its 95% interval (bootstrap over samples); metrics "
+    "that are no mean of samples have none. Intervals are not corrected for the number of metrics."
+)
 NEUTRAL = "Everyday requests that no behavior is about, answered by the steered model and by the unsteered one."
 
 OF_SIDE_EFFECTS = (

@@ -13,7 +13,7 @@ from trimtab.report.measures._columns import (
     setting_columns,
     subject_columns,
 )
-from trimtab.report.tables import Column, Table, number, share, table, with_interval, word
+from trimtab.report.tables import Column, Row, Table, number, share, table, with_interval, word
 
 
 def side_table(cells: pd.DataFrame) -> Table:
@@ -67,6 +67,29 @@ def neutral_table(neutral: pd.DataFrame) -> Table:
         *choice_columns(neutral),
     ]
     return table("Replies to neutral prompts", columns, records(neutral))
+
+
+def task_table(changes: pd.DataFrame) -> Table:
+    """Metrics of tasks, steered against unsteered."""
+    columns = [
+        *subject_columns(changes),
+        *setting_columns(),
+        word("benchmark", "from"),
+        word("task"),
+        word("metric"),
+        word("better", "better is"),
+        Column("unsteered ± error", lambda row: _with_error(row, "before")),
+        Column("steered ± error", lambda row: _with_error(row, "after")),
+        Column("change [95% interval]", lambda row: with_interval(row, "change", 3)),
+        Column("samples", lambda row: str(int(row["n"])) if row["n"] else "–"),
+        *choice_columns(changes),
+    ]
+    return table("Tasks of harnesses", columns, records(changes))
+
+
+def _with_error(row: Row, name: str) -> str:
+    error = row[f"{name}_stderr"]
+    return fixed(row[name], 3) + ("" if pd.isna(error) else f" ± {fixed(error, 3)}")
 
 
 def null_table(tests: pd.DataFrame) -> Table:

@@ -15,6 +15,8 @@ from trimtab.analysis.side_effects import (
     selective_settings,
     side_findings,
     side_gaps,
+    task_changes,
+    task_findings,
 )
 from trimtab.report import charts
 from trimtab.report._strength_units import dosed
@@ -39,6 +41,8 @@ class SideEffectResults:
     selective: pd.DataFrame = field(default_factory=pd.DataFrame)
     """The strongest setting with small side effects in each direction."""
     neutral: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tasks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Metrics of harnesses' tasks, steered beside unsteered."""
     nulls: pd.DataFrame = field(default_factory=pd.DataFrame)
     null_tests: pd.DataFrame = field(default_factory=pd.DataFrame)
     chosen: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -50,7 +54,7 @@ class SideEffectReport(MeasureReport[SideEffectResults]):
     """What else moves, at which cost, and whether a random push does as much."""
 
     name = "side_effects"
-    tables = ("shifts", "easy", "neutral", "replies", "random")
+    tables = ("shifts", "easy", "neutral", "replies", "random", "tasks")
 
     def results(self, context: ReportContext) -> SideEffectResults | None:
         """Shifts of other behaviors, costs, replies to neutral prompts, and tests against random directions."""
@@ -62,14 +66,15 @@ class SideEffectReport(MeasureReport[SideEffectResults]):
         return results.findings
 
     def sections(self, results: SideEffectResults) -> Sequence[Section]:
-        """Other behaviors first, then costs, replies to neutral prompts, and random directions."""
+        """Other behaviors first, then costs, tasks, replies to neutral prompts, and random directions."""
         return [*_side_effects(results), *_random_directions(results)]
 
     def files(self, results: SideEffectResults) -> Mapping[str, pd.DataFrame]:
         """All tables on side effects."""
         names = {
             "shifts": "side_shifts", "side": "side_cells", "selective": "selective_settings",
-            "neutral": "neutral_replies", "nulls": "random_directions", "null_tests": "random_tests",
+            "neutral": "neutral_replies", "tasks": "side_tasks", "nulls": "random_directions",
+            "null_tests": "random_tests",
         }  # fmt: skip
         return {f"tables/{file}.csv": getattr(results, name) for name, file in names.items()}
 
@@ -85,6 +90,7 @@ def _analysed(
     nothing: pd.DataFrame = pd.DataFrame()
     shifts = _scored(made)
     neutral = neutral_changes(made["replies"]) if "replies" in made else nothing
+    tasks = task_changes(made["tasks"]) if "tasks" in made else nothing
     nulls = analysis.null_effects(made["random"]) if "random" in made else nothing
     tests = analysis.null_tests(nulls) if len(nulls) else nothing
     side = nothing
@@ -97,13 +103,15 @@ def _analysed(
     replies = context.results(REPLIES)
     recommended = None if replies is None else _of_run(analysis.first_judged(replies.settings), run.name)
     chosen = chosen_cells(best, (neutral, nulls, variants), recommended)
-    neutral = of_signs(neutral, chosen)
+    neutral, tasks = of_signs(neutral, chosen), of_signs(tasks, chosen, ("benchmark", "task", "metric"))
     findings: list[analysis.Finding] = []
     if len(side):
         findings += side_findings(side, chosen, neutral)
     if len(shifts):
         subjects = shifts[["model", "behavior"]].drop_duplicates().itertuples(index=False, name=None)
         findings += side_gaps(subjects, side, chosen, neutral, tests)
+    if len(tasks):
+        findings += task_findings(tasks)
     if len(tests):
         findings += analysis.null_findings(tests)
     found = {
@@ -111,6 +119,7 @@ def _analysed(
         "side": side,
         "selective": selective_settings(side[side["others"] > 0]) if len(side) else nothing,
         "neutral": neutral,
+        "tasks": tasks,
         "nulls": nulls,
         "null_tests": tests,
         "chosen": chosen,
@@ -187,6 +196,13 @@ def _side_effects(results: SideEffectResults) -> list[Section]:
             costs,
             paired=True,
             folded=folded_figures(costs),
+        ),
+        Section(
+            "tasks",
+            "Tasks of harnesses",
+            captions.TASKS,
+            tables=[tables.task_table(results.tasks)],
+            file="tables/side_tasks.csv",
         ),
         Section(
             "neutral",

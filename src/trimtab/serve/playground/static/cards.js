@@ -2,9 +2,11 @@
 import { checks } from "./checks.js";
 import { byId, el, signed } from "./dom.js";
 import { isRecommended, layerChoices, recommendedPush, scaleOf, curveOf } from "./doses.js";
+import { post } from "./server.js";
 import { labelOf, slider } from "./slider.js";
 import {
-  MOST_COLUMNS, askingColumn, changed, copyOf, plainColumn, pushFor, server, state, steeredColumn,
+  MOST_COLUMNS, askingColumn, changed, copyOf, plainColumn, positionsOf, pushFor, recommendedPositions, server, state,
+  steeredColumn, steeringOf,
 } from "./state.js";
 
 const ASKED_FOR = "In all of your replies, show this behavior: ";
@@ -20,7 +22,8 @@ export const titleOf = (setting) => {
     const value = vector ? labelOf(vector, push) : `${signed(push.strength)} ${push.scale}`;
     return `${push.vector} ${value}`;
   });
-  return named.join(", ") || "No vector";
+  const where = setting.positions ? ` at ${setting.positions}` : "";
+  return named.length ? named.join(", ") + where : "No vector";
 };
 
 export const promptFor = (vector) => {
@@ -148,6 +151,35 @@ const asking = (column) => {
   ];
 };
 
+// Which tokens a column pushes: named positions to choose from, and those with a number of their own to type.
+const positionsChoice = (column, title) => {
+  const hint = el("p", { class: "hint", role: "status" });
+  const list = `positions-${column.id}`;
+  const box = el("input", { value: positionsOf(column), list, autocomplete: "off", spellcheck: "false", size: 14 });
+  const head = (text) => text.split(":")[0];
+  const say = (refusal = "") => {
+    const [, meaning] = Object.entries(server.positions).find(([name]) => head(name) === head(box.value)) ?? [];
+    hint.textContent = refusal || meaning || "";
+    box.setAttribute("aria-invalid", String(!!refusal));
+  };
+  say();
+  box.addEventListener("change", async () => {
+    const typed = box.value = box.value.trim() || recommendedPositions(column);
+    if (typed === recommendedPositions(column)) delete column.positions;
+    else column.positions = typed;
+    say();
+    title();
+    changed("setting");
+    const steering = steeringOf(column);
+    if (!steering) return;
+    const found = await post("/v1/steering/validate", { steering }).catch(() => ({ valid: true }));
+    if (!found.valid && box.value === typed) say(found.reason);
+  });
+  const named = Object.keys(server.positions).filter((name) => !name.includes(":"));
+  return el("div", { class: "positions" }, el("label", { class: "field" }, "Tokens that are pushed", box),
+    el("datalist", { id: list }, [...named, "first:20", "after:20"].map((name) => el("option", { value: name }))), hint);
+};
+
 const card = (column) => {
   const heading = el("span", {});
   const title = () => { heading.textContent = titleOf(column); };
@@ -163,7 +195,9 @@ const card = (column) => {
       type: "button", class: "plain", "aria-label": `remove column ${letterOf(column)}`, onclick: () => remove(column),
     }, "remove"),
   );
-  const body = column.kind === "steered" ? column.pushes.map((push) => pushRow(column, push, title)) : column.kind === "asking" ? asking(column) : [
+  const body = column.kind === "steered" ? [
+    ...column.pushes.map((push) => pushRow(column, push, title)), column.pushes.length > 0 && positionsChoice(column, title),
+  ] : column.kind === "asking" ? asking(column) : [
     el("p", { class: "hint" }, "The model as it is, with the same seed. Every other column is compared with this one."),
   ];
   return el(

@@ -42,6 +42,11 @@ export const snapshot = () => ({
 export const linkOf = async () =>
   `${location.origin}${location.pathname}#s=${await packed(JSON.stringify(snapshot()))}`;
 
+// Browsers open far longer addresses, but mail and chat programs cut them off, silently.
+export const MOST_LINK = 30_000;
+export const tooLong = (link) => link.length <= MOST_LINK ? "" :
+  `This page would be a link of ${link.length.toLocaleString("en")} characters; more than ${MOST_LINK.toLocaleString("en")} are cut off in many programs. Begin a new conversation, or retry fewer turns: settings alone fit.`;
+
 export const keep = () => {
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(snapshot()));
@@ -70,8 +75,11 @@ const isPush = (push) =>
 const isSetting = (one) =>
   ["plain", "steered", "asking"].includes(one?.kind) &&
   (one.kind !== "steered" || (Array.isArray(one.pushes) && one.pushes.every(isPush))) &&
+  (one.positions === undefined || isText(one.positions, 200)) &&
   (one.kind !== "asking" || isText(one.prompt));
-const isReply = (reply) => isText(reply?.text) && isSetting(reply.setting);
+const isReply = (reply) =>
+  isText(reply?.text) && isSetting(reply.setting) &&
+  (reply.ids === undefined || (Array.isArray(reply.ids) && reply.ids.length <= 10_000 && reply.ids.every(Number.isInteger)));
 const isTurn = (turn) =>
   isText(turn?.id, 20) && (turn.parent === null || isText(turn.parent, 20)) && isText(turn.message) &&
   typeof turn.replies === "object" && turn.replies !== null && Object.values(turn.replies).every(isReply);

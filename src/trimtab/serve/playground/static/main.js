@@ -1,7 +1,7 @@
 // The page: what the server has, what the link holds, and which part is drawn again when something changes.
 import { firstColumns, showCards, wireCards } from "./cards.js";
 import { announce, byId, copied, el } from "./dom.js";
-import { differences, isState, keep, linkOf, opened, take } from "./link.js";
+import { differences, isState, keep, linkOf, opened, take, tooLong } from "./link.js";
 import { wireMaking } from "./making.js";
 import { Refused, get, setKey } from "./server.js";
 import { wireCode } from "./snippets.js";
@@ -18,7 +18,7 @@ const load = async () => {
   const [about, vectors] = await Promise.all([get("/v1/steering"), get("/v1/steering/vectors")]);
   Object.assign(server, {
     model: about.model, fingerprint: about.fingerprint, layers: about.layers, monitors: about.monitors, limits: about.limits,
-    scales: about.scales, makes: about.make_vectors, vectors: new Map(vectors.data.map((vector) => [vector.name, vector])),
+    scales: about.scales, positions: about.positions, makes: about.make_vectors, vectors: new Map(vectors.data.map((vector) => [vector.name, vector])),
   });
 };
 
@@ -119,9 +119,12 @@ const wireViews = () => {
 const wireHeader = () => {
   byId("copy-link").addEventListener("click", async () => {
     const link = await linkOf();
+    const reason = tooLong(link);
+    if (reason) return notice([reason]);
+    notice([]);
     history.replaceState(null, "", link);
     await copied(byId("copy-link"), link);
-    announce("the link holds this page as it is");
+    return announce("the link holds this page as it is");
   });
   byId("new").addEventListener("click", restart);
   for (const button of document.querySelectorAll("dialog .close")) {

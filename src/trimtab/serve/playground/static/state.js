@@ -64,7 +64,14 @@ export const leafBelow = (id) => {
 export const leaves = () => state.turns.filter((turn) => !childrenOf(turn.id).length);
 
 // A setting as it was when a reply was written: sliders move on, replies stay.
-export const settingOf = (column) => structuredClone({ kind: column.kind, pushes: column.pushes, prompt: column.prompt });
+export const settingOf = (column) => structuredClone({
+  kind: column.kind, pushes: column.pushes, prompt: column.prompt, ...(column.positions ? { positions: column.positions } : {}),
+});
+
+// Which tokens a setting pushes: as chosen, else as its first vector recommends.
+export const recommendedPositions = (setting) =>
+  server.vectors.get(setting.pushes?.[0]?.vector)?.recommended?.positions ?? "all";
+export const positionsOf = (setting) => setting.positions ?? recommendedPositions(setting);
 
 // The steering of a request, in its own words; null for none.
 export const steeringOf = (setting) => {
@@ -79,7 +86,7 @@ export const steeringOf = (setting) => {
       scale: push.scale,
       ...(push.vector_layer === null || push.vector_layer === undefined ? {} : { vector_layer: push.vector_layer }),
     })),
-    positions: use?.positions ?? "all",
+    positions: positionsOf(setting),
     first_token: use?.first_token ?? false,
   };
 };

@@ -27,7 +27,7 @@ const comparison = (turn, columnId, reply, view) => {
     const messages = messagesFor(columnId, reply.setting, turn);
     const steering = steeringOf(reply.setting);
     const body = {
-      messages, reply: reply.text, top: 5, ...(steering ? { steering } : {}), ...(monitor ? { monitors: [monitor] } : {}),
+      messages, reply: reply.text, ...(reply.ids ? { reply_tokens: reply.ids } : {}), top: 5, ...(steering ? { steering } : {}), ...(monitor ? { monitors: [monitor] } : {}),
       ...(reply.setting.kind === "asking" ? { unsteered_messages: messagesFor(columnId, { kind: "plain" }, turn) } : {}),
     };
     const made = queue.then(() => post("/v1/steering/compare", body));
@@ -124,7 +124,8 @@ const summary = (found, view) => {
   }
   const most = found.tokens.reduce((a, b) => (b.kl > a.kl ? b : a));
   if (most.kl < 0.005) return "0 nats: nothing moves it";
-  return `mean ${plain(found.mean_kl)} nats a token; most at ${shown(most.token)} (${plain(most.kl)})`;
+  const anew = found.retokenized_differs ? "; its text alone would be read in other tokens" : "";
+  return `mean ${plain(found.mean_kl)} nats a token; most at ${shown(most.token)} (${plain(most.kl)})${anew}`;
 };
 
 // Fill a reply's place with coloured tokens; `current` says whether they are still wanted when they come.

@@ -39,7 +39,7 @@ const write = async (turn, columns) => {
       const reply = turn.replies[column.id];
       if (event.error) Object.assign(reply, { error: event.error.message, running: false });
       else if (event.delta !== undefined) reply.text += event.delta;
-      else Object.assign(reply, { text: event.text, finish: event.finish_reason, written: event.tokens, running: false });
+      else Object.assign(reply, { text: event.text, finish: event.finish_reason, written: event.tokens, running: false, ...(event.token_ids ? { ids: event.token_ids } : {}) });
       showReply(turn, column);
     }
     announce(`${columns.length} ${columns.length === 1 ? "reply is" : "replies are"} written`);

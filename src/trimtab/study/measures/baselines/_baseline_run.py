@@ -28,15 +28,16 @@ from trimtab.evaluation.baselines.arm_doses import NeutralStates, arm_dose, neut
 from trimtab.evaluation.baselines.arms import Arm, Push, arm_samples, easy_arm_samples
 from trimtab.evaluation.baselines.prompt_arms import few_shot_arm, system_arm
 from trimtab.evaluation.baselines.vector_arms import Candidate, Choosing, best_arms, candidate_samples, dosed_arms
+from trimtab.evaluation.dose import find_strengths
 from trimtab.models import PromptError, Text
+from trimtab.steering import Cell
 from trimtab.store.cached_tables import TableName
-from trimtab.study._contrast_parts import vector_source
-from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.baselines._arm_costs import cost_table
+from trimtab.study.measures.baselines._chosen_settings import chosen_settings, vector_scores
 from trimtab.study.measures.baselines._comparison import GIVEN, Comparison, joined
+from trimtab.study.measures.baselines._other_vectors import other_vector
 from trimtab.study.measures.context import Context
-from trimtab.study.measures.grids import trained_layers
-from trimtab.vectors import AGGREGATIONS, SteeringVector, extract, with_residual_norms
+from trimtab.vectors import SteeringVector
 
 
 @dataclass(eq=False)
@@ -50,6 +51,7 @@ class BaselineRun:
         """Nothing is known yet."""
         self._vector_arms: dict[str, list[Arm]] = {}
         self._candidates: dict[str, tuple[Candidate, pd.DataFrame] | None] = {}
+        self._vectors: dict[str, SteeringVector] = {}
 
     # What each arm is.
 
@@ -90,11 +92,32 @@ class BaselineRun:
         compared = self.compared
         return [few_shot_arm(compared.shots, side, compared.form) for side in SIDES] if compared.shots else []
 
-    def vector_arms(self, method: str) -> list[Arm]:
-        """A vector at its best setting and at the reference dose; none where the method refuses."""
-        if method not in self._vector_arms:
-            self._vector_arms[method] = self._made_vector_arms(method)
+    def choose_vector_arms(self, method: str) -> list[Arm]:
+        """Choose a vector's best setting and its setting at the reference dose; none where the method refuses."""
+        self._vector_arms[method] = self._made_vector_arms(method)
         return self._vector_arms[method]
+
+    def vector_arms(self, method: str) -> list[Arm]:
+        """A vector at the settings that were chosen, which a run that goes on reads from its own scores."""
+        if method not in self._vector_arms:
+            try:
+                self._vector_arms[method] = self._stored_vector_arms(method)
+            except TrimtabError as error:
+                self.left_out(f"the method {method}", error)
+                self._vector_arms[method] = []
+        return self._vector_arms[method]
+
+    def _stored_vector_arms(self, method: str) -> list[Arm]:
+        settings = chosen_settings(self.stored("scores", vector_scores(method)))
+        if not settings:
+            return []
+        vector, grid = self._vector(method), self.context.subject.grid
+        known = grid.alphas if method == self.compared.method else None
+        return [arm for one in settings if (arm := one.arm(vector, grid, known, self._calibrated)) is not None]
+
+    def _calibrated(self, vector: SteeringVector, grid: Grid) -> Mapping[Cell, float]:
+        """The strengths that give cells of a vector their doses."""
+        return find_strengths(self.context.model, vector, grid, grid.steered, self.neutral_texts)
 
     def _made_vector_arms(self, method: str) -> list[Arm]:
         made = self._candidate(method)
@@ -169,7 +192,7 @@ class BaselineRun:
     def _other(self, method: str) -> tuple[Candidate, pd.DataFrame] | None:
         """The vector of another method, swept over the prompts that choose; None where it refuses."""
         try:
-            vector = self._extracted(method)
+            vector = self._vector(method)
             grid = self._grid_for(vector)
             kind = "control" if self.compared.is_control(method) else "other vector"
             candidate = Candidate(method, kind, vector, grid)  # type: ignore[arg-type]
@@ -178,29 +201,13 @@ class BaselineRun:
             self.left_out(f"the method {method}", error)
             return None
 
-    def _extracted(self, method: str) -> SteeringVector:
-        """As the study makes its own."""
-        subject, study, train = self.context.subject, self.context.subject.study, self.context.subject.parts[0]
-        if subject.contrast is None and not len(train) and not isinstance(train, UnscoredBehavior):
-            raise SettingError("the vectors of the study were given, with no pairs that another could be made of")
-        trained: dict[str, Any] = {}
-        if AGGREGATIONS.get(method).trained:
-            trained = {
-                "layers": trained_layers(study, subject.n_layers),
-                "training": self.compared.settings.training_of(study.training_settings),
-            }
-        vector = extract(
-            self.context.model,
-            vector_source(train, subject.contrast),
-            method=method,
-            **trained,
-            token_position=study.token_position,
-            form="auto" if subject.contrast is not None else self.compared.form,
-            balance=study.balance,
-            seed=study.seed,
-            progress=False,
-        )
-        return with_residual_norms(vector, self.context.model)
+    def _vector(self, method: str) -> SteeringVector:
+        """The study's own vector, or that of another method."""
+        if method == self.compared.method:
+            return self.context.vector
+        if method not in self._vectors:
+            self._vectors[method] = other_vector(self.context, self.compared, method)
+        return self._vectors[method]
 
     def _grid_for(self, vector: SteeringVector) -> Grid:
         """The cells of the sweep; where strengths are doses, calibrated for this vector."""

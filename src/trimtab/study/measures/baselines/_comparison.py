@@ -40,6 +40,11 @@ class Comparison:
         return not isinstance(self.subject.behavior, UnscoredBehavior)
 
     @property
+    def is_fine_tuned(self) -> bool:
+        """Whether there is an arm of fine-tuning, which needs completions to train on."""
+        return self.settings.lora and self.is_scored
+
+    @property
     def test_prompts(self) -> Sequence[Pair]:
         """The prompts that report, whether or not they have completions."""
         return prompts_of(self.test)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+
 import pandas as pd
 
 from trimtab.analysis.baselines.arm_names import FINE_TUNED, SIDES
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.evaluation.baselines.arms import Arm
-from trimtab.evaluation.baselines.fine_tuning import LoraSettings, fine_tuned
+from trimtab.evaluation.baselines.fine_tuning import FineTuned, LoraSettings, fine_tuned
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import joined
+from trimtab.study.step_names import training_for_baselines
 
 
 def lora_tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
@@ -17,25 +22,36 @@ def lora_tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
 
     Where it cannot be trained, tables without rows, and a warning with the reason.
     """
-    compared, model, study = run.compared, run.context.model, run.context.subject.study
-    settings = LoraSettings(compared.settings.lora_rank, compared.settings.lora_steps)
     found: dict[str, list[pd.DataFrame]] = {"scores": [], "arms": [], "easy": []}
     try:
-        if not len(compared.train):
-            raise SettingError(
-                "the vector is made of something else than training pairs, so there are none to train on"
-            )
         _ = run.neutral  # read while the model has no adapter
-        for side in SIDES:
-            arm = Arm(FINE_TUNED, "fine-tuning", side)
-            with fine_tuned(
-                model, compared.train, side, run.context.subject.scoring, settings, balance=study.balance,
-                seed=study.seed,
-            ) as tuned:  # fmt: skip
+        with closing(fine_tuned_arms(run)) as arms:
+            for arm, tuned in arms:
                 found["scores"].append(run.scores(FINE_TUNED, [arm]))
                 found["arms"].append(run.costs([arm], tuned.at_rest))
-                if compared.settings.easy:
+                if run.compared.settings.easy:
                     found["easy"].append(run.easy(FINE_TUNED, [arm]))
     except TrimtabError as error:
         run.left_out("fine-tuning", error)
     return {table: joined(parts) for table, parts in found.items()}
+
+
+def fine_tuned_arms(run: BaselineRun) -> Generator[tuple[Arm, FineTuned]]:
+    """Train an adapter for the behavior and one against it; the model has each until the next one, or the end.
+
+    The same seed, pairs and settings train the same adapter again.
+
+    Raises:
+        SettingError: where there are no pairs to train on, or the model cannot be trained.
+    """
+    compared, subject = run.compared, run.context.subject
+    if not len(compared.train):
+        raise SettingError("the vector is made of something else than training pairs, so there are none to train on")
+    settings = LoraSettings(compared.settings.lora_rank, compared.settings.lora_steps)
+    for side in SIDES:
+        step = training_for_baselines(f"{FINE_TUNED} {side} it", subject.name, subject.model)
+        with fine_tuned(
+            run.context.model, compared.train, side, subject.scoring, settings, balance=subject.study.balance,
+            seed=subject.study.seed, progress=partial(run.context.progress, step),
+        ) as tuned:  # fmt: skip
+            yield Arm(FINE_TUNED, "fine-tuning", side), tuned

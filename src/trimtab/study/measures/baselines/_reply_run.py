@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from trimtab.analysis.baselines.arm_names import ARM, BEST, PLAIN, SIDES
 from trimtab.analysis.baselines.choosing import toward
 from trimtab.data import Pair
-from trimtab.errors import DataError
+from trimtab.errors import DataError, TrimtabError
 from trimtab.evaluation import reply_references
 from trimtab.evaluation.baselines.arm_replies import arm_replies
 from trimtab.evaluation.baselines.arms import THE_MODEL, Arm, Push
@@ -19,6 +20,7 @@ from trimtab.judges import Exchange, Judge
 from trimtab.study.measures.base import Subject
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
 from trimtab.study.measures.baselines._comparison import Comparison, joined
+from trimtab.study.measures.baselines._lora_run import fine_tuned_arms
 from trimtab.study.measures.replies.judging import panel_for
 from trimtab.study.measures.replies.settings import Replies
 
@@ -55,6 +57,18 @@ def write_replies(run: BaselineRun, replies: Replies) -> pd.DataFrame:
             )
         except DataError as error:
             run.left_out(f"replies under {arm.name}", error)
+    if run.compared.is_fine_tuned:
+        try:
+            with closing(fine_tuned_arms(run)) as arms:
+                found += [
+                    arm_replies(
+                        model, arm, prompts, references, behavior=subject.name,
+                        max_new_tokens=replies.max_new_tokens, at_rest=tuned.at_rest,
+                    )
+                    for arm, tuned in arms
+                ]  # fmt: skip
+        except TrimtabError as error:
+            run.left_out("replies of fine-tuning", error)
     joined: pd.DataFrame = pd.concat(found, ignore_index=True)
     return joined
 

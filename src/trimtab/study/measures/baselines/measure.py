@@ -19,6 +19,7 @@ from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.baselines._baseline_run import BaselineRun
+from trimtab.study.measures.baselines._chosen_settings import vector_scores
 from trimtab.study.measures.baselines._comparison import Comparison, comparison, joined, require_texts
 from trimtab.study.measures.baselines._lora_run import lora_tables
 from trimtab.study.measures.baselines._reply_run import (
@@ -134,7 +135,7 @@ class _Planned:
     def vectors(self, method: str) -> Iterator[Unit]:
         """The units of a vector: its candidates on the prompts that choose, then the chosen settings."""
         compared, subject = self.compared, self.subject
-        about, other = f"vector {method}", method != compared.method
+        about, other = vector_scores(method), method != compared.method
         calibrating = ReadTexts(NEUTRAL_PROMPTS, self._narrow, chat=True, reply_tokens=TOKENS, passes=12)
         work: tuple[Work, ...] = (calibrating,)
         shaped_by: tuple[object, ...] = (method, compared.settings.dose)
@@ -153,7 +154,7 @@ class _Planned:
         yield self._unit(
             "scores",
             about,
-            lambda run: joined([run.candidates(method), run.scores(about, run.vector_arms(method))]),
+            lambda run: joined([run.candidates(method), run.scores(about, run.choose_vector_arms(method))]),
             (*[self._scoring(("test",), self._narrow)] * 2, *work),
             shaped_by,
         )
@@ -176,27 +177,41 @@ class _Planned:
         def tables(run: BaselineRun) -> dict[str, pd.DataFrame]:
             return lora_tables(run)
 
-        # A step reads a row there and back, which is about three times the work of reading it.
-        training = ReadPairs(self.compared.train, self.subject.scoring)
-        steps = max(1, round(3 * 4 * settings.lora_steps / max(1, len(self.compared.train))))
-        shaped_by = ("lora", settings.lora_rank, settings.lora_steps, settings.easy)
+        shaped_by = (*self._of_adapter, settings.easy)
         for number, table in enumerate(("scores", "arms", "easy") if settings.easy else ("scores", "arms")):
-            work = (training,) * (2 * steps) if number == 0 else (self._scoring(("test",)),)
+            work = self._tuning if number == 0 else (self._scoring(("test",)),)
             yield self._unit(table, FINE_TUNED, lambda run, table=table: tables(run)[table], work, shaped_by)  # type: ignore[misc]
+
+    @property
+    def _of_adapter(self) -> tuple[object, ...]:
+        """What shapes the adapters."""
+        return "lora", self.compared.settings.lora_rank, self.compared.settings.lora_steps
+
+    @property
+    def _tuning(self) -> tuple[Work, ...]:
+        """Training both adapters: a step reads a row there and back, about three times the work of reading it."""
+        train = self.compared.train
+        steps = max(1, round(3 * 4 * self.compared.settings.lora_steps / max(1, len(train))))
+        return (ReadPairs(train, self.subject.scoring),) * (2 * steps)
 
     def replies(self, replies: Replies) -> Iterator[Unit]:
         """The replies of every arm, and what judges make of them."""
         subject, label = self.subject, self.subject.setting.label
         prompts = reply_prompts(self.compared, replies)
-        arms = REPLYING_ARMS + 2 * bool(self.compared.shots)
+        arms = REPLYING_ARMS + 2 * bool(self.compared.shots) + 2 * self.compared.is_fine_tuned
         writing = WriteReplies(
             prompts, "text", self._narrow, replies.max_new_tokens, replies=len(prompts) * (1 + arms),
             judged=len(prompts) * arms, read_behind=1 + OTHER_PROMPTS, read_beside=NEUTRAL_TEXTS,
         )  # fmt: skip
         judges = [judge.fingerprint(subject.behavior) for judge in replies.judges if judge.covers(label)]
-        shaped_by = ([pair.id for pair in prompts], replies.max_new_tokens, judges, self.compared.settings.dose)
+        shaped_by: tuple[object, ...] = (
+            [pair.id for pair in prompts], replies.max_new_tokens, judges, self.compared.settings.dose
+        )  # fmt: skip
+        work: tuple[Work, ...] = (writing,)
+        if self.compared.is_fine_tuned:
+            shaped_by, work = (*shaped_by, *self._of_adapter), (writing, *self._tuning)
         yield self._unit(
-            "replies", "replies", lambda run: write_replies(run, replies), (writing,), shaped_by, recommends=True
+            "replies", "replies", lambda run: write_replies(run, replies), work, shaped_by, recommends=True
         )
         yield self._unit(
             "judgements", "replies", lambda run: judge_replies(run, replies), (), shaped_by, recommends=True,

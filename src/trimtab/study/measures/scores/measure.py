@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from trimtab.evaluation import Row, shown_rows, sweep_batches
-from trimtab.store.part_writer import PartWriter
+from trimtab.evaluation import shown_rows
 from trimtab.study.measures._stored_tables import growing_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.context import Context
+from trimtab.study.measures.scores.sweep_rows import RowClaims, SweepTask, score_rows
 from trimtab.study.measures.work import ScoreRows
 from trimtab.study.step_names import sweeping
 
@@ -36,28 +36,37 @@ class ScoresMeasure(Measure[Any]):
         for piece in self.work(None, subject):
             assert isinstance(piece, ScoreRows)
             assert piece.grid is not None
-            on_disk = context.folder.done(model.name, subject.name)
-            done = {i for i, row in enumerate(piece.rows) if _key(row) in on_disk}
-            finished, started = len(done), time.monotonic()
-            what, cells = sweeping(subject.name, model.name), 1 + len(piece.grid.steered)
-            context.progress(what, finished * cells, len(piece.rows) * cells)
-            parts = PartWriter(context.folder, "samples")
+            vectors = context.folder.vector_file(model.name, subject.name)
+            task = SweepTask(
+                subject.name, piece.rows, piece.scoring, piece.grid, vectors, model.fingerprint, model.template_hash
+            )
+            started = time.monotonic()
             try:
-                for indices, frame in sweep_batches(
-                    model, context.vector, piece.rows, piece.grid, piece.scoring, subject.name, done
-                ):
-                    # Batches may differ from those before the stop, as with another amount of free memory.
-                    keys = zip(frame["split"], frame["prompt_id"], frame["order"], strict=True)
-                    parts.add(frame[[key not in on_disk for key in keys]])
-                    finished += len(indices)
-                    context.progress(what, finished * cells, len(piece.rows) * cells)
+                while not self._score(task, context):
+                    pass  # a process that shared the sweep has died, and its rows are to be scored here
             finally:
-                parts.flush()
                 context.add_seconds("sweep", time.monotonic() - started, model.name, subject.name)
+
+    @staticmethod
+    def _score(task: SweepTask, context: Context) -> bool:
+        """Score rows until all are on disk, or taken by others and written by them; false if they were given back."""
+        model, sharing = context.model, context.sharing
+        done = task.on_disk(context.folder, model.name)
+        finished, cells, rows = len(done), 1 + len(task.grid.steered), len(task.rows)
+        what = sweeping(task.behavior, model.name)
+
+        def advance(more: int) -> None:
+            nonlocal finished
+            finished += more
+            context.progress(what, finished * cells, rows * cells)
+
+        def all_finished(count: int) -> None:
+            advance(count - finished)
+
+        advance(0)
+        claims = RowClaims(done) if sharing is None else sharing.offer(task, done)
+        score_rows(model, context.vector, task, context.folder, claims, advance)
+        return sharing is None or sharing.wait(task, all_finished)
 
 
 SCORES = ScoresMeasure()
-
-
-def _key(row: Row) -> tuple[str, str, int]:
-    return row.split, row.shown.pair.id, row.shown.order

@@ -1,4 +1,4 @@
-"""Side effects: other behaviors, plain text, easy questions, neutral replies, and random directions to compare with."""
+"""Side effects: other behaviors, plain text, easy questions, tasks of harnesses, neutral replies, random directions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pandas as pd
 from torch import Tensor
 
 from trimtab._util.callbacks import StepName
-from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, easy_questions, sample
+from trimtab.data import NEUTRAL_PROMPTS, NEUTRAL_TEXTS, Behavior, easy_questions, sample
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation import Grid, parse_layers, shown_rows
+from trimtab.evaluation.benchmarks import HARNESSES, Benchmark, benchmark_samples
 from trimtab.evaluation.replies import prompt_pairs
 from trimtab.evaluation.side_effects import (
     easy_samples,
@@ -39,8 +40,15 @@ class SideEffectsMeasure(Measure[SideEffects]):
     settings = SideEffects
     tables = stored_tables("side_effects")
 
+    def require(self, settings: SideEffects, behavior: Behavior, label: str) -> None:
+        """Refuse tasks of harnesses that are not installed, and files that are missing."""
+        for text in settings.tasks:
+            name = text.partition(":")[0]
+            if name in HARNESSES.names():
+                HARNESSES.get(name).require()
+
     def units(self, settings: SideEffects, subject: Subject) -> Iterator[Unit]:
-        """Scores and plain text in every cell of the sweep, then replies and random directions where chosen."""
+        """Scores and plain text in every cell of the sweep, then replies, random directions and tasks where chosen."""
         chosen = subject.chosen()
         grid = subject.grid
         if settings.layers is not None:
@@ -72,6 +80,8 @@ class SideEffectsMeasure(Measure[SideEffects]):
             if settings.random:
                 read = () if number else (ReadPairs(shuffled, subject.scoring),)
                 yield _random_directions(settings, subject, setting, read, differences)
+            for text in settings.tasks:
+                yield _task(settings, subject, setting, Benchmark.parse(text, subject.study.folder))
 
 
 SIDE_EFFECTS = SideEffectsMeasure()
@@ -164,6 +174,24 @@ def _random_directions(
         about=setting.about,
         grid=setting.grid,
         shaped_by=(setting.chosen_by, test.hash, settings.random),
+    )
+
+
+def _task(settings: SideEffects, subject: Subject, setting: ChosenSetting, benchmark: Benchmark) -> Unit:
+    limit = settings.task_limit
+
+    def compute(context: Context) -> pd.DataFrame:
+        found = benchmark_samples(context.model, context.vector, setting.grid, subject.name, benchmark, limit=limit)
+        table: pd.DataFrame = found.assign(chosen_by=setting.chosen_by)
+        return table
+
+    return Unit(
+        table="tasks",
+        work=(),
+        compute=compute,
+        about=(benchmark.name, *setting.about),
+        grid=setting.grid,
+        shaped_by=(setting.chosen_by, limit, benchmark.key),
     )
 
 

@@ -25,3 +25,8 @@ class SideEffects(MeasureSettings):
     """Random directions of each of two kinds to compare the vector with; 0 for none."""
     max_new_tokens: Annotated[int, ADDS] = Field(default=48, ge=1, le=4096)
     """Length limit of each reply to a neutral prompt, in tokens."""
+    tasks: Annotated[tuple[str, ...], ADDS] = ()
+    """Task of lm-eval or Inspect to run at the chosen settings: `lm_eval:arc_easy`, `inspect:inspect_evals/gsm8k`, or a
+    file of a task. Plans do not count them."""
+    task_limit: Annotated[int, ADDS] = Field(default=100, ge=2, le=100_000)
+    """How many samples of each task at most, the first ones."""

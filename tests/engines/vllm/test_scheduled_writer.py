@@ -1,0 +1,158 @@
+"""The scheduler over vLLM's writer: what becomes of replies when the server is abandoned, or vLLM has died."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tiny import tiny_model, tiny_tokenizer
+from trimtab.engines import Model, Request
+from trimtab.engines.vllm._vllm_writer import VLLMWriter
+from trimtab.engines.vllm.guard.request_pool import RequestPool
+from trimtab.engines.vllm.wire.spec import Spec
+from trimtab.errors import EngineFailed, EngineLost, ModelError, ServerStopping
+from trimtab.models import wrap
+from trimtab.serve.scheduler import Scheduler
+
+PROMPT = (5, 6, 7)
+
+
+class EngineDeadError(Exception):
+    """Stands for vLLM's."""
+
+
+class Engine:
+    """Writes a token of each request in each step, and never ends one; dies when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.aborted: list[str] = []
+        self.dead = False
+        self.stepped = threading.Event()
+
+    def add_request(self, name: str, prompt: dict[str, Any], params: Any) -> str:
+        if self.dead:
+            raise EngineDeadError
+        self.waiting.append(name)
+        return f"{name}-inside"
+
+    def step(self) -> list[Any]:
+        if self.dead:
+            raise EngineDeadError
+        self.stepped.set()
+        one = SimpleNamespace(token_ids=[9], logprobs=None)
+        return [SimpleNamespace(request_id=name, finished=False, outputs=[one]) for name in self.waiting]
+
+    def abort_request(self, names: list[str]) -> None:
+        self.aborted += names
+        self.waiting = [name for name in self.waiting if name not in names]
+
+
+@pytest.fixture(autouse=True)
+def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the names are that are imported from vLLM."""
+    modules: dict[str, dict[str, Any]] = {
+        "vllm": {"SamplingParams": SimpleNamespace},
+        "vllm.v1": {}, "vllm.v1.engine": {},
+        "vllm.sampling_params": {"RequestOutputKind": SimpleNamespace(DELTA="delta")},
+        "vllm.exceptions": {"VLLMClientError": type("VLLMClientError", (Exception,), {})},
+        "vllm.v1.engine.exceptions": {"EngineDeadError": EngineDeadError},
+    }  # fmt: skip
+    for name, content in modules.items():
+        module = ModuleType(name)
+        for attribute, value in content.items():
+            setattr(module, attribute, value)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def model(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model whose texts vLLM would write."""
+    made = Model(wrap(tiny_model("llama"), tiny_tokenizer(), name="tiny"))
+    inside = SimpleNamespace(
+        identity=made.backbone, pool=RequestPool(engine), most_requests=8, writing=made.engine.writing,  # type: ignore[attr-defined]
+        registry=SimpleNamespace(spec=lambda intervention: Spec()),
+    )  # fmt: skip
+    monkeypatch.setattr(made.engine, "writer", lambda lasting=False: VLLMWriter(inside))  # type: ignore[arg-type]
+    return made
+
+
+@pytest.fixture
+def scheduled(model: Model) -> Iterator[Callable[[], Scheduler]]:
+    made: list[Scheduler] = []
+
+    def schedule() -> Scheduler:
+        made.append(Scheduler(model))
+        return made[-1]
+
+    yield schedule
+    for one in made:
+        one.abandon()
+        one.close(seconds=5)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    done = threading.Event()
+    for _ in range(500):
+        if holds():
+            return
+        done.wait(0.01)
+    pytest.fail("it never came to that")
+
+
+def test_abandoned_replies_end_and_vllm_works_on_none_of_them(
+    engine: Engine, scheduled: Callable[[], Scheduler]
+) -> None:
+    scheduler = scheduled()
+    jobs = [scheduler.submit(Request(PROMPT, None, 200)) for _ in range(3)]
+    eventually(lambda: len(engine.waiting) == 3 and engine.stepped.is_set())
+    scheduler.abandon()
+    for job in jobs:
+        with pytest.raises(ServerStopping):
+            job.wait()
+    eventually(lambda: not engine.waiting)
+    assert len(engine.aborted) == 3
+    with pytest.raises(ServerStopping):
+        scheduler.submit(Request(PROMPT, None, 2))
+
+
+def test_replies_that_vllm_dies_at_fail_and_those_behind_them_too(
+    engine: Engine, scheduled: Callable[[], Scheduler]
+) -> None:
+    scheduler = scheduled()
+    job = scheduler.submit(Request(PROMPT, None, 200))
+    assert engine.stepped.wait(5)
+    engine.dead = True
+    with pytest.raises(EngineFailed):
+        job.wait()
+    with pytest.raises(ModelError):
+        scheduler.submit(Request(PROMPT, None, 2)).wait()
+
+
+def test_a_vllm_that_cannot_be_started_again_is_lost_and_says_so_to_everybody(
+    engine: Engine, model: Model, scheduled: Callable[[], Scheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = scheduled()
+    job = scheduler.submit(Request(PROMPT, None, 200))
+    assert engine.stepped.wait(5)
+
+    def gone(lasting: bool = False) -> None:
+        raise ModelError("this model was closed; load it again")
+
+    monkeypatch.setattr(model.engine, "writer", gone)
+    engine.dead = True
+    with pytest.raises(EngineFailed):
+        job.wait()
+    eventually(lambda: scheduler.lost is not None)
+    with pytest.raises(EngineLost, match="cannot be started again"):
+        scheduler.submit(Request(PROMPT, None, 2))

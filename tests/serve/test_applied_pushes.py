@@ -1,0 +1,99 @@
+"""What replies and `validate` say that a push did: tokens at its positions, and tokens that it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import oracle
+from served import NAME, Served, ask, chat_model, refused, running, service_for
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
+from trimtab.engines import Model
+from trimtab.models import Backbone, wrap
+from trimtab.serve.openai.conversation_fields import chat_tokens
+
+MESSAGES: Any = [{"role": "user", "content": "Hello"}]
+PLAIN = {"messages": MESSAGES, "temperature": 0, "max_tokens": 12}
+VALIDATE = "/v1/steering/validate"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with running(service_for(chat_model())) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def rounding() -> Iterator[Served]:
+    """In bfloat16, where small pushes are rounded away."""
+    model = Model(wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(CHAT_TEMPLATE), name=NAME))
+    with running(service_for(model)) as found:
+        yield found
+
+
+def cap(strength: float, scale: str = "cap") -> dict[str, Any]:
+    return {"vector": "raw", "layers": [1], "strength": strength, "scale": scale}
+
+
+@pytest.mark.parametrize("scale", ["cap", "floor"])
+def test_a_bound_that_nothing_reaches_changes_no_token_and_says_so(served: Served, scale: str) -> None:
+    far = cap(1000.0 if scale == "cap" else -1000.0, scale)
+    found = ask(served, **PLAIN, steering=far)["steering_applied"]
+    assert found["tokens_at_positions"] > 12
+    assert found["tokens_changed"] == 0
+    trial = ask(served, VALIDATE, steering=far)["trial"]
+    assert trial["tokens_changed"] == 0
+    assert "already" in trial["warning"]
+
+
+def test_tokens_changed_are_those_that_the_bound_moves(served: Served) -> None:
+    backbone = served.model.backbone
+    assert isinstance(backbone, Backbone)
+    vector = served.service.library.get("raw").vector.direction[1]
+    prompt = chat_tokens(served.model, MESSAGES)
+    states = oracle.forward(backbone, prompt)[1][1][1:]  # the first token is left alone
+    projections = states @ (vector / vector.norm())
+    bound = float(projections.median() + projections.min()) / 2
+    above = int((projections > bound).sum())
+    assert 0 < above < len(projections)
+    body = {**PLAIN, "max_tokens": 1, "steering": cap(bound / float(vector.norm()))}
+    for path, message in (("/v1/chat/completions", body), ("/api/chat", {
+        "messages": MESSAGES, "options": {"num_predict": 1}, "stream": False, "steering": body["steering"],
+    })):  # fmt: skip
+        found = ask(served, path, **message)["steering_applied"]
+        assert found["tokens_at_positions"] == len(prompt) - 1
+        assert found["tokens_changed"] == above
+
+
+def test_a_push_that_always_moves_has_no_second_number(served: Served) -> None:
+    assert "tokens_changed" not in ask(served, **PLAIN, steering="cheerful")["steering_applied"]
+    trial = ask(served, VALIDATE, steering="cheerful")["trial"]
+    assert trial["tokens_changed"] == trial["tokens_at_positions"] > 0
+    assert "warning" not in trial
+
+
+def test_a_strength_that_is_rounded_away_is_refused_before_and_by_the_request(rounding: Served) -> None:
+    steering = {"vector": "raw", "layers": [1], "strength": 1e-9}
+    found = ask(rounding, VALIDATE, steering=steering)
+    assert found["valid"] is False
+    assert "bfloat16" in found["reason"]
+    assert "bfloat16" in refused(rounding, **PLAIN, steering=steering)["message"]
+
+
+def test_a_strength_that_is_rounded_away_at_some_tokens_is_warned_of(rounding: Served) -> None:
+    for strength in (3e-4, 5e-4, 8e-4, 1.2e-3, 2e-3):
+        found = ask(rounding, VALIDATE, steering={"vector": "raw", "layers": [1], "strength": strength})
+        if found["valid"] and found["trial"]["tokens_changed"] < found["trial"]["tokens_at_positions"]:
+            break
+    else:
+        pytest.fail("no strength is rounded away at some tokens")
+    assert "rounded away" in found["trial"]["warning"]
+
+
+def test_positions_that_the_trial_has_no_token_at_are_no_verdict(served: Served) -> None:
+    found = ask(served, VALIDATE, steering={"vector": "cheerful", "positions": "after:200"})
+    assert found["valid"] is True
+    assert "no token" in found["trial"]["warning"]

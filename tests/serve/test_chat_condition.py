@@ -1,0 +1,139 @@
+"""A condition on the prompt: decided once for each reply, on the whole prompt, and reported where it does not hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny import tiny, vector_for
+from trimtab.data import Message
+from trimtab.engines import Model
+from trimtab.errors import SettingError, VectorError
+from trimtab.models import Backbone
+from trimtab.monitors import Monitor
+from trimtab.monitors.monitor import MonitorProvenance
+from trimtab.serve import Chat, PromptCondition
+from trimtab.steering import steering
+
+
+def monitor_of(backbone, weight: torch.Tensor, bias: float, layer: int = 2) -> Monitor:
+    """One whose probe is the same behind every layer."""
+    n = backbone.facts.layers
+    made = MonitorProvenance(
+        model=backbone.name, fingerprint=backbone.fingerprint, behavior="polite", pairs_hash="", pairs=8,
+        token_position="mean_completion", form="text", balance="off", template_hash="", layer=layer, select_pairs=4,
+        select_auroc=(0.9,) * n, select_token_auroc=(0.9,) * n, seen=(),
+    )  # fmt: skip
+    return Monitor(weight.expand(n, -1).clone(), torch.full((n,), bias), torch.ones(n), torch.zeros(n), made)
+
+
+def prompt_projection(model: Model, text: str, weight: torch.Tensor, layer: int = 2) -> float:
+    """The mean of the prompt's states behind a layer, the first token left out, along a weight; by the plain model."""
+    tokens, backbone = model.tokens([Message(role="user", content=text)]), model.backbone
+    assert isinstance(backbone, Backbone)
+    states = []
+    handle = backbone.anatomy.layers[layer].register_forward_hook(
+        lambda module, args, output: states.append(output if torch.is_tensor(output) else output[0])
+    )
+    try:
+        with torch.no_grad():
+            backbone.model(torch.tensor([list(tokens)]), use_cache=False)
+    finally:
+        handle.remove()
+    return float(states[0][0, 1:].mean(0) @ weight)
+
+
+ASKED = ("Hello", "Say something else entirely, please")
+
+
+@pytest.fixture
+def chat() -> Chat:
+    backbone = tiny("llama")
+    return Chat(Model(backbone), vector_for(backbone), [1], 0.6, max_new_tokens=6)
+
+
+@pytest.fixture
+def parted(chat: Chat, tmp_path: Path) -> tuple[Path, str, str]:
+    """A monitor's file, the message that it scores above one half, and the one below."""
+    weight = torch.randn(chat.model.facts.width, generator=torch.Generator().manual_seed(5))
+    one, other = (prompt_projection(chat.model, text, weight) for text in ASKED)
+    middle = (one + other) / 2
+    file = monitor_of(chat.model.backbone, weight, -middle).save(tmp_path / "polite.safetensors")
+    return (file, *ASKED) if one > other else (file, *reversed(ASKED))  # type: ignore[return-value]
+
+
+def test_only_replies_to_prompts_that_meet_it_are_pushed(chat: Chat, parted: tuple[Path, str, str]) -> None:
+    file, meets, misses = parted
+    assert "only where the prompt scores above 0.5 for polite (its mean state, layer 2)" in "".join(
+        chat.say(f"/when {file}")
+    )
+    plain, pushed = (
+        {text: chat.model.generate([text], interventions=[cell], max_new_tokens=6)[0] for text in ASKED}
+        for cell in (None, chat.intervention)
+    )
+    assert plain != pushed
+    assert "".join(chat.say(meets)).strip() == pushed[meets]
+    chat.turns = []
+    said = "".join(chat.say(misses))
+    assert said.startswith("nothing is pushed: ")
+    assert said.partition("\n")[2].strip() == plain[misses]
+    assert chat.turns[0].steering is None
+
+
+def test_it_is_the_gate_of_the_python_interface(chat: Chat, parted: tuple[Path, str, str]) -> None:
+    file, meets, misses = parted
+    condition = PromptCondition.of_file(file, chat.model, 0.5)
+    gate = Monitor.load(file).prompt_gate(0.5)
+    for text in (meets, misses):
+        asked = [Message(role="user", content=text)]
+        assert condition.holds(chat.model, asked) == chat.model.opened(gate, [asked])[0] == (text == meets)
+        assert chat.vector is not None
+        cell = steering(chat.vector, 1, 0.6, gate=gate, scale="relative")
+        chat.turns, chat.condition = [], condition
+        written = "".join(chat.say(text)).splitlines()[-1].strip()
+        assert written == chat.model.generate([text], interventions=[cell], max_new_tokens=6)[0].strip()
+
+
+def test_it_is_read_from_the_whole_conversation_and_saved_with_it(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    file, meets, _ = parted
+    "".join(chat.say(f"/when {file} 0.4 last"))
+    chat.condition = replace(chat.condition, gate=Monitor.load(file).prompt_gate(1e-9))  # type: ignore[type-var]
+    "".join(chat.say(meets))
+    "".join(chat.say(f"/save {tmp_path / 'talk.jsonl'}"))
+    lines = [json.loads(line) for line in (tmp_path / "talk.jsonl").read_text().splitlines()]
+    (when,) = [value for line in lines for value in _found(line, "when")]
+    assert when == {"monitor": str(file), "layer": 2, "threshold": 0.4, "read": "last"}
+    assert "only where" not in "".join(chat.say("/when off"))
+    assert chat.condition is None
+
+
+def _found(value, key):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == key:
+                yield inner
+            else:
+                yield from _found(inner, key)
+
+
+def test_what_cannot_be_a_condition_is_explained_and_changes_nothing(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    file = parted[0]
+    for line, words in (("/when", "file of a monitor"), (f"/when {file} 1", "not a probability"),
+                        (f"/when {tmp_path / 'none.safetensors'}", "none.safetensors")):  # fmt: skip
+        said = "".join(chat.say(line))
+        assert said.startswith("! ")
+        assert words in said
+        assert chat.condition is None
+    narrow = monitor_of(chat.model.backbone, torch.ones(3), 0.0).save(tmp_path / "narrow.safetensors")
+    with pytest.raises(VectorError):
+        PromptCondition.of_file(narrow, chat.model)
+    with pytest.raises(SettingError):
+        PromptCondition.of_file(file, chat.model, 1.5)

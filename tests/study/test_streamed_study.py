@@ -1,0 +1,89 @@
+"""A study on a streamed model is the study on the model in memory, and continues behind a file that was gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import trimtab.engines.transformers.packing.budget as budget
+import trimtab.store.part_writer as part_writer
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
+from trimtab.cli.main import main
+from trimtab.errors import IncompleteRun
+from trimtab.study import RunFolder, make_study, run_study
+from trimtab.vectors import SteeringVector
+
+KEYS = ["behavior", "split", "prompt_id", "order", "layers", "strength"]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    tiny_model("llama", max_position_embeddings=4096).save_pretrained(tmp_path / "model")
+    tiny_tokenizer(CHAT_TEMPLATE).save_pretrained(tmp_path / "model")
+    return tmp_path / "model" / "model.safetensors"
+
+
+def study(weights: Path, stream: bool) -> Any:
+    model = {"id": str(weights.parent), "name": "tiny", "dtype": "float32", "device": "cpu", "stream": stream}
+    return make_study(
+        {
+            "name": "small",
+            "models": [model],
+            "behaviors": [{"source": name, "limit": 16} for name in ("cheerful", "concise")],
+            "layers": "1,2",
+            "strengths": [-0.1, 0.1],
+        }
+    )
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    return RunFolder(folder).samples().sort_values(KEYS).reset_index(drop=True)
+
+
+def test_a_stream_whose_file_goes_away_is_continued_and_ends_with_the_rows_of_the_model_in_memory(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "CPU_TOKENS", 1)
+    monkeypatch.setattr(part_writer, "SECONDS_BETWEEN_PARTS", 0)
+    whole = run_study(study(weights, stream=False), tmp_path / "whole")
+    folder, aside = tmp_path / "streamed", weights.with_suffix(".aside")
+
+    def parts() -> int:
+        return len(list((folder / "samples").glob("part-*.parquet")))
+
+    def take_away(*step: Any) -> None:
+        if weights.exists() and parts():  # of the first behavior
+            weights.rename(aside)
+
+    with pytest.raises(IncompleteRun, match=r"model\.safetensors.*no such file"):
+        run_study(study(weights, stream=True), folder, progress=take_away)
+    assert 1 <= parts() < len(list((whole / "samples").glob("part-*.parquet")))
+    aside.rename(weights)
+    run_study(study(weights, stream=True), folder)
+    pd.testing.assert_frame_equal(rows(folder), rows(whole), check_exact=True)
+
+
+def test_a_run_on_the_model_in_memory_is_the_same_run_streamed(weights: Path, tmp_path: Path) -> None:
+    folder = run_study(study(weights, stream=False), tmp_path / "run")
+    before = sorted(file.stat().st_mtime_ns for file in (folder / "samples").iterdir())
+    assert run_study(study(weights, stream=True), folder) == folder
+    assert sorted(file.stat().st_mtime_ns for file in (folder / "samples").iterdir()) == before
+
+
+def test_the_command_line_streams_and_explains_what_it_cannot(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["extract", "-b", "cheerful", "--limit", "16", "-m", str(weights.parent), "--dtype", "float32", "-q"]
+    made = [tmp_path / "streamed.safetensors", tmp_path / "whole.safetensors"]
+    for file, option in zip(made, ("--stream", "--no-stream"), strict=True):
+        assert main([*command, option, "-o", str(file)]) == 0
+    streamed, whole = (SteeringVector.load(file) for file in made)
+    assert torch.equal(streamed.direction, whole.direction)
+    assert streamed.provenance == whole.provenance
+    capsys.readouterr()
+    assert main([*command, "--stream", "--engine", "vllm", "-o", str(tmp_path / "none.safetensors")]) == 2
+    assert "stream is of the default engine" in capsys.readouterr().err
