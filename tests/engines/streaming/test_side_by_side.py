@@ -15,7 +15,7 @@ from streams import is_left_alone, streamed
 from sweeps import make_cells, swept
 from tiny import random_directions, random_pairs, tiny, vector_for
 from trimtab.engines import Model, TransformersEngine
-from trimtab.engines.transformers.streaming.passes import start, together
+from trimtab.engines.transformers.streaming.together import start, together
 from trimtab.errors import SettingError
 from trimtab.models import Backbone
 from trimtab.steering import Intervention

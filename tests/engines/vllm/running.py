@@ -26,8 +26,8 @@ RUNNERS = {
     "V2": {"VLLM_USE_V2_MODEL_RUNNER": "1", "TRITON_INTERPRET": "1", "PYTHONPATH": _CPU_ONLY},
 }
 """Environment of vLLM's processes for each of its model runners; the second needs Triton's interpreter on a CPU."""
-OWN_WORKER = {"distributed_executor_backend": "mp"}
-"""The worker of an engine inside this process has a process of its own, in which Triton is there from the beginning."""
+IN_PROCESS: dict[str, dict[str, Any]] = {"V1": {}, "V2": {"distributed_executor_backend": "mp"}}
+"""Options for an engine inside this process: V2's worker has its own all the same, where Triton's interpreter is on."""
 
 
 @dataclass(frozen=True)

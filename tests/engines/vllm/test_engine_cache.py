@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import OWN_WORKER, RUNNERS, Both, both, model_runner
+from running import IN_PROCESS, RUNNERS, Both, both, model_runner
 
 from trimtab.engines import Request
 from trimtab.engines.vllm.wire import cache_keys
@@ -24,7 +24,9 @@ def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """An engine inside this process, whose insides a test can change."""
     with model_runner(request.param) as patch:
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **OWN_WORKER) as running:
+        with both(
+            "llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **IN_PROCESS[request.param]
+        ) as running:
             yield running
 
 

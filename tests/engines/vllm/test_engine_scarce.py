@@ -14,7 +14,7 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import OWN_WORKER, RUNNERS, Both, both, every_kind, model_runner
+from running import IN_PROCESS, RUNNERS, Both, both, every_kind, model_runner
 
 from trimtab.engines import Request
 from trimtab.models import Text
@@ -48,7 +48,9 @@ def engines(
     with model_runner(request.param) as patch:
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         patch.setattr(Scheduler, "_preempt_request", watched)
-        with both("llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **SCARCE, **OWN_WORKER) as running:
+        with both(
+            "llama", tmp_path_factory.mktemp("llama"), enforce_eager=True, **SCARCE, **IN_PROCESS[request.param]
+        ) as running:
             yield running
 
 

@@ -15,7 +15,7 @@ from trimtab.engines.transformers._staircase import Staircase
 from trimtab.engines.transformers.packing.batches import Batch
 from trimtab.engines.transformers.packing.masks import attention_mask
 from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
-from trimtab.engines.transformers.streaming.passes import start, start_recording
+from trimtab.engines.transformers.streaming.together import start, start_recording
 from trimtab.models import Backbone, cache_name, hidden_of, with_hidden
 from trimtab.models.eager import frozen, inference
 from trimtab.steering import Intervention, PushCheck, engine_hooks_only, one_pass, push_each

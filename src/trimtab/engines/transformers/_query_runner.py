@@ -25,8 +25,8 @@ from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.streaming.passes import LayerProgress, start, together, weights_of
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
+from trimtab.engines.transformers.streaming.together import LayerProgress, start, together, weights_of
 from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
 from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck

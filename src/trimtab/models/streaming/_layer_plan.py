@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import ModelError
+from trimtab.models.streaming._read_buffers import ALIGNMENT, ReadBuffers
 from trimtab.models.streaming._tensor_files import StoredTensor
 
 
@@ -90,7 +91,13 @@ class CheckpointLayer:
     """The weights of one layer in a checkpoint."""
 
     def __init__(
-        self, model: Any, prefix: str, names: Sequence[str], parts: Sequence[Part], files: Mapping[str, StoredTensor]
+        self,
+        model: Any,
+        prefix: str,
+        names: Sequence[str],
+        parts: Sequence[Part],
+        files: Mapping[str, StoredTensor],
+        buffers: ReadBuffers,
     ):
         """Check on the meta device that the parts make these weights and no others.
 
@@ -100,14 +107,17 @@ class CheckpointLayer:
             names: Of the layer's weights in the model.
             parts: What they are made from.
             files: Every tensor of the checkpoint.
+            buffers: What tensors are read into.
 
         Raises:
             NotStreamable: When the parts make other weights too, or not all of these.
         """
-        self._model, self._prefix, self._parts = model, prefix, parts
+        self._model, self._prefix, self._parts, self._buffers = model, prefix, parts, buffers
         self._tensors = {name: files[name] for part in parts for name, _ in part.sources}
         self._dtypes = {part.target: model.get_parameter(part.target).dtype for part in parts}
         self.bytes = sum(tensor.bytes for tensor in self._tensors.values())
+        self.footprint = sum(tensor.bytes + ALIGNMENT for tensor in self._tensors.values())
+        """Bytes of buffers that all of its tensors take."""
         made = self._make(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta"))
         if other := sorted(made.keys() ^ set(names)):
             raise NotStreamable(
@@ -124,7 +134,7 @@ class CheckpointLayer:
         with ExitStack() as stack:
             files = dict.fromkeys(tensor.file for tensor in self._tensors.values())
             opened = {file: stack.enter_context(file.opened()) for file in files}
-            made = self._make(lambda tensor: tensor.read(opened[tensor.file]))
+            made = self._make(lambda tensor: tensor.read(opened[tensor.file], self._buffers))
         return {name.removeprefix(self._prefix): tensor for name, tensor in made.items()}
 
     def _make(self, read: Callable[[StoredTensor], Tensor]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from trimtab.errors import ModelError
 from trimtab.inputs.bounded_files import FileKind, Unusable, open_bounded
 from trimtab.inputs.json_text import parse_json
+from trimtab.models.streaming._read_buffers import ReadBuffers
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -43,13 +44,13 @@ class StoredTensor:
     """Its first byte in the file."""
     bytes: int
 
-    def read(self, descriptor: int) -> Tensor:
-        """The tensor in memory of its own, from the open file.
+    def read(self, descriptor: int, buffers: ReadBuffers | None = None) -> Tensor:
+        """The tensor from the open file, in memory of its own or in a buffer.
 
         Raises:
             ModelError: When the file ends before the tensor does, or cannot be read.
         """
-        raw = torch.empty(self.bytes, dtype=torch.uint8)
+        raw = torch.empty(self.bytes, dtype=torch.uint8) if buffers is None else buffers.take(self.bytes)
         view, done = memoryview(raw.numpy().data), 0
         while done < self.bytes:
             read = os.preadv(descriptor, [view[done:]], self.start + done)

@@ -19,9 +19,12 @@ from trimtab.models.architecture import decoder_layers
 from trimtab.models.fingerprint import sampled
 from trimtab.models.kinds.multimodal import class_for
 from trimtab.models.streaming._layer_plan import CheckpointLayer, NotStreamable, Part, parts_of, streamed_names
+from trimtab.models.streaming._read_buffers import ReadBuffers
 from trimtab.models.streaming._tensor_files import StoredTensor, TensorFile
 from trimtab.models.streaming.layer_stream import LayerStream
 
+_LAYERS_AT_ONCE = 2
+"""The one that is in place and the one that is read ahead."""
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -70,10 +73,12 @@ def load_streamed(
     model._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(device))
     layers = decoder_layers(model)[1]
     prefixes = {id(module): f"{path}." for path, module in model.named_modules()}
+    buffers = ReadBuffers()
     sources = [
-        CheckpointLayer(model, prefixes[id(layer)], own, made, tensors)
+        CheckpointLayer(model, prefixes[id(layer)], own, made, tensors, buffers)
         for layer, own, made in zip(layers, names, parts, strict=True)
     ]
+    buffers.limit = _LAYERS_AT_ONCE * max(source.footprint for source in sources)
     return model, LayerStream(layers, sources, device)
 
 

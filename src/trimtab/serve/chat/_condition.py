@@ -42,7 +42,7 @@ class PromptCondition:
         return cls(monitor, file, threshold, read, monitor.prompt_gate(threshold, read=read))
 
     def holds(self, model: Model, asked: list[Message]) -> bool:
-        """Whether the next reply is to be pushed.
+        """Whether the next reply will be pushed.
 
         Raises:
             SettingError: when the engine does not give the states of a prompt.

@@ -16,7 +16,7 @@ from trimtab.engines.transformers.packing.batches import Batch, Query, pack, pad
 from trimtab.engines.transformers.packing.schedule import unmarked
 from trimtab.engines.transformers.probing._trial_passes import MODEL_FAILURES, differ, repetitive
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.streaming.passes import start, together
+from trimtab.engines.transformers.streaming.together import start, together
 from trimtab.models import Backbone
 from trimtab.steering import Intervention
 

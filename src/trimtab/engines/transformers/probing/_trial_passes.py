@@ -21,7 +21,7 @@ from trimtab.engines.transformers.packing.batches import Batch, Query, Visibilit
 from trimtab.engines.transformers.packing.schedule import unmarked
 from trimtab.engines.transformers.sharing.kv_slots import SlotCache
 from trimtab.engines.transformers.sharing.shared_cache import Beginning, SharedCache
-from trimtab.engines.transformers.streaming.passes import start, together
+from trimtab.engines.transformers.streaming.together import start, together
 from trimtab.errors import ModelError
 from trimtab.models import Backbone, cache_name, hidden_of
 from trimtab.models.eager import inference

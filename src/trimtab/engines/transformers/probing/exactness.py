@@ -21,7 +21,7 @@ from trimtab.engines.transformers.packing.masks import has_only_attention
 from trimtab.engines.transformers.probing import _trial_passes
 from trimtab.engines.transformers.probing._batch_limits import batch_length_limit, unfamiliar_sizes
 from trimtab.engines.transformers.probing._staircase_probe import staircase_is_exact
-from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.errors import ModelError, TrimtabWarning
 from trimtab.models import Backbone
 from trimtab.models.overflow import not_finite

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming._waiting_states import WaitingStates
-from trimtab.engines.transformers.streaming.passes import LayerProgress, LayerWeights
+from trimtab.engines.transformers.streaming.together import LayerProgress, LayerWeights
 from trimtab.models import Backbone
 from trimtab.models.eager import inference
 from trimtab.steering.push_check import pass_of_notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.engines.transformers.streaming.passes import weights_of
+from trimtab.engines.transformers.streaming.together import weights_of
 from trimtab.errors import SettingError
 from trimtab.models import Backbone
 

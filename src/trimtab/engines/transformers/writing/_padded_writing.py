@@ -15,7 +15,7 @@ from trimtab.engines.requests import Writing, extend
 from trimtab.engines.transformers._forward import next_tokens, pushed, read_last_layer, run_with_own_cache
 from trimtab.engines.transformers.packing.batches import Batch, Query, pad
 from trimtab.engines.transformers.packing.schedule import filled, unmarked
-from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing._watching import run_watched
 from trimtab.engines.transformers.writing.slot_writing import Row

@@ -17,7 +17,7 @@ from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.sharing.kv_slots import STEP, RowPushes, SlotCache
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening, openings, openings_in_rows, row_parts
-from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.engines.transformers.writing._prefix_store import PrefixStore
 from trimtab.engines.transformers.writing._row_checks import RowChecks
 from trimtab.engines.transformers.writing._watching import run_watched

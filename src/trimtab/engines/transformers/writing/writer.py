@@ -12,7 +12,7 @@ import torch
 from trimtab.engines.requests import Request, Writing
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.engines.transformers.packing.schedule import most_columns
-from trimtab.engines.transformers.streaming.passes import start, together, weights_of
+from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.engines.transformers.streaming.writing_cost import require_worth
 from trimtab.engines.transformers.writing._padded_writing import BatchWriter
 from trimtab.engines.transformers.writing._row_checks import RowChecks

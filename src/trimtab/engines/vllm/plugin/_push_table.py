@@ -101,22 +101,18 @@ class Armed:
 
     def write_row(self, row: int, intervention: Intervention) -> None:
         """Put a push into a row, in place of what was there."""
-        self.clear_row(row)
-        mine = tuple(layer for layer in intervention.layers if layer in self.layers)
-        for layer in mine:
-            (aim,) = intervention.aims(layer)
-            strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
-            module: Any = self.layers[layer]
-            module.trimtab_directions[row].copy_(self._pinned(aim.direction), non_blocking=True)
-            module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
-        self._filled[row] = mine
-
-    def clear_row(self, row: int) -> None:
-        """Take a push out of a row."""
         for layer in self._filled.pop(row, ()):
             module: Any = self.layers[layer]
             module.trimtab_strengths[row].zero_()
             module.trimtab_directions[row].zero_()
+        mine = tuple(layer for layer in intervention.layers if layer in self.layers)
+        for layer in mine:
+            (aim,) = intervention.aims(layer)
+            strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
+            module = self.layers[layer]
+            module.trimtab_directions[row].copy_(self._pinned(aim.direction), non_blocking=True)
+            module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
+        self._filled[row] = mine
 
     def _pinned(self, tensor: Tensor) -> Tensor:
         """Copied from here, nothing has to wait for the pass that is still at work."""

@@ -32,11 +32,6 @@ class RunnerV1:
         )
         return final
 
-    def decoding_pass(self) -> Any:
-        """See `Runner.decoding_pass`; what vLLM itself does where one of several engines has nothing to do."""
-        final, _ = self.runner._dummy_run(1, uniform_decode=True, skip_eplb=True)
-        return final
-
     def _planning(self, original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:
         """The runner has updated its own state by now: positions are those of this pass."""
 

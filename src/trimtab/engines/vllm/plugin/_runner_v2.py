@@ -38,11 +38,6 @@ class RunnerV2:
         final, _ = self.runner._dummy_run(tokens, skip_eplb=True)
         return final
 
-    def decoding_pass(self) -> Any:
-        """See `Runner.decoding_pass`; what vLLM itself does where one of several engines has nothing to do."""
-        final, _ = self.runner._dummy_run(1, uniform_decode=True, skip_eplb=True)
-        return final
-
     def _remembering(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Requests come in here, those that were preempted once more."""
 

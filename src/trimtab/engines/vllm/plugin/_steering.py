@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trimtab.engines.vllm.plugin._config_checks import refuse_unsupported
 from trimtab.engines.vllm.plugin._push_table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
@@ -24,14 +24,11 @@ from trimtab.engines.vllm.plugin._table_rows import Rows, TableFull
 from trimtab.engines.vllm.plugin.plugin_settings import PluginSettings, code_hash, plugin_settings
 from trimtab.engines.vllm.plugin.vector_table import Vectors
 from trimtab.engines.vllm.wire.spec import KEY, Spec, parse_spec
-from trimtab.errors import ModelError
 from trimtab.models.architecture import find_layers
 from trimtab.steering import Intervention
 
 _log = logging.getLogger(__name__)
 _TRIAL_TOKENS = 16
-_NOTHING = 0.01
-"""Share of the final state by which two equal passes never differ, and pushes as long as the states always do."""
 
 
 class Scheduled(NamedTuple):
@@ -64,16 +61,12 @@ class Runner(Protocol):
         """Make a pass over this many tokens of nobody, with attention and without a graph; what the model returns."""
         ...
 
-    def decoding_pass(self) -> Any:
-        """Make a pass over one token of nobody as in decoding, in the graph that was recorded for it if any."""
-        ...
-
 
 class Steering:
     """Pushes and reads of one worker, placed anew before each pass."""
 
     def __init__(self, seen: Runner, settings: PluginSettings):
-        self._seen, runner = seen, seen.runner
+        runner = seen.runner
         refuse_unsupported(runner.vllm_config)
         text = runner.model_config.hf_text_config
         count, width = int(text.num_hidden_layers), int(runner.model_config.get_hidden_size())
@@ -90,34 +83,6 @@ class Steering:
         self._told_full = False
         self.passes_by_hand = 0
         """Forward passes that ran uncompiled, for pushes that fit no row or for reading states."""
-
-    def verify(self) -> None:
-        """See that a pass as in decoding is steered, with its graph, once graphs are recorded.
-
-        Raises:
-            ModelError: when pushes behind all layers of this worker change nothing.
-        """
-        plain = self._final_state()
-        if plain is None:  # a later stage sees it
-            return
-        row, first, last = self.rows.capacity, min(self.armed.layers), max(self.armed.layers)
-        push = torch.linspace(-1.0, 1.0, plain.shape[-1])
-        self.armed.write_row(row, Intervention(dict.fromkeys(self.armed.layers, push), 1.0, "relative"))
-        self.armed.begin(torch.tensor([row]), Step())
-        pushed = self._final_state()
-        self.armed.begin(torch.tensor([0]), Step())
-        self.armed.clear_row(row)
-        assert pushed is not None
-        if not bool((pushed - plain).norm() > _NOTHING * plain.norm()):
-            raise ModelError(
-                f"pushes behind layers {first} to {last} change nothing in a pass that writes one token: what runs "
-                "there was compiled or recorded without them"
-            )
-
-    def _final_state(self) -> Tensor | None:
-        """Of a pass over one token [d_model]; None where another stage has it."""
-        final = self._seen.decoding_pass()
-        return final[0].float().clone() if torch.is_tensor(final) else None
 
     def plan(self, batch: Sequence[Scheduled], alive: Container[str]) -> None:
         """Before a forward pass: which row each of its tokens has.

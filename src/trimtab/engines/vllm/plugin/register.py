@@ -134,7 +134,7 @@ def _delivering_async(add_request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
-    """An engine core starts only if each of its workers steers, wherever it is; by now graphs are recorded."""
+    """An engine core starts only if each of its workers is armed, on whatever machine it is."""
 
     @wraps(initialize)
     def initialize_and_see(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> Any:
@@ -146,7 +146,7 @@ def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
         initialized = initialize(self, vllm_config, *args, **kwargs)
         if steers:
             try:
-                self.model_executor.collective_rpc("trimtab_verify")
+                self.model_executor.collective_rpc("trimtab_status")
             except Exception as error:
                 raise ModelError(
                     f"a worker of this engine does not steer: {error}. trimtab has to be installed wherever vLLM's "

@@ -98,7 +98,7 @@ class BaselineRun:
         return self._vector_arms[method]
 
     def vector_arms(self, method: str) -> list[Arm]:
-        """A vector at the settings that were chosen, which a run that goes on reads from its own scores."""
+        """A vector at the settings that were chosen, which a run that resumes reads from its own scores."""
         if method not in self._vector_arms:
             try:
                 self._vector_arms[method] = self._stored_vector_arms(method)
