@@ -71,7 +71,7 @@ def test_tokens_changed_are_those_that_the_bound_moves(served: Served) -> None:
     assert 0 < above < len(projections)
     body = {**PLAIN, "max_tokens": 1, "steering": cap(bound / float(vector.norm()))}
     for path, message in (("/v1/chat/completions", body), ("/api/chat", {
-        "messages": MESSAGES, "options": {"num_predict": 1}, "stream": False, "steering": body["steering"],
+        "model": NAME, "messages": MESSAGES, "options": {"num_predict": 1}, "stream": False, "steering": body["steering"],
     })):  # fmt: skip
         found = ask(served, path, **message)["steering_applied"]
         assert found["tokens_at_positions"] == len(prompt) - 1

@@ -44,7 +44,7 @@ class Harness(Protocol):
     """Runs tasks in this process."""
 
     def require(self) -> None:
-        """Refuse to go on where it is not installed.
+        """Refuse to continue where it is not installed.
 
         Raises:
             SettingError: with what to install.

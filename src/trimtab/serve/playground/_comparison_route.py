@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from trimtab.models import Backbone
 from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.request_refusals import Refusal
 from trimtab.serve.http.service import Service, client_of
@@ -73,12 +74,18 @@ def _tokens(fields: Fields, service: Service) -> tuple[int, ...]:
     Raises:
         Refusal: for what are no tokens, or those of another text.
     """
-    given, tokenizer = fields.raw("reply_tokens", []), service.model.backbone.tokenizer
-    if not isinstance(given, list) or not all(type(one) is int and 0 <= one < len(tokenizer) for one in given):
-        raise fields.refusal("reply_tokens", f"a list of tokens from 0 to {len(tokenizer) - 1}")
+    given, tokenizer, most = fields.raw("reply_tokens", []), service.model.backbone.tokenizer, _most_tokens(service)
+    if not isinstance(given, list) or not all(type(one) is int and 0 <= one < most for one in given):
+        raise fields.refusal("reply_tokens", f"a list of tokens from 0 to {most - 1}")
     if given and not is_text_of(tokenizer, given, fields.text("reply")):
         raise fields.refusal("reply_tokens", "they are tokens of another text than reply")
     return tuple(given)
+
+
+def _most_tokens(service: Service) -> int:
+    """How many tokens the model has logits for: they may be more than its tokenizer knows."""
+    backbone = service.model.backbone
+    return backbone.anatomy.vocabulary if isinstance(backbone, Backbone) else len(backbone.tokenizer)
 
 
 def _mean_kl(found: list[ComparedToken]) -> float:

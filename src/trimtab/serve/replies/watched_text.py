@@ -43,10 +43,10 @@ class WatchedText:
     """A request whose every token is read, and its updates as they would be without the token that is written for it.
 
     A token's state is computed in the pass behind it. So a token is shown when the next one has been written, and the
-    text goes on for one token behind its end, which is dropped.
+    text continues for one token behind its end, which is dropped.
 
     Args:
-        request: what is to be written.
+        request: what will be written.
         monitors: what reads it, by name.
     """
 

@@ -1,7 +1,7 @@
 """Passes in step: every one is a greenlet that waits in front of each decoder layer of the unmodified model.
 
 A hub puts the weights of a layer in place, lets every pass that waits there through it, in the order in which they were
-started, and goes on to the next layer. So each module of the model meets the passes in the same order as if they ran
+started, and takes the next layer. So each module of the model meets the passes in the same order as if they ran
 one after the other, and a pass that continues another's beginning finds the keys and values of each layer recorded.
 """
 
@@ -89,7 +89,7 @@ class Lockstep:
         self._fibers: dict[greenlet, Fiber[Any]] = {}
         """Those that have not ended, in the order in which they were started."""
         self._next: deque[tuple[Fiber[Any], BaseException | None]] = deque()
-        """Work that goes on because something that it started has ended, or has failed."""
+        """Work that resumes because something that it started has ended, or has failed."""
         self._failed: BaseException | None = None
         self._beginnings: list[Beginning] = []
         self._hub: greenlet = getcurrent()
