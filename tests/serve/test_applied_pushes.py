@@ -69,10 +69,10 @@ def test_tokens_changed_are_those_that_the_bound_moves(served: Served) -> None:
     bound = float(projections.median() + projections.min()) / 2
     above = int((projections > bound).sum())
     assert 0 < above < len(projections)
-    body = {**PLAIN, "max_tokens": 1, "steering": cap(bound / float(vector.norm()))}
-    for path, message in (("/v1/chat/completions", body), ("/api/chat", {
-        "model": NAME, "messages": MESSAGES, "options": {"num_predict": 1}, "stream": False, "steering": body["steering"],
-    })):  # fmt: skip
+    steering = cap(bound / float(vector.norm()))
+    openai = {**PLAIN, "max_tokens": 1, "steering": steering}
+    ollama = {"model": NAME, "messages": MESSAGES, "options": {"num_predict": 1}, "stream": False, "steering": steering}
+    for path, message in (("/v1/chat/completions", openai), ("/api/chat", ollama)):
         found = ask(served, path, **message)["steering_applied"]
         assert found["tokens_at_positions"] == len(prompt) - 1
         assert found["tokens_changed"] == above

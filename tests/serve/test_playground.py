@@ -209,11 +209,17 @@ def test_tokens_are_coloured_by_nats_and_show_what_was_likely(browser: Any, serv
         draw(tab, temperature=0, tokens=10)
         ask(tab)
         before = replies(tab)
-        tab.select_option("#view", "kl")
+        with tab.expect_request(lambda sent: "compare" in sent.url and "steering" in sent.post_data_json) as sent:
+            tab.select_option("#view", "kl")
         tab.wait_for_selector(".reply:nth-child(2) .tokens")
-        assert replies(tab) == before
+        asked = sent.value.post_data_json
+        assert [asked["reply"], len(asked["reply_tokens"])] == [before[1], 10]
+        # The space at a text's end is no part of it, but is a token.
+        assert all(shown.startswith(text) for shown, text in zip(replies(tab), before, strict=True))
         steering = {"vector": "cheerful", "layers": [1], "strength": STRENGTH}
-        found = api(served, "/v1/steering/compare", reply=before[1], steering=steering)
+        found = api(
+            served, "/v1/steering/compare", reply=before[1], reply_tokens=asked["reply_tokens"], steering=steering
+        )
         tokens = tab.locator(".reply:nth-child(2) .t")
         assert tokens.count() == len(found["tokens"])
         heats = [float(one.evaluate("t => t.style.getPropertyValue('--heat')").rstrip("%")) for one in tokens.all()]
