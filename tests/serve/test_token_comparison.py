@@ -211,4 +211,4 @@ def test_the_tokens_of_a_stream_of_columns_can_be_compared_as_they_are(served: S
     found = post(served, reply=last["text"], reply_tokens=last["token_ids"], steering="cheerful")
     assert len(found["tokens"]) == 8
     # What was written greedily under the push is the likeliest token under it, at every place.
-    assert all(one["token"] == one["top_steered"][0]["token"] for one in found["tokens"])
+    assert all(one["logprob_steered"] == one["top_steered"][0]["logprob"] for one in found["tokens"])
