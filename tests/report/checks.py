@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
+from analysis.scenarios import task_samples
 from imported_items import planted_items
 from spoken import spoken
 from synthetic import synthetic_manifest, synthetic_samples
@@ -25,7 +26,7 @@ from trimtab.analysis.replies import WRITTEN_REPLIES
 from trimtab.report import RunTables
 
 LAYERS = 6
-AT_CHOSEN = ("side_effects/replies", "side_effects/random", "robustness/samples")
+AT_CHOSEN = ("side_effects/replies", "side_effects/random", "side_effects/tasks", "robustness/samples")
 """Tables that are measured at chosen settings only."""
 SIZES = {"cheerful": 2.0, "concise": 1.2}
 KEPT, LOST, REVERSED = "system: role", "wording: quoted", "few-shot: against the behavior"
@@ -61,6 +62,7 @@ def checked_run(
             "side_effects/neutral": _neutral(own),
             "side_effects/replies": _replies(int(best[behavior]), own),
             "side_effects/random": _random(model, behavior, size, int(best[behavior]), own),
+            "side_effects/tasks": _tasks(int(best[behavior])),
             "imported/items": planted_items({"none": 0.0, "pos": 0.8}, size, prompts=12, seed=own),
             "robustness/samples": _variants(model, behavior, size, int(best[behavior]), own),
         }
@@ -99,6 +101,7 @@ def hostile(run: RunTables, evil: str) -> RunTables:
     for name, column in (
         ("diagnosis/flags", "prompt_id"), ("diagnosis/flags", "text"), ("diagnosis/findings", "text"),
         ("diagnosis/findings", "advice"), ("side_effects/shifts", "measured"), ("side_effects/random", "kind"),
+        ("side_effects/tasks", "benchmark"), ("side_effects/tasks", "task"), ("side_effects/tasks", "metric"),
     ):  # fmt: skip
         named[name][column] += evil
     for name, column, known in (
@@ -247,6 +250,18 @@ def _random(model: str, behavior: str, size: float, layer: int, seed: int) -> pd
         for draw in range(1, count + 1)
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def _tasks(layer: int) -> pd.DataFrame:
+    """A task of a harness that steering spoils for every second question."""
+    before = [1.0, 1.0, 1.0, 0.0] * 10
+    found = task_samples(before, [0.0, *before[1:20]] * 2)
+    steered = found["strength"] != 0
+    layers = np.where(steered, layer, -1)
+    return found.assign(
+        layer=layers, layers=np.where(steered, str(layer), ""), depth=np.where(steered, layers / (LAYERS - 1), 0.0),
+        positions="all",
+    )  # fmt: skip
 
 
 def _variants(model: str, behavior: str, size: float, layer: int, seed: int) -> pd.DataFrame:
