@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trimtab.engines.transformers._layer_arguments import LayerArguments, UnknownArgumentError, observed
+from trimtab.engines.transformers._layer_arguments import LayerArguments, Observed, UnknownArgumentError, observed
 
 HEADS = 4
 
@@ -35,7 +35,8 @@ def arguments_for(rows: int, width: int) -> dict[str, object]:
 def learnt() -> LayerArguments:
     layer, seen = Layer(), []
     for rows, width in ((2, 5), (3, 5), (2, 7)):
-        with observed(layer, [layer], rows, width) as one:
+        one = Observed(rows, width, {})
+        with observed(layer, [layer], one):
             layer(torch.zeros(rows, width, 8), **arguments_for(rows, width))
         seen.append(one)
     found = LayerArguments()
@@ -86,7 +87,8 @@ def test_a_tensor_that_was_never_seen_is_not_guessed_at() -> None:
 def test_a_tensor_that_grows_in_no_known_way_is_refused() -> None:
     layer, seen = Layer(), []
     for rows, size in ((2, 7), (3, 9), (2, 7)):
-        with observed(layer, [layer], rows, 5) as one:
+        one = Observed(rows, 5, {})
+        with observed(layer, [layer], one):
             layer(torch.zeros(rows, 5, 8), odd=torch.zeros(size, 5))
         seen.append(one)
     with pytest.raises(UnknownArgumentError, match="odd"):
