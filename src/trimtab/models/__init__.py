@@ -9,7 +9,7 @@ from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
 from trimtab.models.kinds.placement import is_divided
 from trimtab.models.kinds.quantization import QUANTIZATIONS, Quantization, check_quantization
 from trimtab.models.kinds.tensor_parallel import least_free
-from trimtab.models.load import identify, load_backbone, peek, wrap
+from trimtab.models.load import identify, load_backbone, peek, peek_stream, wrap
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.prompting.asking import USUAL, Asking, SystemRole, Template, Thinking
 from trimtab.models.prompting.encoded_examples import EncodedExample, ExamplePosition, Text, encode_examples
@@ -31,6 +31,7 @@ from trimtab.models.prompting.thinking_markers import (
     response_start,
     thinking_span,
 )
+from trimtab.models.streaming.stream_plan import StreamPlan
 
 __all__ = [
     "BUNDLED",
@@ -48,6 +49,7 @@ __all__ = [
     "Identity",
     "PromptError",
     "Quantization",
+    "StreamPlan",
     "SystemRole",
     "Template",
     "Text",
@@ -72,6 +74,7 @@ __all__ = [
     "load_backbone",
     "main_device",
     "peek",
+    "peek_stream",
     "render_prompt",
     "require_thinking_markers",
     "response_start",

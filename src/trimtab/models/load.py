@@ -35,7 +35,8 @@ from trimtab.models.kinds.tensor_parallel import check_division, divided_options
 from trimtab.models.precision import DType, choose_dtype
 from trimtab.models.quiet import quiet_loading
 from trimtab.models.streaming.layer_stream import LayerStream
-from trimtab.models.streaming.stream_choice import Wanted, load_if_streamed
+from trimtab.models.streaming.stream_choice import Wanted, load_if_streamed, plan_if_streamed
+from trimtab.models.streaming.stream_plan import StreamPlan
 from trimtab.models.streaming.streamed_model import sampling, skeleton_of
 
 
@@ -175,6 +176,42 @@ def peek(name: str, *, trust_remote_code: bool = False, offline: bool = False) -
         model, tokenizer = _without_weights(path, base, trust_remote_code, offline)
         with _understood(name, model):
             return facts_of(model), tokenizer
+
+
+def peek_stream(
+    name: str,
+    *,
+    stream: bool | None,
+    dtype: torch.dtype,
+    place: torch.device,
+    device: Device = "auto",
+    quantization: Quantization = "",
+    offline: bool = False,
+) -> StreamPlan | None:
+    """How a model would be streamed if it were loaded now; None where it would be held whole.
+
+    Arguments are those of `load_backbone`, with the `dtype` and `place` that passes compute in; `offline` asks the
+    hub's cache only. What loading would raise before it reads weights is raised here.
+    """
+    with quiet_loading(), _explained(name):
+        from transformers import AutoConfig
+
+        path = resolve(name)
+        adapter = find_adapter(path)
+        base = path if adapter is None else _base_of(name, adapter.base)
+        wanted = Wanted(
+            name=name,
+            base=base,
+            config=AutoConfig.from_pretrained(base, local_files_only=offline),
+            dtype=dtype,
+            place=place,
+            device=device,
+            quantization=quantization,
+            adapted=adapter is not None,
+            divided=False,
+            trust_remote_code=False,
+        )
+        return plan_if_streamed(stream, wanted)
 
 
 def identify(name: str, *, dtype: torch.dtype, device: torch.device, trust_remote_code: bool = False) -> Identity:

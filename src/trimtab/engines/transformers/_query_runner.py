@@ -83,6 +83,11 @@ class QueryRunner:
         """How texts run together where they are not packed."""
         return "alone" if self.fastest == "alone" else "padded"
 
+    @property
+    def _state_size(self) -> tuple[int, int]:
+        """Dimensions of the states, and bytes of each number."""
+        return self.backbone.facts.width, self.backbone.dtype.itemsize
+
     def mode(self, queries: Sequence[Query], *, cells: bool = False) -> Mode:
         """How these queries run together, in a staircase or not; see `Exactness.mode`."""
         longest = max(query.longest for query in queries)
@@ -138,7 +143,7 @@ class QueryRunner:
             return finish(tuple(part[i] for i in chosen), states)
 
         count = self.backbone.facts.layers if layers is None else len(layers)
-        sizes = state_bytes(self.backbone, queries, plan, self.budget, reads_each=count * torch.float32.itemsize)
+        sizes = state_bytes(*self._state_size, queries, plan, self.budget, reads_each=count * torch.float32.itemsize)
         head = partial(self.run_head, plan.head, queries, unmarked, ())
         yield from self._each_batch(plan.batches, sizes, head, run_batch)
 
@@ -195,7 +200,7 @@ class QueryRunner:
             return leave_out([part[i] for i in chosen], done)
 
         todo = [i for i, chosen in enumerate(plan.batches) if any(part[place] not in done for place in chosen)]
-        sizes = state_bytes(self.backbone, queries, plan, self.budget)
+        sizes = state_bytes(*self._state_size, queries, plan, self.budget)
         batches, sizes = [plan.batches[i] for i in todo], [sizes[i] for i in todo]
         yield from self._each_batch(batches, sizes, run_heads, run_batch, is_left_out)
 

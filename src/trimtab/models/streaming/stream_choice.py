@@ -15,6 +15,7 @@ from trimtab.models.kinds.quantization import Quantization
 from trimtab.models.streaming._layer_plan import NotStreamable
 from trimtab.models.streaming._memory_fit import require_fit, shortage, weight_bytes
 from trimtab.models.streaming.layer_stream import LayerStream
+from trimtab.models.streaming.stream_plan import StreamPlan, plan_stream
 from trimtab.models.streaming.streamed_model import load_streamed, skeleton_of
 
 
@@ -50,11 +51,8 @@ def load_if_streamed(stream: bool | None, wanted: Wanted) -> tuple[Any, LayerStr
         NotStreamable: When it was asked for and cannot be.
         ModelError: When the model does not fit and must not be streamed, or its files do not hold all of it.
     """
-    obstacle = _obstacle(wanted)
-    if stream and obstacle is not None:
-        raise obstacle
-    short = "" if stream or obstacle is not None else _shortage(stream, wanted)
-    if not stream and not short:
+    short = _why_streamed(stream, wanted)
+    if short is None:
         return None
     try:
         found = load_streamed(
@@ -78,6 +76,48 @@ def load_if_streamed(stream: bool | None, wanted: Wanted) -> tuple[Any, LayerStr
             stacklevel=4,
         )
     return found
+
+
+def plan_if_streamed(stream: bool | None, wanted: Wanted) -> StreamPlan | None:
+    """What a stream over the model would take, decided as for loading it; None where it would be loaded whole.
+
+    Args:
+        stream: Whether it is streamed; None decides by the memory that is free.
+        wanted: Which model.
+
+    Raises:
+        SettingError, NotStreamable, ModelError: What loading it would raise.
+    """
+    short = _why_streamed(stream, wanted)
+    if short is None:
+        return None
+    try:
+        return plan_stream(
+            wanted.base,
+            wanted.config,
+            name=wanted.name,
+            dtype=wanted.dtype,
+            trust_remote_code=wanted.trust_remote_code,
+            short=short,
+        )
+    except NotStreamable:
+        if stream:
+            raise
+        return None
+
+
+def _why_streamed(stream: bool | None, wanted: Wanted) -> str | None:
+    """Why the whole model does not fit into memory; "" where the stream was asked for, None where nothing is streamed.
+
+    Raises:
+        SettingError, NotStreamable, ModelError: Where what was asked for cannot be.
+    """
+    obstacle = _obstacle(wanted)
+    if stream and obstacle is not None:
+        raise obstacle
+    if stream:
+        return ""
+    return (_shortage(stream, wanted) if obstacle is None else "") or None
 
 
 def _obstacle(wanted: Wanted) -> SettingError | NotStreamable | None:

@@ -23,9 +23,9 @@ from trimtab.models.streaming._read_buffers import ReadBuffers
 from trimtab.models.streaming._tensor_files import StoredTensor, TensorFile
 from trimtab.models.streaming.layer_stream import LayerStream
 
-_LAYERS_AT_ONCE = 2
+LAYERS_AT_ONCE = 2
 """The one that is in place and the one that is read ahead."""
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def load_streamed(
@@ -47,15 +47,11 @@ def load_streamed(
     """
     from transformers import GenerationConfig
 
-    if getattr(config, "quantization_config", None):
-        raise NotStreamable(
-            f"model {name!r} is quantized, and packed weights are prepared when the whole model is loaded: it cannot "
-            "be streamed. Take the model's plain weights (safetensors), or stream=False"
-        )
-    tensors = _tensors_of(base, name)
+    require_plain_weights(config, name)
+    tensors = tensors_of(base, name)
     skeleton = skeleton_of(config, trust_remote_code)
     names = streamed_names(skeleton, decoder_layers(skeleton)[1])
-    parts = _by_layer(skeleton, names, tensors)
+    parts = parts_by_layer(skeleton, names, tensors)
     streamed = {source for layer in parts for part in layer for source, _ in part.sources}
     faults: list[ModelError] = []
     state = {key: _Entry(tensor, key in streamed, faults) for key, tensor in tensors.items()}
@@ -78,7 +74,7 @@ def load_streamed(
         CheckpointLayer(model, prefixes[id(layer)], own, made, tensors, buffers)
         for layer, own, made in zip(layers, names, parts, strict=True)
     ]
-    buffers.limit = _LAYERS_AT_ONCE * max(source.footprint for source in sources)
+    buffers.limit = LAYERS_AT_ONCE * max(source.footprint for source in sources)
     return model, LayerStream(layers, sources, device)
 
 
@@ -88,27 +84,41 @@ def skeleton_of(config: Any, trust_remote_code: bool) -> Any:
         return class_for(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
-def _tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
+def require_plain_weights(config: Any, name: str) -> None:
+    """Refuse a checkpoint of quantized weights.
+
+    Raises:
+        NotStreamable: With what to take.
+    """
+    if getattr(config, "quantization_config", None):
+        raise NotStreamable(
+            f"model {name!r} is quantized, and packed weights are prepared when the whole model is loaded: it cannot "
+            "be streamed. Take the model's plain weights (safetensors), or stream=False"
+        )
+
+
+def tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
     """Every tensor of a checkpoint in safetensors; those of a model on the hub are fetched first."""
     from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
     find = functools.partial(cached_file, base, _raise_exceptions_for_missing_entries=False)
-    if (single := find(_SINGLE)) is not None:
+    if (single := find(SINGLE)) is not None:
         files = [Path(single)]
-    elif (index := find(_INDEX)) is not None:
+    elif (index := find(INDEX)) is not None:
         shards = sorted(set(read_weight_map(Path(index)).values()))
         files = [Path(base, shard) for shard in shards]
         if not os.path.isdir(base):
             files = [Path(file) for file in get_checkpoint_shard_files(base, index)[0]]
     else:
         raise NotStreamable(
-            f"model {name!r} cannot be streamed: it has no {_SINGLE} and no {_INDEX}, and only safetensors files can "
+            f"model {name!r} cannot be streamed: it has no {SINGLE} and no {INDEX}, and only safetensors files can "
             "be read a layer at a time. Save it once with transformers' save_pretrained, or take stream=False"
         )
     return {key: tensor for file in files for key, tensor in TensorFile(file).tensors.items()}
 
 
-def _by_layer(skeleton: Any, names: list[list[str]], tensors: Mapping[str, StoredTensor]) -> list[list[Part]]:
+def parts_by_layer(skeleton: Any, names: list[list[str]], tensors: Mapping[str, StoredTensor]) -> list[list[Part]]:
+    """What the weights of each layer are made from."""
     owner = {name: layer for layer, own in enumerate(names) for name in own}
     parts: list[list[Part]] = [[] for _ in names]
     for part in parts_of(skeleton, tensors):

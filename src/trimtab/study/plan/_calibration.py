@@ -56,6 +56,7 @@ def pace_of(model: ModelSetting, target: Target, gpu: Accelerator | None, folder
     return _calibrated(
         located(model.id, folder), target.facts, target.dtype, target.device, target.weight_bytes,
         target.reached.tokenizer, json.dumps(model.quantization),
+        fits=target.stream is None or not target.stream.short,
     )  # fmt: skip
 
 
@@ -68,9 +69,11 @@ def _calibrated(
     weight_bytes: int,
     tokenizer: object,
     quantization: str,
+    *,
+    fits: bool,
 ) -> Pace:
     """The pace of a model on this machine, measured once a process."""
-    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, parse_json(quantization))
+    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, parse_json(quantization), fits=fits)
     try:
         return _measured(target, SCALE_OF_GPU if device.type == "cuda" else 1)
     finally:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.data import Presentation, present
 from trimtab.engines import Scoring
 from trimtab.engines.queries import capture_query, score_query, state_query, text_query
-from trimtab.engines.transformers.packing.batches import Marks
-from trimtab.engines.transformers.packing.schedule import marks_for, moved_tokens, own_tokens, schedule, unmarked
+from trimtab.engines.transformers.packing.batches import Marks, Query
+from trimtab.engines.transformers.packing.schedule import (
+    Schedule,
+    marks_for,
+    moved_tokens,
+    own_tokens,
+    schedule,
+    unmarked,
+)
 from trimtab.evaluation import Grid, form_of
 from trimtab.models import EncodedPair, Text, encode, encode_examples, encode_pairs, render_prompt
 from trimtab.steering.phases import markers_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work, WriteReplies
 from trimtab.study.plan._counted_training import count_training
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
+from trimtab.study.plan._streams import NO_STREAMS, StreamedJob, count_streams
 from trimtab.study.plan._targets import Target
 from trimtab.study.settings.study_file import Study
 from trimtab.vectors import default_position, require_pairs_position
+
+FIRST_TOKEN = StreamedJob(1)
+"""Extraction reads the norm of the first token in a stream of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Counted:
     """Replies that are generated."""
     gradient_bytes: int = 0
     """What a training holds at once for its backward passes, and of the unsteered model's states."""
+    streamed: StreamedJob = NO_STREAMS
+    """Where the weights are streamed: how often they are read."""
 
 
 def count(work: Work, study: Study, target: Target) -> Counted:
@@ -61,7 +74,7 @@ def count(work: Work, study: Study, target: Target) -> Counted:
     if isinstance(work, TrainVectors):
         return _training(work, study, target)
     if isinstance(work, ReadTexts):
-        return Counted(rows=len(work.texts), tokens=_texts(work, target))
+        return _texts(work, target)
     return _writing(work, target)
 
 
@@ -93,6 +106,7 @@ def _scores(work: ScoreRows, target: Target) -> Counted:
         naive_tokens=naive,
         kept_tokens=int(head * (1 + climbed)),
         scores=scores,
+        streamed=_streams(queries, planned, target, cells=cells > 0),
     )
 
 
@@ -107,7 +121,10 @@ def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
     first = schedule(queries, 0, unmarked, target.budget, share=True)
     head = len(first.head)
     tokens = head + sum(own_tokens(q, head) for q in queries)
-    return Counted(rows=len(pairs), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
+    streamed = _streams(queries, first, target, layers=target.facts.layers) + FIRST_TOKEN
+    return Counted(
+        rows=len(pairs), passes=len(first.batches), tokens=tokens, naive_tokens=naive, streamed=streamed
+    )  # fmt: skip
 
 
 def _examples(work: ReadExamples, target: Target) -> Counted:
@@ -118,7 +135,10 @@ def _examples(work: ReadExamples, target: Target) -> Counted:
     queries = [state_query([one.read("last")]) for one in encoded]
     first = schedule(queries, 0, unmarked, target.budget, share=True)
     tokens = len(first.head) + sum(own_tokens(q, len(first.head)) for q in queries)
-    return Counted(rows=len(encoded), passes=len(first.batches), tokens=tokens, naive_tokens=naive)
+    streamed = _streams(queries, first, target, layers=target.facts.layers) + FIRST_TOKEN
+    return Counted(
+        rows=len(encoded), passes=len(first.batches), tokens=tokens, naive_tokens=naive, streamed=streamed
+    )  # fmt: skip
 
 
 def _training(work: TrainVectors, study: Study, target: Target) -> Counted:
@@ -130,7 +150,7 @@ def _training(work: TrainVectors, study: Study, target: Target) -> Counted:
     )  # fmt: skip
 
 
-def _texts(work: ReadTexts, target: Target) -> int:
+def _texts(work: ReadTexts, target: Target) -> Counted:
     tokenizer, grid = target.reached.tokenizer, work.grid
     marks = _marks(grid, target)
     rendered = [render_prompt(tokenizer, text, target.asking) if work.chat else text for text in work.texts]
@@ -142,16 +162,36 @@ def _texts(work: ReadTexts, target: Target) -> int:
     ]
     climbed = target.passes_of(layers for layers, _ in grid.steered)
     if target.by_requests:
-        return round(work.passes * sum(q.tokens for q in queries) * (1 + climbed))
-    return round(work.passes * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
+        return Counted(rows=len(queries), tokens=round(work.passes * sum(q.tokens for q in queries) * (1 + climbed)))
+    tokens = round(work.passes * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
+    planned = schedule(queries, len(grid.steered), marks, target.budget, share=True)
+    once = _streams(queries, planned, target, cells=bool(grid.steered))
+    streamed = replace(once, streams=work.passes * once.streams, neutral_tokens=work.reply_tokens)
+    return Counted(rows=len(queries), tokens=tokens, streamed=streamed)
+
+
+def _streams(
+    queries: Sequence[Query], planned: Schedule, target: Target, *, cells: bool = False, layers: int = 0
+) -> StreamedJob:
+    """Nothing for a model in memory."""
+    if target.stream is None or not queries:
+        return NO_STREAMS
+    width, size = target.facts.width, target.dtype.itemsize
+    return count_streams(queries, planned, target.budget, width, size, cells=cells, layers=layers)
 
 
 def _writing(work: WriteReplies, target: Target) -> Counted:
     writing = count_writing(work, target)
     return Counted(
         rows=writing.rows, passes=writing.passes, tokens=writing.tokens, kept_tokens=writing.kept_tokens,
-        writing=writing,
+        writing=writing, streamed=_written_streams(writing) if target.stream else NO_STREAMS,
     )  # fmt: skip
+
+
+def _written_streams(writing: CountedWriting) -> StreamedJob:
+    """One for each token of all replies at hand; one for reading them again, and one for trying their length."""
+    turns = -(-writing.replies // writing.side_by_side)
+    return StreamedJob(turns * writing.max_new_tokens + 2 * bool(writing.read_tokens), tokens=writing.max_new_tokens)
 
 
 def _encoded(target: Target, shown: Sequence[Presentation], scoring: Scoring) -> list[EncodedPair]:

@@ -61,6 +61,11 @@ class Pace:
             return 0.0
         return (self._writing(counted.writing) - counted.writing.prompt_tokens * self.prompt) * (1 - WRITTEN_SHARE)
 
+    @staticmethod
+    def early_share(counted: Counted) -> float:
+        """Share of reading streamed weights that is saved where replies end early."""
+        return 0.0 if counted.writing is None else 1 - WRITTEN_SHARE
+
     def _writing(self, writing: CountedWriting) -> float:
         together = writing.side_by_side
         step = max(self.step + together * self.row, self.least_step)

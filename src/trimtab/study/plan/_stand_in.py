@@ -50,9 +50,11 @@ def measurable(
     device: torch.device,
     weight_bytes: int,
     quantization: Quantization = "",
+    *,
+    fits: bool = True,
 ) -> Measurable:
-    """The model itself, or its stand-in, whose weights are not quantized."""
-    if weight_bytes > MAX_OWN_BYTES or not os.path.isdir(resolve(name)):
+    """The model itself where it `fits` into memory, or its stand-in, whose weights are not quantized."""
+    if not fits or weight_bytes > MAX_OWN_BYTES or not os.path.isdir(resolve(name)):
         return stand_in(facts, tokenizer, dtype, device, weight_bytes)
     started = time.perf_counter()
     number_format: Any = str(dtype).removeprefix("torch.")

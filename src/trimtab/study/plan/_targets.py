@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from trimtab.engines import ENGINES
 from trimtab.engines.transformers.packing.budget import Budget, budget_for
 from trimtab.errors import SettingError
-from trimtab.models import Asking, Facts, choose_dtype, main_device
-from trimtab.study.plan._estimates import Reached, reach_model
+from trimtab.models import Asking, Facts, StreamPlan, choose_dtype, main_device, peek_stream
+from trimtab.models.bundled import resolve
+from trimtab.study._file_locations import located
+from trimtab.study.plan._estimates import Reached, hub_answers, reach_model
 from trimtab.study.plan.accelerators import Accelerator
 from trimtab.study.settings.model_setting import ModelSetting
 
@@ -27,6 +30,8 @@ class Target:
     by_requests: bool = False
     """Whether every cell of every text is a request of its own that runs all of its tokens, as with vLLM. What it finds
     again of texts that begin alike is not known beforehand."""
+    stream: StreamPlan | None = None
+    """Of a model whose layers would be read from its files."""
 
     def passes_of(self, steered: Iterable[tuple[int, ...]]) -> float:
         """Passes through the whole model that cells in these layers are worth, beside the unsteered one.
@@ -65,11 +70,31 @@ def target_for(model: ModelSetting, gpu: Accelerator | None, folder: Path) -> Ta
         device = main_device(model.device)
         dtype = choose_dtype(model.dtype, device)
         budget = budget_for(reached.facts, [device], dtype)
-        return Target(reached, dtype, device, budget, model.by_requests)
+        stream = _stream(model, reached, model.stream, dtype, device, folder)
+        return Target(reached, dtype, device, budget, model.by_requests, stream)
     if model.dtype == "float32":
         raise SettingError(f"{model.label}: accelerators are known by their speed in 16 bits; leave dtype out")
     dtype = torch.bfloat16 if model.dtype == "auto" else choose_dtype(model.dtype)
     # As on a GPU that is here: half of its memory for activations, what they come to is counted with the weights.
     device = torch.device("cuda")
     budget = budget_for(reached.facts, [device], dtype, gpu.memory_bytes // 2)
-    return Target(reached, dtype, device, budget, model.by_requests)
+    # Whether it would fit there is what the plan is asked for; how fast that machine's disk is, nobody knows.
+    stream = _stream(model, reached, model.stream or False, dtype, None, folder)
+    stream = stream and replace(stream, bytes_per_second=None)
+    return Target(reached, dtype, device, budget, model.by_requests, stream)
+
+
+def _stream(
+    model: ModelSetting, reached: Reached, stream: bool | None, dtype: torch.dtype, place: torch.device | None,
+    folder: Path,
+) -> StreamPlan | None:  # fmt: skip
+    """How the model would be streamed; on another machine (without a place) only where it is asked for."""
+    if not ENGINES.get(model.engine).streams or (place is None and not stream):
+        return None
+    if reached.note:  # its configuration, from which layers and the rest are told apart, is not here
+        return StreamPlan.of_facts(reached.facts, dtype) if stream else None
+    name = located(model.id, folder)
+    return peek_stream(
+        name, stream=stream, dtype=dtype, place=place or torch.device("cpu"), device=model.device,
+        quantization=model.quantization, offline=not Path(resolve(name)).is_dir() and not hub_answers(),
+    )  # fmt: skip

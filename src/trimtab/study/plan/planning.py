@@ -9,9 +9,11 @@ from trimtab._util.callbacks import StepName
 from trimtab._util.wording import plural
 from trimtab.data import Behavior
 from trimtab.engines.transformers.packing.budget import NUMBERS_PER_WIDTH
+from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
+from trimtab.engines.transformers.transformers_type import HOURS
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
-from trimtab.models import PromptError
+from trimtab.models import PromptError, StreamPlan
 from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study.given import Given
@@ -22,6 +24,7 @@ from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
 from trimtab.study.plan._estimates import reach_behavior
 from trimtab.study.plan._pace import FIXED_SECONDS, Pace
+from trimtab.study.plan._streams import PlannedStreams, plan_streams
 from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
 from trimtab.study.plan._targets import Target, target_for
 from trimtab.study.plan.accelerators import ACCELERATORS
@@ -83,10 +86,13 @@ class _Part:
     works: tuple[tuple[Work, Counted], ...]
     count: int = 0
 
-    def timed(self, pace: Pace) -> TimedStep:
-        """How long it takes."""
-        whole = sum(pace.seconds(work, counted) for work, counted in self.works)
-        early = sum(pace.early(work, counted) for work, counted in self.works)
+    def timed(self, pace: Pace, stream: StreamPlan | None) -> TimedStep:
+        """How long it takes: computing, or reading the weights where that takes longer."""
+        whole = early = 0.0
+        for work, counted in self.works:
+            computing, reading = pace.seconds(work, counted), stream.seconds(counted.streamed.streams) if stream else 0
+            whole += max(computing, reading)
+            early += pace.early(work, counted) if computing >= reading else pace.early_share(counted) * reading
         return TimedStep(whole + FIXED_SECONDS.get(self.measure, 0.0) * pace.fixed, self.count, self.measure, early)
 
 
@@ -184,8 +190,13 @@ def _model_plan(
 ) -> ModelPlan:
     facts, size = target.facts, target.dtype.itemsize
     steps = [step for step, _ in counted]
-    timed: dict[str, TimedStep] = {loading(model.label): TimedStep(pace.load)}
-    timed |= {part.name: part.timed(pace) for part in _in_order(counted) if part.works}
+    stream, parts = target.stream, [part for part in _in_order(counted) if part.works]
+    load = pace.load
+    if stream and stream.bytes_per_second:  # of a stand-in, reading is taken for an ordinary disk's
+        reading = (stream.resident_bytes + stream.layer_bytes) / stream.bytes_per_second
+        load = reading if pace.assumed else max(load, reading)
+    timed: dict[str, TimedStep] = {loading(model.label): TimedStep(load)}
+    timed |= {part.name: part.timed(pace, stream) for part in parts}
     activations = min(target.budget.tokens, target.budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
     cached = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.held_tokens for step in steps)
     return ModelPlan(
@@ -202,4 +213,17 @@ def _model_plan(
         assumed=pace.assumed,
         steps=tuple(steps),
         by_requests=target.by_requests,
+        streamed=None if stream is None else _streams(model, stream, parts),
     )
+
+
+def _streams(model: ModelSetting, stream: StreamPlan, parts: Sequence[_Part]) -> PlannedStreams:
+    jobs = [
+        (
+            part.name.short,
+            any(isinstance(work, TrainVectors) for work, _ in part.works),
+            [counted.streamed for _, counted in part.works],
+        )
+        for part in parts
+    ]
+    return plan_streams(model.label, stream, jobs, float(model.engine_options.get(HOURS, MAX_WRITING_HOURS)))

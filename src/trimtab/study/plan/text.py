@@ -15,6 +15,7 @@ from trimtab.study.plan._counted_writing import CountedWriting
 from trimtab.study.plan._counting import Counted
 from trimtab.study.plan._estimates import TOKEN_RULE
 from trimtab.study.plan._pace import REPORT_SECONDS
+from trimtab.study.plan._streams import PlannedStreams, size_of
 from trimtab.study.plan.accelerators import UTILISATION, Accelerator
 from trimtab.study.step_names import REPORT, TimedStep
 
@@ -158,6 +159,8 @@ class ModelPlan:
     steps: tuple[Step, ...]
     by_requests: bool = False
     """Whether vLLM runs it, which divides the work itself."""
+    streamed: PlannedStreams | None = None
+    """Of a model whose layers are read from its files."""
 
     @property
     def tokens(self) -> int:
@@ -183,7 +186,8 @@ class ModelPlan:
     @property
     def memory_bytes(self) -> int:
         """Everything held at once."""
-        return self.weight_bytes + self.activation_bytes + self.cache_bytes
+        weights = self.weight_bytes if self.streamed is None else self.streamed.held_bytes
+        return weights + self.activation_bytes + self.cache_bytes
 
     def lines(self, gpu: Accelerator | None) -> list[str]:
         """For people."""
@@ -195,6 +199,7 @@ class ModelPlan:
         bound = _bound(self.by_requests or self.written)
         return [
             *lines,
+            *(self.streamed.lines() if self.streamed else []),
             f"  in all   {bound}{self.tokens:,} tokens, {self.flops:.2e} FLOPs (2 × active parameters × tokens)",
             f"  memory   {self._memory(gpu)}",
             f"  time     {_time(self.timed.values(), gpu)}",
@@ -203,11 +208,12 @@ class ModelPlan:
     def _memory(self, gpu: Accelerator | None) -> str:
         if self.by_requests:
             fits = f"; the weights alone fill {gpu.needed(self.weight_bytes)} × {gpu.name}" if gpu else ""
-            return f"{_size(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
+            return f"{size_of(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
         fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
+        weights = f"{size_of(self.weight_bytes)} weights"
         return (
-            f"{_size(self.weight_bytes)} weights + {_size(self.activation_bytes)} activations "
-            f"+ {_size(self.cache_bytes)} keys and values = {_size(self.memory_bytes)}{fits}"
+            f"{self.streamed.held if self.streamed else weights} + {size_of(self.activation_bytes)} activations "
+            f"+ {size_of(self.cache_bytes)} keys and values = {size_of(self.memory_bytes)}{fits}"
         )
 
 
@@ -265,7 +271,7 @@ class Plan:
                 "assumed of what is written: nothing ends early; a step takes the longer of its FLOPs and reading the "
                 f"weights at {gpu.gigabytes_per_second:,} GB/s"
             )
-        return "\n".join([*lines, f"{_size(disk)} on disk ({_size(free)} free)"])
+        return "\n".join([*lines, f"{size_of(disk)} on disk ({size_of(free)} free)"])
 
     def steps_of(self, check: str = "") -> tuple[dict[str, TimedStep], str]:
         """What a run takes, or adding a measure to a run that is finished otherwise.
@@ -312,11 +318,3 @@ def _time(steps: Iterable[TimedStep], gpu: Accelerator | None) -> str:
     if gpu:
         return f"{seconds / 3600:.3g} GPU hours"
     return f"{duration_range((seconds - early) * LOW, seconds * HIGH)} on this machine"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} GB" if count < 1000 else f"{count / 1000:,.2f} TB"

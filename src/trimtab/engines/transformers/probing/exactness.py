@@ -87,7 +87,7 @@ class Exactness:
                     start(partial(self._climbs, "packed"))
             if self._packs(max(columns, length)) and (not cells or self._climbs("packed")):
                 return
-        rows = min(self._reachable(_rounded(length)), self._known_limit)
+        rows = min(self._reachable(rounded_length(length)), self._known_limit)
         with together(self.backbone):
             start(partial(self._batched, rows))
             start(self._is_alone)
@@ -131,7 +131,7 @@ class Exactness:
         if fastest == "packed" and self._packs(max(columns, length)) and (not cells or self._climbs("packed")):
             return "packed"
         self.require_alone()
-        if fastest != "alone" and self._padded(self._in_batch(_rounded(length))):
+        if fastest != "alone" and self._padded(self._in_batch(rounded_length(length))):
             return "padded"
         if fastest != "alone":
             self._tell("gives a text other numbers when others share its pass, so each runs alone: exact, but slower")
@@ -149,12 +149,12 @@ class Exactness:
 
     def slots(self, places: int) -> bool:
         """Whether rows are written side by side, in slots of up to `places` places, exactly as each alone."""
-        return self._slots(self._in_batch(_rounded(places)))
+        return self._slots(self._in_batch(rounded_length(places)))
 
     def plain_writing(self, length: int, fastest: Mode) -> tuple[bool, bool]:
         """Whether texts of up to `length` tokens are written together in padded rows, and with the model's cache."""
         together = self.mode(0, length, fastest=fastest) == "padded"
-        length = self._in_batch(_rounded(length))
+        length = self._in_batch(rounded_length(length))
         if together and self._cached_rows(length):
             return True, True
         if self._cached_alone(length):
@@ -182,7 +182,7 @@ class Exactness:
         )
 
     def _packs(self, columns: int) -> bool:
-        return self.only_attention and self._packed(_rounded(columns))
+        return self.only_attention and self._packed(rounded_length(columns))
 
     def _climbs(self, mode: Mode) -> bool:
         if mode not in self._stairs:
@@ -259,5 +259,6 @@ def exactness_of(backbone: Backbone) -> Exactness:
     return known
 
 
-def _rounded(length: int) -> int:
+def rounded_length(length: int) -> int:
+    """The length at which a question about it is asked."""
     return -(-length // _STEP) * _STEP

@@ -11,7 +11,6 @@ from trimtab._util.wording import plural
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.packing.schedule import Schedule
-from trimtab.models import Backbone
 
 DISK_SHARE = 2
 """States may take 1 / `DISK_SHARE` of what is free where temporary files go."""
@@ -77,18 +76,18 @@ def share_streams(passes: Sequence[PassBytes], budget: Budget) -> Streams:
 
 
 def state_bytes(
-    backbone: Backbone, queries: Sequence[Query], plan: Schedule, budget: Budget, *, reads_each: int = 0
+    width: int, size: int, queries: Sequence[Query], plan: Schedule, budget: Budget, *, reads_each: int = 0
 ) -> list[PassBytes]:
     """What each batch of a job takes between two layers, about.
 
     Args:
-        backbone: the model.
+        width: dimensions of the model's states.
+        size: bytes of each of their numbers.
         queries: of the job.
         plan: its batches.
         budget: limits of a pass.
         reads_each: bytes that each token that is read leaves in memory for every dimension of its states.
     """
-    width, size = backbone.facts.width, backbone.dtype.itemsize
     sizes = []
     for batch, tokens in zip(plan.batches, plan.tokens, strict=True):
         reads = sum(len(queries[i].reads) for i in batch)

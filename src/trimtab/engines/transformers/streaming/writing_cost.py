@@ -33,16 +33,32 @@ def require_worth(backbone: Backbone, tokens: int, max_hours: float) -> None:
     Raises:
         SettingError: with what it would take, and how to write it nevertheless.
     """
-    each = stream_seconds(backbone)
-    hours = tokens * each / 3600
-    if hours <= max_hours:
-        return
     weights = weights_of(backbone)
-    assert weights is not None
-    whole = sum(weights.bytes_of(layer) for layer in range(weights.layers)) / 1e9
-    raise SettingError(
-        f"{backbone.name} is streamed from disk, and writing reads all of its layers for every token: {tokens:,} "
-        f"tokens × {whole:,.3g} GB take about {hours:,.3g} hours at {whole / each:.2g} GB/s, more than the "
+    if weights is None:
+        return
+    whole = sum(weights.bytes_of(layer) for layer in range(weights.layers))
+    if reason := refusal(backbone.name, tokens, whole, stream_seconds(backbone), max_hours):
+        raise SettingError(reason)
+
+
+def refusal(name: str, tokens: int, layer_bytes: int, seconds: float, max_hours: float) -> str:
+    """Why a text is not written with streamed weights, with what it would take and how to allow it; "" where it is.
+
+    Args:
+        name: of the model.
+        tokens: most of the text.
+        layer_bytes: what one stream reads.
+        seconds: what that takes.
+        max_hours: what is agreed to.
+    """
+    hours = tokens * seconds / 3600
+    if hours <= max_hours:
+        return ""
+    whole, enough = layer_bytes / 1e9, f"{hours * 1.2:.2g}"
+    return (
+        f"{name} is streamed from disk, and writing reads all of its layers for every token: {tokens:,} "
+        f"tokens × {whole:,.3g} GB take about {hours:,.3g} hours at {whole / seconds:.2g} GB/s, more than the "
         f"{max_hours:g} hours that are allowed. Write fewer tokens, load the model with engine vllm on GPUs that hold "
-        f"it, or allow it with engine_options {{max_writing_hours: {hours * 1.2:.2g}}}"
+        f"it, or allow it: --engine-option max_writing_hours={enough} on the command line, "
+        f"engine_options: {{max_writing_hours: {enough}}} in a study or in Python"
     )
