@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trimtab.data import Behavior, Pair, PromptContrast, SetContrast, contrast, dataset
     from trimtab.engines import Model, load
     from trimtab.errors import TrimtabError, TrimtabWarning
-    from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, sweep
+    from trimtab.evaluation import Best, Projection, Sweep, own_replies, project, projection_bounds, sweep
     from trimtab.notebook import (
         BaselineComparison,
         Diagnosis,
@@ -72,6 +72,7 @@ _HOMES = {
     "load": "engines",
     "own_replies": "evaluation",
     "project": "evaluation",
+    "projection_bounds": "evaluation",
     "read_study": "study",
     "report": "notebook",
     "robustness": "notebook",
@@ -114,6 +115,7 @@ __all__ = [
     "load",
     "own_replies",
     "project",
+    "projection_bounds",
     "read_study",
     "report",
     "robustness",

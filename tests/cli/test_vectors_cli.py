@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tiny import tiny, tiny_model, tiny_tokenizer
+from tiny import tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.cli.main import main
+from trimtab.data import dataset
 from trimtab.engines import Model
+from trimtab.evaluation import projection_bounds
 from trimtab.models import wrap
 from trimtab.vectors import SteeringVector, TrainingRecord
 from trimtab.vectors.formats import VECTOR_FORMATS
@@ -140,3 +143,55 @@ def test_prove_says_what_the_numbers_support(
 
 def test_the_page_lists_every_format() -> None:
     assert VECTOR_FORMATS.markdown() in PAGE.read_text(encoding="utf-8")
+
+
+def bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    """`trimtab vectors bounds` of a vector of the tiny model on eight pairs."""
+    model = Model(tiny("llama"))
+    monkeypatch.setattr("trimtab.cli.vector_commands.vector_bounds.load", lambda *args, **options: model)
+    file = vector_for(model.backbone).save(tmp_path / "v.safetensors")
+    return main(["vectors", "bounds", str(file), "-b", "cheerful", "--limit", "8", *options])
+
+
+def test_bounds_are_the_strengths_of_a_chat_under_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--percentile", "75", "--side", "negative", "--token-position", "each_token")
+    assert bounded(tmp_path, monkeypatch, *where, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    model = Model(tiny("llama"))
+    pairs = dataset("cheerful", limit=8, seed=0)
+    read = projection_bounds(model, vector_for(model.backbone), pairs, token_position="each_token", progress=False)
+    bound = read.at(75, "negative")
+    assert found["strength"] == {str(layer): pytest.approx(value) for layer, value in bound.items()}
+    assert found["strength"] == found["percentiles"]["negative"]["p75"]
+    assert found["rows"] == {"positive": len(read.positive), "negative": len(read.negative)}
+    assert bounded(tmp_path, monkeypatch, *where, "--layers", "1") == 0
+    printed = capsys.readouterr().out
+    chat = shlex.split(printed.partition("next: trimtab ")[2])
+    assert chat[chat.index("--layer") :][:2] == ["--layer", "1"]
+    assert f"--strength={bound[1]:.4g}" in chat
+    assert chat[chat.index("--scale") :][:2] == ["--scale", "cap"]
+    (row,) = (line.split() for line in printed.splitlines() if line.startswith("1 "))
+    assert row[:3] == ["1", f"{bound[1]:.4g}", "positive"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--percentile", "101"), "101"),
+        (("--layers", "9"), "9"),
+        (("--token-position", "mean_prompt"), "mean_prompt"),
+    ],
+)
+def test_bounds_of_what_is_not_there_are_refused(
+    options: tuple[str, ...],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert bounded(tmp_path, monkeypatch, *options) == 2
+    errors = capsys.readouterr().err
+    assert named in errors
+    assert "Traceback" not in errors

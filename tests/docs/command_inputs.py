@@ -186,6 +186,7 @@ KIND_OF_INPUT = {
     ("vectors import", "file"): "foreign_vectors",
     ("vectors show", "file"): "foreign_vectors",
     ("vectors prove", "file"): "foreign_vectors",
+    ("vectors bounds", "file"): "vectors",
     ("vectors export", "file"): "vectors",
     ("vectors export", "run"): "judged_run",
     ("hub push", "source"): "source",

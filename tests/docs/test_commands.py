@@ -65,6 +65,7 @@ KINDS = {
     "play": Kind(("--describe", "--port", "0")),
     "serve": Kind(("--describe", "--port", "0")),
     "bake": Kind(),
+    "vectors bounds": Kind(SMALL),
     "vectors export": Kind(),
     "hub push": Kind(),
     "hub pull": Kind(),
@@ -164,6 +165,7 @@ def place(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.load", lambda *args, **options: inputs.model)
     monkeypatch.setenv("TRIMTAB_SERVE_KEY", "0123456789abcdef")
     monkeypatch.setattr("trimtab.cli.verbs.serve.serve_command.load", lambda *args, **options: inputs.model)
+    monkeypatch.setattr("trimtab.cli.vector_commands.vector_bounds.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.verbs.play.play_command.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.study.setting_to_use.load", lambda *args, **options: inputs.model)
     monkeypatch.setattr("trimtab.cli.runs.run_study", plan_instead)

@@ -148,7 +148,7 @@ def test_a_run_that_pushed_along_another_layers_direction_is_refused(
         behavior="kind", model=ModelSetting(id="m"), model_id="m", vectors=tmp_path / "v.safetensors", layers=[1],
         strength=0.5, steering=SteeringSetting("relative", vector_layer=2),
     )  # fmt: skip
-    monkeypatch.setattr("trimtab.cli.vector_export.setting_of_run", lambda *_: use)
+    monkeypatch.setattr("trimtab.cli.vector_commands.vector_export.setting_of_run", lambda *_: use)
     assert main(["vectors", "export", "--run", str(tmp_path), "-o", str(tmp_path / "v.gguf")]) == 2
     assert "direction of layer 2" in capsys.readouterr().err
     assert not (tmp_path / "v.gguf").exists()

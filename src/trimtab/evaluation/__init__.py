@@ -6,6 +6,7 @@ from trimtab.evaluation.grid import Grid, check_layer_text, layers_of, parse_lay
 from trimtab.evaluation.layer_maps import LayerMapTest, check_layer_map
 from trimtab.evaluation.own_replies import own_replies
 from trimtab.evaluation.projection import Projection, project
+from trimtab.evaluation.projection_bounds import BoundSide, ProjectionBounds, projection_bounds
 from trimtab.evaluation.replies import ReplyKey, ReplyTask, prompt_text, reply_batches, reply_keys
 from trimtab.evaluation.reply_measures import OTHER_PROMPTS, reply_references
 from trimtab.evaluation.sweeping import Best, Row, Sweep, form_of, resolve_scoring, shown_rows, sweep, sweep_batches
@@ -14,9 +15,11 @@ __all__ = [
     "OTHER_PROMPTS",
     "AnswerKey",
     "Best",
+    "BoundSide",
     "Grid",
     "LayerMapTest",
     "Projection",
+    "ProjectionBounds",
     "ReplyKey",
     "ReplyTask",
     "Row",
@@ -34,6 +37,7 @@ __all__ = [
     "parse_layers",
     "parse_strengths",
     "project",
+    "projection_bounds",
     "prompt_text",
     "reply_batches",
     "reply_keys",

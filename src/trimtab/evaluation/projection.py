@@ -158,13 +158,11 @@ def projected(
         PromptError, DataError: as of `trimtab.vectors.read_contrast`.
     """
     if not isinstance(part, Behavior):
-        states = read_contrast(model, part, token_position=_position(vectors, part), progress=progress)
+        states = read_contrast(model, part, token_position=reading_position(vectors, part), progress=progress)
         return projections(states, vectors, split)
     vectors = with_residual_norms(vectors, model)
-    made = vectors.provenance
-    asked: Form = ("choice" if made.form == "choice" and part.is_choice else "text") if form == "auto" else form
-    position = made.token_position if made.form == asked else "auto"
-    means = _pair_means(model, prepare(model, part, position, asked, balance, seed), vectors, progress)
+    reading = reading_of(model, vectors, part, form=form, balance=balance, seed=seed)
+    means = _pair_means(model, reading, vectors, progress)
     rows = [
         row
         for side, sign in enumerate((1, -1))
@@ -174,6 +172,37 @@ def projected(
     ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(PROJECTION_COLUMNS))
     return table
+
+
+def reading_of(
+    model: Model,
+    vectors: SteeringVector,
+    part: Behavior,
+    *,
+    position: str = "auto",
+    form: Form | Literal["auto"] = "auto",
+    balance: Balance = "both_orders",
+    seed: int = 0,
+) -> Reading:
+    """Pairs of completions as they are read for a vector: asked as its own were and read where they were, if possible.
+
+    Args:
+        model: From `trimtab.load`.
+        vectors: For the model.
+        part: The pairs.
+        position: Where they are read; `auto`: where the vector was, if it was asked in this form.
+        form: How they are asked; `auto`: as those of the vector were, if they can be.
+        balance: How choice pairs are shown.
+        seed: Of what `balance` draws.
+
+    Raises:
+        PromptError, SettingError: As of `trimtab.extract`.
+    """
+    made = vectors.provenance
+    asked: Form = ("choice" if made.form == "choice" and part.is_choice else "text") if form == "auto" else form
+    if position == "auto" and made.form == asked:
+        position = made.token_position or "auto"
+    return prepare(model, part, position, asked, balance, seed)
 
 
 def _pair_means(
@@ -228,6 +257,13 @@ def projections(states: ContrastStates, vectors: SteeringVector, split: str = "s
     return table
 
 
+def reading_position(vectors: SteeringVector, part: PromptContrast | SetContrast) -> ExamplePosition | Literal["auto"]:
+    """Where the vector was read, if this contrast has that place."""
+    made = vectors.provenance
+    there = possible_positions(part) if made.form == part.shape else {}
+    return there.get(made.token_position, "auto")
+
+
 def _axes(vectors: SteeringVector, measured: Tensor) -> tuple[Tensor, Tensor]:
     """Unit directions [n_layers, d_model], and norms of the residual stream [n_layers], the vector's own if known."""
     unit = torch.nn.functional.normalize(vectors.direction, dim=1)
@@ -241,10 +277,3 @@ def _rows(
     """A row for each layer that has a direction; `along` [n_layers]."""
     for layer in layers:
         yield split, example, group, sign, layer, (layer + 1) / len(along), float(along[layer])
-
-
-def _position(vectors: SteeringVector, part: PromptContrast | SetContrast) -> ExamplePosition | Literal["auto"]:
-    """Where the vector was read, if this contrast has that place."""
-    made = vectors.provenance
-    there = possible_positions(part) if made.form == part.shape else {}
-    return there.get(made.token_position, "auto")

@@ -17,7 +17,8 @@ from trimtab.cli.options import json_option, out_option, refuse_unused, several,
 from trimtab.cli.progress import shown_progress
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, echo_json, echo_path, echo_table, echo_text
-from trimtab.cli.vector_export import export
+from trimtab.cli.vector_commands.vector_bounds import bounds
+from trimtab.cli.vector_commands.vector_export import export
 from trimtab.data import dataset
 from trimtab.data.builtin import LOADABLE
 from trimtab.engines import Model, load
@@ -45,7 +46,7 @@ _model = several(model_option(None, "none: shape and residual norms stay uncheck
 
 @click.group(cls=HelpfulGroup, epilog=example("trimtab vectors show evil_response_avg_diff.pt"))
 def command() -> None:
-    """Bring vectors of other tools in, write them for other programs, show what is in a file, test its layer map."""
+    """Bring vectors of other tools in, write them for other programs, show what is in a file, test it, bound it."""
 
 
 @command.command(
@@ -183,6 +184,7 @@ def prove(
         show_next(*([swept] if there else [_import(file), swept]))
 
 
+command.add_command(bounds)
 command.add_command(export)
 
 _IMPORTED = Path("vectors.safetensors")

@@ -1,0 +1,1 @@
+"""Commands of `trimtab vectors` that have options of their own."""
