@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,10 +28,11 @@ class EngineDeadError(Exception):
 
 
 class Engine:
-    """Writes a token of each request in each step, and never ends one; dies when it is told to."""
+    """Writes one token of each request, and then waits for ever; dies when it is told to."""
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
+        self.written: list[str] = []
         self.aborted: list[str] = []
         self.dead = False
         self.stepped = threading.Event()
@@ -44,9 +46,13 @@ class Engine:
     def step(self) -> list[Any]:
         if self.dead:
             raise EngineDeadError
-        self.stepped.set()
         one = SimpleNamespace(token_ids=[9], logprobs=None)
-        return [SimpleNamespace(request_id=name, finished=False, outputs=[one]) for name in self.waiting]
+        begun = [name for name in self.waiting if name not in self.written]
+        self.written += begun
+        self.stepped.set()
+        if not begun:
+            time.sleep(0.001)
+        return [SimpleNamespace(request_id=name, finished=False, outputs=[one]) for name in begun]
 
     def abort_request(self, names: list[str]) -> None:
         self.aborted += names
