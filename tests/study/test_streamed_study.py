@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import trimtab.engines.transformers.packing.budget as budget
 import trimtab.store.part_writer as part_writer
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.cli.main import main
+from trimtab.engines.transformers.streaming import writing_cost
 from trimtab.errors import IncompleteRun
 from trimtab.study import RunFolder, make_study, run_study
 from trimtab.vectors import SteeringVector
@@ -87,3 +89,19 @@ def test_the_command_line_streams_and_explains_what_it_cannot(
     capsys.readouterr()
     assert main([*command, "--stream", "--engine", "vllm", "-o", str(tmp_path / "none.safetensors")]) == 2
     assert "stream is of the default engine" in capsys.readouterr().err
+
+
+def test_writing_that_is_refused_for_its_cost_is_allowed_by_the_option_that_the_error_names(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing_cost, "stream_seconds", lambda backbone: 3600.0)
+    command = [
+        "tune", "-b", "cheerful", "--limit", "16", "-m", str(weights.parent), "--dtype", "float32", "--stream", "-q",
+        "--layers", "1", "--strengths=-0.1,0.1", "--prompts", "2", "--max-new-tokens", "2", "--pattern", "a",
+        "-o", str(tmp_path / "run"), "--device", "cpu",
+    ]  # fmt: skip
+    assert main(command)
+    error = capsys.readouterr().err
+    option = re.search(r"--engine-option max_writing_hours=[\d.]+", error)
+    assert option is not None, error
+    assert main([*command, *option[0].split()]) == 0

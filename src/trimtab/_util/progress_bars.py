@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from trimtab._util.callbacks import NamedProgress, Progress, note_of
+from trimtab._util.layer_progress import noting_layers
 
 Place = Literal["", "terminal", "notebook"]
 SECONDS_BETWEEN = 0.2
@@ -58,9 +59,10 @@ def named_bars() -> Iterator[NamedProgress]:
     """A bar for each stage, where a person watches."""
     where = place()
     if where == "notebook":
-        yield NotebookBars(_display).advance
+        with noting_layers(NotebookBars(_display).advance) as advance:
+            yield advance
     elif where == "terminal":
-        with _terminal_bars() as advance:
+        with _terminal_bars() as shown, noting_layers(shown) as advance:
             yield advance
     else:
         yield _nothing

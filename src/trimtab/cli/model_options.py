@@ -148,7 +148,7 @@ engine_options = several(
     ),
     click.option(
         "--engine-option", "engine_options", multiple=True, metavar="KEY=VALUE", callback=as_mapping,
-        help="Of vLLM, such as tensor_parallel_size=8. May be given again.",
+        help="Of the engine, such as tensor_parallel_size=8 of vLLM. May be given again.",
     ),
 )  # fmt: skip
 """What runs the model."""

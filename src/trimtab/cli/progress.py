@@ -13,6 +13,7 @@ from rich.text import Text
 
 from trimtab._util.callbacks import NamedProgress
 from trimtab._util.durations import duration
+from trimtab._util.layer_progress import noting_layers
 from trimtab.cli.steps import StepRecord, Steps
 from trimtab.cli.terminal import echo, echo_text, is_terminal
 from trimtab.inputs.characters import escaped
@@ -50,10 +51,11 @@ def shown_progress(
         if quiet:
             yield _nothing
         elif is_terminal(err=True):
-            with _Bars(steps, title, models) as bars:
-                yield bars.advance
+            with _Bars(steps, title, models) as bars, noting_layers(bars.advance) as advance:
+                yield advance
         else:
-            yield _Lines(steps, models).advance
+            with noting_layers(_Lines(steps, models).advance) as advance:
+                yield advance
 
 
 @contextmanager

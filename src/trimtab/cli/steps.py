@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trimtab._util.callbacks import StepName, note_of
+from trimtab._util.callbacks import Noted, StepName, note_of
 from trimtab._util.durations import duration
 from trimtab.study.step_names import TimedStep
 
@@ -78,7 +78,9 @@ class Steps:
             self.records[name] = StepRecord(name, now, was_done=done >= total)
             self._last = max(self._last, self._places.get(_key(name), -1))
         record = self.records[name]
-        record.done, record.total, record.note = int(done), total, note_of(done) or record.note
+        record.done, record.total = int(done), total
+        if isinstance(done, Noted):  # an empty note takes the last one away
+            record.note = note_of(done)
         record.ended = now if done >= total else None
         return record
 

@@ -19,6 +19,7 @@ class TransformersType(EngineType):
 
     name = "transformers"
     streams = True
+    placement_options = (HOURS,)  # it allows writing, and changes no number
 
     def check_options(self, engine_options: Mapping[str, Any]) -> None:
         """Refuse all options but the hours that writing a text with streamed weights may take."""

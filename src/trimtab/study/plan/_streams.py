@@ -98,7 +98,7 @@ class PlannedStreams:
     """In which it is tried what may run together."""
     jobs: tuple[tuple[str, StreamedJob], ...]
     """Each step that takes some, by its name."""
-    refused: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
     """Steps that are not done with streamed weights, and why."""
 
     @property
@@ -154,7 +154,9 @@ def plan_streams(
         jobs: Of each step of the run, in its order: the name, whether it trains, and its pieces of work.
         max_hours: What writing a text may take.
     """
-    trials, counted, found, refused = Trials(), 0, [], []
+    trials, counted = Trials(), 0
+    found: list[tuple[str, StreamedJob]] = []
+    refused: list[tuple[str, str]] = []
     for name, trains, pieces in jobs:
         every = [one for piece in pieces for one in (trials.neutral(piece), piece)]
         counted += sum(trials.before(one) for one in every)

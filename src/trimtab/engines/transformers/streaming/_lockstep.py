@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from greenlet import GreenletExit, getcurrent, greenlet
 from torch import Tensor, nn
 
+from trimtab._util.layer_progress import report_layer
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming._waiting_states import WaitingStates
 from trimtab.engines.transformers.streaming.together import LayerProgress, LayerWeights
@@ -149,6 +150,7 @@ class Lockstep:
                         self._deliver()
             for beginning in self._beginnings:
                 beginning.free(layer)
+            report_layer(layer + 1, len(self._queues))
             if self.on_layer is not None:
                 self.on_layer(layer + 1, len(self._queues))
         self._beginnings.clear()
