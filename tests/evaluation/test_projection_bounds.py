@@ -16,7 +16,7 @@ from tiny import tiny, vector_for
 from trimtab.data import PromptContrast, SetContrast
 from trimtab.engines import Model
 from trimtab.errors import DataError, SettingError, VectorError
-from trimtab.evaluation import ProjectionBounds
+from trimtab.evaluation import BoundSide, ProjectionBounds
 from trimtab.models import EncodedPair
 from trimtab.vectors import SteeringVector, extract
 
@@ -68,9 +68,12 @@ def along(vector: SteeringVector, state: Tensor) -> Tensor:
     return state.double() @ direction / direction.norm() ** 2
 
 
-def looped(model: Model, vector: SteeringVector, encoded: Sequence[EncodedPair]) -> dict[str, list[Tensor]]:
+def looped(model: Model, vector: SteeringVector, encoded: Sequence[EncodedPair]) -> dict[BoundSide, list[Tensor]]:
     """Projections of the tokens behind each prompt."""
-    texts = {"positive": [one.positive for one in encoded], "negative": [one.negative for one in encoded]}
+    texts: dict[BoundSide, list[tuple[int, ...]]] = {
+        "positive": [one.positive for one in encoded],
+        "negative": [one.negative for one in encoded],
+    }
     return {
         side: [along(vector, state)[one.prompt_length :] for one, state in zip(encoded, states(model, of), strict=True)]
         for side, of in texts.items()
@@ -83,8 +86,10 @@ def test_percentiles_are_those_of_a_plain_loop_over_tokens(
 ) -> None:
     vector = extract(model, pairs)
     found = trimtab.projection_bounds(model, vector, pairs, token_position="each_token", progress=False)
-    rows = {side: torch.cat(ones).numpy() for side, ones in looped(model, vector, model.encode(pairs, "text")).items()}
-    for side, values in (*rows.items(), ("both", np.concatenate(list(rows.values())))):
+    parts = looped(model, vector, model.encode(pairs, "text"))
+    rows: dict[BoundSide, Any] = {side: torch.cat(ones).numpy() for side, ones in parts.items()}
+    rows["both"] = np.concatenate(list(rows.values()))
+    for side, values in rows.items():
         expected = np.percentile(values, percentile)
         assert found.at(percentile, side)[LAYER] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
