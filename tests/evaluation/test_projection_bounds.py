@@ -43,7 +43,8 @@ def pairs() -> trimtab.Behavior:
 def entering(model: Model, layer: int) -> Iterator[list[Tensor]]:
     """The states that enter a layer, pass by pass: what the layer before has left, pushed or not."""
     seen: list[Tensor] = []
-    block: Any = model.backbone.anatomy.layers[layer]
+    backbone: Any = model.backbone
+    block = backbone.anatomy.layers[layer]
     hook = block.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append((args[0] if args else kwargs["hidden_states"])[0].detach().clone()),
         with_kwargs=True,
@@ -56,9 +57,10 @@ def entering(model: Model, layer: int) -> Iterator[list[Tensor]]:
 
 def states(model: Model, texts: Sequence[Sequence[int]]) -> list[Tensor]:
     """States behind LAYER, each text run alone through the plain model."""
+    backbone: Any = model.backbone
     with entering(model, LAYER + 1) as seen, torch.no_grad():
         for tokens in texts:
-            model.backbone.model(torch.tensor([list(tokens)]))
+            backbone.model(torch.tensor([list(tokens)]))
     return seen
 
 
