@@ -12,7 +12,7 @@ _watching: ContextVar[Callable[[int, int], None] | None] = ContextVar("trimtab_l
 
 
 def report_layer(done: int, layers: int) -> None:
-    """Report that layers of a stream are done, to whoever shows progress in this context."""
+    """Report that layers of a stream are done, to what shows progress in this context."""
     watching = _watching.get()
     if watching is not None:
         watching(done, layers)
