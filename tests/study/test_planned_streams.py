@@ -13,7 +13,7 @@ from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.models.streaming import _memory_fit
 from trimtab.models.streaming.layer_stream import LayerStream
 from trimtab.study import make_study, plan_study, run_study
-from trimtab.study.plan._streams import PlannedStreams
+from trimtab.study.plan._planned_streams import PlannedStreams
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from trimtab.steering.phases import markers_of
 from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, ScoreRows, TrainVectors, Work, WriteReplies
 from trimtab.study.plan._counted_training import count_training
 from trimtab.study.plan._counted_writing import CountedWriting, count_writing
-from trimtab.study.plan._streams import NO_STREAMS, StreamedJob, count_streams
+from trimtab.study.plan._planned_streams import NO_STREAMS, StreamedJob, count_streams
 from trimtab.study.plan._targets import Target
 from trimtab.study.settings.study_file import Study
 from trimtab.vectors import default_position, require_pairs_position

@@ -24,7 +24,7 @@ from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
 from trimtab.study.plan._estimates import reach_behavior
 from trimtab.study.plan._pace import FIXED_SECONDS, Pace
-from trimtab.study.plan._streams import PlannedStreams, plan_streams
+from trimtab.study.plan._planned_streams import PlannedStreams, plan_streams
 from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
 from trimtab.study.plan._targets import Target, target_for
 from trimtab.study.plan.accelerators import ACCELERATORS

@@ -15,7 +15,7 @@ from trimtab.study.plan._counted_writing import CountedWriting
 from trimtab.study.plan._counting import Counted
 from trimtab.study.plan._estimates import TOKEN_RULE
 from trimtab.study.plan._pace import REPORT_SECONDS
-from trimtab.study.plan._streams import PlannedStreams, size_of
+from trimtab.study.plan._planned_streams import PlannedStreams, size_of
 from trimtab.study.plan.accelerators import UTILISATION, Accelerator
 from trimtab.study.step_names import REPORT, TimedStep
 
