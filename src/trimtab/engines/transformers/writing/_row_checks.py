@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from trimtab.engines.requests import Writing
 from trimtab.errors import SettingError
-from trimtab.steering import Intervention, PushCheck
+from trimtab.steering import PushCheck
 from trimtab.steering.push_check import Key
 
 
@@ -29,8 +29,13 @@ class RowChecks(PushCheck):
                 writing.error = error
         self._refused.clear()
 
-    def forget(self, cell: Intervention) -> None:
-        """Hold an intervention no longer: no row will use it."""
-        self._cells.pop(id(cell), None)
-        self._moved = {key for key in self._moved if key[0] != id(cell)}
-        self._met = {key for key in self._met if key[0] != id(cell)}
+    def hold_only(self, cells: Collection[int]) -> None:
+        """Hold no interventions but these, by their ids: no row will use the others.
+
+        A row that has ended may stay in a batch until the others have, and its push is looked up in every pass.
+        """
+        if all(cell in cells for cell in self._cells):
+            return
+        self._cells = {key: cell for key, cell in self._cells.items() if key in cells}
+        self._moved = {key for key in self._moved if key[0] in cells}
+        self._met = {key for key in self._met if key[0] in cells}

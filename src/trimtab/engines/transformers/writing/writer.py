@@ -92,6 +92,7 @@ class TransformersWriter:
         if key in self._rows:
             self._rows[key].writing.cancelled = True
             self._end(key)
+            self._forget()
 
     @torch.no_grad()
     def step(self) -> list[tuple[int, Writing]]:
@@ -106,6 +107,7 @@ class TransformersWriter:
         for row in moved:
             if row.writing.ended:
                 self._end(row.key)
+        self._forget()
         return [(row.key, row.writing) for row in moved]
 
     def _moved(self) -> list[Row]:
@@ -134,8 +136,11 @@ class TransformersWriter:
         self._uses[id(cell)] -= 1
         if not self._uses[id(cell)]:
             del self._uses[id(cell)]
-            if self.lasting and cell is not None:
-                self._check.forget(cell)
+
+    def _forget(self) -> None:
+        """Hold pushes no longer that no text will use."""
+        if self.lasting:
+            self._check.hold_only(self._uses)
 
     def _assign(self, rows: Sequence[Row]) -> None:
         """Hand texts to what writes them exactly: in slots, in batches, or one by one."""
