@@ -83,7 +83,7 @@ def test_a_process_alone_is_told_how_to_start_several(folders: Path) -> None:
     [
         ({"device": "cpu"}, "leave out device and quantization"),
         ({"quantization": "bnb-4bit"}, "leave out device and quantization"),
-        ({"engine": "vllm"}, "vllm has engine_options of its own"),
+        ({"engine": "vllm"}, "for vllm, use its engine_options"),
     ],
 )
 def test_options_that_do_not_go_with_it_are_refused(options: dict[str, Any], words: str, folders: Path) -> None:

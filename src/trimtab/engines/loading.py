@@ -80,7 +80,7 @@ def load(
     kind.check_placement(device, memory_bytes, quantization)
     kind.check_stream(stream)
     if tensor_parallel and engine != DEFAULT_ENGINE:
-        raise SettingError(f"tensor_parallel is of the default engine; {engine} has engine_options of its own")
+        raise SettingError(f"tensor_parallel works with the default engine only; for {engine}, use its engine_options")
     identity, running = kind.start(str(model), options)
     try:
         return Model(identity, engine=running, asking=asking)

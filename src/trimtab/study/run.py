@@ -62,7 +62,7 @@ def run_study(
             finished run holds all judgements.
         ray: run the models side by side on Ray: `local` for this machine, or the address of a cluster whose nodes
             see the same files. A Ray that this process is connected to already is used as it is.
-        workers: on Ray, how many processes share the sweeps of each model, each with the model and on a GPU of its own
+        workers: on Ray, how many processes share the sweeps of each model, each with the model and one GPU
             where there are any.
 
     Raises:

@@ -29,7 +29,7 @@ from trimtab.study.ray.cluster import LOCAL
 @click.option("--ray-address", metavar="HOST:PORT", default=None, help="The same on the Ray cluster there.")
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True,
-    help="With Ray: processes that share the sweeps of each model, each on a GPU of its own.",
+    help="With Ray: how many processes share the sweeps of each model; each takes one GPU.",
 )  # fmt: skip
 def command(
     file: Path,

@@ -125,7 +125,8 @@ class SharedSweeps:
             time.sleep(_POLL_SECONDS)
         if found is False:
             return None
-        task: SweepTask = pickle.loads(found)  # from the worker of the same model
+        # Bytes of a worker of this run, in a Ray cluster that unpickles every call anyway.
+        task: SweepTask = pickle.loads(found)
         return task
 
 

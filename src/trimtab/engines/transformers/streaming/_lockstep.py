@@ -47,7 +47,7 @@ class Fiber(Generic[T]):
         pass_of_notes.set(self)
         try:
             self._value = work()
-        except BaseException as error:  # handed to whoever started this work
+        except BaseException as error:  # raised again where this work was started
             self.error = error
         self.done = True
 
@@ -55,7 +55,7 @@ class Fiber(Generic[T]):
         """Let others run until it is this one's turn; called from inside of its work."""
         self.queue = queue
         queue.append(self)
-        self.greenlet.parent.switch()  # to whoever resumed it
+        self.greenlet.parent.switch()  # to the one that resumed it
 
     def result(self) -> T:
         """What the work gave; waits for it, and raises what it raised."""
