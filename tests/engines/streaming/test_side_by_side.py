@@ -14,6 +14,7 @@ from torch import Tensor
 from streams import is_left_alone, streamed
 from sweeps import make_cells, swept
 from tiny import random_directions, random_pairs, tiny, vector_for
+from trimtab._util.layer_progress import noting_layers
 from trimtab.engines import Model, TransformersEngine
 from trimtab.engines.transformers.streaming.together import start, together
 from trimtab.errors import SettingError
@@ -78,9 +79,10 @@ def test_a_sweep_that_is_left_in_the_middle_leaves_nothing_behind() -> None:
 def test_a_job_says_which_layer_it_is_at() -> None:
     backbone, _ = streamed("llama")
     engine, seen = small_batches(backbone), []
-    engine.on_layer = lambda done, layers: seen.append((done, layers))
-    swept(engine, random_pairs(), make_cells(backbone), "text")
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    with noting_layers(lambda what, done, total: seen.append(getattr(done, "note", None))) as advance:
+        advance("sweep", 0, 1)
+        swept(engine, random_pairs(), make_cells(backbone), "text")
+    assert seen[-4:] == ["layer 1 of 4", "layer 2 of 4", "layer 3 of 4", ""]
 
 
 def test_what_is_done_is_not_run_again() -> None:

@@ -26,7 +26,7 @@ from trimtab.engines.transformers.packing.schedule import most_columns, schedule
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
-from trimtab.engines.transformers.streaming.together import LayerProgress, start, together, weights_of
+from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
 from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck
@@ -68,8 +68,6 @@ class QueryRunner:
         of_gpu = least_free if is_divided(backbone.model) else free
         self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
-        self.on_layer: LayerProgress | None = None
-        """Called with (layers done, layers) while a job walks up streamed weights, for its results come at the end."""
 
     @property
     def pad_token(self) -> int:
@@ -225,7 +223,7 @@ class QueryRunner:
                     yield run_batch(chosen, heads)
             return
         for group in share_streams(sizes, self.budget).groups:
-            with together(self.backbone, self.budget.waiting_bytes, self.on_layer):
+            with together(self.backbone, self.budget.waiting_bytes):
                 heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
                 passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
             yield from (one.result() for one in passes)

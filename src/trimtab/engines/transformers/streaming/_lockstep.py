@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trimtab._util.layer_progress import report_layer
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.streaming._waiting_states import WaitingStates
-from trimtab.engines.transformers.streaming.together import LayerProgress, LayerWeights
+from trimtab.engines.transformers.streaming.together import LayerWeights
 from trimtab.models import Backbone
 from trimtab.models.eager import inference
 from trimtab.steering.push_check import pass_of_notes
@@ -77,13 +77,10 @@ class Lockstep:
         backbone: the model.
         weights: its layers.
         waiting_bytes: memory for the states of passes that wait; None: as much as they take.
-        on_layer: called as layers are done.
     """
 
-    def __init__(
-        self, backbone: Backbone, weights: LayerWeights, waiting_bytes: int | None, on_layer: LayerProgress | None
-    ):
-        self.backbone, self.weights, self.on_layer = backbone, weights, on_layer
+    def __init__(self, backbone: Backbone, weights: LayerWeights, waiting_bytes: int | None):
+        self.backbone, self.weights = backbone, weights
         self.states = WaitingStates(waiting_bytes)
         layers = backbone.anatomy.layers
         self._queues: list[deque[Fiber[Any]]] = [deque() for _ in layers]
@@ -151,8 +148,6 @@ class Lockstep:
             for beginning in self._beginnings:
                 beginning.free(layer)
             report_layer(layer + 1, len(self._queues))
-            if self.on_layer is not None:
-                self.on_layer(layer + 1, len(self._queues))
         self._beginnings.clear()
 
     def _gate(self, layer: int) -> Callable[..., None]:

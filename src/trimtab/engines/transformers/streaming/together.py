@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-LayerProgress = Callable[[int, int], None]
-"""Called with (layers done, layers of the stream)."""
-
 
 class LayerWeights(Protocol):
     """The weights of a model's layers, read from disk when they are needed."""
@@ -85,9 +82,7 @@ def weights_of(backbone: Backbone) -> LayerWeights | None:
 
 
 @contextmanager
-def together(
-    backbone: Backbone, waiting_bytes: int | None = None, on_layer: LayerProgress | None = None
-) -> Iterator[None]:
+def together(backbone: Backbone, waiting_bytes: int | None = None) -> Iterator[None]:
     """Let the passes that are started in the context share one stream over the weights; all have ended behind it.
 
     Without streamed weights, and inside of another such context, it changes nothing.
@@ -95,7 +90,6 @@ def together(
     Args:
         backbone: the model.
         waiting_bytes: memory for the states of passes that wait for their next layer; the rest goes to a file.
-        on_layer: called as layers are done.
     """
     weights = weights_of(backbone)
     if weights is None or _current.get() is not None:
@@ -103,7 +97,7 @@ def together(
         return
     from trimtab.engines.transformers.streaming._lockstep import Lockstep
 
-    with Lockstep(backbone, weights, waiting_bytes, on_layer).running() as lockstep:
+    with Lockstep(backbone, weights, waiting_bytes).running() as lockstep:
         _current.set(lockstep)
         try:
             yield
