@@ -167,7 +167,7 @@ def test_a_plan_ends_with_the_same_command_without_dry_run(
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(STUDY, encoding="utf-8")
     for verb in ("study", "sweep", "tune"):
-        monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.show_plan", lambda *args: None)
+        monkeypatch.setattr(f"trimtab.cli.verbs.{verb}.show_plan", lambda *args, **more: None)
     assert main(words) == 0
     (line,) = next_of(capsys.readouterr().out)
     _, *found = shlex.split(line)

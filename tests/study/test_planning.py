@@ -11,6 +11,7 @@ from trimtab.errors import ModelError, SettingError, UnreachableError
 from trimtab.study import make_study, plan_study
 from trimtab.study.plan._estimates import FROM_FACTS, FROM_SIZE, CountingTokenizer
 from trimtab.study.plan.accelerators import ACCELERATORS, UTILISATION
+from trimtab.study.ray.planned import planned_on_ray
 
 FACTS = {"layers": 12, "width": 64, "heads": 4, "kv_heads": 2, "parameters": "1B"}
 MODEL = {"id": "nobody/nothing", "facts": FACTS}
@@ -105,3 +106,26 @@ def test_an_accelerator_is_for_planning_only(tmp_path: Path, capsys: pytest.Capt
     assert "--dry-run" in capsys.readouterr().err
     assert main(["study", str(file), "--accelerator", "h1000", "--dry-run"]) == 2
     assert "h100" in capsys.readouterr().err
+
+
+def test_a_plan_for_ray_shares_the_sweeps_of_the_longest_model() -> None:
+    other = {**MODEL, "id": "nobody/other", "resources": {"workers": 1}, "facts": {**FACTS, "parameters": "0.1B"}}
+    wanted = study(models=[MODEL, other], diagnosis=True)
+    plan = plan_study(wanted, "h100")
+    steps = plan.models[0].timed.values()
+    sweep = sum(step.seconds for step in steps if step.measure == "scores")
+    rest = sum(step.seconds for step in steps) - sweep
+    assert 0 < rest < sweep
+    for workers, helped in ((1, ""), (4, ", of which 4 workers share the sweeps")):
+        hours = f"{(rest + sweep / workers) / 3600:.3g} GPU hours"
+        words = f"on Ray, with room for all workers: nobody/nothing{helped}, takes longest, {hours}"
+        assert planned_on_ray(plan, wanted, workers) == words
+
+
+def test_workers_without_ray_are_refused_in_a_plan_as_in_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("models: [smollm2-135m]\nbehaviors: [cheerful]\n")
+    assert main(["study", str(file), "--dry-run", "--workers", "2"]) == 2
+    assert "give --ray too" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_time_is_not_estimated_and_the_plan_says_so(accelerator: str | None) -> 
     assert "assumed" not in alone
 
 
-def test_only_vllm_is_told_to_divide_a_model() -> None:
+def test_a_model_larger_than_a_gpu_is_to_be_divided_where_it_is_not_yet() -> None:
     told = plan("transformers", "vllm", behaviors=["corrigible"]).text()
-    assert "2 × H100 80 GB (only `engine: vllm` divides a model)" in told
+    assert "2 × H100 80 GB (divide it: tensor_parallel, device: balanced, or engine: vllm)" in told
     assert "the weights alone fill 2 × H100 80 GB" in told

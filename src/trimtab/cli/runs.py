@@ -20,6 +20,7 @@ from trimtab.cli.terminal import echo_text
 from trimtab.errors import IncompleteRun, TrimtabError
 from trimtab.study import Study, plan_study, reopened, report_runs, run_study
 from trimtab.study.divided.team import processes_of
+from trimtab.study.ray.planned import planned_on_ray
 from trimtab.study.recommending.recommended_file import RECOMMENDED
 from trimtab.study.step_names import REPORT, TimedStep
 from trimtab.vectors import SteeringVector
@@ -105,12 +106,14 @@ def _run_and_report(
         raise incomplete
 
 
-def show_plan(study: Study, accelerator: str | None = None) -> None:
-    """Print the plan of a study, for this machine or an accelerator."""
+def show_plan(study: Study, accelerator: str | None = None, *, on_ray: bool = False, workers: int = 1) -> None:
+    """Print the plan of a study, for this machine or an accelerator, and what Ray changes where it is to run there."""
     warn_of_study(study)
     with waiting(f"{study.name}: timing a few passes", quiet=accelerator is not None):
         plan = plan_study(study, accelerator)
     echo_text(plan.text())
+    if on_ray:
+        echo_text(planned_on_ray(plan, study, workers))
 
 
 def _expected(study: Study, check: str) -> Mapping[str, TimedStep]:

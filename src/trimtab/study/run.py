@@ -75,7 +75,7 @@ def run_study(
     MEASURES.load_tables()
     if vectors is not None and (made := [setting.label for setting in study.behaviors if setting.contrast]):
         raise SettingError(f"{made[0]}: its vector would be made of its contrast, and vectors are given; leave one out")
-    _require_shareable(study, ray, workers)
+    require_shareable(study, ray, workers)
     team = team_of(study, ray)
     if ray is not None:
         require_ray(ray)
@@ -130,7 +130,7 @@ def run_study(
     return place
 
 
-def _require_shareable(study: Study, ray: str | None, workers: int) -> None:
+def require_shareable(study: Study, ray: str | None, workers: int) -> None:
     """Refuse several workers for a model where they cannot be.
 
     Raises:

@@ -13,6 +13,7 @@ from trimtab.cli.runs import run_and_report, show_plan
 from trimtab.study import read_study
 from trimtab.study.plan.accelerators import ACCELERATORS
 from trimtab.study.ray.cluster import LOCAL
+from trimtab.study.run import require_shareable
 
 
 @click.command("study", epilog=example("trimtab study examples/quickstart.yaml"))
@@ -50,7 +51,9 @@ def command(
         raise click.UsageError("--accelerator is for planning: give --dry-run too")
     study = read_study(file)
     if dry_run:
-        show_plan(study, accelerator)
+        on_ray = ray or ray_address is not None
+        require_shareable(study, LOCAL if on_ray else None, workers)
+        show_plan(study, accelerator, on_ray=on_ray, workers=workers)
         show_next(["study", str(file), *typed("study", "dry_run", "accelerator")])
     else:
         where = ray_address or (LOCAL if ray else None)

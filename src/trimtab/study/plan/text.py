@@ -204,7 +204,7 @@ class ModelPlan:
             *(self.streamed.lines() if self.streamed else []),
             f"  in all   {bound}{self.tokens:,} tokens, {self.flops:.2e} FLOPs (2 × active parameters × tokens)",
             f"  memory   {self._memory(gpu)}",
-            f"  time     {_time(self.timed.values(), gpu)}",
+            f"  time     {in_time(self.timed.values(), gpu)}",
         ]
 
     def _memory(self, gpu: Accelerator | None) -> str:
@@ -254,7 +254,7 @@ class Plan:
         untimed = [model.model for model in self.models if model.by_requests]
         report = [] if gpu or not timed else [TimedStep(REPORT_SECONDS)]
         steps = [step for model in timed for step in model.timed.values()] + report
-        flops, time = sum(m.flops for m in self.models), _time(steps, gpu)
+        flops, time = sum(m.flops for m in self.models), in_time(steps, gpu)
         disk = sum(step.disk_bytes for step in self.steps)
         written = [writing for model in timed for writing in model.written]
         bound = _bound(untimed or written)
@@ -291,7 +291,7 @@ class Plan:
             steps = {key: step for key, step in steps.items() if step.measure in ("", check)}
         steps[REPORT] = TimedStep(REPORT_SECONDS)
         known = not any(model.by_requests for model in self.models)
-        return (steps, _time(steps.values(), None)) if known else ({}, "how long it takes is not known")
+        return (steps, in_time(steps.values(), None)) if known else ({}, "how long it takes is not known")
 
     def _doubts(self) -> list[str]:
         """What in the plan is an estimate, and why."""
@@ -311,10 +311,13 @@ def _bound(doubtful: object) -> str:
 
 
 def _gpus(count: int, gpu: Accelerator) -> str:
-    return f"{count} × {gpu.name}" + (" (only `engine: vllm` divides a model)" if count > 1 else "")
+    return f"{count} × {gpu.name}" + (
+        " (divide it: tensor_parallel, device: balanced, or engine: vllm)" if count > 1 else ""
+    )
 
 
-def _time(steps: Iterable[TimedStep], gpu: Accelerator | None) -> str:
+def in_time(steps: Iterable[TimedStep], gpu: Accelerator | None) -> str:
+    """How long steps take, in words."""
     every = list(steps)
     seconds, early = sum(step.seconds for step in every), sum(step.early for step in every)
     if math.isnan(seconds):
