@@ -67,9 +67,7 @@ def vocabulary_size(tokenizer: Any) -> int:
     return len(tokenizer) if hasattr(tokenizer, "__len__") else VOCABULARY
 
 
-def stand_in(
-    facts: Facts, vocabulary: int, dtype: torch.dtype, device: torch.device, weight_bytes: int
-) -> Measurable:
+def stand_in(facts: Facts, vocabulary: int, dtype: torch.dtype, device: torch.device, weight_bytes: int) -> Measurable:
     """A dense model with random weights: the width, heads and vocabulary of another, and a few layers of its size."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
