@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import long_first
 from browsers import CHROMIUM
 from fast import left_out, paths
 
@@ -43,7 +44,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if wanted else True
 
 
+@pytest.hookimpl(trylast=True)  # pytest itself brings together what shares a parametrized fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long_first.sort(items)
     if config.getoption("--fast"):
         deselected = left_out(items)
         items[:] = [item for item in items if item not in set(deselected)]
