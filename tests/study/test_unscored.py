@@ -76,6 +76,7 @@ def examples(folder: Path) -> pd.DataFrame:
     return found
 
 
+@pytest.mark.usefixtures("untimed")
 def test_two_lists_are_planned_run_resumed_and_reported(
     run: Run, llama: Backbone, lists: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
