@@ -49,7 +49,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
     },
     ModelSetting: {
         "id": "n", "name": "other", "dtype": "float32", "device": "cpu", "quantization": "bnb-4bit", "engine": "vllm",
-        "template": "none", "thinking": "on", "system_role": "user",
+        "tensor_parallel": 2, "template": "none", "thinking": "on", "system_role": "user",
     },
     BehaviorSetting: {
         "source": "concise", "name": "other", "scoring": "text", "limit": 20, "contrast": "personas.jsonl",

@@ -94,7 +94,7 @@ def test_engine_and_options_reach_the_model_and_it_is_closed_whatever_happens(
             ),
             tmp_path / "run",
         )
-    placed = {"dtype": "auto", "device": "auto", "quantization": "", "stream": None}
+    placed = {"dtype": "auto", "device": "auto", "quantization": "", "stream": None, "tensor_parallel": False}
     asked = {"template": "chat", "thinking": "off", "system_role": "system"}
     assert loaded == [{**placed, **asked, "engine": "vllm", "engine_options": given}]
     assert len(closed) == 1

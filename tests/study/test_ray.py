@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
@@ -29,6 +30,8 @@ from trimtab.errors import RunError, SettingError, TrimtabWarning
 from trimtab.store.table_folder import Kind
 from trimtab.study import RunFolder, make_study, run_study
 from trimtab.study.ray import _helpers, driver
+from trimtab.study.ray._worker import Place
+from trimtab.study.ray.cluster import Needs
 from workers import TESTS, is_gone, parts, ray_with_slow_workers, worker_of
 
 KEYS = ["model", "behavior", "split", "prompt_id", "order", "layers", "strength", "judge"]
@@ -157,12 +160,13 @@ def test_workers_share_the_sweeps_of_a_model_and_the_rows_are_those_of_one_proce
                     if b"SlowHelper" in line.read_bytes():
                         killed.append(line.parent.name)
                         os.kill(int(line.parent.name), signal.SIGKILL)
-        if any("one.worker2 has stopped; others do its" in message for message in messages):
+        if "starting one.worker2 again" in messages:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_study(wanted, folder, ray="local", progress=stop, workers=2)
     assert len(killed) == 1
+    assert any("one.worker2 has stopped; others do its" in message for message in messages)
     before = [parts(folder, name) for name in ("one", "one.worker2")]
     assert 0 < sum(before) < 64
     run_study(wanted, folder, ray="local", workers=2)
@@ -178,6 +182,49 @@ def test_workers_share_the_sweeps_of_a_model_and_the_rows_are_those_of_one_proce
     )
     assert not (folder / "manifest.d").exists()
     assert RunFolder(folder).manifest().status == "finished"
+
+
+class Death(Exception):
+    """As Ray's when a worker's process is gone."""
+
+
+class DoomedRay:
+    """Ray as far as a worker is started and found dead."""
+
+    def __init__(self) -> None:
+        self.started = 0
+
+    def remote(self, _: Any) -> Any:
+        made = MagicMock()
+        made.options.return_value.remote.return_value.work.remote.side_effect = self.start
+        return made
+
+    def start(self) -> int:
+        self.started += 1
+        return self.started
+
+    def get(self, _: int) -> None:
+        raise Death("killed")
+
+    def kill(self, _: Any) -> None:
+        """It is dead."""
+
+
+def test_a_worker_that_takes_part_is_started_again_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_helpers.Helpers, "_give_back", lambda *_: True)
+    ray, messages = DoomedRay(), list[str]()
+    place = Place(tmp_path, tmp_path, "session")
+    helpers = _helpers.Helpers(ray, tmp_path, place, lambda what, done, total: messages.append(what), (Death,))
+    helpers.start(make_study(study(tmp_path, "one")).models[0], Needs(1, 0), 1)
+    for _ in range(3):
+        helpers.finish(next(iter(helpers.active)))
+    with pytest.warns(TrimtabWarning, match=r"one.worker2 died 4 times and takes no further part .*\(killed\)"):
+        helpers.finish(next(iter(helpers.active)))
+    assert helpers.active == {}
+    assert ray.started == 4
+    assert messages == ["starting one.worker2 again"] * 3
 
 
 @pytest.mark.usefixtures("cluster")

@@ -103,3 +103,11 @@ def test_a_study_survives_being_written_down_and_read_again() -> None:
     judges = ["classifier", {"model": "openai/x", "price": [1, 2]}]
     study = make_study({**ONE, "replies": {"judges": judges}, "dose": True})
     assert make_study(json.loads(study.model_dump_json())) == study
+
+
+def test_a_list_is_not_called_too_short_for_what_is_wrong_in_it() -> None:
+    with pytest.raises(SettingError) as refused:
+        make_study({"models": ["m"], "behaviors": [{"source": "cheerful", "limit": 4}]})
+    assert str(refused.value) == "settings: behaviors.0.limit: Input should be greater than or equal to 16"
+    with pytest.raises(SettingError, match="at least 1 item"):
+        make_study({"models": ["m"], "behaviors": []})

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from click.exceptions import Exit
+
 from trimtab._util.wording import plural
 from trimtab.cli.costs import agreed
 from trimtab.cli.output import Then, no_more, tell
+from trimtab.cli.processes import beside_the_first, is_started, speaks, start_processes
 from trimtab.cli.progress import shown_progress, waiting
 from trimtab.cli.setting.edited_settings import AT_SETTINGS, warn_of_edits
 from trimtab.cli.setting.strength_warning import warn_of_study
 from trimtab.cli.terminal import echo_text
 from trimtab.errors import IncompleteRun, TrimtabError
 from trimtab.study import Study, plan_study, reopened, report_runs, run_study
+from trimtab.study.divided.team import processes_of
 from trimtab.study.recommending.recommended_file import RECOMMENDED
 from trimtab.study.step_names import REPORT, TimedStep
 from trimtab.vectors import SteeringVector
@@ -58,6 +63,23 @@ def run_and_report(
     Raises:
         IncompleteRun: When a model could not be finished; what there is has its report.
     """
+    if (count := processes_of(study)) > 1 and not is_started():
+        raise Exit(start_processes(count, sys.argv[1:]))
+    with beside_the_first():
+        _run_and_report(study, out, quiet or not speaks(), vectors, yes, ray, workers, check, then)
+
+
+def _run_and_report(
+    study: Study,
+    out: Path | None,
+    quiet: bool,
+    vectors: SteeringVector | None,
+    yes: bool,
+    ray: str | None,
+    workers: int,
+    check: str,
+    then: Then,
+) -> None:
     doubt, instead = "judging", "give --yes, or another judge"
     if check:
         doubt, instead = "judging, which this run has not finished,", "finish its study first"
@@ -73,6 +95,8 @@ def run_and_report(
             )  # fmt: skip
         except IncompleteRun as error:  # what there is gets its report
             folder, incomplete = error.folder, error
+        if not speaks():
+            return
         progress(REPORT, 0, 1)
         page = report_runs([folder], folder / "report.html")
         progress(REPORT, 1, 1)

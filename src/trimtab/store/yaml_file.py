@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,7 +62,7 @@ def validate(
     try:
         made = TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        others = [e for e in error.errors() if tuple(e["loc"]) not in unfit]
+        others = [e for e in error.errors() if tuple(e["loc"]) not in unfit and not _follows(e, error.errors())]
         problems += [_explain(e, source, lines, owners or {}) for e in others]
         raise SettingError("\n".join(dict.fromkeys(problems))) from None
     except RecursionError:
@@ -70,6 +70,13 @@ def validate(
     if problems:
         raise SettingError("\n".join(problems))
     return made
+
+
+def _follows(error: Any, others: Sequence[Any]) -> bool:
+    """Whether a list is called too short only because what is in it is wrong."""
+    place = tuple(error["loc"])
+    inside = (tuple(other["loc"]) for other in others)
+    return error["type"] == "too_short" and any(len(one) > len(place) and one[: len(place)] == place for one in inside)
 
 
 def _unfit_values(content: Any) -> Iterator[tuple[Place, str]]:

@@ -18,6 +18,7 @@ from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study._model_runner import Job, Work
 from trimtab.study._recorder import RunRecorder, begin
 from trimtab.study._stopped import raise_errors
+from trimtab.study.divided.team import Team, team_of
 from trimtab.study.given import Given
 from trimtab.study.measures.baselines.measure import BASELINES
 from trimtab.study.measures.context import Progress
@@ -75,6 +76,7 @@ def run_study(
     if vectors is not None and (made := [setting.label for setting in study.behaviors if setting.contrast]):
         raise SettingError(f"{made[0]}: its vector would be made of its contrast, and vectors are given; leave one out")
     _require_shareable(study, ray, workers)
+    team = team_of(study, ray)
     if ray is not None:
         require_ray(ray)
     given = given or Given()
@@ -105,11 +107,12 @@ def run_study(
         + given.parts_hashes
         + ([_vector_key(vectors)] if vectors else [])
     )
-    path = run_place(study, out, identity)
-    _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
-    folder = RunFolder.open(path, identity)
-    study = _as_the_folder_is(study, folder)
-    try:
+    path = None
+    if team.writes:
+        path = run_place(study, out, identity)
+        _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
+    with team.opened(path, identity) as (folder, place):
+        study = _as_the_folder_is(study, folder)
         recorder = begin(folder, study, identity)
         job = Job(study, behaviors, panels, vectors, contrasts, given)
         try:
@@ -117,15 +120,14 @@ def run_study(
                 for doubt in doubts:  # about the data: for the report, too
                     warnings.warn(doubt.message, stacklevel=2)
                 if ray is None:
-                    _one_after_another(job, folder, recorder, progress)
+                    _one_after_another(job, folder, recorder, progress, team)
                 else:
                     run_side_by_side(job, recorder, progress, ray, workers)
         finally:
-            recorder.repeat_warnings()  # also of a study that is stopped half-way
+            if team.writes:
+                recorder.repeat_warnings()  # also of a study that is stopped half-way
         recorder.finish(study)
-    finally:
-        folder.close()
-    return folder.path
+    return place
 
 
 def _require_shareable(study: Study, ray: str | None, workers: int) -> None:
@@ -146,16 +148,19 @@ def _require_shareable(study: Study, ray: str | None, workers: int) -> None:
             )
 
 
-def _one_after_another(job: Job, folder: RunFolder, recorder: RunRecorder, progress: Progress) -> None:
+def _one_after_another(job: Job, folder: RunFolder, recorder: RunRecorder, progress: Progress, team: Team) -> None:
     work = Work(job, folder, recorder, progress)
     stopped: dict[str, Exception] = {}
     for setting in job.study.models:
+        if not team.takes_part(setting):
+            continue
         try:
             with recorder.working_on(setting.label):
                 work.one_model(setting)
         except (ModelError, PromptError) as error:  # about this model alone: the others go on
             stopped[setting.label] = error
             progress(f"{setting.label} is left out or incomplete", 1, 1)
+        team.finished(setting)
         gc.collect()
         torch.cuda.empty_cache()  # another engine's processes could not use what this one holds
     raise_errors(stopped, len(job.study.models), folder)

@@ -60,6 +60,9 @@ def check_division(tensor_parallel: bool, device: Device, quantization: Quantiza
             "tensor_parallel divides a model over several processes, and this is one alone; start them with "
             "torchrun --nproc-per-node 2 SCRIPT.py"
         )
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if gpus and gpus < here:
+        raise SettingError(f"tensor_parallel: {here} processes on this machine need a GPU each, and it has {gpus}")
 
 
 def process_count() -> int:

@@ -89,7 +89,8 @@ def _stream(
     folder: Path,
 ) -> StreamPlan | None:  # fmt: skip
     """How the model would be streamed; on another machine (without a place) only where it is asked for."""
-    if not ENGINES.get(model.engine).streams or (place is None and not stream):
+    whole = ENGINES.get(model.engine).streams and model.tensor_parallel == 1
+    if not whole or (place is None and not stream):
         return None
     if reached.note:  # its configuration, from which layers and the rest are told apart, is not here
         return StreamPlan.of_facts(reached.facts, dtype) if stream else None

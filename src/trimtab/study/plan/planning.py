@@ -213,6 +213,7 @@ def _model_plan(
         assumed=pace.assumed,
         steps=tuple(steps),
         by_requests=target.by_requests,
+        divided_by=model.tensor_parallel,
         streamed=None if stream is None else _streams(model, stream, parts),
     )
 

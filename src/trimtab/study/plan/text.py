@@ -159,6 +159,8 @@ class ModelPlan:
     steps: tuple[Step, ...]
     by_requests: bool = False
     """Whether vLLM runs it, which divides the work itself."""
+    divided_by: int = 1
+    """Over how many processes its layers are divided."""
     streamed: PlannedStreams | None = None
     """Of a model whose layers are read from its files."""
 
@@ -211,6 +213,8 @@ class ModelPlan:
             return f"{size_of(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
         fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
         weights = f"{size_of(self.weight_bytes)} weights"
+        if self.divided_by > 1:
+            weights += f" over {self.divided_by} processes"
         return (
             f"{self.streamed.held if self.streamed else weights} + {size_of(self.activation_bytes)} activations "
             f"+ {size_of(self.cache_bytes)} keys and values = {size_of(self.memory_bytes)}{fits}"

@@ -1,4 +1,4 @@
-"""Workers that take part in the sweeps of a model. One that dies is not replaced: the others do its rows."""
+"""Workers that take part in the sweeps of a model. The others do the rows of one that dies; another takes its place."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from trimtab.study.ray._worker import Helper, Place, helper_name
 from trimtab.study.ray.cluster import Needs
 from trimtab.study.settings.model_setting import ModelSetting
 
+_MAX_STARTS = 4
+"""Of one worker: what kills it again and again, such as a lack of memory, would kill the next one as well."""
 _SHUTDOWN_TIMEOUT_SECONDS = 30
 """For a worker that is gone to have released its share of the folder."""
 
@@ -24,9 +26,22 @@ _SHUTDOWN_TIMEOUT_SECONDS = 30
 class _Helping:
     """A worker that takes part in the sweeps of a model."""
 
-    model: str
-    name: str
+    setting: ModelSetting
+    needs: Needs
+    number: int
     worker: Any
+    starts: int
+    """How often it was started, this time included."""
+
+    @property
+    def model(self) -> str:
+        """Label of its model."""
+        return self.setting.label
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return helper_name(self.model, self.number)
 
 
 class Helpers:
@@ -56,11 +71,13 @@ class Helpers:
     def start(self, setting: ModelSetting, needs: Needs, count: int) -> None:
         """Start workers that take part in the sweeps of a model."""
         for number in range(2, 2 + count):
-            resources = {"num_cpus": needs.cpus, "num_gpus": needs.gpus}
-            given = (self.folder, setting, self.place, self.board, number)
-            worker = self.ray.remote(Helper).options(**resources).remote(*given)
-            label = setting.label
-            self.active[worker.work.remote()] = _Helping(label, helper_name(label, number), worker)
+            self._start(setting, needs, number, starts=1)
+
+    def _start(self, setting: ModelSetting, needs: Needs, number: int, starts: int) -> None:
+        resources = {"num_cpus": needs.cpus, "num_gpus": needs.gpus}
+        given = (self.folder, setting, self.place, self.board, number)
+        worker = self.ray.remote(Helper).options(**resources).remote(*given)
+        self.active[worker.work.remote()] = _Helping(setting, needs, number, worker, starts)
 
     def finish(self, result: Any) -> None:
         """Handle a worker that has finished or died: what it had taken is for the others."""
@@ -74,13 +91,23 @@ class Helpers:
         self.ray.kill(helping.worker)
         if error is None:
             return
-        if not self._give_back(helping, _SHUTDOWN_TIMEOUT_SECONDS):
+        returned = self._give_back(helping, _SHUTDOWN_TIMEOUT_SECONDS)
+        if not returned:
             self.lost.append(helping)
             self.progress(f"waiting for {helping.name}, which is lost and may still be writing", 0, 1)
         if not isinstance(error, self.deaths):
-            warnings.warn(
-                f"{helping.name} took no further part in the sweeps: {last_line(error)}", TrimtabWarning, stacklevel=2
-            )
+            reason = f"took no further part in the sweeps: {last_line(error)}"
+        elif getattr(error, "actor_init_failed", False):
+            reason = f"cannot be started; all nodes of Ray need trimtab ({last_line(error)})"
+        elif helping.starts == _MAX_STARTS:
+            reason = f"died {_MAX_STARTS} times and takes no further part in the sweeps ({last_line(error)})"
+        elif returned:
+            self._start(helping.setting, helping.needs, helping.number, helping.starts + 1)
+            self.progress(f"starting {helping.name} again", 1, 1)
+            return
+        else:
+            return
+        warnings.warn(f"{helping.name} {reason}", TrimtabWarning, stacklevel=2)
 
     def look_after_lost(self) -> None:
         """Give back the rows of workers that have released their share by now."""

@@ -48,6 +48,8 @@ class ModelSetting(Marked):
     """A format of fewer bits for the weights, such as bnb-4bit, or the settings of one that transformers has."""
     stream: Annotated[bool | None, NO_NUMBERS] = None
     """Whether its layers are read from its files as they are needed; by default where they do not fit into memory."""
+    tensor_parallel: Annotated[int, Shapes(unless=1)] = Field(default=1, ge=1)
+    """Over how many processes each of its layers is divided, one GPU each."""
     engine: Annotated[EngineName, SHAPES] = DEFAULT_ENGINE
     """The engine that runs it."""
     engine_options: Annotated[dict[str, Any], NO_NUMBERS] = Field(default={})
@@ -82,6 +84,7 @@ class ModelSetting(Marked):
             "device": self.device,
             "quantization": self.quantization,
             "stream": self.stream,
+            "tensor_parallel": self.tensor_parallel > 1,
             "engine": self.engine,
             "engine_options": self.engine_options,
             **asdict(self.asking),
@@ -100,6 +103,8 @@ class ModelSetting(Marked):
         """Over how many GPUs."""
         if (named := gpus_of(self.device)) is not None:
             return named
+        if self.tensor_parallel > 1:
+            return self.tensor_parallel
         return math.prod(int(self.engine_options.get(name, 1)) for name in self._engine.split_options)
 
     @property
@@ -110,6 +115,16 @@ class ModelSetting(Marked):
     @property
     def _engine(self) -> EngineType:
         return ENGINES.get(self.engine)
+
+    def _check_division(self) -> None:
+        if self.tensor_parallel == 1:
+            return
+        if self.engine != DEFAULT_ENGINE:
+            raise SettingError(f"tensor_parallel is of the default engine; for {self.engine}, use its engine_options")
+        if self.device != "auto" or self.quantization or self.stream:
+            raise SettingError(
+                "tensor_parallel: each process takes its own GPU; leave out device, quantization, stream"
+            )
 
     def require_engine(self, *, here: bool) -> None:
         """Refuse options that this model's engine cannot be started with, before anything is computed.
@@ -137,6 +152,7 @@ class ModelSetting(Marked):
             self._engine.check_stream(self.stream)
             if self.stream and self.quantization:
                 raise SettingError("a streamed model cannot be quantized when it is loaded; leave one of them out")
+            self._check_division()
         except SettingError as error:
             raise ValueError(str(error)) from None
         for name in self._engine.split_options:

@@ -1,0 +1,1 @@
+"""Studies of models that are divided over several processes."""
