@@ -31,7 +31,7 @@ demo: $(VENV)/base            ## the main job on the bundled model; prints where
 	HF_HUB_OFFLINE=1 $(BIN)/trimtab study examples/quickstart.yaml
 
 test: $(VENV)/dev             ## all tests, two processes side by side: most of them are too small to use two cores
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/dev        ## the essentials of every package, under a minute; tests/fast.py says what it leaves out
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --fast

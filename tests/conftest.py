@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import long_first
 from browsers import CHROMIUM
 from fast import left_out, paths
 
@@ -42,11 +44,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if wanted else True
 
 
+@pytest.hookimpl(trylast=True)  # pytest itself brings together what shares a parametrized fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long_first.sort(items)
     if config.getoption("--fast"):
         deselected = left_out(items)
         items[:] = [item for item in items if item not in set(deselected)]
         config.hook.pytest_deselected(items=deselected)
+
+
+def pytest_collection_finish() -> None:
+    """Leave to the garbage collector what tests make only: every study collects, a second each among all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

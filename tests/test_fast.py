@@ -8,12 +8,13 @@ import pytest
 
 import trimtab
 from fast import BUNDLED_FIXTURES, FILES, SECONDS, TESTS, left_out, paths, reason_left_out
+from long_first import PLACES as LONG
 
 SOURCE = Path(trimtab.__file__).parent
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    assert not [str(path) for path in paths() if not path.is_file()]
+    assert not [str(path) for path in [*paths(), *LONG] if not path.is_file()]
 
 
 def test_every_package_with_tests_is_reached() -> None:

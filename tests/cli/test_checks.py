@@ -85,7 +85,7 @@ def test_columns_of_a_file_are_named_in_verbs_that_read_pairs(
 
 
 def test_side_effects_and_robustness_add_to_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    side = ["--measure", "concise", "--prompts", "4", "--random", "2", "--layers", "1"]
+    side = ["--measure", "concise", "--prompts", "4", "--random", "2", "--layers", "1", "--max-new-tokens", "4"]
     assert main(["side-effects", str(run), *side, "-q"]) == 0
     assert "random" in capsys.readouterr().out
     assert main(["robustness", str(run), "--prompts", "4", "-q"]) == 0
@@ -96,7 +96,7 @@ def test_side_effects_and_robustness_add_to_the_run(run: Path, capsys: pytest.Ca
 
 
 def test_what_was_not_measured_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    side = ["--measure", "concise", "--prompts", "4", "--random", "0"]
+    side = ["--measure", "concise", "--prompts", "4", "--random", "0", "--max-new-tokens", "4"]
     assert main(["side-effects", str(run), *side, "-q"]) == 0
     said = capsys.readouterr().out
     assert "permissive: not measured: random directions." in said

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,20 +14,28 @@ SMALL = ["--limit", "16", "--layers", "17", "--strengths=-0.3,0.3", "--prompts",
 PAID = ["--judge", "openai/gpt-4o-mini", "--price", "0.15,0.6"]
 
 
-def tune(*options: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trimtab", "tune", "--behavior", "cheerful", *options]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL, timeout=300, env=os.environ | env
-    )
+Tune = Callable[..., tuple[int, str, str]]
 
 
-def test_the_plan_counts_replies_and_what_judging_would_cost(tmp_path: Path) -> None:
-    done = tune(*SMALL, *PAID, "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "replies 2 rows × 3 cells, every cell, and 2 rows to report: 12 replies" in done.stdout
+@pytest.fixture
+def tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tune:
+    """Runs the command in an empty folder: its exit code, and what it writes to stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options: str) -> tuple[int, str, str]:
+        code = main(["tune", "--behavior", "cheerful", *options])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_plan_counts_replies_and_what_judging_would_cost(tune: Tune, tmp_path: Path) -> None:
+    code, out, err = tune(*SMALL, *PAID, "--dry-run")
+    assert code == 0, err
+    assert "replies 2 rows × 3 cells, every cell, and 2 rows to report: 12 replies" in out
     # Two prompts in two cells, and two others at a setting each way; each reply is asked about in both orders.
-    assert "judging: at most 16 calls of gpt-4o-mini" in done.stdout
-    assert "at the prices given" in done.stdout
+    assert "judging: at most 16 calls of gpt-4o-mini" in out
+    assert "at the prices given" in out
     assert not list(tmp_path.iterdir())
 
 
@@ -40,11 +46,12 @@ def test_the_floor_of_earlier_versions_is_named_by_its_present_name(capsys: pyte
     assert "--min-coherence" not in capsys.readouterr().err
 
 
-def test_nothing_is_spent_where_nobody_agrees(tmp_path: Path) -> None:
-    done = tune(*SMALL, *PAID, cwd=tmp_path, OPENAI_API_KEY="none")
-    assert done.returncode == 2
-    assert "cheerful in smollm2-135m: at most 16 calls of gpt-4o-mini" in done.stderr
-    assert "give --yes" in done.stderr
+def test_nothing_is_spent_where_nobody_agrees(tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    code, _, err = tune(*SMALL, *PAID)
+    assert code == 2
+    assert "cheerful in smollm2-135m: at most 16 calls of gpt-4o-mini" in err
+    assert "give --yes" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -72,10 +79,10 @@ def test_nonsense_is_explained(
     assert words in capsys.readouterr().err
 
 
-def test_it_recommends_a_setting_each_way(tmp_path: Path) -> None:
-    done = tune(*SMALL, "--pattern", "(?i)great|wonderful|happy|!", "-o", "run", "-q", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "cheerful (smollm2-135m), judged replies" in done.stdout
+def test_it_recommends_a_setting_each_way(tune: Tune, tmp_path: Path) -> None:
+    code, out, err = tune(*SMALL, "--pattern", "(?i)great|wonderful|happy|!", "-o", "run", "-q")
+    assert code == 0, err
+    assert "cheerful (smollm2-135m), judged replies" in out
     run = tmp_path / "run"
     assert (run / "report.html").is_file()
     with (run / "recommended.csv").open(encoding="utf-8") as file:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+import trimtab as tt
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab._util.plot_registry import PLOTS
+from trimtab.models import wrap
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -33,8 +36,10 @@ def test_the_whole_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pyt
     assert names["effects"].findings
 
 
-@pytest.mark.bundled
 def test_the_page_runs_without_the_blocks_that_take_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model("llama", num_hidden_layers=30, max_position_embeddings=4096)  # as deep as the bundled one
+    as_deep = tt.Model(wrap(model, tiny_tokenizer(CHAT_TEMPLATE), name="tiny"))
+    monkeypatch.setattr(tt, "load", lambda **_: as_deep, raising=False)
     monkeypatch.chdir(tmp_path)
     assert 0 < sum(bool(title) for title, _ in BLOCKS) < len(BLOCKS) / 2
     names = after_running([block for title, block in BLOCKS if not title])

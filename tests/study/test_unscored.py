@@ -76,6 +76,7 @@ def examples(folder: Path) -> pd.DataFrame:
     return found
 
 
+@pytest.mark.usefixtures("untimed")
 def test_two_lists_are_planned_run_resumed_and_reported(
     run: Run, llama: Backbone, lists: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -159,7 +160,9 @@ def test_the_setting_to_use_comes_from_judged_replies(run: Run, whim: Any, perso
 
 
 def test_beside_pairs_only_they_are_scored(run: Run, lists: str, tmp_path: Path) -> None:
-    content = settings({"source": "permissive", "limit": 16}, lists, side_effects={"random": 0}, robustness=True)
+    content = settings(
+        {"source": "permissive", "limit": 16}, lists, side_effects={"random": 0}, robustness={"prompts": 4}
+    )
     folder = run(content, tmp_path / "run")
     samples = RunFolder(folder).samples()
     assert set(samples["behavior"]) == {"permissive"}

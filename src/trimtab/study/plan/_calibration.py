@@ -26,7 +26,7 @@ from trimtab.models import EncodedPair, Facts, Text
 from trimtab.steering import Intervention
 from trimtab.study._file_locations import located
 from trimtab.study.plan._pace import UNKNOWN, Pace, data_sheet_pace
-from trimtab.study.plan._stand_in import Measurable, measurable
+from trimtab.study.plan._stand_in import Measurable, measurable, vocabulary_size
 from trimtab.study.plan._targets import Target
 from trimtab.study.plan.accelerators import Accelerator
 from trimtab.study.settings.model_setting import ModelSetting
@@ -55,7 +55,7 @@ def pace_of(model: ModelSetting, target: Target, gpu: Accelerator | None, folder
         return data_sheet_pace(gpu, target.facts.active_parameters, target.weight_bytes)
     return _calibrated(
         located(model.id, folder), target.facts, target.dtype, target.device, target.weight_bytes,
-        target.reached.tokenizer, json.dumps(model.quantization),
+        vocabulary_size(target.reached.tokenizer), json.dumps(model.quantization),
         fits=target.stream is None or not target.stream.short,
     )  # fmt: skip
 
@@ -67,13 +67,13 @@ def _calibrated(
     dtype: torch.dtype,
     device: torch.device,
     weight_bytes: int,
-    tokenizer: object,
+    vocabulary: int,
     quantization: str,
     *,
     fits: bool,
 ) -> Pace:
     """The pace of a model on this machine, measured once a process."""
-    target = measurable(name, facts, tokenizer, dtype, device, weight_bytes, parse_json(quantization), fits=fits)
+    target = measurable(name, facts, vocabulary, dtype, device, weight_bytes, parse_json(quantization), fits=fits)
     try:
         return _measured(target, SCALE_OF_GPU if device.type == "cuda" else 1)
     finally:

@@ -45,7 +45,7 @@ class Measurable:
 def measurable(
     name: str,
     facts: Facts,
-    tokenizer: Any,
+    vocabulary: int,
     dtype: torch.dtype,
     device: torch.device,
     weight_bytes: int,
@@ -55,18 +55,23 @@ def measurable(
 ) -> Measurable:
     """The model itself where it `fits` into memory, or its stand-in, whose weights are not quantized."""
     if not fits or weight_bytes > MAX_OWN_BYTES or not os.path.isdir(resolve(name)):
-        return stand_in(facts, tokenizer, dtype, device, weight_bytes)
+        return stand_in(facts, vocabulary, dtype, device, weight_bytes)
     started = time.perf_counter()
     number_format: Any = str(dtype).removeprefix("torch.")
     model = load(name, dtype=number_format, device=str(device), quantization=quantization)
     return Measurable(model, time.perf_counter() - started)
 
 
-def stand_in(facts: Facts, tokenizer: Any, dtype: torch.dtype, device: torch.device, weight_bytes: int) -> Measurable:
+def vocabulary_size(tokenizer: Any) -> int:
+    """How many tokens a model has to choose from; a usual number where its tokenizer is not here."""
+    return len(tokenizer) if hasattr(tokenizer, "__len__") else VOCABULARY
+
+
+def stand_in(facts: Facts, vocabulary: int, dtype: torch.dtype, device: torch.device, weight_bytes: int) -> Measurable:
     """A dense model with random weights: the width, heads and vocabulary of another, and a few layers of its size."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    head = (len(tokenizer) if hasattr(tokenizer, "__len__") else VOCABULARY) * facts.width
+    head = vocabulary * facts.width
     in_layers = max(facts.active_parameters - head * (1 if facts.tied_embeddings else 2), facts.active_parameters // 2)
     each = min(in_layers / facts.layers, MAX_LAYER_PARAMETERS)
     heads, kv_heads = max(1, facts.heads), max(1, facts.kv_heads)
