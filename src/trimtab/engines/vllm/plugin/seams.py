@@ -62,7 +62,7 @@ _V1 = (
     Seam(
         "v1.worker.gpu_model_runner",
         "GPUModelRunner._dummy_run",
-        ("num_tokens", "cudagraph_runtime_mode", "force_attention", "skip_eplb"),
+        ("num_tokens", "cudagraph_runtime_mode", "force_attention", "uniform_decode", "skip_eplb"),
     ),
     Seam("v1.worker.gpu_model_runner", "GPUModelRunner._prepare_inputs", ("scheduler_output", "num_scheduled_tokens")),
     Seam("v1.worker.gpu_model_runner", "GPUModelRunner._determine_batch_execution_and_padding", ("force_eager",)),
@@ -79,7 +79,7 @@ _V2 = (
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner", ("vllm_config", "model_config", "load_model", "get_model")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner", ("cudagraph_manager", "execute_model_state")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.initialize_kv_cache", ("kv_cache_config", "is_profiling")),
-    Seam("v1.worker.gpu.model_runner", "GPUModelRunner._dummy_run", ("num_tokens", "skip_eplb")),
+    Seam("v1.worker.gpu.model_runner", "GPUModelRunner._dummy_run", ("num_tokens", "uniform_decode", "skip_eplb")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.add_requests", ("scheduler_output",)),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.gather_batch_req_state", ("scheduler_output", "dummy_run")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.execute_model", ("scheduler_output", "dummy_run")),
