@@ -84,6 +84,12 @@ def test_a_single_layer_without_its_hook_is_named(layer: int) -> None:
         check(table, run(toy, TOKEN), run(toy, PROMPT))
 
 
+def test_states_that_are_no_numbers_prove_nothing_either_way() -> None:
+    toy = Toy("pair").eval()
+    with pytest.raises(ModelError, match="no numbers"):
+        check(armed(toy), run(toy, TOKEN * float("nan")), run(toy, PROMPT))
+
+
 @pytest.mark.parametrize("hooked", [True, False])
 def test_a_stage_that_hands_its_states_on_is_checked_by_what_it_hands_on(hooked: bool) -> None:
     toy = Toy("pair").eval()

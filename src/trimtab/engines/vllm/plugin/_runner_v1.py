@@ -36,12 +36,15 @@ class RunnerV1:
 
     def decoding_pass(self) -> Any:
         """See `Runner.decoding_pass`; vLLM itself makes it where one of several engines has nothing to do."""
-        final, _ = self.runner._dummy_run(1, uniform_decode=True, skip_eplb=True)
-        return final
+        return self._graph_pass(1, uniform_decode=True)
 
     def prompt_pass(self) -> Any:
         """See `Runner.prompt_pass`."""
-        final, _ = self.runner._dummy_run(min(_PROMPT_TOKENS, self.runner.max_num_tokens), skip_eplb=True)
+        return self._graph_pass(min(_PROMPT_TOKENS, self.runner.max_num_tokens))
+
+    def _graph_pass(self, tokens: int, **options: Any) -> Any:
+        # With attention, as for requests: without it some kernels leave in its place whatever lay in that memory.
+        final, _ = self.runner._dummy_run(tokens, force_attention=True, skip_eplb=True, **options)
         return final
 
     def _planning(self, original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:

@@ -65,8 +65,10 @@ def _pushed(armed: Armed, row: int, layers: tuple[int, ...]) -> Iterator[None]:
 
 
 def _require_change(plain: Tensor, run: Callable[[], Any], pushes: str, where: str) -> None:
-    moved = (_first_state(run()) - plain).norm()
-    if not bool(moved > _MIN_CHANGE * plain.norm()):
+    found = _first_state(run())
+    if not bool(plain.isfinite().all() and found.isfinite().all()):
+        raise ModelError(f"{where} of nobody's gives what are no numbers, so nothing can be learned of it")
+    if not bool((found - plain).norm() > _MIN_CHANGE * plain.norm()):
         raise ModelError(
             f"{pushes} changes nothing in {where}: what runs there was compiled or recorded without trimtab's hooks, "
             "so this engine does not steer. Empty vLLM's cache (VLLM_CACHE_ROOT) and start again"
