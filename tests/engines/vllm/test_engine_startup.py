@@ -67,7 +67,7 @@ def test_a_server_whose_hooks_push_nothing_ends_with_the_reason_in_its_log(model
         | RUNNERS["V1"]
         | {
             "VLLM_CPU_KVCACHE_SPACE": "1",
-            "VLLM_WORKER_MULTIPROCESSING_METHOD": "fork",  # so that its processes have these hooks, too
+            "VLLM_WORKER_MULTIPROC_METHOD": "fork",  # so that its processes have these hooks, too
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), *sys.path]),
         }
     )
