@@ -71,11 +71,10 @@ def asked(engines: Both, requests: list[tuple[Any, Intervention | None]]) -> lis
         params.extra_args = {KEY: engine.registry.spec(cell).to_json()} if cell is not None else None
         prompt = {"type": "token", "prompt_token_ids": list(PROMPT)}  # without a salt: the plugin's own names must do
         engine.engine.add_request(str(number), prompt, params, lora_request=lora)
-    found: dict[int, tuple[int, ...]] = {}
+    found = {number: tuple[int, ...]() for number in range(len(requests))}
     while engine.engine.has_unfinished_requests():
         for output in engine.engine.step():
-            if output.finished:
-                found[int(output.request_id)] = tuple(output.outputs[0].token_ids)
+            found[int(output.request_id)] += tuple(output.outputs[0].token_ids)
     return [found[number] for number in range(len(requests))]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 
 from running import RUNNERS, saved
 
+import trimtab
 from trimtab.engines.vllm.plugin._push_table import Armed
 from trimtab.engines.vllm.plugin._steering import Steering
 from trimtab.engines.vllm.plugin.register import register
@@ -26,14 +29,7 @@ from trimtab.engines.vllm.wire.spec import KEY
 pytestmark = pytest.mark.vllm
 
 START_SECONDS = 400
-DEAF_SERVER = """
-import runpy, sys
-from test_engine_startup import deaf
-from trimtab.engines.vllm.plugin._push_table import Armed
-Armed._hook = deaf
-sys.argv[0] = "api_server"
-runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__", alter_sys=True)
-"""
+PUSH = "amount = strength[:, 0] + strength[:, 1] * norm"
 
 
 def deaf(self: Armed, index: int) -> Any:
@@ -52,25 +48,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved("llama", tmp_path_factory.mktemp("llama"))
 
 
+def deaf_trimtab(folder: Path) -> None:
+    """A copy of this package whose hooks push by nothing: a server's processes import everything anew."""
+    package = Path(trimtab.__file__).parent
+    shutil.copytree(package, folder / "trimtab", ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "trimtab" / Path(inspect.getfile(Armed)).relative_to(package)
+    code = file.read_text()
+    assert code.count(PUSH) == 1
+    file.write_text(code.replace(PUSH, f"{PUSH} * 0.0 - strength[:, 0]"))
+
+
 def test_a_server_whose_hooks_push_nothing_ends_with_the_reason_in_its_log(model: Path, tmp_path: Path) -> None:
-    options = ["--dtype=float32", "--max-model-len=128", "--max-num-seqs=4", "--enforce-eager", "--port=0"]
-    command = [
-        sys.executable,
-        "-c",
-        DEAF_SERVER,
-        f"--model={model}",
-        *options,
-        f'--additional-config={{"{KEY}": {{}}}}',
-    ]
-    environment = (
-        os.environ
-        | RUNNERS["V1"]
-        | {
-            "VLLM_CPU_KVCACHE_SPACE": "1",
-            "VLLM_WORKER_MULTIPROC_METHOD": "fork",  # so that its processes have these hooks, too
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), *sys.path]),
-        }
-    )
+    deaf_trimtab(tmp_path / "deaf")
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={model}", "--dtype=float32"]
+    command += ["--max-model-len=128", "--max-num-seqs=4", "--enforce-eager", "--port=0"]
+    command += [f'--additional-config={{"{KEY}": {{}}}}']
+    path = os.pathsep.join([str(tmp_path / "deaf"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | RUNNERS["V1"] | {"VLLM_CPU_KVCACHE_SPACE": "1", "PYTHONPATH": path}
     log = tmp_path / "log"
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
