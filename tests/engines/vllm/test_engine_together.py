@@ -23,9 +23,14 @@ pytestmark = pytest.mark.vllm
 
 
 @pytest.fixture(scope="module", params=RUNNERS)
-def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+def runner(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engines(runner: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     options = {"enforce_eager": True, "max_num_batched_tokens": 256, "max_num_seqs": 128}
-    with model_runner(request.param), both("llama", tmp_path_factory.mktemp("llama"), **options) as running:
+    with model_runner(runner), both("llama", tmp_path_factory.mktemp("llama"), **options) as running:
         yield running
 
 
@@ -75,10 +80,14 @@ def test_the_unsteered_prompt_is_shared_by_cells_that_steer_behind_it(engines: B
     assert cached_tokens(engines.vllm, Request(prompt, everywhere, 1)) == 96
 
 
-def test_500_requests_with_100_interventions_are_each_what_they_are_alone(engines: Both) -> None:
-    """All of it in flight at once, and every third request given up in the middle of its text."""
+def test_many_requests_with_many_interventions_are_each_what_they_are_alone(runner: str, engines: Both) -> None:
+    """All of it in flight at once, and every third request given up in the middle of its text.
+
+    500 requests under 100 interventions with V1; Triton's interpreter, in which V2 runs here, is too slow for so many.
+    """
     source = random.Random(0)
-    places = ["all", "after_prompt", "prompt", "generated"] * 25
+    count, kinds = {"V1": (500, 100), "V2": (150, 48)}[runner]
+    places = ["all", "after_prompt", "prompt", "generated"] * (kinds // 4)
     cells = [
         Intervention({source.randrange(4): engines.directions[source.randrange(4)]}, 0.1 + i / 200, "relative", where)
         for i, where in enumerate(places)
@@ -90,14 +99,14 @@ def test_500_requests_with_100_interventions_are_each_what_they_are_alone(engine
             12,
             stop=after(source.randrange(2, 10)) if i % 3 == 0 else None,
         )
-        for i in range(500)
+        for i in range(count)
     ]
     whole = replies(engines.vllm, requests)
     assert whole == replies(engines.plain, requests)
     given_up = [tokens for i, tokens in enumerate(whole) if i % 3 == 0]
-    assert sum(len(tokens) < 12 for tokens in given_up) > 100
+    assert sum(len(tokens) < 12 for tokens in given_up) > count // 5
     # In whose company the default engine computes a text changes nothing either; see its own tests.
-    for index in source.sample(range(500), 60):
+    for index in source.sample(range(count), 60):
         assert replies(engines.plain, [requests[index]]) == [whole[index]]
     assert nothing_is_held(engines.vllm)
 
@@ -107,15 +116,16 @@ def after(length: int) -> Callable[[str], bool]:
     return lambda text: len(text) >= length
 
 
-def test_cancelled_requests_free_their_rows_and_leave_the_others_alone(engines: Both) -> None:
+def test_cancelled_requests_free_their_rows_and_leave_the_others_alone(runner: str, engines: Both) -> None:
     source = random.Random(1)
+    count, rounds = {"V1": (100, 5), "V2": (30, 2)}[runner]
     cells = [Intervention({1: engines.directions[i % 4]}, 0.1 + i / 100, "relative") for i in range(40)]
-    requests = [Request(long_prompt(i, 20), cells[i % 40], 40) for i in range(100)]
+    requests = [Request(long_prompt(i, 20), cells[i % 40], 40) for i in range(count)]
     expected = replies(engines.plain, requests[:8])
-    for _ in range(5):
+    for _ in range(rounds):
         # A caller that leaves early gives up what is under way, while another goes on.
         stopped = engines.vllm.engine.write(requests)
-        list(islice(stopped, source.randrange(1, 200)))
+        list(islice(stopped, source.randrange(1, 2 * count)))
         beside = engines.vllm.engine.generate(requests[:8])
         first = next(beside)
         stopped.close()

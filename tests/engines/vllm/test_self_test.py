@@ -78,7 +78,10 @@ def config(**changes: Any) -> Any:
         compilation_config=SimpleNamespace(mode=3, pass_config=SimpleNamespace(enable_sp=False)),
         cache_config=SimpleNamespace(kv_sharing_fast_prefill=False),
         model_config=SimpleNamespace(
-            runner_type="generate", dtype=torch.float16, hf_text_config=SimpleNamespace(routed_scaling_factor=1.0)
+            runner_type="generate",
+            is_diffusion=False,
+            dtype=torch.float16,
+            hf_text_config=SimpleNamespace(routed_scaling_factor=1.0),
         ),
         speculative_config=None,
         kv_transfer_config=None,

@@ -20,6 +20,10 @@ if os.environ.get("TRITON_INTERPRET") == "1":
         def is_active() -> bool:
             return True
 
+        def get_current_target(self) -> None:
+            """What torch.compile asks for its caches of Triton's kernels; this error tells it that there are none."""
+            raise RuntimeError("Triton's interpreter compiles for nothing")
+
     backends["cpu"] = type(next(iter(backends.values())))(compiler=None, driver=_Driver)
 
 transforms = ModuleType("torchvision.transforms.v2")

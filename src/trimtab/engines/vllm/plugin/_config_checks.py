@@ -19,17 +19,18 @@ def refuse_unsupported(config: Any) -> None:
     problems = {
         "speculative decoding": config.speculative_config is not None,
         "dual-batch overlap": bool(parallel.use_ubatching),
+        # The compiler's pass for it is gone from vLLM 0.32 on.
         "sequence parallelism": bool(getattr(compilation.pass_config, "enable_sp", False))
-        or bool(getattr(parallel, "use_sequence_parallel_moe", False)),
+        or bool(parallel.use_sequence_parallel_moe),
         "a stream that is scaled (float16 and routed_scaling_factor; take bfloat16)": _scales_its_stream(config),
-        "elastic expert parallelism": bool(getattr(parallel, "enable_elastic_ep", False)),
+        "elastic expert parallelism": bool(parallel.enable_elastic_ep),
         "context parallelism": parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1,
         "a KV connector (its cache does not know of steering)": config.kv_transfer_config is not None,
         "prompts that part of the layers skip (kv_sharing_fast_prefill)": bool(
-            getattr(config.cache_config, "kv_sharing_fast_prefill", False)
+            config.cache_config.kv_sharing_fast_prefill
         ),
         "torch.compile's stock mode (compilation mode 1)": int(compilation.mode or 0) == 1,
-        "diffusion models": bool(getattr(config.model_config, "is_diffusion", False)),
+        "diffusion models": bool(config.model_config.is_diffusion),
         "pooling models": config.model_config.runner_type == "pooling",
     }
     if found := [name for name, present in problems.items() if present]:

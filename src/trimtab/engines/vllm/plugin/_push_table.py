@@ -7,7 +7,7 @@ states, is done by the same functions as everywhere in trimtab, in steps that ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,7 @@ class Armed:
         if not layers:
             raise ModelError("no decoder layer could be armed, so nothing would be steered")
         self.layers = dict(layers)
+        self.width = width
         self.step = Step()
         self.captured = CapturedStates()
         self.trial: Trial | None = None
@@ -101,18 +102,27 @@ class Armed:
 
     def write_row(self, row: int, intervention: Intervention) -> None:
         """Put a push into a row, in place of what was there."""
+        self.clear_row(row)
+        for layer in intervention.layers:
+            if layer in self.layers:
+                (aim,) = intervention.aims(layer)
+                strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
+                self.fill_row(row, (layer,), aim.direction, strengths)
+
+    def fill_row(self, row: int, layers: Sequence[int], direction: Tensor, strengths: Sequence[float]) -> None:
+        """Put a direction into a row of some layers, with its two strengths; see `_COLUMNS`."""
+        for layer in layers:
+            module: Any = self.layers[layer]
+            module.trimtab_directions[row].copy_(self._pinned(direction), non_blocking=True)
+            module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
+        self._filled[row] = (*self._filled.get(row, ()), *layers)
+
+    def clear_row(self, row: int) -> None:
+        """Take out what a row holds."""
         for layer in self._filled.pop(row, ()):
             module: Any = self.layers[layer]
             module.trimtab_strengths[row].zero_()
             module.trimtab_directions[row].zero_()
-        mine = tuple(layer for layer in intervention.layers if layer in self.layers)
-        for layer in mine:
-            (aim,) = intervention.aims(layer)
-            strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
-            module = self.layers[layer]
-            module.trimtab_directions[row].copy_(self._pinned(aim.direction), non_blocking=True)
-            module.trimtab_strengths[row].copy_(self._pinned(torch.tensor(strengths)), non_blocking=True)
-        self._filled[row] = mine
 
     def _pinned(self, tensor: Tensor) -> Tensor:
         """Copied from here, nothing has to wait for the pass that is still at work."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from trimtab.engines.vllm.plugin._steering import Scheduled, Steering
 
+_PROMPT_TOKENS = 16
+
 
 class RunnerV1:
     """`vllm.v1.worker.gpu_model_runner.GPUModelRunner`, and the CPU's below it."""
@@ -30,6 +32,19 @@ class RunnerV1:
         final, _ = self.runner._dummy_run(
             tokens, cudagraph_runtime_mode=CUDAGraphMode.NONE, force_attention=True, skip_eplb=True
         )
+        return final
+
+    def decoding_pass(self) -> Any:
+        """See `Runner.decoding_pass`; vLLM itself makes it where one of several engines has nothing to do."""
+        return self._graph_pass(1, uniform_decode=True)
+
+    def prompt_pass(self) -> Any:
+        """See `Runner.prompt_pass`."""
+        return self._graph_pass(min(_PROMPT_TOKENS, self.runner.max_num_tokens))
+
+    def _graph_pass(self, tokens: int, **options: Any) -> Any:
+        # With attention, as for requests: without it some kernels leave in its place whatever lay in that memory.
+        final, _ = self.runner._dummy_run(tokens, force_attention=True, skip_eplb=True, **options)
         return final
 
     def _planning(self, original: Callable[..., Any], steering: Steering) -> Callable[..., Any]:

@@ -23,6 +23,8 @@ class RunnerV2:
         self._compiled: list[Any] = []
         self._pass = ExitStack()
         """What has to be undone behind the pass that is under way."""
+        self._output: Any = None
+        """What the last pass for nobody handed to the next stage."""
 
     def install(self, steering: Steering) -> None:
         """See `Runner.install`."""
@@ -37,6 +39,18 @@ class RunnerV2:
         """See `Runner.trial_pass`. Graphs are recorded later, so none is replayed."""
         final, _ = self.runner._dummy_run(tokens, skip_eplb=True)
         return final
+
+    def decoding_pass(self) -> Any:
+        """See `Runner.decoding_pass`; vLLM itself makes it where one of several engines has nothing to do."""
+        return self._graph_pass(1, uniform_decode=True)
+
+    def prompt_pass(self) -> Any:
+        """See `Runner.prompt_pass`. More tokens than requests: else this runner takes the pass for one that decodes."""
+        return self._graph_pass(min(self.runner.max_num_reqs + 1, self.runner.max_num_tokens))
+
+    def _graph_pass(self, tokens: int, **options: Any) -> Any:
+        final, _ = self.runner._dummy_run(tokens, skip_eplb=True, **options)
+        return self._output if final is None else final  # the former where a later stage has the final state
 
     def _remembering(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Requests come in here, those that were preempted once more."""
@@ -98,6 +112,7 @@ class RunnerV2:
         def execute_model(*args: Any, **kwargs: Any) -> Any:
             with self._pass:
                 output = original(*args, **kwargs)
+            self._output = output if kwargs.get("dummy_run") else None
             done = self.runner.execute_model_state
             steering.armed.end(None if done is None else done.hidden_states)
             return output

@@ -20,6 +20,7 @@ from torch import nn
 from trimtab.engines.vllm.plugin._config_checks import refuse_unsupported
 from trimtab.engines.vllm.plugin._push_table import Armed, ByHand, Step, Stretch, Wanted, fits_a_row
 from trimtab.engines.vllm.plugin._residual_taps import Trial
+from trimtab.engines.vllm.plugin._startup_check import require_steered_passes
 from trimtab.engines.vllm.plugin._table_rows import Rows, TableFull
 from trimtab.engines.vllm.plugin.plugin_settings import PluginSettings, code_hash, plugin_settings
 from trimtab.engines.vllm.plugin.vector_table import Vectors
@@ -61,12 +62,23 @@ class Runner(Protocol):
         """Make a pass over this many tokens of nobody, with attention and without a graph; what the model returns."""
         ...
 
+    def decoding_pass(self) -> Any:
+        """Make a pass that writes one token of nobody's, as for requests: compiled, in its graph if one was recorded.
+
+        What the model returns: the final state, or what is handed to the next stage.
+        """
+        ...
+
+    def prompt_pass(self) -> Any:
+        """Make a pass over a prompt of nobody's, as `decoding_pass`."""
+        ...
+
 
 class Steering:
     """Pushes and reads of one worker, placed anew before each pass."""
 
     def __init__(self, seen: Runner, settings: PluginSettings):
-        runner = seen.runner
+        self._seen, runner = seen, seen.runner
         refuse_unsupported(runner.vllm_config)
         text = runner.model_config.hf_text_config
         count, width = int(text.num_hidden_layers), int(runner.model_config.get_hidden_size())
@@ -83,6 +95,14 @@ class Steering:
         self._told_full = False
         self.passes_by_hand = 0
         """Forward passes that ran uncompiled, for pushes that fit no row or for reading states."""
+
+    def verify(self) -> None:
+        """See that the passes made for requests are steered, before the first request comes.
+
+        Raises:
+            ModelError: when a push changes nothing.
+        """
+        require_steered_passes(self.armed, self._seen, self.rows.capacity)
 
     def plan(self, batch: Sequence[Scheduled], alive: Container[str]) -> None:
         """Before a forward pass: which row each of its tokens has.

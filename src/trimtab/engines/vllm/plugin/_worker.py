@@ -35,6 +35,10 @@ class WorkerMethods:
             "passes_by_hand": steering.passes_by_hand,
         }
 
+    def trimtab_verify(self) -> None:
+        """See that this worker steers, when it is ready for requests."""
+        self.model_runner.trimtab.verify()
+
     def trimtab_states(self, requests: list[str]) -> dict[int, list[bytes]] | None:
         """States that were read, layer → one block of float32 [tokens, d_model] a request; gone from here."""
         captured = self.model_runner.trimtab.armed.captured

@@ -134,7 +134,7 @@ def _delivering_async(add_request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
-    """An engine core starts only if each of its workers is armed, on whatever machine it is."""
+    """An engine core starts only if each of its workers is armed and steers; graphs are recorded by then."""
 
     @wraps(initialize)
     def initialize_and_see(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> Any:
@@ -152,6 +152,7 @@ def _seeing_to_workers(initialize: Callable[..., Any]) -> Callable[..., Any]:
                     f"a worker of this engine does not steer: {error}. trimtab has to be installed wherever vLLM's "
                     "processes run, and VLLM_PLUGINS, if it is set, has to name it"
                 ) from error
+            self.model_executor.collective_rpc("trimtab_verify")
         return initialized
 
     return initialize_and_see

@@ -50,10 +50,39 @@ _CACHE = (
 )
 """Names of cached blocks."""
 
+_REQUESTS = (
+    Seam("sampling_params", "SamplingParams", ("extra_args", "logprob_token_ids", "clone")),
+    Seam("exceptions", "VLLMValidationError"),
+)
+"""What a request says, and how it is refused."""
+
 _MODEL = (
     Seam("v1.worker.worker_base", "WorkerBase"),
+    Seam("v1.worker.cpu_model_runner", "CPUModelRunner"),
     Seam("model_executor.models.utils", "PPMissingLayer"),
+    # Of every model that vLLM compiles: what makes its next pass run uncompiled.
+    Seam("model_executor.models.llama", "LlamaModel", ("do_not_compile",)),
+    Seam("distributed.parallel_state", "get_tp_group"),
+    Seam("distributed.parallel_state", "get_pp_group"),
+    Seam("distributed.parallel_state", "GroupCoordinator", ("is_first_rank", "is_last_rank")),
 )
+"""Workers, and the layers they hold."""
+
+_CONFIG = (
+    Seam("config", "VllmConfig", ("additional_config", "speculative_config", "kv_transfer_config")),
+    Seam(
+        "config", "ModelConfig", ("hf_text_config", "get_hidden_size", "get_vocab_size", "runner_type", "is_diffusion")
+    ),
+    Seam("config", "ParallelConfig", ("use_ubatching", "use_sequence_parallel_moe", "enable_elastic_ep")),
+    Seam("config", "ParallelConfig", ("decode_context_parallel_size", "prefill_context_parallel_size")),
+    Seam("config", "CacheConfig", ("kv_sharing_fast_prefill",)),
+    Seam("config", "CompilationConfig", ("mode", "pass_config")),
+    Seam("config", "CUDAGraphMode", ("NONE",)),
+)
+"""By what a configuration in which steering does not work is known."""
+
+_SEQUENCE_PARALLEL_PASS = Seam("config.compilation", "PassConfig", ("enable_sp",))
+"""A pass of the compiler that divides the tokens over workers; newer versions have none."""
 
 _V1 = (
     Seam("v1.worker.gpu_model_runner", "GPUModelRunner", ("max_num_reqs", "max_num_tokens", "device", "requests")),
@@ -62,7 +91,7 @@ _V1 = (
     Seam(
         "v1.worker.gpu_model_runner",
         "GPUModelRunner._dummy_run",
-        ("num_tokens", "cudagraph_runtime_mode", "force_attention", "skip_eplb"),
+        ("num_tokens", "cudagraph_runtime_mode", "force_attention", "uniform_decode", "skip_eplb"),
     ),
     Seam("v1.worker.gpu_model_runner", "GPUModelRunner._prepare_inputs", ("scheduler_output", "num_scheduled_tokens")),
     Seam("v1.worker.gpu_model_runner", "GPUModelRunner._determine_batch_execution_and_padding", ("force_eager",)),
@@ -79,12 +108,13 @@ _V2 = (
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner", ("vllm_config", "model_config", "load_model", "get_model")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner", ("cudagraph_manager", "execute_model_state")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.initialize_kv_cache", ("kv_cache_config", "is_profiling")),
-    Seam("v1.worker.gpu.model_runner", "GPUModelRunner._dummy_run", ("num_tokens", "skip_eplb")),
+    Seam("v1.worker.gpu.model_runner", "GPUModelRunner._dummy_run", ("num_tokens", "uniform_decode", "skip_eplb")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.add_requests", ("scheduler_output",)),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.gather_batch_req_state", ("scheduler_output", "dummy_run")),
     Seam("v1.worker.gpu.model_runner", "GPUModelRunner.execute_model", ("scheduler_output", "dummy_run")),
     Seam("v1.worker.gpu.model_runner", "BatchReqState", ("req_ids", "num_scheduled_tokens", "idx_mapping_np")),
     Seam("v1.worker.gpu.model_runner", "ExecuteModelState", ("hidden_states",)),
+    Seam("v1.worker.gpu.buffer_utils", "UvaBackedTensor", ("np",)),
     Seam("v1.worker.gpu.states", "RequestState", ("req_id_to_index", "num_computed_tokens_np", "prompt_len")),
     Seam("v1.worker.gpu.cudagraph_utils", "CudaGraphManager.dispatch", ("num_reqs", "num_tokens")),
     Seam(
@@ -92,12 +122,13 @@ _V2 = (
         "BatchExecutionDescriptor",
         ("cg_mode", "num_tokens", "num_reqs", "num_active_loras"),
     ),
+    Seam("v1.core.sched.output", "SchedulerOutput", ("scheduled_new_reqs",)),
     Seam("v1.core.sched.output", "NewRequestData", ("req_id", "sampling_params")),
 )
 """The V2 model runner."""
 
-_ALL = (*_ADMISSION, *_CLIENT, *_CACHE, *_MODEL, *_V1, *_V2)
-SEAMS: Mapping[str, tuple[Seam, ...]] = {"0.31": _ALL, "0.32": _ALL, "0.33": _ALL}
+_ALL = (*_ADMISSION, *_CLIENT, *_CACHE, *_REQUESTS, *_MODEL, *_CONFIG, *_V1, *_V2)
+SEAMS: Mapping[str, tuple[Seam, ...]] = {"0.31": (*_ALL, _SEQUENCE_PARALLEL_PASS), "0.32": _ALL, "0.33": _ALL}
 """By version of vLLM, the oldest first; what these versions have alike is listed once."""
 SUPPORTED = tuple(SEAMS)
 
