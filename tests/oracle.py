@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -62,6 +63,18 @@ def pushed(state: Tensor, layer: int, intervention: Intervention) -> Tensor:
     return state - (state @ axis) * axis + alpha * direction
 
 
+def pushed_by_all(state: Tensor, layer: int, pushes: Sequence[Intervention]) -> Tensor:
+    """The state behind several pushes of a layer: neighbours that add are sums over one and the same state."""
+    while pushes:
+        adding = list(takewhile(lambda push: push.scale in ("raw", "relative"), pushes))
+        state, pushes = (
+            (state + sum(pushed(state, layer, push) - state for push in adding), pushes[len(adding) :])
+            if adding
+            else (pushed(state, layer, pushes[0]), pushes[1:])
+        )
+    return state
+
+
 @torch.no_grad()
 def forward(
     backbone: Backbone, tokens: Sequence[int], intervention: Intervention | None = None, prompt_length: int = 0
@@ -75,12 +88,10 @@ def forward(
     def steer_and_keep(module: object, args: object, output: Tensor | tuple[Tensor, ...]) -> object:
         hidden = (output if torch.is_tensor(output) else output[0]).clone()
         layer = len(states)
-        push = intervention
-        while push is not None:
-            for position in range(len(tokens) if layer in push.directions else 0):
-                if is_pushed(push, position, prompt_length, tokens, vocabulary):
-                    hidden[0, position] = pushed(hidden[0, position], layer, push)
-            push = push.also
+        here = [one for one in (intervention.parts() if intervention else ()) if layer in one.directions]
+        for position in range(len(tokens) if here else 0):
+            if is_pushed(here[0], position, prompt_length, tokens, vocabulary):  # all steer the same positions
+                hidden[0, position] = pushed_by_all(hidden[0, position], layer, here)
         states.append(hidden[0])
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])
 

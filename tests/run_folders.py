@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,18 @@ import pandas as pd
 from report.checks import LAYERS, checked_run
 from report.planted_baselines import planted_baselines
 from spoken import spoken, spoken_manifest
+from tiny import vector_for
 from trimtab.analysis import EASY
+from trimtab.models import Identity
 from trimtab.report import RunTables
+from trimtab.report.results import analysed
 from trimtab.store.cached_tables import TableName
 from trimtab.store.manifest import CachedTableEntry, Manifest
 from trimtab.store.manifest._upgrade import upgraded
 from trimtab.store.table_schemas import TABLES
 from trimtab.study import RunFolder
+from trimtab.study.recommending.recommendations import save_recommended
+from trimtab.study.reporting import read_run
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -72,6 +78,22 @@ def finished_run(path: Path) -> RunFolder:
         written = written.with_entry(entry)
     folder.write_manifest(written)
     return folder
+
+
+def recommending_run(path: Path, backbone: Identity) -> None:
+    """A finished run that recommends a setting, with a vector of a tiny model of 12 layers; its tables are planted."""
+    folder = finished_run(path)
+    settings = {
+        "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
+        "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
+        "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
+    }  # fmt: skip
+    folder.write_manifest(folder.manifest().replace(cached_tables=(), settings=settings))
+    for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
+        shutil.rmtree(path / name)
+    vector_for(backbone, layers=12).save(folder.vector_file("tiny-135M", "cheerful"))
+    tables = read_run(path)
+    save_recommended(path, tables, analysed([tables]))
 
 
 def _answers(samples: pd.DataFrame) -> pd.DataFrame:

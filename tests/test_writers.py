@@ -32,6 +32,7 @@ ELSEWHERE = {
     ("models/gguf/conversion.py", "save_pretrained"),
     ("models/gguf/conversion.py", "save_file"),
     ("vectors/exports/lm_eval_export.py", "save"),  # into memory
+    ("serve/http/zip_stream.py", "open"),  # an entry of an archive that is sent piece by piece
     ("study/recommending/recommended_file.py", "dump"),  # into a text
     ("vectors/exports/tensor_export.py", "save"),
     ("baking/baked_checkpoint.py", "save_pretrained"),  # into a folder that `whole_folder` made

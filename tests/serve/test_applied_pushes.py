@@ -11,7 +11,7 @@ import torch
 
 import oracle
 from served import NAME, Served, ask, chat_model, refused, running, service_for
-from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
+from tiny import CHAT_TEMPLATE, random_directions, tiny_model, tiny_tokenizer, vector_for
 from trimtab.engines import Model
 from trimtab.models import Backbone, wrap
 from trimtab.serve.openai.conversation_fields import chat_tokens
@@ -107,3 +107,38 @@ def test_positions_that_the_trial_has_no_token_at_are_no_verdict(served: Served)
     found = ask(served, VALIDATE, steering={"vector": "cheerful", "positions": "after:200"})
     assert found["valid"] is True
     assert "no token" in found["trial"]["warning"]
+
+
+@pytest.mark.parametrize("scale", ["raw", "relative"])
+def test_several_pushes_at_one_layer_give_the_reply_that_the_model_gives_under_them(scale: str) -> None:
+    model, strength = chat_model(), 0.6 if scale == "relative" else 3.0
+    vectors = {
+        name: replace(vector_for(model.backbone), direction=random_directions(model.backbone, seed))
+        for seed, name in enumerate("vw")
+    }
+    library = VectorLibrary([NamedVector(name, vector) for name, vector in vectors.items()])
+    v, w = ({"vector": name, "layers": [1], "strength": strength, "scale": scale} for name in "vw")
+    with running(service_for(model, library=library)) as own:
+        replies = [
+            ask(own, **PLAIN, steering=steering)["choices"][0]["message"]["content"]
+            for steering in ([v, w], [w, v], [v], None)
+        ]
+    assert replies[0] == replies[1]
+    assert len(set(replies)) == 3
+    for first, second in ("vw", "wv"):
+        with (
+            model.steer(vectors[first], layer=1, strength=strength, scale=scale),
+            model.steer(vectors[second], layer=1, strength=strength, scale=scale),
+        ):
+            assert model.generate([MESSAGES], max_new_tokens=12)[0] == replies[0]
+
+
+def test_entries_that_are_zero_do_not_count_for_the_rest_of_a_push_that_is_rounded_away(rounding: Served) -> None:
+    """A vector of all directions: where a state is zero or nearly, any push survives."""
+    vector = vector_for(rounding.model.backbone)
+    rounding.service.library.add(NamedVector("wide", vector))
+    for strength in (1e-9, 1e-6):
+        found = ask(rounding, VALIDATE, steering={"vector": "wide", "layers": [1], "strength": strength})
+        assert found["valid"] is False
+        assert "bfloat16" in found["reason"]
+    assert ask(rounding, VALIDATE, steering={"vector": "wide", "layers": [1], "strength": 0.05})["valid"]

@@ -14,6 +14,7 @@ import pytest
 
 from served import NAME, Served, chat_model, running, service_for
 from trimtab.engines.transformers.writing.writer import TransformersWriter
+from trimtab.errors import ModelError
 
 CHAT = "/v1/chat/completions"
 LONG: dict[str, Any] = {
@@ -337,6 +338,37 @@ def test_a_server_whose_engine_is_lost_says_so(monkeypatch: pytest.MonkeyPatch, 
     assert "secret" not in later.text
     assert health.status_code == 503
     assert "restart" in health.json()["status"]
+
+
+@pytest.mark.parametrize("when", ["while nobody asks", "while a reply is written"])
+def test_a_server_whose_engine_has_died_is_not_healthy_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, step: Any, when: str
+) -> None:
+    """As vLLM does whose process was killed: its writers can be made, and each fails."""
+    gone: list[str] = []
+
+    def die() -> None:
+        gone.append("its process has ended")
+        raise ModelError("the engine has died; its output is in /secret/path")
+
+    with running(service_for(chat_model())) as served, served.client() as http:
+        monkeypatch.setattr(served.model.engine, "fault", lambda: "".join(gone[:1]))
+        assert http.get("/health").status_code == 200
+        if when == "while nobody asks":
+            gone.append("its process has ended")
+        else:
+            step(die)
+            assert http.post(CHAT, json=LONG).status_code == 503
+        for path in (CHAT, "/api/chat"):
+            body = LONG if path == CHAT else {"model": NAME, "messages": LONG["messages"], "stream": False}
+            refused = http.post(path, json=body)
+            assert refused.status_code == 503
+            assert "its process has ended" in refused.text
+            assert "restart the server" in refused.text
+            assert "secret" not in refused.text
+        health = http.get("/health")
+    assert health.status_code == 503
+    assert "its process has ended" in health.json()["reason"]
 
 
 def test_prompt_and_reply_together_are_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from browsers import needs_browser
 from served import STRENGTH, Served, chat_model, monitor_for, running, service_for
 from tiny import vector_for
+from trimtab.serve.playground import _export_folders
 from trimtab.serve.steering._vector_sources import RecommendedPush
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.steering import SteeringSetting
@@ -53,7 +55,8 @@ def measured_library(model: Any) -> VectorLibrary:
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     model = chat_model()
-    options = {"library": measured_library(model), "monitors": {"kind": monitor_for(model)}, "make_vectors": True}
+    options = {"library": measured_library(model), "monitors": {"kind": monitor_for(model)}, "make_vectors": True,
+               "gives_weights": True}  # fmt: skip
     with running(service_for(model, **options)) as found:
         yield found
 
@@ -394,6 +397,47 @@ def test_a_setting_is_downloaded_as_gguf(browser: Any, served: Served) -> None:
         assert "relative strength became one length" in tab.locator("#losses").inner_text()
         tab.select_option("#code-column", index=0)
         assert tab.locator("#gguf").is_disabled()
+
+
+@pytest.mark.parametrize(("button", "name", "holds"), [
+    ("export-folder", "cheerful-vector", "steering.json"), ("export-model", "tiny-llama-cheerful", "model.safetensors"),
+])  # fmt: skip
+def test_a_setting_is_downloaded_as_a_folder_for_the_hub_and_as_a_model(
+    browser: Any, served: Served, button: str, name: str, holds: str
+) -> None:
+    with opened(browser, served.address) as tab:
+        tab.click("#open-code")
+        with tab.expect_download() as download:
+            tab.click(f"#{button}")
+        assert download.value.suggested_filename == f"{name}.zip"
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert {f"{name}/README.md", f"{name}/{holds}"} <= set(archive.namelist())
+        assert "README.md" in tab.locator("#losses").inner_text()
+        assert tab.locator(f"#{button}").is_enabled()
+        tab.select_option("#code-column", index=0)
+        assert tab.locator(f"#{button}").is_disabled()
+
+
+def test_a_model_that_is_too_large_to_send_is_a_command_to_copy(
+    browser: Any, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_export_folders, "MAX_BAKED_BYTES", 1000)
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    tab.goto(served.address)
+    tab.wait_for_selector("html[data-ready=yes]")
+    tab.click("#open-code")
+    tab.click("#export-model")
+    tab.locator("#losses .error").wait_for()
+    assert "1,000 are the most" in tab.locator("#losses").inner_text()
+    tab.click("#copy-code")
+    tab.get_by_text("copied").wait_for()
+    command = tab.evaluate("navigator.clipboard.readText()")
+    assert command.startswith(
+        "trimtab bake --model tiny-llama --vectors cheerful.safetensors --layer 1 --strength 0.6 "
+    )
+    context.close()
 
 
 def test_a_vector_is_made_from_typed_pairs_and_marked_as_unchecked(browser: Any, served: Served) -> None:

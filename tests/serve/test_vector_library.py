@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from run_folders import finished_run
+from run_folders import recommending_run
 from tiny import tiny, tiny_model, tiny_tokenizer, vector_for
 from trimtab.errors import SettingError, TrimtabError, TrimtabWarning, VectorError
 from trimtab.models import Backbone, wrap
-from trimtab.report.results import analysed
 from trimtab.serve.steering.steering_request import parse_steering
 from trimtab.serve.steering.vector_library import VectorLibrary
 from trimtab.sharing import share_vector
-from trimtab.study.recommending.recommendations import save_recommended
 from trimtab.study.recommending.recommended_file import RECOMMENDED
-from trimtab.study.reporting import read_run
 from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
 
@@ -157,18 +153,7 @@ def deep() -> Backbone:
 def run(tmp_path_factory: pytest.TempPathFactory, deep: Backbone) -> Path:
     """A finished run that recommends a setting, with a vector of a tiny model; its tables are planted."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    folder = finished_run(path)
-    settings = {
-        "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
-        "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
-        "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
-    }  # fmt: skip
-    folder.write_manifest(folder.manifest().replace(cached_tables=(), settings=settings))
-    for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
-        shutil.rmtree(path / name)
-    vector_for(deep, layers=12).save(folder.vector_file("tiny-135M", "cheerful"))
-    tables = read_run(path)
-    save_recommended(path, tables, analysed([tables]))
+    recommending_run(path, deep)
     return path
 
 

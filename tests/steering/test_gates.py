@@ -58,18 +58,18 @@ def by_hand(
         layer = layer_of[id(module)]
         hidden = hidden_of(output).clone()
         before = hidden.clone()
-        push: Intervention | None = cell
-        while push is not None:
-            for position in range(len(tokens) if layer in push.directions else 0):
-                if not oracle.is_pushed(push, position, prompt_length):
-                    continue
+        here = [one for one in cell.parts() if layer in one.directions]
+        for position in range(len(tokens) if here else 0):
+            if not oracle.is_pushed(cell, position, prompt_length):
+                continue
+            opened = []
+            for push in here:
                 assert isinstance(push.gate, Gate)
                 logit = float(before[0, position] @ push.gate.weight[layer]) + push.gate.bias[layer]
                 opens = 1 / (1 + math.exp(-logit)) > push.gate.threshold
                 said.add(opens)
-                if opens:
-                    hidden[0, position] = oracle.pushed(hidden[0, position], layer, push)
-            push = push.also
+                opened += [push] if opens else []
+            hidden[0, position] = oracle.pushed_by_all(hidden[0, position], layer, opened)
         return hidden if torch.is_tensor(output) else (hidden, *output[1:])  # type: ignore[index]
 
     handles = [module.register_forward_hook(steer) for module in backbone.anatomy.layers]

@@ -15,7 +15,7 @@ from tiny import CHAT_TEMPLATE, HYBRID, random_directions, random_pairs, tiny, t
 from trimtab.engines import Model, Request
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.models import Backbone, Text, wrap
-from trimtab.steering import Gate, Intervention, Positions, steered
+from trimtab.steering import Gate, Intervention, Positions, PushCheck, push_each, steered
 
 IDS = torch.tensor([random_pairs(1)[0].positive[:9]])
 PAIRS = random_pairs(3)
@@ -200,3 +200,32 @@ def test_an_intervention_is_one_line_without_its_numbers() -> None:
     two = one.and_also(Intervention({4: torch.ones(500)}, -1.0, "raw", "after_prompt", gate=gate))
     assert repr(two).endswith("+ Intervention(layer 4: strength -1 raw, positions after_prompt, gated)")
     assert "tensor" not in repr(gate)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_push_counts_where_it_is_left_and_not_where_any_would_be(dtype: torch.dtype) -> None:
+    """Entries that are zero take any push: alone they are no push, unless the push is along them."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.randn(3, 64, generator=generator).to(dtype)
+    state[:, :4] = 0
+    wide, narrow = torch.ones(64), torch.zeros(64)
+    narrow[0] = 1.0
+    everywhere = torch.ones(3, dtype=torch.bool)
+
+    def moved(direction: torch.Tensor, strength: float, scale: str = "relative") -> bool:
+        cell, check = Intervention({0: direction}, strength, scale), PushCheck()
+        push_each(state, cell.aims(0), everywhere, look=check.look(cell, 0))
+        try:
+            check.settle(dtype)
+        except SettingError:
+            return False
+        return True
+
+    pushed = push_each(state, Intervention({0: wide}, 1e-6, "relative").aims(0), everywhere)
+    assert not torch.equal(pushed, state), "the entries that are zero"
+    assert not moved(wide, 1e-6)
+    assert moved(wide, 0.05)
+    assert moved(narrow, 1e-6)
+    for scale, small, large in (("raw", 1e-7, 0.1), ("rotate", 1e-5, 10.0)):
+        assert not moved(wide, small, scale)
+        assert moved(wide, large, scale)

@@ -193,6 +193,13 @@ class Engine(Protocol):
         """
         ...
 
+    def fault(self) -> str:
+        """Why nothing can be run any more until the model is loaded again, in words without paths; "" while it can.
+
+        Any thread may ask, at any time.
+        """
+        ...
+
     def close(self) -> None:
         """Free what the engine holds outside of this process."""
         ...

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from trimtab.engines import Model, Request
 from trimtab.engines.requests import Writing
-from trimtab.errors import EngineFailed, EngineLost, QueueFull, ServerStopping, SettingError, TrimtabError
+from trimtab.errors import EngineLost, QueueFull, ServerStopping, SettingError, TrimtabError
+from trimtab.serve._engine_failures import dead_engine, engine_failure, lost_engine, translated
 from trimtab.serve._waiting_jobs import WaitingJobs
 from trimtab.serve.jobs import Job, JobUpdate, wake
 
@@ -105,9 +106,9 @@ class Scheduler:
             if self._stopping:
                 self._refused += 1
                 raise ServerStopping("the server is stopping and takes no more requests")
-            if self._lost is not None:
+            if (lost := self._lost or dead_engine(self.model)) is not None:
                 self._refused += 1
-                raise EngineLost(str(self._lost))
+                raise EngineLost(str(lost))
             full = len(self._waiting) >= self.most_waiting
             if full or self._waiting.of(client) >= self.places(client):
                 self._refused += 1
@@ -125,7 +126,7 @@ class Scheduler:
     def lost(self) -> EngineLost | None:
         """Why nothing can be written any more, until it is made again; None as long as it works."""
         with self._changed:
-            return self._lost
+            return self._lost or dead_engine(self.model)
 
     def counts(self) -> SchedulerCounts:
         """What it does now, and has done since the beginning."""
@@ -199,6 +200,8 @@ class Scheduler:
                     Exception
                 ) as error:  # whatever an engine raises: the jobs of this pass end, the next ones are written
                     self._replace_writer(error)
+                    if (lost := dead_engine(self.model)) is not None:
+                        raise lost from error
             self._renew_writer()  # what a cancelled row holds is freed
         except BaseException as error:
             _LOG.exception("the engine cannot be started again, and nothing is written any more; restart the server")
@@ -231,10 +234,13 @@ class Scheduler:
             try:
                 (key,) = self._writer.add([job.request])
             except TrimtabError as error:
-                self._count_failed(job.fail(error))
+                lost = dead_engine(self.model)
+                self._count_failed(job.fail(lost or error))
+                if lost is not None:
+                    raise
                 continue
             except BaseException as error:
-                self._count_failed(job.fail(_engine_failure(error)))
+                self._count_failed(job.fail(engine_failure(error)))
                 raise
             with self._changed:
                 self._running[key] = job
@@ -269,7 +275,7 @@ class Scheduler:
             job = self._running[key]
             given_up = job.ended
             if writing.error is not None:
-                self._count_failed(job.fail(_translated(writing.error)))
+                self._count_failed(job.fail(translated(writing.error)))
             else:
                 waiters += job.publish(JobUpdate.of(writing))
             with self._changed:
@@ -287,7 +293,7 @@ class Scheduler:
 
     def _replace_writer(self, error: Exception) -> None:
         """End the running jobs, and write the next ones with a new writer: the old one may be in any state."""
-        failure = _engine_failure(error)
+        failure = dead_engine(self.model) or engine_failure(error)
         with self._changed:
             jobs, self._running = list(self._running.values()), {}
         for job in jobs:
@@ -304,25 +310,9 @@ class Scheduler:
 
     def _end(self, error: BaseException) -> None:
         """End every job, and refuse those that come: there is nothing to write them with."""
-        lost = EngineLost(f"the engine failed and cannot be started again ({type(error).__name__}); restart the server")
-        lost.__cause__ = error
+        lost = lost_engine(self.model, error)
         with self._changed:
             self._lost = lost
             jobs, self._running, self._waiting = self._unfinished(), {}, WaitingJobs()
         for job in jobs:
             self._count_failed(job.fail(lost))
-
-
-def _engine_failure(error: BaseException) -> EngineFailed:
-    failure = EngineFailed(f"the engine failed while it wrote this reply: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure
-
-
-def _translated(error: Exception) -> TrimtabError:
-    """An error of a row, as one of trimtab's."""
-    if isinstance(error, TrimtabError):
-        return error
-    translated = SettingError(f"what decides where the reply stops failed: {type(error).__name__}: {error}")
-    translated.__cause__ = error
-    return translated

@@ -87,6 +87,7 @@ def share_vector(
     strength: float,
     scale: str = DEFAULT_SCALE,
     positions: str = "all",
+    first_token: bool = False,
     base_model: str = "",
 ) -> Shared:
     """Write a vector with a setting of which nothing was measured; the card says so.
@@ -98,6 +99,7 @@ def share_vector(
         strength: α at each of them.
         scale: What it means, `raw` or `relative`.
         positions: Tokens to push.
+        first_token: Whether the first token of a text is pushed too.
         base_model: `owner/name` of the model on the hub, where the vector does not say it.
 
     Raises:
@@ -106,7 +108,7 @@ def share_vector(
     """
     layers = [layer] if isinstance(layer, int) else list(layer)
     made = vector.provenance
-    setting = SteeringSetting(scale, positions=positions)
+    setting = SteeringSetting(scale, positions=positions, first_token=first_token)
     return _write(vector, Path(out), layers, strength, setting, base_model or hub_id(made.model), made.model, None)
 
 

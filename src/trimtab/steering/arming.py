@@ -106,6 +106,11 @@ def engine_hooks_only() -> Iterator[None]:
         _acting.set(before)
 
 
+def several_act(model: nn.Module) -> bool:
+    """Whether more than one context of a user steers this model where this is asked."""
+    return sum(hooks.model is model and not hooks.engine for hooks in _acting.get()) > 1
+
+
 def acts_here(model: nn.Module) -> bool:
     """Whether a user's context steers this model where this is asked."""
     return any(hooks.model is model and not hooks.engine for hooks in _acting.get())

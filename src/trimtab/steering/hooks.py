@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
+from weakref import ReferenceType, ref
 
 from torch import Tensor, nn
 
@@ -17,13 +18,13 @@ from trimtab.models.kinds.multimodal import require_text
 from trimtab.steering._generate_arguments import generation_watched
 from trimtab.steering._passes import Pass, Passes
 from trimtab.steering._prompt_decisions import PromptDecisions
-from trimtab.steering.arming import HookSet
+from trimtab.steering.arming import HookSet, several_act
 from trimtab.steering.gates import Decided, PromptGate
 from trimtab.steering.interventions import Intervention, check_layers, require_layers
 from trimtab.steering.phases import markers_for
 from trimtab.steering.positions import is_steered
 from trimtab.steering.push_check import PushCheck
-from trimtab.steering.pushes import Aim, push_each
+from trimtab.steering.pushes import Aim, Pushed, push_further
 
 
 @contextmanager
@@ -206,13 +207,19 @@ class Steering:
             now.ran.add(layer)
             hidden = hidden_of(output)
             now.dtype = hidden.dtype
-            before = now.before.pop(layer, hidden)
+            before, base = now.before.pop(layer, hidden), _OUTER.base_of(hidden)
             if len(self.interventions) == 1:
-                return with_hidden(output, self._push(now, hidden, before, layer, *cells[0][1:], slice(None)))
-            new = hidden.clone()
-            for row, cell, aims in cells:
-                one = slice(row, row + 1)
-                new[one] = self._push(now, hidden[one], before[one], layer, cell, aims, one)
+                new, base = self._push(now, hidden, before, base, layer, *cells[0][1:], slice(None))
+            else:
+                new, bases = hidden.clone(), (hidden if base is None else base).clone()
+                for row, cell, aims in cells:
+                    one = slice(row, row + 1)
+                    outer = None if base is None else base[one]
+                    pushed = self._push(now, hidden[one], before[one], outer, layer, cell, aims, one)
+                    new[one], bases[one] = pushed.hidden, pushed.hidden if pushed.base is None else pushed.base
+                base = bases
+            if several_act(self.hooks.model):
+                _OUTER.note(new, base)
             return with_hidden(output, new)
 
         return steer
@@ -222,11 +229,12 @@ class Steering:
         now: Pass,
         hidden: Tensor,
         before: Tensor,
+        base: Tensor | None,
         layer: int,
         cell: Intervention,
         pushes: Sequence[tuple[Aim, PromptGate | None]],
         rows: slice,
-    ) -> Tensor:
+    ) -> Pushed:
         aims = [
             aim if gate is None else aim._replace(condition=Decided(now.opened[id(gate)][rows])) for aim, gate in pushes
         ]
@@ -235,4 +243,26 @@ class Steering:
         if now.real is not None:
             marks = marks & now.real[rows]
         marks = marks.to(hidden.device)
-        return push_each(hidden, aims, marks, before, self.check.look(cell, layer))
+        return push_further(hidden, aims, marks, before, self.check.look(cell, layer), base)
+
+
+class _OuterPushes(threading.local):
+    """What the context around this one has pushed at a layer: pushes of both that add something are added up."""
+
+    def __init__(self) -> None:
+        self._pushed: ReferenceType[Tensor] | None = None
+        self._base: Tensor | None = None
+
+    def note(self, pushed: Tensor, base: Tensor | None) -> None:
+        """States as they are now, and what a further push is measured on."""
+        self._pushed, self._base = ref(pushed), base
+
+    def base_of(self, hidden: Tensor) -> Tensor | None:
+        """What a push of these states is measured on, if another context has made them; None: themselves."""
+        noted = self._pushed is not None and self._pushed() is hidden
+        base = self._base if noted else None
+        self._pushed = self._base = None
+        return base
+
+
+_OUTER = _OuterPushes()

@@ -75,7 +75,7 @@ class Intervention:
                 raise SettingError(f"the {name} of layer {layer} is not {len(direction)} finite numbers")
 
     def and_also(self, other: Intervention) -> Intervention:
-        """Both pushes at once: this one, then `other` where both are at the same layer."""
+        """Both pushes at once: at one layer those that add something are added up, others act in order."""
         return replace(self, also=other if self.also is None else self.also.and_also(other))
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 import torch
@@ -17,9 +17,12 @@ from torch import Tensor
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.steering.interventions import Intervention
 from trimtab.steering.positions import parse_positions
+from trimtab.steering.pushes import Look
 
-Look = Callable[[int, Tensor, Tensor, Tensor], None]
-"""(number of the push at this layer, marks of the tokens it may push, states before it, states behind it)"""
+MIN_ARRIVED = 0.5
+"""Part of a push that has to be left when it has been added in the type of the states, for it to count as made.
+
+Where a state is zero, or nearly, any push survives, and it stands for nothing if it is lost in all the rest."""
 
 Key = tuple[int, int, int]
 """(intervention, layer, number of the push at this layer)"""
@@ -28,6 +31,19 @@ Notes = list[tuple[list["Key | None"], Tensor]]
 
 pass_of_notes: ContextVar[object] = ContextVar("trimtab_pass_of_notes", default=None)
 """Which of several passes of one thread is running, where they run side by side: each has notes of its own."""
+
+
+def arrived(before: Tensor, after: Tensor, wanted: Tensor) -> Tensor:
+    """At which tokens [...] at least `MIN_ARRIVED` of a push is left: of what it was to add, along what it was to add.
+
+    Args:
+        before: States [..., d_model].
+        after: The same, pushed and rounded to their type.
+        wanted: What was to be added, not rounded.
+    """
+    left = after.float() - before.float()
+    length = (wanted * wanted).sum(-1)
+    return ((left * wanted).sum(-1) >= MIN_ARRIVED * length) & (length > 0)
 
 
 class PushCheck:
@@ -46,8 +62,8 @@ class PushCheck:
         if all(key is None or key in self._moved for key in keys):
             return None
 
-        def look(order: int, marks: Tensor, before: Tensor, after: Tensor) -> None:
-            self.look_at_rows([keys[order]], marks.flatten()[None], before[None], after[None])
+        def look(order: int, marks: Tensor, before: Tensor, after: Tensor, wanted: Tensor) -> None:
+            self.look_at_rows([keys[order]], marks.flatten()[None], before[None], after[None], wanted[None])
 
         return look
 
@@ -57,12 +73,14 @@ class PushCheck:
         strengths = [part.strength for part in cell.parts() if layer in part.directions]
         return [(id(cell), layer, order) if strength else None for order, strength in enumerate(strengths)]
 
-    def look_at_rows(self, keys: Sequence[Key | None], marks: Tensor, before: Tensor, after: Tensor) -> None:
+    def look_at_rows(
+        self, keys: Sequence[Key | None], marks: Tensor, before: Tensor, after: Tensor, wanted: Tensor
+    ) -> None:
         """Note which rows moved, each of them a push of its own: marks [rows, …], states [rows, …, d_model]."""
         if all(key is None or key in self._moved for key in keys):
             return
         met = marks.flatten(1).any(1)
-        moved = (before != after).flatten(1).any(1)
+        moved = arrived(before, after, wanted).flatten(1).any(1)
         self._pending.append((list(keys), torch.stack([met, moved])))
 
     @property

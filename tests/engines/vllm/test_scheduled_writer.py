@@ -14,6 +14,7 @@ import pytest
 from tiny import tiny_model, tiny_tokenizer
 from trimtab.engines import Model, Request
 from trimtab.engines.vllm._vllm_writer import VLLMWriter
+from trimtab.engines.vllm.engine import VLLMEngine
 from trimtab.engines.vllm.guard.request_pool import RequestPool
 from trimtab.engines.vllm.wire.spec import Spec
 from trimtab.errors import EngineFailed, EngineLost, ModelError, ServerStopping
@@ -36,6 +37,7 @@ class Engine:
         self.aborted: list[str] = []
         self.dead = False
         self.stepped = threading.Event()
+        self.engine_core = SimpleNamespace(resources=SimpleNamespace(engine_dead=False))
 
     def add_request(self, name: str, prompt: dict[str, Any], params: Any) -> str:
         if self.dead:
@@ -86,10 +88,11 @@ def model(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model whose texts vLLM would write."""
     made = Model(wrap(tiny_model("llama"), tiny_tokenizer(), name="tiny"))
     inside = SimpleNamespace(
-        identity=made.backbone, pool=RequestPool(engine), most_requests=8, writing=made.engine.writing,  # type: ignore[attr-defined]
+        identity=made.backbone, engine=engine, pool=RequestPool(engine), most_requests=8, writing=made.engine.writing,  # type: ignore[attr-defined]
         registry=SimpleNamespace(spec=lambda intervention: Spec()),
     )  # fmt: skip
     monkeypatch.setattr(made.engine, "writer", lambda lasting=False: VLLMWriter(inside))  # type: ignore[arg-type]
+    monkeypatch.setattr(made.engine, "fault", lambda: VLLMEngine.fault(inside))  # type: ignore[arg-type]
     return made
 
 
@@ -138,11 +141,34 @@ def test_replies_that_vllm_dies_at_fail_and_those_behind_them_too(
     scheduler = scheduled()
     job = scheduler.submit(Request(PROMPT, None, 200))
     assert engine.stepped.wait(5)
+    waiting = [scheduler.submit(Request(PROMPT, None, 200)) for _ in range(9)]
     engine.dead = True
-    with pytest.raises(EngineFailed):
-        job.wait()
-    with pytest.raises(ModelError):
+    for one in (job, *waiting):
+        with pytest.raises(EngineLost, match=r"engine process has ended.*restart the server"):
+            one.wait()
+    with pytest.raises(EngineLost, match="restart the server"):
+        scheduler.submit(Request(PROMPT, None, 2))
+
+
+def test_a_vllm_that_dies_while_nobody_asks_is_lost_before_anybody_does(
+    engine: Engine, model: Model, scheduled: Callable[[], Scheduler]
+) -> None:
+    scheduler = scheduled()
+    assert scheduler.lost is None
+    engine.engine_core.resources.engine_dead = True  # what vLLM's own watch of its process does
+    assert "restart the server" in str(scheduler.lost)
+    with pytest.raises(EngineLost):
+        scheduler.submit(Request(PROMPT, None, 2))
+
+
+def test_a_vllm_that_is_found_dead_by_a_request_is_lost_for_all(
+    engine: Engine, scheduled: Callable[[], Scheduler]
+) -> None:
+    scheduler = scheduled()
+    engine.dead = True
+    with pytest.raises(EngineLost):
         scheduler.submit(Request(PROMPT, None, 2)).wait()
+    assert scheduler.lost is not None
 
 
 def test_a_vllm_that_cannot_be_started_again_is_lost_and_says_so_to_everybody(

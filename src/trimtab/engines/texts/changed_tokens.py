@@ -10,11 +10,12 @@ from torch import Tensor
 from trimtab.engines.model import Model
 from trimtab.models import Backbone
 from trimtab.steering import Intervention, PushCheck, check_layers, steered
-from trimtab.steering.push_check import Look
+from trimtab.steering.push_check import arrived
+from trimtab.steering.pushes import Look
 
 
 def changed_tokens(model: Model, tokens: Sequence[int], prompt_length: int, intervention: Intervention) -> int:
-    """Tokens whose state any push changes, bit for bit in the model's own dtype; takes a pass over the text.
+    """Tokens at which any push arrives in the model's own dtype, see `arrived`; takes a pass over the text.
 
     Args:
         model: whose weights are in this process.
@@ -57,10 +58,10 @@ class _CountedChanges(PushCheck):
         """Count what each push shows."""
         check = super().look(cell, layer)
 
-        def count(order: int, marks: Tensor, before: Tensor, after: Tensor) -> None:
+        def count(order: int, marks: Tensor, before: Tensor, after: Tensor, wanted: Tensor) -> None:
             if check is not None:
-                check(order, marks, before, after)
-            changed = (before != after).any(-1).cpu()
+                check(order, marks, before, after, wanted)
+            changed = arrived(before, after, wanted).cpu()
             self._changed = changed if self._changed is None else self._changed | changed
 
         return count

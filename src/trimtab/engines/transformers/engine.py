@@ -43,6 +43,10 @@ class TransformersEngine(PromptRunner):
         """Hooks on the model, for every caller of this thread or task."""
         return steered(self.backbone, [intervention], prompt_lengths)
 
+    def fault(self) -> str:
+        """Nothing: a pass that fails leaves the model in this process as it is."""
+        return ""
+
     def close(self) -> None:
         """Nothing is held outside of this process."""
 

@@ -72,6 +72,12 @@ class VLLMEngine:
         self._scorer = Scorer(self.pool, self.registry, self._ask_workers, self.most_requests)
         require_steering(self)
 
+    def fault(self) -> str:
+        """Whether vLLM's engine process has ended; vLLM watches it also while nothing is asked of it."""
+        resources = getattr(self.engine.engine_core, "resources", None)  # an engine in this process has none
+        died = self.pool.died or (resources is not None and resources.engine_dead)
+        return "vLLM's engine process has ended; its output says why" if died else ""
+
     def close(self) -> None:
         """Stop the workers and free what they hold."""
         self.pool.close()

@@ -84,8 +84,8 @@ async def _health(request: Request) -> Response:
     service: Service = request.app.state.service
     if service.stopping:
         return JSONResponse({"status": "stopping"}, 503)
-    if service.scheduler.lost is not None:
-        return JSONResponse({"status": "engine lost; restart the server"}, 503)
+    if (lost := service.scheduler.lost) is not None:
+        return JSONResponse({"status": "engine lost; restart the server", "reason": str(lost)}, 503)
     return JSONResponse({"status": "ok"})
 
 

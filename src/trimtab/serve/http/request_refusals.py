@@ -73,7 +73,7 @@ def refusal_of(error: Exception, param: str | None = None) -> Refusal:
     if isinstance(error, JobTimeout):
         return Refusal(504, str(error), code="timeout")
     if isinstance(error, EngineLost):
-        return Refusal(503, "the engine failed and cannot be started again; the server has to be", code="engine_lost")
+        return Refusal(503, str(error), code="engine_lost")
     if isinstance(error, EngineFailed | ModelError):
         return Refusal(500, INTERNAL, code="engine_failed")
     if isinstance(error, TrimtabError):

@@ -39,6 +39,10 @@ class Service:
     started: int = field(default_factory=lambda: int(time.time()))
     make_vectors: bool = False
     """Whether clients may have vectors made from pairs of their own."""
+    gives_weights: bool = False
+    """Whether clients may have the model's weights, with a push in them."""
+    exports: int = 0
+    """Folders that are made for clients, or sent to them; changed in the event loop only."""
     side_work: SideWork = field(default_factory=SideWork)
     """What else the model is asked, beside replies."""
     stopping: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -30,22 +30,33 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 class EventStream(Response):
-    """Texts that are sent as they come.
+    """Texts or bytes that are sent as they come.
 
     Args:
         pieces: the texts; closed when they end and when the client leaves.
         media_type: what they are.
         done: called at the end, also where the first text was never asked for.
+        headers: more of them.
+        stall_seconds: in which a client has to take each piece; None: no limit.
     """
 
-    def __init__(self, pieces: AsyncGenerator[str, None], media_type: str, done: Callable[[], None]):
+    def __init__(
+        self,
+        pieces: AsyncGenerator[str, None] | AsyncGenerator[bytes, None],
+        media_type: str,
+        done: Callable[[], None],
+        *,
+        headers: Mapping[str, str] | None = None,
+        stall_seconds: float | None = None,
+    ):
         self.pieces = pieces
         self._done = done
+        self._stall_seconds = stall_seconds
         self.status_code = 200
         self.media_type = media_type
         self.body = b""
         self.background = None
-        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
+        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no", **(headers or {})})
         # Its length is not known.
         self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
 
@@ -53,7 +64,7 @@ class EventStream(Response):
         """Send the stream."""
         try:
             await _first(asyncio.ensure_future(self._send(send)), receive)
-        except (ClientGone, OSError):
+        except (ClientGone, OSError, asyncio.TimeoutError):
             _LOG.info("%s: the client left", scope.get("path"))
         finally:
             self._done()
@@ -62,7 +73,9 @@ class EventStream(Response):
         async with aclosing(self.pieces):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for piece in self.pieces:
-                await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+                body = piece.encode() if isinstance(piece, str) else piece
+                sent = send({"type": "http.response.body", "body": body, "more_body": True})
+                await asyncio.wait_for(sent, self._stall_seconds)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

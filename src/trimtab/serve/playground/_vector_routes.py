@@ -1,14 +1,9 @@
-"""Vectors out of the page and into it: a setting as a GGUF file, and a vector made from a few pairs."""
+"""Vectors into the page: made from a few pairs."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import tempfile
 from functools import partial
-from pathlib import Path
 from threading import Event
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,11 +15,8 @@ from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.side_work import stopping
 from trimtab.serve.http.streams import unless_gone
-from trimtab.serve.openai.reply_fields import steering_of
-from trimtab.serve.steering.steering_request import RequestedSteering
 from trimtab.serve.steering.vector_library import NamedVector
 from trimtab.vectors import extract
-from trimtab.vectors.exports.exported_vectors import export_vector
 
 MIN_PAIRS, MAX_PAIRS = 2, 32
 MAX_CHARACTERS = 2000
@@ -32,32 +24,6 @@ MAX_CHARACTERS = 2000
 MAX_MADE = 32
 """Vectors that a server keeps of those that were made in it."""
 _UNCHECKED = "made in the playground from {} pairs: unchecked, nothing was measured of it"
-
-
-async def gguf(request: Request) -> Response:
-    """A request's steering as a control vector of llama.cpp, in base64, and what is lost in it."""
-    service: Service = request.app.state.service
-    fields = Fields(await read_object(request))
-    steering = steering_of(fields, service, fields.text("model", service.models.name))
-    fields.done()
-    if steering is None or len(steering.pushes) != 1 or steering.pushes[0].vector_layer is not None:
-        raise Refusal(400, "steering: one vector, along its own directions, fits into a GGUF file", "steering")
-    return JSONResponse(await unless_gone(request, asyncio.to_thread(_exported, steering)))
-
-
-def _exported(steering: RequestedSteering) -> dict[str, Any]:
-    (push,) = steering.pushes
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{push.vector}.gguf"
-        try:
-            made = export_vector(
-                steering.library.get(push.vector).vector, path, layer=push.layers, strength=push.strength,
-                scale=push.scale, positions=steering.positions, first_token=steering.first_token,
-            )  # fmt: skip
-        except TrimtabError as error:
-            raise Refusal(400, str(error).replace(f"{path}: ", ""), "steering") from None
-        content = path.read_bytes()
-    return {"name": path.name, "content": base64.b64encode(content).decode(), "losses": list(made.losses)}
 
 
 async def make(request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""Pushes that go together: those that add a vector to a state are added up, so that their order does not matter."""
+"""Pushes of one kind as one push: the same as all of them, see `trimtab.steering.pushes`, in one step of the engine.
+
+vLLM holds one push a layer in the tables that its compiled passes read; several would be made between them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from trimtab.errors import SettingError
 from trimtab.steering import Intervention
 
 _ADDED = ("raw", "relative")
-"""Scales of which several pushes are one: h + α·v + β·w, and h + ‖h‖·(α·v̂ + β·ŵ)."""
+"""Scales of which several pushes are one of the same scale: h + α·v + β·w, and h + ‖h‖·(α·v̂ + β·ŵ)."""
 _CANCELLED = 1e-6
 """Part of the pushes' lengths below which their sum is what rounding leaves of pushes that cancel each other."""
 
@@ -21,8 +24,7 @@ _CANCELLED = 1e-6
 def summed(pushes: Sequence[Intervention]) -> Intervention:
     """All pushes at once.
 
-    Neighbours at a layer are added up where both are `raw`, or both `relative`; any other push is measured on the
-    state that those before it have made.
+    Neighbours at a layer become one push where both are `raw`, or both `relative`.
 
     Args:
         pushes: each of one vector, at the same positions and without gates, in their order.

@@ -47,6 +47,16 @@ class RecommendedPush:
         }
 
 
+@dataclass(frozen=True)
+class MeasuredPlace:
+    """Where a vector stands with what was measured of it: a run, or a folder that was shared."""
+
+    path: Path
+    behavior: str
+    model: str = ""
+    """Its label in the run; empty for a shared folder."""
+
+
 @dataclass(frozen=True, eq=False)
 class FoundVector:
     """A vector as its source has it."""
@@ -58,6 +68,8 @@ class FoundVector:
     recommended: RecommendedPush | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    place: MeasuredPlace | None = None
+    """None for a vector file."""
 
 
 def vectors_in(path: Path, identity: Identity) -> Iterator[FoundVector]:
@@ -105,6 +117,7 @@ def _shared(path: Path) -> Iterator[FoundVector]:
         RecommendedPush(use.layers, use.strength, received.how),
         {} if effect is None else {"effect": asdict(effect), "statement": effect.statement},
         ("the setting and the effect are what the person who shared the vector states",),
+        MeasuredPlace(path, received.steering.behavior),
     )
 
 
@@ -135,16 +148,17 @@ def _files_of_run(folder: RunFolder) -> list[tuple[str, str, Path]]:
 
 def _with_setting(found: FoundVector, run: Path, model: str) -> FoundVector:
     """The vector with the setting that its run recommends, where it recommends one."""
+    place = MeasuredPlace(run, found.name, model)
     try:
         use = setting_to_use(run, model, found.name)
     except RunError as error:
         more = run_measurements(run, model, found.name, None)
-        return FoundVector(found.name, found.vector, found.file, None, more, (_without_path(str(error), run),))
+        return FoundVector(found.name, found.vector, found.file, None, more, (_without_path(str(error), run),), place)
     push = RecommendedPush(tuple(use.layers), use.strength, use.steering, use.edited)
     measured = {} if use.measured is None else _measured(use.measured, run, model, found.name)
     measured |= run_measurements(run, model, found.name, use.steering)
     edited = (f"the setting was changed by hand: {use.edited}",) if use.edited else ()
-    return FoundVector(found.name, found.vector, found.file, push, measured, (*edited, *use.warnings))
+    return FoundVector(found.name, found.vector, found.file, push, measured, (*edited, *use.warnings), place)
 
 
 def _without_path(text: str, run: Path) -> str:

@@ -14,7 +14,7 @@ from trimtab.engines.vllm.wire.spec import is_name
 from trimtab.errors import SettingError, VectorError, shortened
 from trimtab.models import Identity
 from trimtab.models.fingerprint import UNKNOWN, difference
-from trimtab.serve.steering._vector_sources import FoundVector, RecommendedPush, vectors_in
+from trimtab.serve.steering._vector_sources import FoundVector, MeasuredPlace, RecommendedPush, vectors_in
 from trimtab.serve.steering.weights_text import is_number
 from trimtab.steering import Cell, Intervention, require_fit
 from trimtab.vectors import SteeringVector, layer_ranges
@@ -39,6 +39,8 @@ class NamedVector:
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What a run measured at the recommended setting."""
     warnings: tuple[str, ...] = ()
+    place: MeasuredPlace | None = None
+    """Where it stands with what was measured of it; clients never learn it."""
     made_here: bool = False
     """Whether a client had it made from pairs of its own, see `VectorLibrary.add`."""
 
@@ -210,7 +212,7 @@ def _named(found: FoundVector, identity: Identity) -> NamedVector:
             use.setting.intervention(fitted, Cell(use.layers, use.strength))
         except SettingError as error:
             raise SettingError(f"{found.file}: its recommended setting cannot be pushed: {error}") from None
-    return NamedVector(name, fitted, use, found.measured, tuple(dict.fromkeys(warnings)))
+    return NamedVector(name, fitted, use, found.measured, tuple(dict.fromkeys(warnings)), found.place)
 
 
 def _as_name(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 
@@ -57,6 +58,22 @@ class Scale(ABC):
             By default v̂ in float32, and α. Of a scale that is `per_neuron`, [2·d_model] in place of v̂.
         """
         return unit(direction), strength
+
+    def amount(self, hidden: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
+        """How much of the direction is added to each token, [...]: α, or α·‖h‖, and 0 at tokens that are not marked.
+
+        Only of scales with a `length`: their pushes are `h + amount·direction`.
+
+        Args:
+            hidden: The states that the push is measured on [..., d_model].
+            strength: From `aim`, or one for each token [...].
+            steered: True where a token is pushed [...].
+        """
+        amount = steered.float() * strength
+        if self.length == "vector":
+            return amount
+        length: Tensor = torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
+        return amount * length
 
     @abstractmethod
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:

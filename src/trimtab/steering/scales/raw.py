@@ -22,7 +22,7 @@ class Raw(Scale):
 
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
         """H + α·v at the marked tokens."""
-        return add(hidden, steered.float() * strength, direction)
+        return add(hidden, self.amount(hidden, strength, steered), direction)
 
 
 RAW = Raw()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from trimtab.steering.scales.base import Scale, add
@@ -20,8 +19,7 @@ class Relative(Scale):
 
     def push(self, hidden: Tensor, direction: Tensor, strength: float | Tensor, steered: Tensor) -> Tensor:
         """H + α·‖h‖·v̂ at the marked tokens."""
-        amount = steered.float() * strength
-        return add(hidden, amount * torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32), direction)
+        return add(hidden, self.amount(hidden, strength, steered), direction)
 
 
 RELATIVE = Relative()

@@ -174,7 +174,7 @@ def serve_model(
         service = Service(
             model, scheduler, served_name(name), library, read,
             max_tokens=settings.max_tokens, seconds=settings.seconds,
-            make_vectors=make_vectors or is_loopback(settings.host),
+            make_vectors=make_vectors or is_loopback(settings.host), gives_weights=is_loopback(settings.host),
         )  # fmt: skip
         port = int(taken.getsockname()[1])
         if describe:

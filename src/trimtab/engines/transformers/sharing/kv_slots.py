@@ -13,8 +13,9 @@ from transformers import DynamicCache
 
 from trimtab.engines.transformers.packing.batches import Batch, Visibility
 from trimtab.models import hidden_of, with_hidden
-from trimtab.steering import Aim, Condition, Intervention, PushCheck, one_pass, push_each
-from trimtab.steering.push_check import Key, Look
+from trimtab.steering import Aim, Condition, Intervention, PushCheck, one_pass
+from trimtab.steering.push_check import Key
+from trimtab.steering.pushes import Look, push_further
 
 STEP = 16
 """Keys are handed out in multiples of this, so that their shapes recur."""
@@ -125,6 +126,8 @@ class _Group(NamedTuple):
     for each row."""
     keys: list[Key | None]
     """Their names in the check of pushes."""
+    further: bool
+    """Whether they are added up with those before them at this layer, and so measured on the same state."""
 
 
 class RowPushes:
@@ -137,19 +140,20 @@ class RowPushes:
 
     def set(self, interventions: Sequence[Intervention | None]) -> None:
         """Steer these rows in the passes to come; None leaves a row alone."""
-        groups: dict[tuple[int, int, str, bool], list[tuple[int, Aim, Key | None]]] = {}
+        groups: dict[tuple[int, int, str, bool, bool], list[tuple[int, Aim, Key | None]]] = {}
         for row, cell in enumerate(interventions):
             if cell is not None:
                 for layer in cell.layers:
                     keys = self.check.keys(cell, layer)
+                    added = False
                     for order, (aim, key) in enumerate(zip(cell.aims(layer), keys, strict=True)):
-                        groups.setdefault((layer, order, aim.scale.name, aim.condition is None), []).append(
-                            (row, aim, key)
-                        )
+                        kind = (layer, order, aim.scale.name, aim.condition is None, added and aim.adds)
+                        groups.setdefault(kind, []).append((row, aim, key))
+                        added = aim.adds
         self.table = {}
-        for (layer, *_), members in sorted(groups.items(), key=lambda item: item[0][:2]):
+        for (layer, *_, further), members in sorted(groups.items(), key=lambda item: item[0][:2]):
             rows, aims, names = zip(*members, strict=True)
-            group = _Group(torch.tensor(rows, device=self.device), self._together(aims), list(names))
+            group = _Group(torch.tensor(rows, device=self.device), self._together(aims), list(names), further)
             self.table.setdefault(layer, []).append(group)
 
     def _together(self, aims: Sequence[Aim]) -> Aim:
@@ -180,18 +184,23 @@ class RowPushes:
             groups = self.table.get(layer)
             if not groups:
                 return None
-            before = hidden = hidden_of(output)
-            for group, aim, keys in groups:
+            before = base = hidden = hidden_of(output)
+            adds_up = any(group.further for group in groups)
+            for group, aim, keys, further in groups:
                 rows = group.to(hidden.device)  # layers may be on several devices
                 some = hidden[rows]
+                if adds_up and not further:
+                    base = base.index_copy(0, rows, some)
                 marks = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)
-                hidden = hidden.index_copy(0, rows, push_each(some, [aim], marks, before[rows], self._look(keys)))
+                measured = base[rows] if further else None
+                pushed = push_further(some, [aim], marks, before[rows], self._look(keys), measured)
+                hidden = hidden.index_copy(0, rows, pushed.hidden)
             return with_hidden(output, hidden)
 
         return steer
 
     def _look(self, keys: Sequence[Key | None]) -> Look:
-        def look(_: int, marks: Tensor, before: Tensor, after: Tensor) -> None:
-            self.check.look_at_rows(keys, marks, before, after)
+        def look(_: int, marks: Tensor, before: Tensor, after: Tensor, wanted: Tensor) -> None:
+            self.check.look_at_rows(keys, marks, before, after, wanted)
 
         return look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
@@ -58,6 +59,8 @@ class RequestPool:
         self._lanes: dict[str, Lane] = {}
         self._numbers = count()
         self._closed = False
+        self.died = False
+        """Whether the engine was found dead."""
 
     def close(self) -> None:
         """Nothing is asked of the engine any more; callers that leave from now on have nothing to give up."""
@@ -121,7 +124,7 @@ class RequestPool:
         from vllm.exceptions import VLLMClientError
 
         try:
-            with engine_errors(), uninterrupted():  # whoever is interrupted has to know what is under way
+            with self._watched(), uninterrupted():  # whoever is interrupted has to know what is under way
                 inside: str = self.engine.add_request(name, prompt, ask.params)
                 lane.under_way[name] = (ask, inside)
                 lane.weight += ask.weight
@@ -139,7 +142,7 @@ class RequestPool:
             ModelError: when the engine has died.
         """
         # Whole, or its news would be lost to all callers; and vLLM's queues cannot be left at any moment.
-        with engine_errors(), uninterrupted():
+        with self._watched(), uninterrupted():
             for output in self.engine.step():
                 lane = self._lanes.get(output.request_id)
                 if lane is not None:
@@ -154,6 +157,16 @@ class RequestPool:
                 self.engine.abort_request(names)
             for name in names:
                 self._forget(name)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Errors of the engine as ours, its death noted."""
+        try:
+            with engine_errors():
+                yield
+        except ModelError:  # raised for nothing else
+            self.died = True
+            raise
 
     def _forget(self, name: str) -> None:
         lane = self._lanes.pop(name)

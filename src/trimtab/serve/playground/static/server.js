@@ -33,6 +33,13 @@ export const get = async (path) => (await asked(path, {})).json();
 export const post = async (path, body, signal) =>
   (await asked(path, { method: "POST", body: JSON.stringify(body), signal })).json();
 
+// A file to save, and its name.
+export const file = async (path, body) => {
+  const response = await asked(path, { method: "POST", body: JSON.stringify(body) });
+  const [, name] = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "") ?? ["", "export.zip"];
+  return { name, content: await response.blob() };
+};
+
 // Events of a stream, one by one, as they come.
 export async function* events(path, body, signal) {
   const response = await asked(path, { method: "POST", body: JSON.stringify(body), signal });

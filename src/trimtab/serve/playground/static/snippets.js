@@ -1,7 +1,7 @@
 // The setting of a column as code that asks for the same.
 import { letterOf, titleOf } from "./cards.js";
 import { byId, copied, el } from "./dom.js";
-import { post } from "./server.js";
+import { file, post } from "./server.js";
 import { messagesFor, server, settingOf, state, steeringOf, turnOf } from "./state.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -88,28 +88,47 @@ const show = () => {
   const made = WAYS[byId("code-way").value](messagesFor(column.id, setting, turn), steeringOf(setting));
   byId("code").textContent = made;
   byId("losses").replaceChildren();
-  byId("gguf").disabled = (steeringOf(setting)?.pushes.length ?? 0) !== 1;
+  const one = steeringOf(setting)?.pushes.length === 1;
+  for (const button of document.querySelectorAll(".export")) button.disabled = !one;
 };
 
 // The setting as a file for llama.cpp, with what it loses there.
-const download = async () => {
+const asGguf = async (steering) => {
+  const made = await post("/v1/steering/gguf", { steering });
+  const bytes = Uint8Array.from(atob(made.content), (character) => character.charCodeAt(0));
+  return { name: made.name, content: new Blob([bytes]), losses: made.losses };
+};
+
+// As a folder in an archive: for the hub, or a model with the push in its weights.
+const asFolder = (form) => async (steering) => ({
+  ...await file("/v1/steering/export", { steering, as: form }),
+  losses: ["README.md in it says what was measured of it, and what is lost."],
+});
+
+const EXPORTS = { gguf: asGguf, "export-folder": asFolder("folder"), "export-model": asFolder("model") };
+
+const download = async (id) => {
   const column = state.columns.find((one) => one.id === byId("code-column").value);
-  const losses = byId("losses");
-  losses.replaceChildren();
+  const [losses, button] = [byId("losses"), byId(id)];
+  losses.replaceChildren(el("p", {}, "The file is being made…"));
+  button.disabled = true;
   try {
-    const made = await post("/v1/steering/gguf", { steering: steeringOf(settingOf(column)) });
-    const bytes = Uint8Array.from(atob(made.content), (character) => character.charCodeAt(0));
-    const link = el("a", { href: URL.createObjectURL(new Blob([bytes])), download: made.name });
+    const made = await EXPORTS[id](steeringOf(settingOf(column)));
+    const link = el("a", { href: URL.createObjectURL(made.content), download: made.name });
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     losses.replaceChildren(...made.losses.map((text) => el("p", {}, text)));
   } catch (error) {
-    losses.replaceChildren(el("p", { class: "error" }, error.message));
+    // Where a command does what the server does not, it stands behind the reason, ready to be copied.
+    const [reason, command] = error.message.split("\n");
+    losses.replaceChildren(el("p", { class: "error" }, reason));
+    if (command) byId("code").textContent = command;
   }
+  button.disabled = false;
 };
 
 export const wireCode = () => {
-  byId("gguf").addEventListener("click", download);
+  for (const id of Object.keys(EXPORTS)) byId(id).addEventListener("click", () => download(id));
   byId("code-way").replaceChildren(...Object.keys(WAYS).map((way) => el("option", { value: way }, way)));
   for (const id of ["code-way", "code-column"]) byId(id).addEventListener("change", show);
   byId("open-code").addEventListener("click", () => {
