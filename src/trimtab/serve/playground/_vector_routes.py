@@ -42,6 +42,8 @@ async def gguf(request: Request) -> Response:
     fields.done()
     if steering is None or len(steering.pushes) != 1 or steering.pushes[0].vector_layer is not None:
         raise Refusal(400, "steering: one vector, along its own directions, fits into a GGUF file", "steering")
+    if steering.gate is not None:
+        raise Refusal(400, 'steering: a GGUF file has no condition on the prompt; say "when": "always"', "steering")
     return JSONResponse(await unless_gone(request, asyncio.to_thread(_exported, steering)))
 
 

@@ -224,6 +224,8 @@ class Plan:
     name: str
     models: tuple[ModelPlan, ...]
     accelerator: Accelerator | None
+    conditional: bool = False
+    """Whether the study steers under a condition on the prompt."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -296,6 +298,8 @@ class Plan:
             if step.note:
                 of_note.setdefault(step.note, []).append(step.behavior)
         doubts = [f"pairs of {', '.join(dict.fromkeys(names))}: {note}" for note, names in of_note.items()]
+        if self.conditional:
+            doubts.append("when: counted as if every prompt met the condition, and without the pass that decides it")
         reasons = dict.fromkeys(model.reason for model in self.models if model.reason)
         doubts += [f"where configurations are estimated, {TOKEN_RULE}"] if reasons else []
         return [*doubts, *(f"reason: {reason}" for reason in reasons)]
