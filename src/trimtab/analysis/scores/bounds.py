@@ -50,8 +50,8 @@ def strengths_are_percentiles(values: Values) -> str:
     )
     if values.get("strength") is None:
         return f"{text}."
-    at = f"percentile {plain(values['percentile'])} of layer {values['layer']} is strength {values['strength']:.4g}"
-    return f"{text}: {at}."
+    strength = f"{values['strength']:.4g}".replace("-", "−")
+    return f"{text}: percentile {plain(values['percentile'])} of layer {values['layer']} is strength {strength}."
 
 
 def bound_findings(table: pd.DataFrame, best: pd.DataFrame) -> list[Finding]:

@@ -79,9 +79,11 @@ def _doses(tables: RunTables, model: str, behavior: str, how: SteeringSetting | 
 def _pushed(row: dict[Any, Any], how: SteeringSetting | None, tables: RunTables) -> dict[str, Any]:
     """Scale and strength of each layer; strengths in nats were found as relative ones, of each layer already."""
     scale, strength = str(row["scale"]), float(row["strength"])
-    bound = tables.bound_at(str(row["model"]), str(row["behavior"]), int(row["layer"]), strength)
-    if scale in PERCENTILE_OF.values() and bound is not None:
-        return {"scale": bound[0], "strength": bound[1]}
+    if scale in PERCENTILE_OF.values():
+        (layer,) = _layers(row["layers"])
+        bound = tables.bound_at(str(row["model"]), str(row["behavior"]), layer, strength)
+        if bound is not None:
+            return {"scale": bound[0], "strength": bound[1]}
     if SCALES.get(scale).calibrated:
         return {"scale": "relative", "strength": math.copysign(abs(float(row["relative"])), strength)}
     each = strength if how is None else how.strength_of_each(strength, len(_layers(row["layers"])))

@@ -7,9 +7,7 @@ from torch import Tensor
 from trimtab.errors import SettingError
 from trimtab.steering.scales.base import Scale
 
-_REMEDY = (
-    "percentiles are translated to strengths for each layer first: trimtab.projection_bounds, or `bound` in a study"
-)
+_REMEDY = "percentiles are calibrated for each layer first: trimtab.projection_bounds, or `bound` in a study"
 
 
 class Percentile(Scale):

@@ -180,7 +180,7 @@ def _as_pushed(case: Case, row: Any, study: Study, tables: RunTables) -> tuple[s
     """Scale and strength that push: of a dose in nats the relative strength found for it, of a percentile its bound."""
     scale, strength = str(row["scale"]), float(row["strength"])
     if scale in PERCENTILE_OF.values():
-        found = tables.bound_at(case.model, case.behavior, int(row["layer"]), strength)
+        found = tables.bound_at(case.model, case.behavior, int(str(row["layers"])), strength)
         return found or (scale, strength)
     if not SCALES.get(scale).calibrated or tables.dose is None:
         return scale, strength
