@@ -44,6 +44,8 @@ from trimtab.analysis.imported import (
 )
 from trimtab.analysis.projection_findings import projection_findings
 from trimtab.analysis.projections import OWNER, PROJECTION_COLUMNS, reported, separations
+from trimtab.analysis.scores.bounds import bound_findings, bounds_table
+from trimtab.analysis.scores.condition_findings import condition_findings
 from trimtab.analysis.side_effects import neutral_changes, side_findings, side_gaps, task_changes, task_findings
 from trimtab.report.measures.answers import ambiguous_answers
 from trimtab.report.measures.diagnosis.diagnosis_report import diagnosed
@@ -299,7 +301,27 @@ def baselines() -> Iterator[list[Finding]]:
         yield arms_said(table, doses.assign(kl=0.5, place="user message", added_tokens=9.0))
 
 
+def conditions_and_bounds() -> Iterator[list[Finding]]:
+    """Prompts that meet a condition, some, all and none; percentiles with and without a chosen setting."""
+    owner = {"run": "r", "model": "m", "behavior": "kind"}
+    words = "only where the prompt scores above 0.5 for polite (its mean state, layer 2)"
+    for opened in (0, 1, 3, 8):
+        yield condition_findings([{**owner, "words": words, "prompts": 8, "opened": opened}])
+    yield condition_findings([{**owner, "words": words, "prompts": 1, "opened": 1}])
+    bound = {
+        **owner, "scale": "cap", "token_position": "last", "positive": 8, "negative": 1, "layers": [3, 5],
+        "percentiles": [25.0], "strengths": [[0.5, -0.25]],
+    }  # fmt: skip
+    best = pd.DataFrame([{"model": "m", "behavior": "kind", "layer": 5, "strength": 25.0}])
+    for side in ("both", "negative"):
+        table = bounds_table([{**bound, "side": side}])
+        assert table["rows"].tolist() == [9 if side == "both" else 1] * 2
+        yield bound_findings(table, best)
+        yield bound_findings(table, best.iloc[:0])
+
+
 SCENARIOS = (
+    conditions_and_bounds,
     baselines,
     scores,
     letters,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 import oracle
 from sweeps import TOLERANCE, make_cells
-from tiny import random_pairs, tiny
+from tiny import random_directions, random_pairs, tiny
 from trimtab.engines import Model, score_tokens
 from trimtab.errors import DataError, SettingError
 from trimtab.models import Backbone, Text
@@ -64,8 +66,16 @@ def test_the_last_token_of_a_text_takes_no_place_in_the_context() -> None:
         list(score_tokens(model, [Text(tokens, 1)]))
 
 
-def test_gates_on_the_prompt_are_refused(llama: Backbone) -> None:
-    gate = PromptGate(1, torch.ones(llama.facts.width), 0.0)
-    cell = Intervention({1: torch.ones(llama.facts.width)}, 0.5, gate=gate)
-    with pytest.raises(SettingError, match="gate on the prompt"):
-        score_tokens(Model(llama), texts(), cell)
+def test_a_gate_on_the_prompt_is_decided_for_each_text(llama: Backbone) -> None:
+    wanted, model, weight = texts(), Model(llama), random_directions(llama, seed=5)[2]
+    means = [float(oracle.forward(llama, t.tokens[: t.prompt_length])[1][2, 1:].mean(0) @ weight) for t in wanted]
+    middle = (max(means) + min(means)) / 2
+    assert {mean > middle for mean in means} == {True, False}
+    push = Intervention({1: random_directions(llama)[1]}, 0.6)
+    gated = replace(push, gate=PromptGate(2, weight, -middle))
+    found, pushed, plain = (dict(score_tokens(model, wanted, cell)) for cell in (gated, push, None))
+    for index, mean in enumerate(means):
+        expected = pushed if mean > middle else plain
+        torch.testing.assert_close(found[index].log_prob, expected[index].log_prob, atol=TOLERANCE, rtol=0)
+    with pytest.raises(SettingError, match="only one token"):
+        list(score_tokens(model, [Text((3, 4, 5), 1)], gated))

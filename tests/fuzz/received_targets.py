@@ -28,6 +28,7 @@ from vector_files import shared_folder
 _PUSHED: dict[str, Any] = {
     "vector": "vectors/kind.safetensors", "layers": [2, 3], "strength": 0.4, "scale": "relative",
     "positions": "after_prompt", "first_token": False, "share_strength": True, "vector_layer": None,
+    "when": {"monitor": "monitor.safetensors", "above": 0.8, "reads": "last"},
 }  # fmt: skip
 SETTINGS: dict[str, Any] = {
     "format": LAYOUT, "tables": "0123", "none_shown": [{"behavior": "sad", "model": "m", "statement": "No."}],

@@ -24,13 +24,14 @@ from trimtab.serve.chat._commands import run_command
 from trimtab.serve.chat._state import ChatState
 from trimtab.serve.chat._transcript import Turn
 from trimtab.serve.http._application import application
+from trimtab.serve.steering.vector_library import VectorLibrary
 from trimtab.serve.steering.weights_text import parse_weights
 
 MESSAGES = [{"role": "system", "content": "Be short."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 STEERING: dict[str, Any] = {
     "pushes": [{"vector": "cheerful", "layers": [1, 2], "strength": 0.3, "scale": "relative", "vector_layer": 1},
                {"name": "formal", "strength": -0.2}],
-    "positions": "all", "first_token": False,
+    "positions": "all", "first_token": False, "when": {"monitor": "kind", "above": 0.5, "reads": "mean"},
 }  # fmt: skip
 DRAWN: dict[str, Any] = {"max_tokens": 3, "temperature": 0.5, "top_p": 0.9, "seed": 3, "stop": ["x"]}
 BODIES: dict[str, dict[str, Any]] = {
@@ -73,7 +74,7 @@ ARGUMENTS: tuple[dict[str, Any], ...] = (
 COMMANDS = (
     "/layer 1,2", "/strength 0.4", "/from 1", "/scale relative", "/positions after:3", "/system Be short.",
     "/tokens 20", "/temperature 0.7", "/save chat.md", "/vector v.safetensors", "/run runs/x kind", "/show",
-    "/share", "/help",
+    "/share", "/help", "/when m.safetensors 0.8 last",
 )  # fmt: skip
 
 
@@ -86,7 +87,9 @@ class _Server(NamedTuple):
 @cache
 def _server() -> _Server:
     model = chat_model()
-    service = service_for(model, monitors={"kind": monitor_for(model)}, make_vectors=True)
+    monitors = {"kind": monitor_for(model)}
+    library = VectorLibrary(list(library_for(model)), monitors)
+    service = service_for(model, monitors=monitors, library=library, make_vectors=True)
     return _Server(application(service, host="127.0.0.1"))
 
 

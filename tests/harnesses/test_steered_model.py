@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from conditional import monitor_of
 from harnesses.saved_models import LAYER, STRENGTH, Saved, recommending, saved
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.harnesses import SteeredModel
+from trimtab.models import Backbone
 from trimtab.sharing import share_vector
 from trimtab.steering import steering
+from trimtab.study.setting_to_use import setting_to_use
 from trimtab.vectors import SteeringVector
 
 
@@ -136,3 +140,22 @@ def test_names_with_colons_and_paths_are_models(files: Saved) -> None:
     with pytest.raises(TrimtabError) as refused:
         SteeredModel.open("C:/no/such/model", {})
     assert not isinstance(refused.value, SettingError) or "strength" not in str(refused.value)
+
+
+def test_a_condition_on_the_prompt_comes_with_the_run_and_stays_when_arguments_change(
+    files: Saved, tmp_path: Path
+) -> None:
+    backbone = files.load().backbone
+    assert isinstance(backbone, Backbone)
+    weight = torch.randn(backbone.facts.width, generator=torch.Generator().manual_seed(5))
+    monitor_of(backbone, weight, 0.0).save(tmp_path / "polite.safetensors")
+    when = {"monitor": "../polite.safetensors", "above": 0.7}
+    run = str(recommending(tmp_path / "run", files, when=when))
+    for arguments in ({"run": run}, {"run": run, "strength": -0.6, "positions": "all"}):
+        found = SteeredModel.open(files.model, arguments)
+        assert found.intervention is not None
+        assert [gate.layer for gate in found.intervention.prompt_gates] == [2]
+        assert found.description["steering"]["when"].startswith("only where the prompt scores above 0.7 for polite")
+    gate = setting_to_use(run).options["gate"]
+    assert found.intervention is not None
+    assert gate.content_hash == found.intervention.prompt_gates[0].content_hash

@@ -14,10 +14,12 @@ from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
 from trimtab.models import Backbone
-from trimtab.monitors import Monitor
+from trimtab.monitors import Monitor, PromptCondition
 from trimtab.monitors.monitor import MonitorProvenance
-from trimtab.serve import Chat, PromptCondition
+from trimtab.serve import Chat, beginning_of, of_run
 from trimtab.steering import steering
+from trimtab.study.recommending.recommended_file import LAYOUT, RecommendedFile, write_recommended
+from trimtab.study.setting_to_use import setting_to_use
 
 
 def monitor_of(backbone, weight: torch.Tensor, bias: float, layer: int = 2) -> Monitor:
@@ -86,7 +88,7 @@ def test_only_replies_to_prompts_that_meet_it_are_pushed(chat: Chat, parted: tup
 
 def test_it_is_the_gate_of_the_python_interface(chat: Chat, parted: tuple[Path, str, str]) -> None:
     file, meets, misses = parted
-    condition = PromptCondition.of_file(file, chat.model, 0.5)
+    condition = PromptCondition.of_file(file, 0.5)
     gate = Monitor.load(file).prompt_gate(0.5)
     for text in (meets, misses):
         asked = [Message(role="user", content=text)]
@@ -134,6 +136,32 @@ def test_what_cannot_be_a_condition_is_explained_and_changes_nothing(
         assert chat.condition is None
     narrow = monitor_of(chat.model.backbone, torch.ones(3), 0.0).save(tmp_path / "narrow.safetensors")
     with pytest.raises(VectorError):
-        PromptCondition.of_file(narrow, chat.model)
+        PromptCondition.of_file(narrow).require_fit(chat.model)
     with pytest.raises(SettingError):
-        PromptCondition.of_file(file, chat.model, 1.5)
+        PromptCondition.of_file(file, 1.5)
+
+
+def test_a_recommended_setting_brings_its_condition(chat: Chat, parted: tuple[Path, str, str], tmp_path: Path) -> None:
+    file, meets, misses = parted
+    run = tmp_path / "run"
+    (run / "vectors").mkdir(parents=True)
+    assert chat.vector is not None
+    vector = chat.vector.save(run / "vectors" / "kind.safetensors")
+    setting = {
+        "behavior": "kind", "model": "tiny", "load": {"id": "tiny"}, "vector": "vectors/kind.safetensors",
+        "layers": [1], "strength": 0.6, "scale": "relative", "positions": "all", "first_token": False,
+        "share_strength": False, "vector_layer": None, "when": {"monitor": f"../{file.name}"},
+    }  # fmt: skip
+    write_recommended(RecommendedFile.model_validate({"format": LAYOUT, "tables": "", "settings": [setting]}), run)
+    use, found = setting_to_use(run), beginning_of(vector)
+    assert found is not None
+    for beginning in (of_run(use), found):
+        chat.condition = None
+        assert "only where the prompt scores above 0.5 for polite" in chat.begin(beginning)
+        for text in (meets, misses):
+            chat.turns = []
+            assert ("nothing is pushed" in "".join(chat.say(text))) == (text == misses)
+    assert use.check_options["when"] == {"monitor": str(run / f"../{file.name}"), "above": 0.5, "reads": "mean"}
+    assert "gate" not in use.check_options
+    with pytest.raises(SettingError, match="would push everywhere"):
+        use.require_always("baked weights")

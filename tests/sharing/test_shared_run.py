@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from conditional import monitor_of
 from run_folders import finished_run
 from sharing.cards import header_of
 from tiny import tiny, vector_for
 from trimtab.cli.main import main
-from trimtab.errors import SettingError
-from trimtab.sharing import share_run
-from trimtab.steering import Gate
+from trimtab.errors import SettingError, VectorError
+from trimtab.monitors import Monitor, PromptCondition
+from trimtab.sharing import receive_vector, share_run
+from trimtab.sharing.hub_repository import to_upload
+from trimtab.steering import Gate, PromptGate
 from trimtab.store.run_folder import RunFolder
 from trimtab.study import report_runs
 from trimtab.study.recommending.recommendations import Recommendation
 from trimtab.study.setting_to_use import SettingToUse, recommendation, setting_to_use
 from trimtab.vectors import SteeringVector
+from trimtab.vectors.formats.published.shared_folders import SharedCondition
 
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -132,3 +137,39 @@ def test_settings_with_a_gate_are_not_shared(
     monkeypatch.setattr("trimtab.sharing.shared_vector.setting_to_use", lambda *args: gated)
     with pytest.raises(SettingError, match="with a gate"):
         share_run(run, tmp_path / "v")
+
+
+def test_a_condition_on_the_prompt_is_shared_with_its_monitor(
+    run: Path, use: SettingToUse, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    width = use.vector.direction.shape[1]
+    backbone = tiny("llama")
+    file = monitor_of(backbone, torch.arange(1.0, width + 1), -0.3).save(tmp_path / "polite.safetensors")
+    condition = PromptCondition.of_file(file, 0.8, "last")
+    gated = replace(use, steering=replace(use.steering, gate=condition.gate), condition=condition)
+    monkeypatch.setattr("trimtab.sharing.shared_vector.setting_to_use", lambda *args: gated)
+    made = share_run(run, tmp_path / "v", base_model=BASE)
+    assert made.steering.setting.when == SharedCondition("monitor.safetensors", 0.8, "last")
+    assert {one.name for one in made.folder.iterdir()} >= {"monitor.safetensors", "vectors.safetensors"}
+    assert "control_vector.gguf" not in {one.name for one in made.folder.iterdir()}
+    assert "Only behind prompts that meet a condition" in header_of(made.folder)[1]
+    received = receive_vector(made.folder)
+    assert isinstance(received.how.gate, PromptGate)
+    assert received.how.gate.content_hash == condition.gate.content_hash
+    assert "--when kept.safetensors --when-above 0.8 --when-reads last" in received.command("v", "kept.safetensors")
+    assert dict(to_upload(made.folder)).keys() >= {"monitor.safetensors"}
+    assert main(["hub", "pull", str(made.folder), "-o", str(tmp_path / "pulled.safetensors")]) == 0
+    assert Monitor.load(tmp_path / "pulled-monitor.safetensors").layer == condition.monitor.layer
+    (made.folder / "monitor.safetensors").write_bytes(b"changed")
+    with pytest.raises(VectorError, match="monitor"):
+        receive_vector(made.folder)
+    (made.folder / "monitor.safetensors").unlink()
+    with pytest.raises(VectorError, match="monitor"):
+        to_upload(made.folder)
+
+
+def test_a_folder_without_a_condition_says_nothing_of_one(
+    run: Path, use: SettingToUse, found: Recommendation, tmp_path: Path
+) -> None:
+    made = share_run(run, tmp_path / "v", base_model=BASE)
+    assert "when" not in json.loads((made.folder / "steering.json").read_text(encoding="utf-8"))["setting"]

@@ -16,11 +16,12 @@ from pydantic import BaseModel
 import trimtab
 from tiny import vector_for
 from trimtab.cli.main import cli
+from trimtab.cli.model_options import study_scales
 from trimtab.engines import Model
 from trimtab.engines.vllm.http import steer
 from trimtab.engines.vllm.wire.spec import Push, parse_spec
 from trimtab.models import Backbone
-from trimtab.steering import DEFAULT_SCALE, SCALES, Intervention, SteeringSetting, usual_strengths
+from trimtab.steering import DEFAULT_SCALE, Intervention, SteeringSetting, usual_strengths
 from trimtab.study import make_study
 
 OF_OTHERS = {
@@ -108,7 +109,7 @@ def test_studies_requests_and_contexts_that_say_no_scale_agree(llama: Backbone) 
     assert said == {DEFAULT_SCALE}
 
 
-@pytest.mark.parametrize("scale", SCALES.names())
+@pytest.mark.parametrize("scale", study_scales())
 def test_strengths_that_are_left_out_are_what_is_usual_for_the_scale(scale: str) -> None:
     assert make_study({"behaviors": ["cheerful"], "scale": scale}).strengths == usual_strengths(scale)
     assert make_study({"behaviors": ["cheerful"], "scale": scale, "strengths": [0.3]}).strengths == (0.3,)

@@ -14,9 +14,11 @@ from trimtab.study.measures.answers.settings import Answers
 from trimtab.study.measures.registry import BUILT_IN, MEASURES, OF_STUDY
 from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.settings.behavior_setting import BehaviorSetting, Split
+from trimtab.study.settings.bound_setting import Bound
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Effect, Marked, Shapes, effect_of, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
+from trimtab.study.settings.when_setting import When
 
 ONE: dict[str, Any] = {"behaviors": ["cheerful"]}
 EVERYTHING: dict[str, Any] = {
@@ -45,7 +47,7 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
         "models": ["n"], "behaviors": ["concise"], "layers": "3", "strengths": [2.0], "scale": "raw",
         "positions": "prompt", "first_token": True, "share_strength": True, "vector_layer": 1, "method": "pca",
         "token_position": "last", "balance": "off", "split": {"train": 0.6, "select": 0.2, "test": 0.2},
-        "answers": {}, "replies": {}, "seed": 1, "training": {"steps": 3},
+        "answers": {}, "replies": {}, "seed": 1, "training": {"steps": 3}, "when": "m.safetensors", "bound": "p25",
     },
     ModelSetting: {
         "id": "n", "name": "other", "dtype": "float32", "device": "cpu", "quantization": "bnb-4bit", "engine": "vllm",
@@ -56,6 +58,8 @@ OTHER: dict[type[BaseModel], dict[str, Any]] = {
         "contrast_limit": 20, "contrast_map": {"positive": "good"},
         "map": {"prompt": "question"},
     },
+    When: {"above": 0.7, "reads": "last"},
+    Bound: {"at": "p50", "side": "negative", "token_position": "each_token"},
     Split: {"train": 0.5 + 2e-7, "select": 0.25 + 2e-7, "test": 0.25 + 2e-7},
     Answers: {
         "models": ["m"], "behaviors": ["corrigible"], "prompts": 3, "max_new_tokens": 3,
@@ -72,8 +76,11 @@ BESIDE: dict[str, Any] = {
     "contrast_map": {"contrast": "personas.jsonl"},
     "scale": {"strengths": [0.3]},
     "training": {"method": "ssv"},
+    "bound": {"scale": "cap"},
 }
 """What a setting needs beside it."""
+NEEDED: dict[type[BaseModel], dict[str, Any]] = {When: {"monitor": "m.safetensors"}, Bound: {"at": "p25"}}
+"""What a class of settings needs to be any."""
 
 
 def marked() -> Iterator[type[Marked]]:
@@ -101,7 +108,9 @@ def identity(kind: type[BaseModel], **changes: Any) -> str:
     elif kind is BehaviorSetting:
         content["behaviors"] = [{"source": "corrigible", **changes}]
     else:
-        content[kind.__name__.lower()] = changes
+        content[kind.__name__.lower()] = NEEDED.get(kind, {}) | changes
+        if kind is Bound:
+            content["scale"] = "cap"
     return make_study(content).identity(["h"])
 
 

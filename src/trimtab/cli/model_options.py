@@ -15,14 +15,17 @@ from trimtab.cli.options import (
     choice,
     pairs_options,
     quiet_option,
+    refuse_unused,
     seed_option,
     several,
+    was_given,
 )
 from trimtab.engines import ENGINES, Scoring
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import parse_yaml
 from trimtab.models import BUNDLED, QUANTIZATIONS, DType, ExamplePosition, SystemRole, Template, Thinking, TokenPosition
 from trimtab.steering import DEFAULT_SCALE, POSITIONS, SCALES
+from trimtab.steering.scales.percentiles import PERCENTILE_OF
 from trimtab.vectors import AGGREGATIONS
 
 
@@ -63,11 +66,34 @@ def strengths_option(default: str | None = None) -> Decorator:
     )  # fmt: skip
 
 
+bound_option = click.option(
+    "--bound", metavar="P,P,…", default=None,
+    help="In place of strengths, with --scale cap or floor: percentiles of each layer's projections, such as p25.",
+)  # fmt: skip
+
+
+def strengths_setting(strengths: str | None, bound: str | None) -> dict[str, Any]:
+    """The keys `strengths` or `bound` of a study; neither where none was given, for the scale's usual strengths.
+
+    Raises:
+        click.UsageError: for both.
+    """
+    if bound is None:
+        return {} if strengths is None else {"strengths": strengths}
+    refuse_unused({"--strengths": was_given("strengths")}, "--bound says how far")
+    return {"bound": [one.strip() for one in bound.split(",")]}
+
+
 def _usual_in_words() -> str:
     return " or ".join(f"±{SCALES.get(scale).usual_strength:g} {scale}" for scale in (DEFAULT_SCALE, "raw"))
 
 
-def scale_option(names: Callable[[], Sequence[str]] = SCALES.names) -> Decorator:
+def study_scales() -> tuple[str, ...]:
+    """The scales that a study can name: those of percentiles are what `bound` makes of others."""
+    return tuple(name for name in SCALES.names() if name not in PERCENTILE_OF.values())
+
+
+def scale_option(names: Callable[[], Sequence[str]] = study_scales) -> Decorator:
     """What a strength means."""
     return click.option(
         "--scale", cls=NamesOption, names=names, default=DEFAULT_SCALE, show_default=True,
@@ -123,6 +149,34 @@ positions_option = click.option(
     help="Tokens that are pushed; docs/exactness.md says which.",
 )  # fmt: skip
 first_token_option = click.option("--first-token", is_flag=True, help="Push the first token, the attention sink, too.")
+
+when_options = several(
+    click.option(
+        "--when", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+        help="Push only behind prompts that this monitor scores above --when-above, decided once on each prompt.",
+    ),
+    click.option(
+        "--when-above", metavar="P", type=float, default=0.5, show_default=True, help="The probability for that."
+    ),
+    click.option(
+        "--when-reads", type=click.Choice(["mean", "last"]), default="mean", show_default=True,
+        help="What of the prompt is scored: the mean state of its tokens, or the state of its last one.",
+    ),
+)  # fmt: skip
+"""The condition on the prompt under which is pushed."""
+
+
+def when_setting(when: Path | None, above: float, reads: str) -> dict[str, Any]:
+    """The key `when` of a study, where `--when` was given.
+
+    Raises:
+        click.UsageError: for options of a condition without one.
+    """
+    if when is None:
+        unused = {"--when-above": was_given("when_above"), "--when-reads": was_given("when_reads")}
+        refuse_unused(unused, "there is no condition; give --when")
+        return {}
+    return {"when": {"monitor": str(when), "above": above, "reads": reads}}
 
 
 def as_mapping(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:

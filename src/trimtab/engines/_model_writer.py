@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.engines._lengths import Lengths
@@ -12,9 +13,12 @@ from trimtab.engines.base import Engine
 from trimtab.engines.requests import Request, Writing
 from trimtab.errors import SettingError
 from trimtab.models import Identity
-from trimtab.steering import check_layers, require_layers
+from trimtab.steering import Intervention, check_layers, require_layers
 from trimtab.steering.gates import require_readable
 from trimtab.steering.phases import markers_for
+
+MAX_DECIDED = 256
+"""Pushes whose gates on the prompt have been decided that are held for the next request with the same ones."""
 
 
 class ModelWriter:
@@ -23,6 +27,8 @@ class ModelWriter:
     def __init__(self, engine: Engine, identity: Identity, lengths: Lengths, lock: TurnLock):
         self.engine, self.identity, self.lengths, self.lock = engine, identity, lengths, lock
         self._inner = engine.writer(lasting=True)
+        self._pushes: OrderedDict[tuple[int, tuple[bool, ...]], tuple[Intervention, Intervention | None]]
+        self._pushes = OrderedDict()
 
     @property
     def rows(self) -> int:
@@ -59,6 +65,12 @@ class ModelWriter:
         with self.lock:
             return [self._inner.add(request) for request in self._decided(requests)]
 
+    def decided(self, request: Request) -> Request:
+        """A checked request with the gates on its prompt decided: without the pushes behind those that are shut."""
+        with self.lock:
+            (found,) = self._decided([request])
+        return found
+
     def cancel(self, key: int) -> None:
         """Give up a text, from the next pass on; nothing happens where it has ended."""
         self._inner.cancel(key)
@@ -85,6 +97,19 @@ class ModelWriter:
             cell = request.intervention
             if cell is None or not cell.prompt_gates:
                 return request
-            return replace(request, intervention=cell.decided(lambda gate: said[id(gate), request.prompt]))
+            return replace(request, intervention=self._without_gates(cell, request.prompt, said))
 
         return [decided(request) for request in requests]
+
+    def _without_gates(
+        self, cell: Intervention, prompt: tuple[int, ...], said: Mapping[tuple[int, tuple[int, ...]], bool]
+    ) -> Intervention | None:
+        """The pushes that go through: the same object for the same push, which the engine runs together."""
+        key = id(cell), tuple(said[id(gate), prompt] for gate in cell.prompt_gates)
+        if key not in self._pushes:
+            # The push itself is held too, as its id is only its own while it lives.
+            self._pushes[key] = cell, cell.decided(lambda gate: said[id(gate), prompt])
+        self._pushes.move_to_end(key)
+        if len(self._pushes) > MAX_DECIDED:
+            self._pushes.popitem(last=False)
+        return self._pushes[key][1]

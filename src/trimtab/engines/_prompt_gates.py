@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from trimtab.engines._turns import Item
-from trimtab.engines.base import Engine, Scored, TextScores
+from trimtab.engines.base import BatchClaims, Engine, Scored, TextScores, leave_out
 from trimtab.engines.queries import Scoring
 from trimtab.engines.requests import Request
 from trimtab.errors import TrimtabWarning
@@ -137,12 +137,36 @@ def _swept(
 ) -> Iterator[Scored]:
     prompts = [tuple(pair.positive[: pair.prompt_length]) for pair in pairs]
     for members, mine, places in _groups(Decisions(engine, n_layers, prompts, cells), prompts, cells):
-        finished = [place for place, index in enumerate(members) if index in done]
         # Without any open cell, one that is thrown away: a sweep has the unsteered scores beside its cells.
         swept = mine or [one for one in [cells[0].decided(lambda _: True)] if one is not None]
-        for batch in engine.sweep([pairs[index] for index in members], swept, scoring, done=finished):
+        for batch in engine.sweep([pairs[index] for index in members], swept, scoring, done=_PartClaims(members, done)):
             table = batch.scores[[0, *(0 if place is None else 1 + place for place in places)]]
             yield Scored([members[place] for place in batch.indices], table)
+
+
+class _PartClaims(BatchClaims):
+    """Claims of some of the pairs of a sweep, by their places among these.
+
+    Args:
+        members: Which pairs of the sweep they are.
+        done: Of the whole sweep.
+    """
+
+    def __init__(self, members: Sequence[int], done: Collection[int]):
+        self._members, self._done = members, done
+
+    def __contains__(self, place: object) -> bool:
+        return isinstance(place, int) and self._members[place] in self._done
+
+    def __iter__(self) -> Iterator[int]:
+        return (place for place, index in enumerate(self._members) if index in self._done)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def taken(self, indices: Sequence[int]) -> bool:
+        """Whether the claims of the whole sweep leave a batch out."""
+        return leave_out([self._members[place] for place in indices], self._done)
 
 
 def decided_text_scores(
@@ -163,6 +187,25 @@ def _text_scores(
             rows = [0, *(0 if place is None else 1 + place for place in places)]
             apart = torch.cat([torch.zeros_like(batch.log_prob[:1]), batch.divergence])
             yield TextScores([members[place] for place in batch.indices], batch.log_prob[rows], apart[rows[1:]])
+
+
+def decided_final_states(
+    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """`Engine.final_states` of texts of which each has its own decisions; behind a shut gate, the unsteered states."""
+    if has_gates(cells):
+        return _final_states(engine, n_layers, texts, cells)
+    return engine.final_states(texts, cells)
+
+
+def _final_states(
+    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    prompts = [tuple(text.tokens[: text.prompt_length]) for text in texts]
+    for members, mine, places in _groups(Decisions(engine, n_layers, prompts, cells), prompts, cells):
+        rows = [0, *(0 if place is None else 1 + place for place in places)]
+        for index, states in engine.final_states([texts[member] for member in members], mine):
+            yield members[index], states[rows]
 
 
 def _groups(

@@ -10,11 +10,11 @@ import torch
 
 from trimtab._util.callbacks import Progress
 from trimtab._util.summaries import Summarized, Summary
+from trimtab.engines import _prompt_gates
 from trimtab.engines._finite import FiniteResults
 from trimtab.engines._lengths import Lengths
 from trimtab.engines._model_writer import ModelWriter
 from trimtab.engines._prompt_encoder import PromptEncoder
-from trimtab.engines._prompt_gates import decide, decided_sweep, decided_text_scores, decided_writing
 from trimtab.engines._steer_contexts import SteerContext, contexts_of, mark_used, with_contexts
 from trimtab.engines._turns import Item, TurnLock, counted, pieces, take_turns
 from trimtab.engines.base import Captured, Engine, Scored, TextScores
@@ -253,7 +253,7 @@ class Model(PromptEncoder, Summarized):
         """Write requests that carry what the `steer` contexts of this call ask for."""
         contexts = contexts_of(self.backbone)
         carried = with_contexts(requests, contexts)
-        work = decided_writing(self.engine, self.facts.layers, carried, write)
+        work = _prompt_gates.decided_writing(self.engine, self.facts.layers, carried, write)
         return take_turns(self._lock, work, lambda: mark_used(contexts))
 
     def opened(self, gate: PromptGate, prompts: Sequence[Prompt]) -> list[bool]:
@@ -264,7 +264,7 @@ class Model(PromptEncoder, Summarized):
         """
         tokens = [self.tokens(prompt) for prompt in prompts]
         with self._lock:
-            said = decide(self.engine, self.facts.layers, tokens, [gate])
+            said = _prompt_gates.decide(self.engine, self.facts.layers, tokens, [gate])
         return [said[id(gate), prompt] for prompt in tokens]
 
     def in_turns(self, work: Iterator[Item]) -> Iterator[Item]:
@@ -294,14 +294,14 @@ class Model(PromptEncoder, Summarized):
         """Stream the scores of every pair in every cell; see `Engine.sweep`."""
         self._require_unsteered()
         self._lengths.check_pairs(pairs)
-        found = decided_sweep(self.engine, self.facts.layers, pairs, cells, scoring, done)
+        found = _prompt_gates.decided_sweep(self.engine, self.facts.layers, pairs, cells, scoring, done)
         return self.in_turns(self._finite.scored(found, pairs, cells))
 
     def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
         self._lengths.check_followed(texts)
-        found = decided_text_scores(self.engine, self.facts.layers, texts, cells)
+        found = _prompt_gates.decided_text_scores(self.engine, self.facts.layers, texts, cells)
         return self.in_turns(self._finite.text_scores(found, texts, cells))
 
     def final_states(
@@ -310,7 +310,7 @@ class Model(PromptEncoder, Summarized):
         """Stream the states that decide about each token behind a text's prompt; see `Engine.final_states`."""
         self._require_unsteered()
         self._lengths.check_followed(texts)
-        return self.in_turns(self.engine.final_states(texts, cells))
+        return self.in_turns(_prompt_gates.decided_final_states(self.engine, self.facts.layers, texts, cells))
 
     def gradient_passes(self, items: Sequence[TrainingItem], positions: str, first_token: bool) -> GradientPasses:
         """Passes through which vectors can be trained; errors as of `Engine.gradient_passes`."""

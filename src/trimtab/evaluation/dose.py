@@ -21,7 +21,7 @@ from trimtab.engines import Model, Request
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid
 from trimtab.models import Text
-from trimtab.steering import Cell, Intervention, require_fit
+from trimtab.steering import SCALES, Cell, Intervention, require_fit
 from trimtab.vectors import SteeringVector, with_residual_norms
 
 TOKENS = 8
@@ -176,7 +176,7 @@ def calibrated(model: Model, vectors: SteeringVector, grid: Grid, texts: Sequenc
         SettingError: when the scale is another, or no cell can be calibrated.
         VectorError: when the vectors are for a model of another shape.
     """
-    if not grid.is_calibrated:
+    if not SCALES.get(grid.scale).in_nats:
         raise SettingError(f"strengths of scale {grid.scale} are given, not calibrated; use the scale kl")
     cells = replace(grid, alphas=None).steered
     found = find_strengths(model, vectors, grid, cells, texts)

@@ -29,7 +29,7 @@ class Grid:
     setting: SteeringSetting = field(default_factory=SteeringSetting)
     """How every cell is pushed."""
     alphas: Mapping[Cell, float] | None = None
-    """For a calibrated scale (`kl`), from `calibrated`: the relative strength of each cell; others are not run."""
+    """For a calibrated scale, the strength of each cell as its `pushed_as` takes it; cells without one are not run."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be swept."""
@@ -50,7 +50,7 @@ class Grid:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the strengths must be translated for each model; see `trimtab.evaluation.dose.calibrated`."""
+        """Whether the strengths must be translated for each model, as doses and percentiles are."""
         return SCALES.get(self.scale).calibrated
 
     @property
@@ -64,7 +64,7 @@ class Grid:
         """One intervention for each steered cell, in the same order.
 
         Raises:
-            SettingError: When the scale is `kl` and the grid has not been calibrated.
+            SettingError: When the scale is calibrated and the grid has not been.
         """
         return [self.intervention(vector, cell) for cell in self.steered]
 
@@ -80,8 +80,8 @@ class Grid:
 
     @property
     def pushed_by(self) -> SteeringSetting:
-        """The setting that pushes: with the scale `relative` where strengths are calibrated."""
-        return replace(self.setting, scale="relative") if self.is_calibrated else self.setting
+        """The setting that pushes: with the scale that strengths are translated to where they are calibrated."""
+        return replace(self.setting, scale=SCALES.get(self.scale).pushed_as) if self.is_calibrated else self.setting
 
 
 def parse_layers(

@@ -16,7 +16,7 @@ from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.evaluation.grid import Grid, parse_layers, parse_strengths
 from trimtab.evaluation.sweeping import resolve_scoring, shown_rows, vectors_batches
-from trimtab.steering import Positions, SteeringSetting
+from trimtab.steering import Gate, Positions, PromptGate, SteeringSetting
 from trimtab.vectors import AGGREGATIONS, Aggregation, ContrastStates, StateDifferences, SteeringVector
 
 STRENGTHS = (-0.1, 0.1)
@@ -90,6 +90,7 @@ def compare_methods(
     layers: str | Sequence[int] | None = None,
     strengths: str | Sequence[float] = STRENGTHS,
     positions: Positions = "all",
+    gate: Gate | PromptGate | None = None,
     scoring: Scoring | Literal["auto"] = "auto",
     balance: Balance = "both_orders",
     seed: int = 0,
@@ -110,6 +111,7 @@ def compare_methods(
         layers: see `parse_layers`; every layer by default.
         strengths: relative, with both signs for a delta.
         positions: which tokens are steered.
+        gate: push only tokens whose state opens it, or texts whose prompt does.
         scoring: as in `sweep`.
         balance: option orders of choice pairs; see `trimtab.data.present`.
         seed: of the draws, and for `balance="subsample"`.
@@ -127,7 +129,7 @@ def compare_methods(
         SettingError: for an unknown method, a layer out of range, or positions that steer nothing scored.
         VectorError: when the vectors do not fit the model, or there is no direction to find.
     """
-    setting = SteeringSetting("relative", positions)
+    setting = SteeringSetting("relative", positions, gate=gate)
     grid = Grid(parse_layers(layers, model.facts.layers), parse_strengths(strengths), setting)
     how = resolve_scoring(select, scoring)
     parts = [("select", select), ("test", test)]

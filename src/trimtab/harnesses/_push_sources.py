@@ -11,10 +11,10 @@ from trimtab._util.suggest import hint
 from trimtab.errors import SettingError
 from trimtab.harnesses._arguments import parse_layers, parse_strength
 from trimtab.inputs.bounded_files import expand_user
-from trimtab.models import Identity
+from trimtab.models import Backbone, Identity
 from trimtab.sharing import receive_vector
 from trimtab.sharing.vector_places import is_run, is_shared, named_places
-from trimtab.steering import SCALES, Cell, Intervention, SteeringSetting, check_strength, require_fit
+from trimtab.steering import SCALES, Cell, Intervention, PromptGate, SteeringSetting, check_strength, require_fit
 from trimtab.study.setting_to_use import setting_for_model
 from trimtab.vectors import SteeringVector, layer_ranges
 
@@ -45,6 +45,10 @@ class Push:
         if strength is None:
             strength = SCALES.get(self.setting.scale).usual_strength
         check_strength(strength)
+        if isinstance(self.setting.gate, PromptGate) and not isinstance(identity, Backbone):
+            raise SettingError(
+                f"{self.source}: {self.name} is pushed {self.setting.gate}, which only the engine transformers decides"
+            )
         if not self.layers:
             raise SettingError(
                 f"{self.source}: nothing says at which layer to push {self.name}; give layer "
@@ -66,6 +70,7 @@ class Push:
             "first_token": how.first_token,
             "share_strength": how.share_strength,
             "vector_layer": how.vector_layer,
+            **({"when": str(how.gate)} if isinstance(how.gate, PromptGate) else {}),
         }
 
 
@@ -86,7 +91,8 @@ def changed(push: Push, place: Mapping[str, Any], options: Mapping[str, Any]) ->
         push,
         layers=parse_layers(place["layer"]) if "layer" in place else push.layers,
         strength=parse_strength(place["strength"]) if "strength" in place else push.strength,
-        setting=SteeringSetting.from_mapping({**now, **options}),
+        # The condition of a run stays: it is no option.
+        setting=replace(SteeringSetting.from_mapping({**now, **options}), gate=push.setting.gate),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trimtab.analysis.formatting import signed_strength
 from trimtab.errors import SettingError
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import Positions, layers_label
+from trimtab.steering import Positions, PromptGate, layers_label
+from trimtab.study.settings.when_setting import When
 
 
 def one_setting(
@@ -28,6 +30,19 @@ def one_setting(
         "layers": layers_label(layers), "strengths": [-abs(strength), abs(strength)], "scale": scale,
         "positions": positions, "first_token": first_token,
     }  # fmt: skip
+
+
+def condition_setting(when: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The key `when` of a study, for what was given; none where nothing was."""
+    if when is None:
+        return {}
+    return {"when": dict(when) if isinstance(when, Mapping) else str(when)}
+
+
+def condition_gate(manifest: Mapping[str, Any]) -> PromptGate | None:
+    """The gate of the condition on the prompt that a run steered under."""
+    found = manifest["settings"].get("when")
+    return None if found is None else When.model_validate(found).condition(Path(manifest["folder"])).gate
 
 
 def setting_facts(measured: Measured) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from trimtab._util.wording import plural
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.notebook._given_study import run_given
+from trimtab.notebook._one_setting import condition_setting
 from trimtab.notebook.measured_run import Measured
 from trimtab.steering import Positions
 
@@ -50,6 +51,7 @@ def baselines(
     scale: str = "relative",
     positions: Positions = "all",
     first_token: bool = False,
+    when: str | Path | Mapping[str, Any] | None = None,
     method: str = "mean",
     methods: Sequence[str] = ("mean", "pca", "lda", "random"),
     asked_for: Sequence[str] = (),
@@ -81,6 +83,8 @@ def baselines(
         scale: what α means; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         first_token: whether to push the first token, the attention sink, too.
+        when: push only texts whose prompt meets a condition: the file of a monitor, or
+            `{"monitor": FILE, "above": 0.8, "reads": "mean"}`, as a study file has it.
         method: how the vector is made.
         methods: other methods to compare with, names of `trimtab.vectors.AGGREGATIONS`.
         asked_for: system prompts that ask for the behavior; by default made from its description.
@@ -105,6 +109,7 @@ def baselines(
     settings = {
         "layers": layers if layers is None or isinstance(layers, str) else ",".join(map(str, layers)),
         "strengths": list(strengths), "scale": scale, "positions": positions, "first_token": first_token,
+        **condition_setting(when),
         "method": method, "scoring": scoring, "balance": balance, "seed": seed,
         "baselines": {
             "methods": list(methods), "asked_for": list(asked_for), "asked_against": list(asked_against),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from trimtab._util.wording import plural
 from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.notebook._given_study import run_given
-from trimtab.notebook._one_setting import one_setting, setting_facts
+from trimtab.notebook._one_setting import condition_setting, one_setting, setting_facts
 from trimtab.notebook.measured_run import Measured
 from trimtab.steering import DEFAULT_SCALE, Positions
 from trimtab.vectors import SteeringVector
@@ -47,6 +47,7 @@ def robustness(
     scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     first_token: bool = False,
+    when: str | Path | Mapping[str, Any] | None = None,
     prompts: int | None = None,
     transfer: Sequence[str] = (),
     translations: bool = True,
@@ -71,6 +72,8 @@ def robustness(
         scale: what α means; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         first_token: whether to push the first token, the attention sink, too.
+        when: push only texts whose prompt meets a condition: the file of a monitor, or
+            `{"monitor": FILE, "above": 0.8, "reads": "mean"}`, as a study file has it.
         prompts: how many prompts.
         transfer: other behaviors whose scores the same vector should move, built-in names or files.
         translations: whether to ask a built-in behavior in its other languages.
@@ -86,7 +89,7 @@ def robustness(
         VectorError: when the vectors are for a model of another shape.
     """
     asked = {"transfer": list(transfer), "translations": translations}
-    settings = one_setting(layer, strength, scale, positions, first_token) | {
+    settings = one_setting(layer, strength, scale, positions, first_token) | condition_setting(when) | {
         "scoring": scoring, "balance": balance, "seed": seed,
         "robustness": asked if prompts is None else {**asked, "prompts": prompts},
     }  # fmt: skip

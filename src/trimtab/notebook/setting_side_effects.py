@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from trimtab.data import Balance, Behavior
 from trimtab.engines import Model, Scoring
 from trimtab.errors import SettingError
 from trimtab.notebook._given_study import run_given
-from trimtab.notebook._one_setting import one_setting, setting_facts
+from trimtab.notebook._one_setting import condition_setting, one_setting, setting_facts
 from trimtab.notebook.measured_run import Measured
 from trimtab.steering import DEFAULT_SCALE, Positions
 from trimtab.vectors import SteeringVector
@@ -71,6 +71,7 @@ def side_effects(
     scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     first_token: bool = False,
+    when: str | Path | Mapping[str, Any] | None = None,
     train: Behavior | None = None,
     measure: Sequence[str] | None = None,
     prompts: int = 16,
@@ -98,6 +99,8 @@ def side_effects(
         scale: what α means; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         first_token: whether to push the first token, the attention sink, too.
+        when: push only texts whose prompt meets a condition: the file of a monitor, or
+            `{"monitor": FILE, "above": 0.8, "reads": "mean"}`, as a study file has it.
         train: the pairs that the vector was made from; shuffled, they make half of the random directions.
         measure: other behaviors to measure, built-in names or files; a few built-in ones by default.
         prompts: how many prompts of each behavior.
@@ -122,7 +125,7 @@ def side_effects(
             "random directions are made from the pairs of the vector: give them as train=…, or leave the comparison "
             "out with random=0"
         )
-    settings = one_setting(layer, strength, scale, positions, first_token) | {
+    settings = one_setting(layer, strength, scale, positions, first_token) | condition_setting(when) | {
         "scoring": scoring, "balance": balance, "seed": seed,
         "side_effects": {
             "measure": measure, "prompts": prompts, "random": random, "max_new_tokens": max_new_tokens,

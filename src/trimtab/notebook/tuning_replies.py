@@ -19,8 +19,9 @@ from trimtab.engines import Model
 from trimtab.evaluation import Sweep
 from trimtab.judges import JudgeSettings
 from trimtab.notebook._given_study import run_given
+from trimtab.notebook._one_setting import condition_gate, condition_setting
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import DEFAULT_SCALE, Positions, layers_label
+from trimtab.steering import DEFAULT_SCALE, Positions, PromptGate, layers_label
 from trimtab.study.measures.replies.settings import Search
 from trimtab.study.run import Approve
 from trimtab.vectors import SteeringVector
@@ -48,12 +49,15 @@ class TunedSetting(Summarized):
     judge: str
     numbers: Mapping[str, Any]
     """Everything else in its row of `Tuning.settings`."""
+    gate: PromptGate | None = None
+    """The condition on the prompt under which was tuned; None: none."""
 
     @property
     def options(self) -> dict[str, Any]:
         """What `model.steer` and the checks take: `model.steer(vectors, **tuned.toward.options)`."""
         layer = self.layers[0] if len(self.layers) == 1 else self.layers
-        return {"layer": layer, "strength": self.strength, "scale": self.scale, "positions": self.positions}
+        gate = {} if self.gate is None else {"gate": self.gate}
+        return {"layer": layer, "strength": self.strength, "scale": self.scale, "positions": self.positions, **gate}
 
     def __str__(self) -> str:
         """One line for people."""
@@ -153,6 +157,7 @@ class Tuning(Measured):
             held_out=bool(row["held_out"]),
             judge=str(row["judge"]),
             numbers={name: value for name, value in row.items() if name != "run"},
+            gate=condition_gate(self.run.manifest),
         )
 
     def _facts(self) -> dict[str, str]:
@@ -182,6 +187,7 @@ def tune(
     scale: str = DEFAULT_SCALE,
     positions: Positions = "all",
     first_token: bool = False,
+    when: str | Path | Mapping[str, Any] | None = None,
     judges: Sequence[str | Mapping[str, Any] | JudgeSettings] = ("classifier",),
     prompts: int = 16,
     max_new_tokens: int = 48,
@@ -212,6 +218,8 @@ def tune(
         scale: what α means; see `trimtab.steering.scales`.
         positions: `all`, `after_prompt`, `prompt` or `generated`.
         first_token: whether to push the first token, the attention sink, too.
+        when: push only texts whose prompt meets a condition: the file of a monitor, or
+            `{"monitor": FILE, "above": 0.8, "reads": "mean"}`, as a study file has it.
         judges: as in a study file: `"classifier"`, `{"pattern": "(?i)great"}`, `{"model": "openai/gpt-4o-mini"}`; the
             first that can judge the behavior chooses.
         prompts: how many prompts choose, and at most as many others report.
@@ -235,7 +243,7 @@ def tune(
     """
     settings = {
         "layers": layers, "strengths": list(strengths), "scale": scale, "positions": positions,
-        "first_token": first_token, "dose": dose,
+        "first_token": first_token, "dose": dose, **condition_setting(when),
         "replies": {
             "behaviors": [select.name], "prompts": prompts, "max_new_tokens": max_new_tokens, "search": search,
             "judges": list(judges), **({} if min_coherence is None else {"min_coherence": min_coherence}),

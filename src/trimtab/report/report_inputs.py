@@ -37,6 +37,14 @@ class RunTables:
         prefix = f"{measure}/"
         return {name.removeprefix(prefix): table for name, table in self.tables.items() if name.startswith(prefix)}
 
+    def bound_at(self, model: str, behavior: str, layer: int, percentile: float) -> tuple[str, float] | None:
+        """Scale and strength of a layer whose strengths are percentiles; None where the run has no such bound."""
+        for entry in self.manifest.get("bounds", []):
+            if (entry["model"], entry["behavior"]) == (model, behavior) and layer in entry["layers"]:
+                place = list(entry["percentiles"]).index(percentile)
+                return entry["scale"], float(entry["strengths"][place][list(entry["layers"]).index(layer)])
+        return None
+
 
 def require_names(runs: Sequence[RunTables]) -> None:
     """Refuse to report no run, or several of one name."""

@@ -1,6 +1,6 @@
 """Serving: a chat whose steering changes as you go, and replies of many callers written side by side."""
 
-from trimtab.serve.chat import Beginning, Chat, Piece, PromptCondition, beginning_of, usual_beginning
+from trimtab.serve.chat import Beginning, Chat, Piece, beginning_of, of_run, usual_beginning
 from trimtab.serve.jobs import Job, JobUpdate
 from trimtab.serve.scheduler import Scheduler, SchedulerCounts
 
@@ -10,9 +10,9 @@ __all__ = [
     "Job",
     "JobUpdate",
     "Piece",
-    "PromptCondition",
     "Scheduler",
     "SchedulerCounts",
     "beginning_of",
+    "of_run",
     "usual_beginning",
 ]

@@ -232,6 +232,7 @@ class Scheduler:
             late.time_out()
         while (job := self._next_with_room()) is not None:
             try:
+                job.request = self._writer.decided(job.request)
                 (key,) = self._writer.add([job.request])
             except TrimtabError as error:
                 lost = dead_engine(self.model)

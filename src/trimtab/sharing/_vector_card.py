@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from trimtab.inputs.secrets import without_secrets
 from trimtab.vectors import Provenance
-from trimtab.vectors.formats.published.shared_folders import CONTROL_VECTOR, STEERING, VECTORS, SharedEffect, Steering
+from trimtab.vectors.formats.published.shared_folders import (
+    CONTROL_VECTOR,
+    MONITOR,
+    STEERING,
+    VECTORS,
+    SharedEffect,
+    Steering,
+)
 
 TAGS = ("steering-vector", "activation-steering", "control-vector", "trimtab")
 
@@ -49,6 +56,7 @@ def vector_card(
         "## The setting",
         f"Push behind decoder layer {layers}, counted from 0, at strength {use.strength:+g} ({use.unit}). "
         f"{_formula(steering)}",
+        *_condition(steering),
         _files(steering),
         "## How to use it",
         f"With trimtab: `trimtab hub pull FOLDER_OR_OWNER/NAME -o {VECTORS}` checks the files and prints what to type.",
@@ -90,6 +98,19 @@ def _formula(steering: Steering) -> str:
     return f"{text} A constant that does the same on average has length {', '.join(known)}." if known else text
 
 
+def _condition(steering: Steering) -> list[str]:
+    """When that is done, where it depends on the prompt."""
+    when = steering.setting.when
+    if when is None:
+        return []
+    read = "the mean state of its tokens behind the first" if when.reads == "mean" else "the state of its last token"
+    return [
+        f"**Only behind prompts that meet a condition**, decided once for each text: with h {read} in the model as it "
+        f"is, 1 / (1 + exp(−(w·h + b))) has to be above {when.above:g}. `{MONITOR}` holds w and b of each layer, and "
+        "in its header the layer that is read. Texts behind other prompts are left alone."
+    ]
+
+
 def _files(steering: Steering) -> str:
     rows = [
         f"| `{VECTORS}` | one tensor `direction` [{steering.model.n_layers}, {steering.model.width}]; row N is v of "
@@ -98,6 +119,8 @@ def _files(steering: Steering) -> str:
     ]
     if CONTROL_VECTOR in steering.files:
         rows.append(f"| `{CONTROL_VECTOR}` | the push at this setting for llama.cpp |")
+    if MONITOR in steering.files:
+        rows.append(f"| `{MONITOR}` | the linear probes of the condition on the prompt |")
     return "\n".join(["| file | |", "|---|---|", *rows])
 
 

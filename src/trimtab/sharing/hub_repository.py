@@ -12,15 +12,16 @@ from trimtab.vectors.formats.published.shared_folders import (
     CARD,
     CONTROL_VECTOR,
     HUB_ID,
+    MONITOR,
     STEERING,
     VECTORS,
     read_steering,
 )
 from trimtab.vectors.tensor_file import MAX_FILE_BYTES
 
-FILES = (VECTORS, CONTROL_VECTOR, STEERING, CARD)
+FILES = (VECTORS, CONTROL_VECTOR, MONITOR, STEERING, CARD)
 """What is uploaded, where it is there; nothing else in a folder is."""
-_FETCHED = {STEERING: MIB, VECTORS: MAX_FILE_BYTES}
+_FETCHED = {STEERING: MIB, VECTORS: MAX_FILE_BYTES, MONITOR: MAX_FILE_BYTES}
 """What is fetched, and how large it may be."""
 
 T = TypeVar("T")
@@ -32,11 +33,12 @@ def to_upload(folder: Path) -> list[tuple[str, int]]:
     Raises:
         VectorError: When it is no shared folder, or a file in it is a link.
     """
-    read_steering(folder)
+    conditional = read_steering(folder).setting.when is not None
+    optional = (CONTROL_VECTOR,) if conditional else (CONTROL_VECTOR, MONITOR)
     found = [folder / name for name in FILES]
     if links := [path for path in found if path.is_symlink()]:
         raise VectorError(f"{links[0]}: is a link, and links are not uploaded; put the file itself there")
-    if missing := [path for path in found if path.name != CONTROL_VECTOR and not path.is_file()]:
+    if missing := [path for path in found if path.name not in optional and not path.is_file()]:
         raise VectorError(f"{missing[0]}: is missing; write the folder again")
     return [(path.name, path.stat().st_size) for path in found if path.is_file()]
 
@@ -100,7 +102,8 @@ def fetched(repository: str, revision: str = "") -> tuple[Path, str]:
         sizes = {one.rfilename: one.size for one in info.siblings or ()}
         _require_files(repository, sizes, sorted(sizes))
         commit = str(info.sha)
-        places = [Path(api.hf_hub_download(repository, name, repo_type="model", revision=commit)) for name in _FETCHED]
+        names = [name for name in _FETCHED if name in sizes]
+        places = [Path(api.hf_hub_download(repository, name, repo_type="model", revision=commit)) for name in names]
         return places[0].parent, commit
 
     return _asked(repository, "fetch", receive)
@@ -119,6 +122,8 @@ def require_hub_id(repository: str) -> None:
 def _require_files(repository: str, sizes: dict[str, int | None], names: Sequence[str]) -> None:
     """Refuse before anything is downloaded what cannot be a shared vector."""
     for name, most in _FETCHED.items():
+        if name == MONITOR and name not in sizes:
+            continue
         if name not in sizes:
             there = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             raise VectorError(

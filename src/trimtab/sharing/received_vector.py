@@ -11,6 +11,7 @@ from trimtab._util.summaries import Summarized, Summary
 from trimtab.errors import SettingError, VectorError
 from trimtab.inputs.bounded_files import expand_user
 from trimtab.models import BUNDLED, hub_id
+from trimtab.monitors import PromptCondition
 from trimtab.sharing.hub_repository import fetched
 from trimtab.steering import SteeringSetting, parse_positions
 from trimtab.vectors import SteeringVector
@@ -26,23 +27,27 @@ class Received(Summarized):
     vector: SteeringVector
     steering: Steering
     """What its `steering.json` says: what the person who shared it states."""
+    condition: PromptCondition | None = None
+    """The condition on the prompt of its setting; None: every text is pushed."""
 
     @property
     def how(self) -> SteeringSetting:
         """How the setting that was shared pushes."""
         use = self.steering.setting
-        return SteeringSetting(use.unit, use.positions, use.first_token)
+        gate = None if self.condition is None else self.condition.gate
+        return SteeringSetting(use.unit, use.positions, use.first_token, gate=gate)
 
     def _summary(self) -> Summary:
         use = self.steering.setting
         layers = "+".join(map(str, use.layers))
         return Summary({"vector": repr(self.vector), "setting": f"layer {layers} at {use.strength:+g}"})
 
-    def command(self, path: str | Path) -> str:
+    def command(self, path: str | Path, monitor: str | Path = "") -> str:
         """What to type to chat at the recommended setting.
 
         Args:
             path: Where the vector was saved.
+            monitor: Where the monitor of its condition was saved, if it has one.
         """
         use, base = self.steering.setting, self.steering.model.base_model
         model = [] if base in ("", hub_id(BUNDLED)) else ["--model", base]
@@ -50,6 +55,8 @@ class Received(Summarized):
         how = [f"--strength={use.strength:g}", "--scale", use.unit]
         how += [] if use.positions == "all" else ["--positions", use.positions]
         how += ["--first-token"] * use.first_token
+        if use.when is not None:
+            how += ["--when", str(monitor), "--when-above", f"{use.when.above:g}", "--when-reads", use.when.reads]
         return shlex.join(["trimtab", "chat", *model, "--vectors", str(path), *layers, *how])
 
 
@@ -77,4 +84,6 @@ def receive_vector(source: str | Path, *, revision: str = "") -> Received:
     if commit and vector.provenance.origin is not None:
         origin = replace(vector.provenance.origin, file=f"{source}@{commit}")
         vector = replace(vector, provenance=replace(vector.provenance, origin=origin))
-    return Received(vector, steering)
+    when = steering.setting.when
+    condition = None if when is None else PromptCondition.of_file(folder / when.monitor, when.above, when.reads)
+    return Received(vector, steering, condition)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +13,7 @@ from trimtab._util.atomic_files import whole_folder, write_whole
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.errors import SettingError, VectorError
 from trimtab.models import hub_id
+from trimtab.monitors import PromptCondition
 from trimtab.sharing._vector_card import Measured, vector_card
 from trimtab.steering import DEFAULT_SCALE, SteeringSetting, check_strength
 from trimtab.study.recommending.recommendations import Recommendation
@@ -26,8 +27,10 @@ from trimtab.vectors.formats.published.shared_folders import (
     CONTROL_VECTOR,
     HUB_ID,
     LAYOUT,
+    MONITOR,
     STEERING,
     VECTORS,
+    SharedCondition,
     SharedEffect,
     SharedFile,
     SharedMaking,
@@ -35,6 +38,7 @@ from trimtab.vectors.formats.published.shared_folders import (
     SharedSetting,
     Steering,
     Unit,
+    steering_json,
 )
 
 
@@ -76,7 +80,10 @@ def share_run(run: str | Path, out: str | Path, *, model: str = "", behavior: st
     measured = None if use.edited else _measured(recommendation(Path(run), use))
     strength = use.steering.strength_of_each(use.strength, len(use.layers))
     known = base_model or hub_id(use.model_id)
-    return _write(vector, Path(out), use.layers, strength, use.steering, known, use.model.label, measured, use.edited)
+    return _write(
+        vector, Path(out), use.layers, strength, use.steering, known, use.model.label, measured, use.edited,
+        use.condition,
+    )  # fmt: skip
 
 
 def share_vector(
@@ -122,21 +129,28 @@ def _write(
     label: str,
     measured: Measured | None,
     edited: str = "",
+    condition: PromptCondition | None = None,
 ) -> Shared:
-    _require_sharable(vector, layers, strength, how, base_model)
+    _require_sharable(vector, layers, strength, how if condition is None else replace(how, gate=None), base_model)
     # A model that is no hub id may be a folder, whose place is nobody's business.
     name = label if hub_id(label) else Path(label).name or base_model or "unknown"
     vector = replace(vector, provenance=replace(vector.provenance, model=name))
     with whole_folder(out, error=VectorError) as folder:
         export_vector(vector, folder / VECTORS, "tensor")
-        notes, usage = _control_vector(vector, folder, layers, strength, how)
+        if condition is None:
+            notes, usage = _control_vector(vector, folder, layers, strength, how)
+        else:
+            condition.monitor.save(folder / MONITOR)
+            notes, usage = [f"{CONTROL_VECTOR} is left out: llama.cpp would push behind every prompt"], ()
         if edited:
             notes.append(f"the setting was changed by hand ({edited}); {CARD} and {STEERING} state no effect of it")
         if not base_model:
             notes.append(f"{CARD} names no base_model: {name!r} is not on the hub; give its owner/name (--base-model)")
-        files = {name: _described(folder / name) for name in (VECTORS, CONTROL_VECTOR) if (folder / name).exists()}
-        steering = _steering(vector, layers, strength, how, base_model, measured, files)
-        text = json.dumps(asdict(steering), indent=2, ensure_ascii=False, allow_nan=False)
+        files = {
+            name: _described(folder / name) for name in (VECTORS, CONTROL_VECTOR, MONITOR) if (folder / name).exists()
+        }
+        steering = _steering(vector, layers, strength, how, base_model, measured, files, condition)
+        text = json.dumps(steering_json(steering), indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(folder / STEERING, text + "\n", error=VectorError)
         write_whole(folder / CARD, vector_card(steering, vector.provenance, measured, notes, usage), error=VectorError)
     return Shared(out, steering, tuple(notes))
@@ -192,6 +206,7 @@ def _steering(
     base_model: str,
     measured: Measured | None,
     files: dict[str, SharedFile],
+    condition: PromptCondition | None,
 ) -> Steering:
     made, (n_layers, width) = vector.provenance, vector.direction.shape
     known = how.scale == "raw" or vector.residual_norm is not None
@@ -203,7 +218,13 @@ def _steering(
         model=SharedModel(made.model, base_model, made.fingerprint, n_layers, width),
         vector=SharedMaking(made.method, made.token_position, made.pairs),
         setting=SharedSetting(
-            tuple(layers), strength, cast(Unit, how.scale), tuple(lengths), how.positions, how.first_token
+            tuple(layers),
+            strength,
+            cast(Unit, how.scale),
+            tuple(lengths),
+            how.positions,
+            how.first_token,
+            when=None if condition is None else SharedCondition(MONITOR, condition.threshold, condition.read),
         ),
         layer_map=f"of {VECTORS}: {AS_IS.replace('of the file', 'of the tensor (row N)')}, counted from 0",
         effect=measured.effect if measured else None,

@@ -10,6 +10,8 @@ activation steering, arXiv 2409.05907).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +110,8 @@ class PromptGate:
     """w [d_model]."""
     bias: float
     read: Literal["mean", "last"] = "mean"
+    opens_where: str = "projects above a bound"
+    """What a prompt has to fulfil, in words: as in "only where the prompt scores above 0.5 for polite"."""
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range or contradict each other."""
@@ -141,6 +145,17 @@ class PromptGate:
     def __repr__(self) -> str:
         """In one line, without the weights."""
         return f"PromptGate(layer {self.layer}: {self.read} state)"
+
+    def __str__(self) -> str:
+        """In words, behind what is pushed."""
+        return f"only where the prompt {self.opens_where} (its {self.read} state, layer {self.layer})"
+
+    @property
+    def content_hash(self) -> str:
+        """Of everything that decides, threshold included."""
+        about = json.dumps([self.layer, float(self.bias).hex(), self.read]).encode()
+        weight = self.weight.detach().float().cpu().contiguous().numpy().tobytes()
+        return hashlib.sha256(about + weight).hexdigest()[:16]
 
     def require_width(self, width: int) -> None:
         """Refuse states of another width.

@@ -18,6 +18,8 @@ from trimtab.store.parquet_files import Unpacked
 from trimtab.store.table_schemas import GROWING, WHOLE, Schema
 
 _PART = re.compile(r"part-\d{5,}(-[A-Za-z0-9._-]+)?")
+MONITOR = "monitor.safetensors"
+"""In a run folder, the monitor of its condition on the prompt."""
 Kind = Literal["samples", "answers", "replies", "judgements", "dose"]
 """Tables that grow part by part."""
 
@@ -122,6 +124,17 @@ class TableFolder(ABC):
             RunError: When it is a link.
         """
         file = self.path / "vectors" / f"{safe_name(model)}--{safe_name(behavior)}.safetensors"
+        refuse_links(file, self.path)
+        return file
+
+    @property
+    def monitor_file(self) -> Path:
+        """The file of the monitor whose condition on the prompt the run steers under.
+
+        Raises:
+            RunError: When it is a link.
+        """
+        file = self.path / MONITOR
         refuse_links(file, self.path)
         return file
 

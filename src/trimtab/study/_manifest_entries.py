@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from trimtab.data import Behavior
 from trimtab.engines import Model, Scoring
-from trimtab.store.manifest import BehaviorEntry, Facts, LetterEntry, ModelEntry, VectorEntry
-from trimtab.study._unscored import examples_of, size_of
+from trimtab.evaluation import form_of
+from trimtab.monitors import PromptCondition
+from trimtab.store.manifest import BehaviorEntry, ConditionEntry, Facts, LetterEntry, ModelEntry, VectorEntry
+from trimtab.study._unscored import examples_of, prompts_of, size_of
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
 from trimtab.vectors import SteeringVector
@@ -68,4 +71,15 @@ def vector_entry(model: Model, behavior: Behavior, vector: SteeringVector) -> Ve
         sink_ratio=tuple(made.first_token_ratio),
         made_elsewhere="" if made.origin is None else made.origin.made_by,
         layer_map="" if made.origin is None else made.origin.layer_map,
+    )
+
+
+def condition_entry(
+    model: Model, behavior: Behavior, held_out: Sequence[Behavior], scoring: Scoring, condition: PromptCondition
+) -> ConditionEntry:
+    """Count the held-out prompts at which the condition of a study holds; takes an unsteered pass over them."""
+    prompts = [model.prompt_tokens(pair, form_of(scoring)) for part in held_out for pair in prompts_of(part)]
+    opened = sum(condition.opened(model, prompts))
+    return ConditionEntry(
+        model=model.name, behavior=behavior.name, words=str(condition), prompts=len(prompts), opened=opened
     )

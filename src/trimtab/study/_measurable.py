@@ -114,4 +114,4 @@ def _ways(study: Study, setting: BehaviorSetting, behavior: Behavior) -> tuple[l
 def _doses(study: Study) -> bool:
     """Whether any doses are measured."""
     scales = [study.scale, *([study.replies.scale] if study.replies and study.replies.scale else [])]
-    return study.sweep and (study.dose or any(SCALES.get(scale).calibrated for scale in scales))
+    return study.sweep and (study.dose or any(SCALES.get(scale).in_nats for scale in scales))

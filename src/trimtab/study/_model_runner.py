@@ -12,7 +12,7 @@ from typing import Any
 from trimtab.data import AnyContrast, AskedTexts, Behavior, Form
 from trimtab.engines import Model, load
 from trimtab.errors import TrimtabWarning
-from trimtab.evaluation import form_of, layers_of, resolve_scoring
+from trimtab.evaluation import Grid, form_of, layers_of, resolve_scoring
 from trimtab.models import PromptError
 from trimtab.steering import require_fit
 from trimtab.store.cached_tables import CachedTables
@@ -20,7 +20,7 @@ from trimtab.store.manifest import AskedEntry
 from trimtab.store.run_folder import RunFolder
 from trimtab.study._contrast_parts import parts_of, vector_source
 from trimtab.study._file_locations import located
-from trimtab.study._manifest_entries import behavior_entry, model_entry, vector_entry
+from trimtab.study._manifest_entries import behavior_entry, condition_entry, model_entry, vector_entry
 from trimtab.study._recorder import Recorder
 from trimtab.study._unscored import UnscoredBehavior, prompts_of, size_of
 from trimtab.study.given import Given
@@ -28,6 +28,7 @@ from trimtab.study.measures.answers.measure import ANSWERS
 from trimtab.study.measures.context import Context, Progress, RunSubject
 from trimtab.study.measures.dose.run import Doses
 from trimtab.study.measures.grids import needs_transport, reply_grid, swept_grid, trained_layers
+from trimtab.study.measures.layer_bounds import bounded, measured_bounds
 from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
 from trimtab.study.measures.running import run_measures, tables_of
@@ -95,6 +96,8 @@ class Work:
         swept_grid(self.study, model.facts.layers)
         if self.study.replies is not None:
             reply_grid(self.study, self.study.replies, model.facts.layers)
+        if self.study.condition is not None:
+            self.study.condition.require_fit(model)
         # So is a pair that is too long for it. One that its chat template refuses leaves out its behavior only.
         for behavior_setting, behavior in self.job.behaviors:
             with suppress(PromptError):
@@ -156,7 +159,12 @@ class Work:
     def _swept(self, context: Context, doses: Doses) -> Context:
         """Scores, answers and replies in the cells of the study, as far as the behavior can have them."""
         study, vector, subject = self.study, context.vector, context.subject
-        grid = doses.calibrated(swept_grid(study, subject.n_layers, subject.directed), vector, subject.name)
+        if study.condition is not None:
+            held_out = subject.parts[1:]
+            entry = condition_entry(context.model, subject.behavior, held_out, subject.scoring, study.condition)
+            self.recorder.enter(entry)
+        grid = self._bounded(context, swept_grid(study, subject.n_layers, subject.directed))
+        grid = doses.calibrated(grid, vector, subject.name)
         context = replace(context, subject=replace(subject, swept=grid))
         if not SCORES.unfit(subject.behavior):
             SCORES.run(context)
@@ -171,9 +179,27 @@ class Work:
         self.recorder.judged_by(subject.model, subject.name, panel.entries)
         self.recorder.enter(AskedEntry(model=subject.model, behavior=subject.name, select=select, test=test))
         cells = reply_grid(study, study.replies, subject.n_layers, subject.directed)
-        own = doses.calibrated(cells, vector, subject.name, "for replies")
+        own = doses.calibrated(self._bounded(context, cells), vector, subject.name, "for replies")
         recommended = REPLIES.run(study.replies, context, own, panel)
         return replace(context, subject=replace(context.subject, recommended=recommended))
+
+    def _bounded(self, context: Context, grid: Grid) -> Grid:
+        """The grid with its bounds, where strengths are percentiles; those that the run has recorded already."""
+        bound, subject = self.study.bound, context.subject
+        if bound is None:
+            return grid
+        mine = (subject.model, subject.name)
+        layers = {layer for some in grid.layers for layer in some}
+        for entry in self.recorder.manifest.bounds:
+            if (entry.model, entry.behavior) == mine and layers <= set(entry.layers):
+                return bounded(grid, entry)
+        known = [entry for entry in self.recorder.manifest.bounds if (entry.model, entry.behavior) == mine]
+        wanted = sorted(layers.union(*(entry.layers for entry in known)))
+        data = vector_source(subject.parts[0], subject.vector_contrast)
+        every = replace(grid, layers=tuple((layer,) for layer in wanted))
+        entry = measured_bounds(context.model, context.vector, data, subject.name, every, bound, self.progress)
+        self.recorder.enter(entry)
+        return bounded(grid, entry)
 
     def _given(self, model: Model, behavior: Behavior, vectors: SteeringVector) -> SteeringVector:
         """Vectors from elsewhere, copied into the run folder so that a resumed run does not need them."""

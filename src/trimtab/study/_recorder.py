@@ -15,6 +15,8 @@ from trimtab.models.fingerprint import UNKNOWN, difference
 from trimtab.store.manifest import (
     AskedEntry,
     BehaviorEntry,
+    BoundEntry,
+    ConditionEntry,
     JudgeEntry,
     Manifest,
     ModelEntry,
@@ -50,7 +52,7 @@ class Recorder(OpenManifest[M]):
         self.warned: list[str] = []
         """Warnings since this process began."""
 
-    def enter(self, entry: ModelEntry | BehaviorEntry | VectorEntry | AskedEntry) -> None:
+    def enter(self, entry: ModelEntry | BehaviorEntry | VectorEntry | AskedEntry | ConditionEntry | BoundEntry) -> None:
         """Record an entry, in place of one from before a stop."""
         self.update(self.manifest.with_entry(entry))
 

@@ -41,6 +41,9 @@ def reopened(path: Path, checks: Mapping[str, Any]) -> tuple[Study, SteeringVect
         **wanted,
         "folder": manifest.folder,
     }
+    if content.get("when") and folder.monitor_file.is_file():
+        # The run's own copy: the file that it was begun with may have moved, or changed since.
+        content["when"] = {**content["when"], "monitor": str(folder.monitor_file.absolute())}
     if content.get("answers") and "reader" not in content["answers"]:
         content["answers"] = {**content["answers"], "reader": 1}  # begun before the key existed
     study = make_study(content, f"{path}: checks")

@@ -106,6 +106,7 @@ def run_study(
         + [one.hash for one in contrasts.values()]
         + given.parts_hashes
         + ([_vector_key(vectors)] if vectors else [])
+        + ([] if study.condition is None else [study.condition.gate.content_hash])
     )
     path = None
     if team.writes:
@@ -114,6 +115,8 @@ def run_study(
     with team.opened(path, identity) as (folder, place):
         study = _as_the_folder_is(study, folder)
         recorder = begin(folder, study, identity)
+        if study.condition is not None and not folder.monitor_file.is_file():
+            study.condition.monitor.save(folder.monitor_file)  # so that the setting travels with the run
         job = Job(study, behaviors, panels, vectors, contrasts, given)
         try:
             with recorder.recording_warnings():

@@ -12,6 +12,7 @@ from trimtab._util.suggest import nearest_words
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.engines import Model, load
 from trimtab.errors import RunError, SettingError
+from trimtab.monitors import PromptCondition
 from trimtab.report.results import analysed
 from trimtab.steering import SteeringSetting, layers_label
 from trimtab.study._file_locations import located
@@ -47,7 +48,9 @@ class SettingToUse(Summarized):
     layers: list[int]
     strength: float
     steering: SteeringSetting
-    """Scale, positions and the other options of the study."""
+    """Scale, positions and the other options of the study, its condition on the prompt among them."""
+    condition: PromptCondition | None = None
+    """The condition on the prompt under which is pushed, the gate of `steering`; None: always."""
     measured: MeasuredSetting | None = None
     """What the run measured, at the setting that it chose; None for a setting that was added by hand."""
     edited: str = ""
@@ -61,14 +64,25 @@ class SettingToUse(Summarized):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `model.steer` and the checks take."""
+        """What `model.steer` takes; a `gate` where the setting has a condition on the prompt."""
         how = self.steering
         shared = {"share_strength": True} if how.share_strength else {}
         elsewhere = {} if how.vector_layer is None else {"vector_layer": how.vector_layer}
         return {
             "layer": self.layers[0] if len(self.layers) == 1 else tuple(self.layers), "strength": self.strength,
             "scale": how.scale, "positions": how.positions, "first_token": how.first_token, **shared, **elsewhere,
+            **({} if how.gate is None else {"gate": how.gate}),
         }  # fmt: skip
+
+    @property
+    def check_options(self) -> dict[str, Any]:
+        """What checks such as `trimtab.side_effects` take: as `options`, with `when` in place of a gate."""
+        found = {name: value for name, value in self.options.items() if name != "gate"}
+        condition = self.condition
+        if condition is None:
+            return found
+        when = {"monitor": str(condition.file), "above": condition.threshold, "reads": condition.read}
+        return {**found, "when": when}
 
     @cached_property
     def vector(self) -> SteeringVector:
@@ -92,8 +106,24 @@ class SettingToUse(Summarized):
                 "it there (SteeringVector.from_directions), and name its file"
             )
 
+    def require_always(self, whom: str) -> None:
+        """Refuse a setting with a condition on the prompt, for what would push always.
+
+        Args:
+            whom: What would, in words.
+
+        Raises:
+            SettingError: with what to do instead.
+        """
+        if self.steering.gate is not None:
+            raise SettingError(
+                f"{self.behavior} in {self.model.label}: the run steered {self.steering.gate}, and {whom} would push "
+                "everywhere, which was not measured; make a run without `when`"
+            )
+
     def _summary(self) -> Summary:
         how = f"layer {layers_label(tuple(self.layers))} at {self.strength:+g} ({self.steering.scale})"
+        how += "" if self.condition is None else f", {self.condition}"
         facts = {"behavior": repr(self.behavior), "model": f"in {self.model.label}", "setting": how}
         said = () if self.measured is None else (self.measured.statement,)
         return Summary(facts, below=(f"edited: {self.edited}", *said) if self.edited else said)
@@ -196,7 +226,8 @@ def _of(setting: RecommendedSetting, folder: Path) -> SettingToUse:
         vectors=folder / setting.vector,
         layers=list(setting.layers),
         strength=setting.strength,
-        steering=setting.steering,
+        steering=setting.steering(folder),
+        condition=setting.condition(folder),
         measured=setting.measured,
         edited=setting.edited,
         warnings=setting.warnings,

@@ -33,7 +33,7 @@ def warn_of_edits(run: Path, check: str) -> None:
     study, _ = reopened(run, {})
     for one in edited:
         command = _measuring(one, study, run)
-        how = command or "in Python, the check with **trimtab.setting_to_use(run).options"
+        how = command or "in Python, the check with **trimtab.setting_to_use(run).check_options"
         warnings.warn(
             f"{file}: the setting of {one.behavior} in {one.model} was changed by hand ({one.edited}); "
             f"{check.replace('_', ' ')} of the run are of what it chose itself. To measure the other: {how}",
@@ -54,6 +54,15 @@ def _measuring(setting: RecommendedSetting, study: Study, run: Path) -> str:
         "sweep", "--model", setting.load.id, "--behavior", source, *limit,
         "--seed", str(study.seed), "--vectors", str(run / setting.vector), "--layers", layers_label(setting.layers),
         f"--strengths={-size:g},{size:g}", "--scale", setting.scale, "--positions", setting.positions,
-        *["--first-token"] * setting.first_token, "--out", str(run.with_name(f"{run.name}-edited")),
+        *["--first-token"] * setting.first_token, *_condition(setting, run),
+        "--out", str(run.with_name(f"{run.name}-edited")),
     ]  # fmt: skip
     return shlex.join(["trimtab", *words])
+
+
+def _condition(setting: RecommendedSetting, run: Path) -> list[str]:
+    """The options of its condition on the prompt."""
+    when = setting.when
+    if when is None:
+        return []
+    return ["--when", str(run / when.monitor), "--when-above", f"{when.above:g}", "--when-reads", when.reads]

@@ -67,6 +67,7 @@ def export(
         )
         use = setting_of_run(run, model or "", behavior or "")
         use.require_own_directions()
+        use.require_always("another program")
         file, steering = use.vectors, use.steering
         how = {
             "layer": use.layers, "scale": steering.scale, "positions": steering.positions,

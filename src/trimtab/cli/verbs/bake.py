@@ -88,6 +88,7 @@ def command(
         use = setting_of_run(run, model if was_given("model") else "", behavior or "")
         source, name, vectors, options = use.model_id, use.model.label, use.vectors, use.model.load_options
         _require_same_push(run, use)
+        use.require_always("baked weights")
         how = {
             "layer": use.layers, "strength": use.strength, "scale": use.steering.scale,
             "positions": positions if was_given("positions") else use.steering.positions,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from trimtab.cli.model_options import (
     positions_option,
     scale_option,
     vectors_option,
+    when_options,
+    when_setting,
 )
 from trimtab.cli.options import refuse_unused, run_options, was_given
 from trimtab.cli.progress import waiting
@@ -28,7 +30,8 @@ from trimtab.cli.setting.run_setting import setting_of_run
 from trimtab.cli.setting.strength_warning import warn_of_strengths
 from trimtab.cli.terminal import echo, is_terminal, terminal_columns
 from trimtab.engines import load
-from trimtab.serve import Beginning, Chat, PromptCondition, beginning_of, usual_beginning
+from trimtab.monitors import PromptCondition
+from trimtab.serve import Beginning, Chat, beginning_of, of_run, usual_beginning
 from trimtab.steering import Positions, SteeringSetting, push_scales
 from trimtab.study.step_names import loading
 from trimtab.vectors import SteeringVector
@@ -54,15 +57,7 @@ from trimtab.vectors import SteeringVector
 @scale_option(push_scales)
 @positions_option
 @first_token_option
-@click.option(
-    "--when", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Push only replies to prompts that this monitor scores above --when-above, decided once on each prompt.",
-)  # fmt: skip
-@click.option("--when-above", metavar="P", type=float, default=0.5, show_default=True, help="The probability for that.")
-@click.option(
-    "--when-reads", type=click.Choice(["mean", "last"]), default="mean", show_default=True,
-    help="What of the prompt is scored: the mean state of its tokens, or the state of its last one.",
-)  # fmt: skip
+@when_options
 @click.option("--compare", is_flag=True, help="Show the unsteered reply too.")
 @placement_options
 @engine_options
@@ -90,17 +85,10 @@ def command(
     ask: dict[str, Any],
 ) -> None:
     """Chat in the terminal; /help lists what can be changed between two messages."""
-    if when is None:
-        unused = {"--when-above": was_given("when_above"), "--when-reads": was_given("when_reads")}
-        refuse_unused(unused, "there is no condition; give --when")
-
-    def conditioned(chat: Chat) -> Chat:
-        if when is not None:
-            chat.condition = PromptCondition.of_file(when, chat.model, when_above, when_reads)  # type: ignore[arg-type]  # click has checked it
-        return chat
-
+    when_setting(when, when_above, when_reads)  # which refuses options of no condition
+    condition = None if when is None else PromptCondition.of_file(when, when_above, when_reads)  # type: ignore[arg-type]  # click has checked it
     if run is not None:
-        _talk_with(run, behavior or "", compare, conditioned)
+        _talk_with(run, behavior or "", compare, condition)
         return
     refuse_unused({"--behavior": behavior is not None}, "it names a behavior of a run; give --run")
     if vectors is None:
@@ -111,6 +99,8 @@ def command(
     warn_of_strengths(scale, [strength or 0.0])
     setting = SteeringSetting(scale, positions, first_token)
     beginning = None if vectors is None else _beginning(vectors, layers, strength, setting)
+    if beginning is not None and condition is not None:
+        beginning = replace(beginning, condition=condition)
     with waiting(loading(model)):
         loaded = load(
             model,
@@ -123,7 +113,7 @@ def command(
             **ask,
         )
     with closing(loaded):
-        chat = conditioned(Chat(loaded, compare=compare))
+        chat = Chat(loaded, compare=compare)
         _talk(chat, chat.settings if beginning is None else chat.begin(beginning))
 
 
@@ -137,7 +127,7 @@ def _beginning(vectors: Path, layers: tuple[int, ...], strength: float | None, s
     return usual if strength is None else Beginning(usual.vector, usual.layers, strength, setting)
 
 
-def _talk_with(run: Path, behavior: str, compare: bool, conditioned: Callable[[Chat], Chat]) -> None:
+def _talk_with(run: Path, behavior: str, compare: bool, condition: PromptCondition | None) -> None:
     """Chat at the setting that a run recommends."""
     given = {f"--{name.rstrip('s')}" if name == "layers" else f"--{name.replace('_', '-')}": was_given(name)
              for name in ("vectors", "layers", "strength", "scale", "positions", "first_token", "dtype", "device",
@@ -148,7 +138,9 @@ def _talk_with(run: Path, behavior: str, compare: bool, conditioned: Callable[[C
     with waiting(loading(use.model.label)):
         loaded = use.load_model()
     with closing(loaded):
-        chat = conditioned(Chat(loaded, use.vector, use.layers, use.strength, use.steering, compare=compare))
+        chat = Chat(loaded, compare=compare)
+        beginning = of_run(use)
+        chat.begin(beginning if condition is None else replace(beginning, condition=condition))
         _talk(chat, chat.settings)
 
 

@@ -154,9 +154,14 @@ def pull(source: str, out: Path, revision: str) -> None:
     """
     found = receive_vector(source, revision=revision)
     path = found.vector.save(out)
+    monitor = path.with_name(f"{path.stem}-monitor.safetensors")
+    if found.condition is not None:
+        found.condition.monitor.save(monitor)
     _show_received(found)
     echo_path("vectors", path)
-    show_next_lines(found.command(path))
+    if found.condition is not None:
+        echo_path("monitor", monitor)
+    show_next_lines(found.command(path, monitor))
 
 
 def _show_received(found: Received) -> None:
@@ -165,6 +170,8 @@ def _show_received(found: Received) -> None:
     layers = " and ".join(map(str, use.layers))
     echo_text(f"“{stated.behavior}” in {stated.model.base_model or stated.model.name or 'an unknown model'}")
     echo_text(f"recommended: layer {layers} at {use.strength:+g} ({use.unit}, positions {use.positions})")
+    if found.condition is not None:
+        echo_text(str(found.condition))
     if effect is None:
         echo_text("what it does was not measured")
     else:

@@ -42,6 +42,9 @@ layers: all
 strengths: [-0.1, 0.1]
 scale: relative
 
+# Push only behind prompts that a monitor, from `trimtab monitor fit`, scores above a probability.
+# when: {{monitor: monitor.safetensors, above: 0.5}}
+
 # Pairs for the vector, prompts to choose the layer, prompts to report on: three disjoint parts.
 split: {{train: 0.5, select: 0.25, test: 0.25}}
 

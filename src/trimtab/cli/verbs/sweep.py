@@ -10,6 +10,7 @@ import click
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
+    bound_option,
     engine_options,
     extraction_options,
     first_token_option,
@@ -18,7 +19,10 @@ from trimtab.cli.model_options import (
     positions_option,
     scale_option,
     strengths_option,
+    strengths_setting,
     vectors_option,
+    when_options,
+    when_setting,
 )
 from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import dry_run_option, out_option, refuse_unused, was_given
@@ -38,6 +42,8 @@ from trimtab.vectors import SteeringVector
 @scale_option()
 @positions_option
 @first_token_option
+@bound_option
+@when_options
 @out_option("runs/sweep")
 @dry_run_option
 def command(
@@ -66,6 +72,10 @@ def command(
     scale: str,
     positions: str,
     first_token: bool,
+    bound: str | None,
+    when: Path | None,
+    when_above: float,
+    when_reads: str,
     out: Path | None,
     dry_run: bool,
 ) -> None:
@@ -85,8 +95,8 @@ def command(
             "behaviors": [
                 {"source": behavior, "scoring": scoring, "limit": limit, "skip_bad": skip_bad, "map": columns}
             ],
-            "layers": layers, "scale": scale, "positions": positions,
-            **({} if strengths is None else {"strengths": strengths}),
+            "layers": layers, "scale": scale, "positions": positions, **when_setting(when, when_above, when_reads),
+            **strengths_setting(strengths, bound),
             "first_token": first_token, "method": method, "training": training, "token_position": token_position,
             "balance": balance, "seed": seed,
         },

@@ -11,13 +11,17 @@ from trimtab.cli.costs import prices
 from trimtab.cli.help_examples import example
 from trimtab.cli.model_options import (
     ask_option,
+    bound_option,
     engine_options,
     layers_option,
     model_options,
     positions_option,
     scale_option,
     strengths_option,
+    strengths_setting,
     vectors_option,
+    when_options,
+    when_setting,
 )
 from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import (
@@ -51,6 +55,8 @@ _JUDGES = "; ".join(f"{name}: {summary.rstrip('.')}" for name, summary in JUDGES
 @strengths_option("-0.3,-0.2,-0.1,0.1,0.2,0.3")
 @scale_option()
 @positions_option
+@bound_option
+@when_options
 @click.option(
     "--prompts", metavar="N", type=int, default=16, show_default=True, help="To choose by, and as many to report on."
 )
@@ -100,6 +106,10 @@ def command(
     strengths: str,
     scale: str,
     positions: str,
+    bound: str | None,
+    when: Path | None,
+    when_above: float,
+    when_reads: str,
     prompts: int,
     max_new_tokens: int,
     judges: tuple[str, ...],
@@ -123,7 +133,9 @@ def command(
                 }
             ],
             "behaviors": [{"source": behavior, "limit": limit, "skip_bad": skip_bad, "map": columns}],
-            "layers": layers, "strengths": strengths, "scale": scale, "positions": positions, "dose": True,
+            "layers": layers, "scale": scale, "positions": positions, "dose": True,
+            **strengths_setting(strengths, bound),
+            **when_setting(when, when_above, when_reads),
             "replies": {
                 "behaviors": [behavior], "prompts": prompts, "max_new_tokens": max_new_tokens, "search": search,
                 "min_coherence": min_coherence, "judges": _judges(judges, pattern, base_url, price),

@@ -50,7 +50,7 @@ def score_tokens(
 
     Raises:
         SettingError: For an engine that keeps its states to itself, a layer that the model does not have, positions
-            that cannot change what is read, a push with a gate on the prompt, or one under which states overflow.
+            that cannot change what is read, a gate on a prompt of one token, or a push under which states overflow.
         ModelError: When the unsteered model's states overflow.
         DataError: For texts that are longer than the model takes.
     """
@@ -60,8 +60,6 @@ def score_tokens(
             f"{model.name}: the engine {model.engine.name} does not give the likelihood of every token; load the model "
             "with engine: transformers"
         )
-    if intervention is not None and intervention.prompt_gates:
-        raise SettingError("a push with a gate on the prompt cannot be scored token by token; score texts, or pairs")
     found = model.final_states(texts, [] if intervention is None else [intervention])
     return (
         (index, _scores(backbone, states[-1].to(backbone.device), texts[index], intervention))

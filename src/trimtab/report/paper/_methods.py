@@ -189,9 +189,11 @@ def _sweep(run: RunTables, imported: bool) -> Iterator[Sentence]:
             for (scale, positions), table in steered.groupby(["scale", "positions"], sort=False):
                 formula = SCALES.get(str(scale), (f"the scale “{scale}”",))
                 where = _where(str(positions), run.manifest.get("settings", {}))
+                gated = _condition(run)
                 yield (
                     "Steering replaced the residual stream ", Formula("h"), f" after {_layers(run, table)} by ",
-                    *formula, f", {where}, with ", Formula(r"\alpha"), f" in {{{_strengths(table)}}}.",
+                    *formula, f", {where}, with ", Formula(r"\alpha"), f" in {{{_strengths(table)}}}",
+                    *gated, ".",
                 )  # fmt: skip
     scorings = list(dict.fromkeys(str(name) for name in samples["scoring"]))
     for scoring in scorings:
@@ -233,6 +235,12 @@ def _where(positions: str, settings: Mapping[str, Any]) -> str:
         where = "at all tokens but the first"
     one = settings.get("vector_layer")
     return where if one is None else f"{where}, always with the vector of layer {one}"
+
+
+def _condition(run: RunTables) -> tuple[Part, ...]:
+    """When texts are steered at all, where that depends on their prompt."""
+    words = {str(entry["words"]) for entry in run.manifest.get("conditions", [])}
+    return () if not words else (f", {listed(sorted(words))}", cite("lee2024cast"))
 
 
 def _statistics(run: RunTables, results: Results) -> Iterator[Sentence]:

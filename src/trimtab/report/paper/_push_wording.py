@@ -33,6 +33,15 @@ SCALES: dict[str, tuple[Part, ...]] = {
         "prompts diverges by ", Formula(r"|\alpha|"), " nats",
     ),
 }  # fmt: skip
+SCALES |= {
+    f"{name}_percentile": ("its projection on ", Formula(r"v / \lVert v \rVert"), f" {how} to a percentile of the "
+                           "projections that the training part has in that layer", *where)
+    for name, how, where in (
+        ("cap", "lowered", (" where it was higher", cite("lu2026axis"))),
+        ("floor", "raised", (" where it was lower", cite("lu2026axis"))),
+        ("clamp", "set", ()),
+    )
+}  # fmt: skip
 POSITIONS = {
     "all": "at all tokens",
     "after_prompt": "from the last token of the prompt on",

@@ -48,6 +48,12 @@ _WORKS = {
         "2310.01405", "Zou et al., 2023", "Zou, Andy and others",
         "Representation Engineering: A Top-Down Approach to {AI} Transparency",
     ),
+    "lee2024cast": _arxiv(
+        "2409.05907", "Lee et al., 2024",
+        "Lee, Bruce W. and Padhi, Inkit and Ramamurthy, Karthikeyan Natesan and Miehling, Erik and Dognin, Pierre and "
+        "Nagireddy, Manish and Dhurandhar, Amit",
+        "Programming Refusal with Conditional Activation Steering",
+    ),
     "tan2024steering": _arxiv(
         "2407.12404", "Tan et al., 2024",
         "Tan, Daniel and Chanin, David and Lynch, Aengus and Kanoulas, Dimitrios and Paige, Brooks and "

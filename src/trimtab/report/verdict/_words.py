@@ -46,9 +46,14 @@ def compared(row: Mapping[str, Any]) -> str:
 
 def scale_and_positions(row: Mapping[str, Any]) -> str:
     """What strength is relative to, and where the push goes in."""
-    scale = {"relative": "relative to each token’s norm", "kl": "in nats of KL divergence"}.get(
-        str(row["scale"]), f"{row['scale']} scale"
-    )
+    named = {
+        "relative": "relative to each token’s norm",
+        "kl": "in nats of KL divergence",
+        "cap_percentile": "a percentile of projections, above which they are capped",
+        "floor_percentile": "a percentile of projections, below which they are raised",
+        "clamp_percentile": "a percentile of projections, to which they are set",
+    }
+    scale = named.get(str(row["scale"]), f"{row['scale']} scale")
     positions = {"all": "at all tokens"}.get(str(row["positions"]), f"positions: {row['positions']}")
     return f"strength {scale}, {positions}"
 

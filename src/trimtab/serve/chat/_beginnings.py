@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from trimtab.monitors import PromptCondition
 from trimtab.sharing import receive_vector
 from trimtab.sharing.vector_places import is_shared
 from trimtab.steering import SCALES, SteeringSetting
@@ -22,6 +23,8 @@ class Beginning:
     strength: float
     setting: SteeringSetting = field(default_factory=SteeringSetting)
     statement: str = ""
+    condition: PromptCondition | None = None
+    """Under which replies are pushed, in place of the gate of `setting`; None: nothing says."""
 
 
 def beginning_of(path: Path) -> Beginning | None:
@@ -38,14 +41,18 @@ def beginning_of(path: Path) -> Beginning | None:
     if is_shared(path):
         received = receive_vector(path)
         use = received.steering.setting
-        return Beginning(received.vector, use.layers, use.strength, received.how, f"as {path} recommends")
+        how = replace(received.how, gate=None)
+        said = f"as {path} recommends"
+        return Beginning(received.vector, use.layers, use.strength, how, said, received.condition)
     file = path.resolve().parent.parent / RECOMMENDED
     if not file.is_file():
         return None
     for one in read_recommended(file).settings:
         if (file.parent / one.vector).resolve() == path.resolve():
             vector = SteeringVector.load(path)
-            return Beginning(vector, one.layers, one.strength, one.steering, f"as the run {file.parent} recommends")
+            how, condition = replace(one.steering(file.parent), gate=None), one.condition(file.parent)
+            said = f"as the run {file.parent} recommends"
+            return Beginning(vector, one.layers, one.strength, how, said, condition)
     return None
 
 
@@ -68,7 +75,8 @@ def of_run(use: SettingToUse) -> Beginning:
     measured = "" if use.measured is None else use.measured.statement
     edited = f"changed by hand: {use.edited}" if use.edited else ""
     statement = "\n".join(text for text in (edited, measured) if text)
-    return Beginning(use.vector, tuple(use.layers), use.strength, use.steering, statement)
+    how = replace(use.steering, gate=None)
+    return Beginning(use.vector, tuple(use.layers), use.strength, how, statement, use.condition)
 
 
 def first_layer(vector: SteeringVector) -> int:

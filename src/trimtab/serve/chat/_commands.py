@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from trimtab._util.suggest import nearest_word
 from trimtab._util.wording import plural
@@ -12,9 +12,9 @@ from trimtab.data import Message
 from trimtab.errors import SettingError
 from trimtab.inputs.bounded_files import expand_user, file_problem
 from trimtab.inputs.characters import character_not_for_names
+from trimtab.monitors import READS, PromptCondition, PromptRead
 from trimtab.serve.chat import _transcript
 from trimtab.serve.chat._beginnings import beginning_of, first_layer, of_run, usual_beginning
-from trimtab.serve.chat._condition import READS, PromptCondition
 from trimtab.serve.chat._state import ChatState
 from trimtab.steering import (
     POSITIONS,
@@ -140,9 +140,11 @@ def _when(chat: ChatState, text: str) -> str:
     if not text:
         raise SettingError("/when takes the file of a monitor, such as /when cheerful-monitor.safetensors 0.8, or off")
     words = text.split()
-    read = cast(Literal["mean", "last"], words.pop()) if words[-1] in READS and len(words) > 1 else "mean"
+    read = cast(PromptRead, words.pop()) if words[-1] in READS and len(words) > 1 else "mean"
     threshold = _number(words.pop(), "threshold") if len(words) > 1 else 0.5
-    chat.condition = PromptCondition.of_file(expand_user(" ".join(words)), chat.model, threshold, read)
+    condition = PromptCondition.of_file(expand_user(" ".join(words)), threshold, read)
+    condition.require_fit(chat.model)
+    chat.condition = condition
     return chat.settings
 
 

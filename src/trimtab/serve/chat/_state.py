@@ -8,9 +8,9 @@ from typing import Any
 
 from trimtab.data import Message
 from trimtab.engines import Model
+from trimtab.monitors import PromptCondition
 from trimtab.serve.chat import _transcript
 from trimtab.serve.chat._beginnings import Beginning, first_layer
-from trimtab.serve.chat._condition import PromptCondition
 from trimtab.serve.chat._transcript import Turn
 from trimtab.steering import Cell, Intervention, SteeringOptions, SteeringSetting, require_fit
 from trimtab.vectors import SteeringVector
@@ -83,9 +83,13 @@ class ChatState:
             VectorError: For a vector of a model of another shape.
         """
         vector = require_fit(beginning.vector, self.model.backbone)
+        if beginning.condition is not None:
+            beginning.condition.require_fit(self.model)
         beginning.setting.intervention(vector, Cell(beginning.layers, beginning.strength))
         self.vector, self.layers, self.strength = vector, list(beginning.layers), beginning.strength
         self.setting = beginning.setting
+        if beginning.condition is not None:
+            self.condition = beginning.condition
         return "\n".join(text for text in (self.settings, beginning.statement) if text)
 
     def steering_values(self) -> dict[str, Any]:

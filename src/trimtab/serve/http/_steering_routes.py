@@ -98,10 +98,10 @@ def _tried(service: Service, steering: RequestedSteering) -> dict[str, Any] | No
     at = pushed_tokens(steering, prompt, reply, ended=True, tokenizer=backbone.tokenizer, name=backbone.name)
     if not at:
         return {"tokens_at_positions": 0, "tokens_changed": 0, "warning": "the trial has no token at these positions"}
-    changed = changed_tokens(service.model, (*prompt, *reply), len(prompt), steering.intervention)
+    changed = changed_tokens(service.model, (*prompt, *reply), len(prompt), steering.pushed)
     found: dict[str, Any] = {"tokens_at_positions": at, "tokens_changed": changed}
     if changed < at:
-        rests = any(part.scaling.may_rest for part in steering.intervention.parts())
+        rests = any(part.scaling.may_rest for part in steering.pushed.parts())
         why = "is within the bound, or has the value, already" if rests else "is rounded away in the model's dtype"
         found["warning"] = f"at {at - changed} of {at} tokens of a short conversation the push {why}"
     return found

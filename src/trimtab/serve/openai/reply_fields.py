@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.errors import SettingError
+from trimtab.models import Backbone
 from trimtab.serve.http.bodies import Fields
 from trimtab.serve.http.request_refusals import Refusal, refusal_of
 from trimtab.serve.http.service import Service
@@ -134,6 +135,10 @@ def steering_of(fields: Fields, service: Service, model: str) -> RequestedSteeri
     if not given:
         return None
     name, found = given[0], ways[given[0]]
+    if found is not None and found.gate is not None and not isinstance(service.model.backbone, Backbone):
+        raise Refusal(
+            400, f"conditions on the prompt are not decided by the engine {service.model.engine.name} here", name
+        )
     try:
         markers_for([None if found is None else found.intervention], service.model.backbone)
     except SettingError as error:

@@ -20,6 +20,7 @@ from trimtab.serve.steering.steering_request import RequestedSteering
 from trimtab.serve.steering.vector_library import NamedVector
 from trimtab.sharing import share_run, share_vector
 from trimtab.sharing.hub_repository import to_upload
+from trimtab.steering import Gate, PromptGate
 
 MAX_BAKED_BYTES = 1 << 30
 """Of a baked model that is sent: it is written to this machine's disk, and held in the browser's memory."""
@@ -88,6 +89,7 @@ def _share(steering: RequestedSteering, push: Push, one: NamedVector, workplace:
         if (tuple(sorted(use.layers)), use.strength, use.positions) == (push.layers, push.strength, steering.positions):
             measured.rename(out)
             return
+    require_unconditional(steering, push, "a folder of a setting that no run recommends")
     share_vector(
         one.vector, out, layer=push.layers, strength=push.strength, scale=push.scale, positions=steering.positions,
         first_token=steering.first_token,
@@ -98,9 +100,18 @@ def _is_recommended(push: Push, steering: RequestedSteering, one: NamedVector) -
     use = one.recommended
     if use is None:
         return False
-    how, asked = use.setting, (push.layers, push.scale, steering.positions, steering.first_token)
+    how, asked = (
+        use.setting,
+        (push.layers, push.scale, steering.positions, steering.first_token, _condition(steering.gate)),
+    )
     each = how.strength_of_each(use.strength, len(use.layers))
-    return asked == (tuple(sorted(use.layers)), how.scale, how.positions, how.first_token) and push.strength == each
+    recommended = (tuple(sorted(use.layers)), how.scale, how.positions, how.first_token, _condition(how.gate))
+    return asked == recommended and push.strength == each
+
+
+def _condition(gate: Gate | PromptGate | None) -> str:
+    """What tells conditions on the prompt apart; empty without one."""
+    return gate.content_hash if isinstance(gate, PromptGate) else ""
 
 
 def baked_folder(service: Service, steering: RequestedSteering) -> ExportedFolder:
@@ -110,6 +121,7 @@ def baked_folder(service: Service, steering: RequestedSteering) -> ExportedFolde
         Refusal: for what cannot be baked, and for a model that is not made here; with the command that does it.
     """
     push, model = only_push(steering), service.model
+    require_unconditional(steering, push, "a baked model")
     how = f"type this where the vector's file is:\n{bake_command(service, steering, push)}"
     if not service.gives_weights:
         raise Refusal(403, f"weights are given to this machine's own address only; {how}", code="no_weights")
@@ -162,6 +174,19 @@ def only_push(steering: RequestedSteering) -> Push:
     if len(steering.pushes) != 1 or steering.pushes[0].vector_layer is not None:
         raise Refusal(400, "steering: one vector, along its own directions, can be exported", "steering")
     return steering.pushes[0]
+
+
+def require_unconditional(steering: RequestedSteering, push: Push, what: str) -> None:
+    """Refuse a setting whose condition on the prompt would be lost.
+
+    Raises:
+        Refusal: with what to say instead.
+    """
+    if steering.gate is not None:
+        raise Refusal(
+            400, f'steering: {what} holds no condition on the prompt, and {push.vector} has one; say "when": "always"',
+            "steering",
+        )  # fmt: skip
 
 
 def _without(text: str, folder: Path) -> str:

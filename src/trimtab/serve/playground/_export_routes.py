@@ -20,7 +20,13 @@ from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import EventStream, unless_gone
 from trimtab.serve.http.zip_stream import zip_stream
 from trimtab.serve.openai.reply_fields import steering_of
-from trimtab.serve.playground._export_folders import ExportedFolder, baked_folder, only_push, shared_folder
+from trimtab.serve.playground._export_folders import (
+    ExportedFolder,
+    baked_folder,
+    only_push,
+    require_unconditional,
+    shared_folder,
+)
 from trimtab.serve.steering.steering_request import RequestedSteering
 from trimtab.vectors.exports.exported_vectors import export_vector
 
@@ -35,7 +41,7 @@ _FORMS = ("folder", "model")
 async def gguf(request: Request) -> Response:
     """A request's steering as a control vector of llama.cpp, in base64, and what is lost in it."""
     steering, _ = await _asked(request)
-    only_push(steering)
+    require_unconditional(steering, only_push(steering), "a GGUF file")
     return JSONResponse(await unless_gone(request, asyncio.to_thread(_control_vector, steering)))
 
 

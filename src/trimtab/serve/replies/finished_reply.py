@@ -64,6 +64,8 @@ class FinishedReply:
     logprobs: tuple[ShownLogprob, ...] | None = None
     readings: tuple[TokenReading, ...] = ()
     """Of each token, where monitors read while the text was written."""
+    opened: bool | None = None
+    """Whether the condition on the prompt held, so that it was pushed; None: there was none."""
 
 
 def applied(steering: RequestedSteering | None, replies: Sequence[FinishedReply]) -> dict[str, Any] | None:
@@ -71,5 +73,7 @@ def applied(steering: RequestedSteering | None, replies: Sequence[FinishedReply]
     if steering is None:
         return None
     found = {**steering.description(), "tokens_at_positions": sum(reply.pushed for reply in replies)}
+    if steering.gate is not None:
+        found["when"] = {**found["when"], "opened": [reply.opened for reply in replies]}
     changed = [reply.changed for reply in replies if reply.changed is not None]
     return {**found, "tokens_changed": sum(changed)} if changed else found

@@ -49,7 +49,9 @@ async def readings_of_replies(
     for name, entries in found.items():
         for entry, reply in zip(entries, replies, strict=True):
             if entry is not None:
-                entry["as_written"] = _as_written(service.monitors[name], name, reply.readings, steered)
+                entry["as_written"] = _as_written(
+                    service.monitors[name], name, reply.readings, steered and reply.opened is not False
+                )
     return found
 
 

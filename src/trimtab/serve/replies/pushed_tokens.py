@@ -57,6 +57,6 @@ async def tokens_changed(
     """
     if steering is None or not isinstance(model.backbone, Backbone):
         return None
-    if not any(part.scaling.may_rest for part in steering.intervention.parts()):
+    if not any(part.scaling.may_rest for part in steering.pushed.parts()):
         return None
-    return await asyncio.to_thread(changed_tokens, model, tokens, prompt_length, steering.intervention)
+    return await asyncio.to_thread(changed_tokens, model, tokens, prompt_length, steering.pushed)

@@ -164,6 +164,7 @@ class RunningReplies:
                 yield ReplyPiece(choice, piece, logprobs if wants else None, readings)
         ran_last = update.finish == "end" or len(read) == len(update.tokens)
         ran = (*request.prompt, *(update.tokens if ran_last else update.tokens[:-1]))
+        opened = self._opened(text)
         yield FinishedReply(
             choice=choice,
             prompt=text.prompt,
@@ -172,11 +173,20 @@ class RunningReplies:
             written=len(update.tokens),
             finish_reason="length" if update.finish == "length" else "stop",
             tokens=update.tokens,
-            pushed=self._pushed(request, update.tokens, ended=ran_last),
-            changed=await tokens_changed(self._service.model, self._asked.steering, ran, len(request.prompt)),
+            pushed=0 if opened is False else self._pushed(request, update.tokens, ended=ran_last),
+            changed=None
+            if opened is False
+            else await tokens_changed(self._service.model, self._asked.steering, ran, len(request.prompt)),
             logprobs=every if wants else None,
             readings=read,
+            opened=opened,
         )
+
+    def _opened(self, text: _Text) -> bool | None:
+        """Whether the condition on the prompt held; None where there is none."""
+        if self._asked.steering is None or self._asked.steering.gate is None:
+            return None
+        return text.job.request.intervention is not None
 
     def _pushed(self, request: Request, tokens: tuple[int, ...], *, ended: bool) -> int:
         """Tokens that were pushed.

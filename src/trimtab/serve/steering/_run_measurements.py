@@ -14,6 +14,7 @@ from trimtab.data import BUILT_INS
 from trimtab.report.report_inputs import RunTables
 from trimtab.report.results import Results, analysed
 from trimtab.steering import SCALES, SteeringSetting
+from trimtab.steering.scales.percentiles import PERCENTILE_OF
 from trimtab.store.run_folder import MANIFEST
 from trimtab.study.reporting import read_run
 
@@ -68,16 +69,21 @@ def _doses(tables: RunTables, model: str, behavior: str, how: SteeringSetting | 
     return [
         {
             "layers": _layers(row["layers"]),
-            **_pushed(row, how),
+            **_pushed(row, how, tables),
             "kl": max(0.0, float(row["kl"])),
         }
         for row in mine.to_dict("records")
     ]
 
 
-def _pushed(row: dict[Any, Any], how: SteeringSetting | None) -> dict[str, Any]:
+def _pushed(row: dict[Any, Any], how: SteeringSetting | None, tables: RunTables) -> dict[str, Any]:
     """Scale and strength of each layer; strengths in nats were found as relative ones, of each layer already."""
     scale, strength = str(row["scale"]), float(row["strength"])
+    if scale in PERCENTILE_OF.values():
+        (layer,) = _layers(row["layers"])
+        bound = tables.bound_at(str(row["model"]), str(row["behavior"]), layer, strength)
+        if bound is not None:
+            return {"scale": bound[0], "strength": bound[1]}
     if SCALES.get(scale).calibrated:
         return {"scale": "relative", "strength": math.copysign(abs(float(row["relative"])), strength)}
     each = strength if how is None else how.strength_of_each(strength, len(_layers(row["layers"])))
@@ -109,6 +115,8 @@ def _of_each(
 ) -> float | None:
     """A strength's size at each of its layers, as requests give it; None where it is not known in their unit."""
     layers = _layers(row["layers"])
+    if str(row["scale"]) in PERCENTILE_OF.values():
+        return None  # a bound is no size: more of it may push less
     if not SCALES.get(str(row["scale"])).calibrated:
         return size if how is None else how.strength_of_each(size, len(layers))
     if size == 0:

@@ -13,7 +13,7 @@ from trimtab.models.fingerprint import difference
 from trimtab.serve.steering._run_measurements import run_measurements
 from trimtab.sharing import receive_vector
 from trimtab.sharing.vector_places import SUFFIX, is_run, is_shared, named_places
-from trimtab.steering import SteeringSetting
+from trimtab.steering import PromptGate, SteeringSetting
 from trimtab.store.run_folder import MANIFEST, RunFolder
 from trimtab.study.recommending.recommended_file import RECOMMENDED, MeasuredSetting, read_recommended
 from trimtab.study.reporting import read_run
@@ -43,6 +43,7 @@ class RecommendedPush:
             "first_token": how.first_token,
             "share_strength": how.share_strength,
             "vector_layer": how.vector_layer,
+            **({"when": str(how.gate)} if isinstance(how.gate, PromptGate) else {}),
             "edited": self.edited or None,
         }
 

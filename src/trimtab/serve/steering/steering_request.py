@@ -25,12 +25,23 @@ from trimtab.engines.vllm.wire.spec import (
 )
 from trimtab.errors import SettingError, TrimtabError
 from trimtab.inputs.json_text import parse_json
+from trimtab.serve.steering._push_fields import plain, take_synonym
+from trimtab.serve.steering._request_condition import common_condition, description, gated, parse_condition
 from trimtab.serve.steering._summed_pushes import summed
 from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary, where_to_push
 from trimtab.serve.steering.weights_text import Weight, parse_weights
-from trimtab.steering import DEFAULT_SCALE, SCALES, Cell, Intervention, Positions, SteeringSetting, push_scales
+from trimtab.steering import (
+    DEFAULT_SCALE,
+    SCALES,
+    Cell,
+    Intervention,
+    Positions,
+    PromptGate,
+    SteeringSetting,
+    push_scales,
+)
 
-_REQUEST_KEYS = ("pushes", "vectors", "positions", "first_token")
+_REQUEST_KEYS = ("pushes", "vectors", "positions", "first_token", "when")
 _PUSH_KEYS = ("vector", "name", "layers", "strength", "scale", "vector_layer")
 _CHANGES_NOTHING_AT_0 = ("raw", "relative", "rotate", "project_out")
 
@@ -45,17 +56,34 @@ class RequestedSteering:
     first_token: bool
     library: VectorLibrary
     """That the pushes name their vectors of."""
+    gate: PromptGate | None = None
+    """The condition on the prompt under which is pushed; None: always."""
 
     @cached_property
     def intervention(self) -> Intervention:
-        """The pushes: added up where several are at the same layer, see `summed`.
+        """The pushes, under the condition where there is one.
+
+        Raises:
+            SettingError: as `pushed`.
+        """
+        gate = self.gate
+        if gate is None:
+            return self.pushed
+        return self.library.intervention((*self._key, gate.content_hash), lambda: gated(self.pushed, gate))
+
+    @cached_property
+    def pushed(self) -> Intervention:
+        """The pushes where the condition holds: added up where several are at the same layer, see `summed`.
 
         Raises:
             SettingError: for a layer at which a vector has no direction, a push that cannot be, and pushes that cancel
                 each other.
         """
-        key = (self.pushes, self.positions, self.first_token)
-        return self.library.intervention(key, self._made)
+        return self.library.intervention(self._key, self._made)
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return (self.pushes, self.positions, self.first_token)
 
     def _made(self) -> Intervention:
         return summed([self._intervention_of(push) for push in self.pushes])
@@ -75,19 +103,21 @@ class RequestedSteering:
     @cached_property
     def hash(self) -> str:
         """Of what is pushed where: by the directions, not by their names."""
-        pushed = [{**_plain(push), "vector": self.library.get(push.vector).hash} for push in self.pushes]
-        text = json.dumps([pushed, self.positions, self.first_token], sort_keys=True)
+        pushed = [{**plain(push), "vector": self.library.get(push.vector).hash} for push in self.pushes]
+        condition = [] if self.gate is None else [self.gate.content_hash]
+        text = json.dumps([pushed, self.positions, self.first_token, *condition], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def description(self) -> dict[str, Any]:
         """What is pushed, as JSON; `relative_norm` is the length of a push in lengths of the state it is added to."""
-        pushes = [{**_plain(push), "relative_norm": self._relative_norm(push)} for push in self.pushes]
+        pushes = [{**plain(push), "relative_norm": self._relative_norm(push)} for push in self.pushes]
         return {
             "hash": self.hash,
             "pushes": pushes,
             "layers": list(self.layers),
             "positions": self.positions,
             "first_token": self.first_token,
+            **({} if self.gate is None else {"when": description(self.gate)}),
         }
 
     def _relative_norm(self, push: Push) -> dict[str, float] | None:
@@ -170,7 +200,7 @@ def _parsed(given: Any, library: VectorLibrary) -> RequestedSteering:
         raise SettingError("an empty list pushes nothing; leave it out for the model as it is")
     if len(items) > MAX_PUSHES:
         raise SettingError(f"{len(items)} pushes in one request; {MAX_PUSHES} are the most")
-    shared = {name: given[name] for name in ("positions", "first_token") if given.get(name) is not None}
+    shared = {name: given[name] for name in ("positions", "first_token", "when") if given.get(name) is not None}
     return _combined([_item(item, library) for item in items], shared, library)
 
 
@@ -184,30 +214,16 @@ def _item(item: Any, library: VectorLibrary) -> tuple[Push, SteeringSetting | No
     if not isinstance(item, Mapping):
         raise SettingError("a push is an object, or a text such as cheerful@0.3")
     push = {name: value for name, value in item.items() if value is not None}
-    _take_synonym(push, "name", "vector")
+    take_synonym(push, "name", "vector")
     if "vector" not in push:
         raise SettingError("a push names its vector")
     if not isinstance(push["vector"], str):
         raise SettingError(f"vector: {str(push['vector'])[:80]!r} is no name")
     if isinstance(push.get("scale"), int | float) and not isinstance(push["scale"], bool):
-        _take_synonym(push, "scale", "strength")  # a number: other servers call the strength so
+        take_synonym(push, "scale", "strength")  # a number: other servers call the strength so
     if isinstance(push.get("layers"), int) and not isinstance(push["layers"], bool):
         push["layers"] = [push["layers"]]
     return _completed(push, library.get(push["vector"]))
-
-
-def _take_synonym(push: dict[str, Any], name: str, meant: str) -> None:
-    """Read a key that other servers have for one of ours.
-
-    Raises:
-        SettingError: where both are there and differ.
-    """
-    if name not in push:
-        return
-    value = push.pop(name)
-    if meant in push and push[meant] != value:
-        raise SettingError(f"{name} {value!r} and {meant} {push[meant]!r} contradict each other; keep one of them")
-    push[meant] = value
 
 
 def _completed(push: dict[str, Any], one: NamedVector) -> tuple[Push, SteeringSetting | None]:
@@ -288,6 +304,9 @@ def _combined(
     if sum(len(push.layers) for push in pushes) > MAX_PUSHED_LAYERS:
         raise SettingError(f"pushes at more than {MAX_PUSHED_LAYERS} layers in one request")
     options = dict(shared)
+    when = options.pop("when", None)
+    recommended = [None if how is None else how.gate for _, how in found]
+    gate = common_condition(recommended) if when is None else parse_condition(when, library)
     for name, default in (("positions", "all"), ("first_token", False)):
         usual = {default if how is None else getattr(how, name) for _, how in found}
         if name not in options and len(usual) > 1:
@@ -297,16 +316,6 @@ def _combined(
             )
         options.setdefault(name, next(iter(usual)))
     how = SteeringSetting.from_mapping(options)
-    made = RequestedSteering(pushes, how.positions, how.first_token, library)
+    made = RequestedSteering(pushes, how.positions, how.first_token, library, gate)
     _ = made.intervention  # refuses layers and scales that a vector does not have
     return made
-
-
-def _plain(push: Push) -> dict[str, Any]:
-    return {
-        "vector": push.vector,
-        "layers": list(push.layers),
-        "strength": push.strength,
-        "scale": push.scale,
-        "vector_layer": push.vector_layer,
-    }

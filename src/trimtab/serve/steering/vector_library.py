@@ -14,9 +14,10 @@ from trimtab.engines.vllm.wire.spec import is_name
 from trimtab.errors import SettingError, VectorError, shortened
 from trimtab.models import Identity
 from trimtab.models.fingerprint import UNKNOWN, difference
+from trimtab.monitors import Monitor, PromptRead
 from trimtab.serve.steering._vector_sources import FoundVector, MeasuredPlace, RecommendedPush, vectors_in
 from trimtab.serve.steering.weights_text import is_number
-from trimtab.steering import Cell, Intervention, require_fit
+from trimtab.steering import Cell, Intervention, PromptGate, require_fit
 from trimtab.vectors import SteeringVector, layer_ranges
 
 MAX_INTERVENTIONS = 256
@@ -68,8 +69,10 @@ class NamedVector:
 class VectorLibrary:
     """Named vectors of one model. Clients name them; they never name a path."""
 
-    def __init__(self, vectors: Iterable[NamedVector] = ()):
+    def __init__(self, vectors: Iterable[NamedVector] = (), monitors: Mapping[str, Monitor] | None = None):
         self._vectors: dict[str, NamedVector] = {}
+        self._monitors = dict(monitors or {})
+        self._gates: OrderedDict[Hashable, PromptGate] = OrderedDict()
         for one in vectors:
             if one.name in self._vectors:
                 raise SettingError(f"two vectors are named {one.name!r}; rename the file of one of them")
@@ -77,12 +80,15 @@ class VectorLibrary:
         self._interventions: OrderedDict[Hashable, Intervention] = OrderedDict()
 
     @classmethod
-    def read(cls, paths: Iterable[Path], identity: Identity) -> VectorLibrary:
+    def read(
+        cls, paths: Iterable[Path], identity: Identity, monitors: Mapping[str, Monitor] | None = None
+    ) -> VectorLibrary:
         """Read vector files, folders of them, shared folders, run folders and `recommended.yaml`.
 
         Args:
             paths: of each; a run gives the vectors of this model, under the names of their behaviors.
             identity: the model that is served.
+            monitors: that conditions on the prompt may name.
 
         Raises:
             VectorError: when a file is damaged, or a vector is of another model.
@@ -100,7 +106,7 @@ class VectorLibrary:
                         "leave one out"
                     )
                 found[named.name] = named, one.file
-        return cls(named for named, _ in found.values())
+        return cls((named for named, _ in found.values()), monitors)
 
     def add(self, one: NamedVector) -> None:
         """Take in a vector that was made while the server runs.
@@ -152,6 +158,23 @@ class VectorLibrary:
         near = nearest_word(name, self._vectors)
         meant = f"; did you mean {near!r}?" if near else f"; the server's vectors are {self._listed()}"
         raise SettingError(f"no vector {name!r}{meant}")
+
+    def gate(self, monitor: str, above: float, reads: PromptRead) -> PromptGate:
+        """A condition on the prompt, the same object for the same values.
+
+        Raises:
+            SettingError: for a monitor that the server does not have, and a threshold that is no probability.
+        """
+        if monitor not in self._monitors:
+            known = ", ".join(shortened(list(self._monitors), 20)) or "none; start it with --monitors"
+            raise SettingError(f"when: no monitor {monitor[:80]!r}; this server has {known}")
+        key = monitor, above, reads
+        if key not in self._gates:
+            self._gates[key] = self._monitors[monitor].prompt_gate(above, read=reads)
+        self._gates.move_to_end(key)
+        if len(self._gates) > MAX_INTERVENTIONS:
+            self._gates.popitem(last=False)
+        return self._gates[key]
 
     def intervention(self, key: Hashable, make: Callable[[], Intervention]) -> Intervention:
         """The intervention of a key, made once: what is pushed alike by one object is known to be pushed alike.

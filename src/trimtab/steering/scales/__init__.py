@@ -28,6 +28,15 @@ SCALES: Registry[Scale] = Registry(
             f"{_HERE}.transport:TRANSPORT",
             "Moves each neuron by α of the map from negative to positive states.",
         ),
+        "cap_percentile": Entry(
+            f"{_HERE}.percentiles:CAP_PERCENTILE", "`cap` at a percentile of projections; studies."
+        ),
+        "floor_percentile": Entry(
+            f"{_HERE}.percentiles:FLOOR_PERCENTILE", "`floor` at a percentile of projections; studies."
+        ),
+        "clamp_percentile": Entry(
+            f"{_HERE}.percentiles:CLAMP_PERCENTILE", "`clamp` at a percentile of projections; studies."
+        ),
         "kl": Entry(f"{_HERE}.kl:KL", "Strengths in nats of KL divergence, calibrated for each model; sweeps only."),
     },
 )

@@ -38,6 +38,10 @@ class Scale(ABC):
     directions of other methods, or drawn at random, would be no comparison."""
     calibrated: ClassVar[bool] = False
     """Whether its strengths must be translated for each model first; such a scale cannot push."""
+    pushed_as: ClassVar[str] = ""
+    """Of a calibrated scale, the scale of the strengths that its own are translated to."""
+    in_nats: ClassVar[bool] = False
+    """Whether its strengths are doses, found on neutral prompts."""
 
     def check(self, strength: float) -> None:  # noqa: B027  # most scales take every strength
         """Refuse a strength that this scale cannot push by.

@@ -17,6 +17,8 @@ class Kl(Scale):
     formula = "as `relative`, by as much as moves the next-token distributions by |α| nats"
     source = "KL divergence of steered from unsteered on neutral prompts; see `trimtab.evaluation.dose`"
     calibrated = True
+    pushed_as = "relative"
+    in_nats = True
 
     def check(self, strength: float) -> None:
         """Refuse every strength."""

@@ -168,6 +168,55 @@ class AskedEntry(Entry):
     test: Entries[str]
 
 
+class ConditionEntry(Entry):
+    """How often the condition on the prompt under which a study steers held, for one model and behavior."""
+
+    model: Name
+    behavior: Name
+    words: str
+    """The condition: "only where the prompt scores above 0.5 for polite (…)"."""
+    prompts: Count
+    """Held-out prompts, each with its options in the order that they have."""
+    opened: Count
+    """Those at which it held; behind the others nothing is pushed."""
+
+    @model_validator(mode="after")
+    def _require_part(self) -> ConditionEntry:
+        if self.opened > self.prompts:
+            raise ValueError(f"opened is {self.opened}, of {self.prompts} prompts")
+        return self
+
+
+class BoundEntry(Entry):
+    """The bounds of one model's layers for one behavior: percentiles of projections on the vector."""
+
+    model: Name
+    behavior: Name
+    scale: Name
+    """That pushes, such as `cap`."""
+    side: str
+    """Whose projections: positive, negative or both."""
+    token_position: str
+    """Where the texts were read."""
+    positive: Count
+    """Rows of projections of the positive side."""
+    negative: Count
+    layers: Entries[int]
+    percentiles: Entries[float]
+    strengths: Entries[Entries[float]]
+    """Of each percentile the strength of each layer: α·‖v‖ is the bound."""
+
+    @model_validator(mode="after")
+    def _require_all(self) -> BoundEntry:
+        if len(self.strengths) != len(self.percentiles) or {len(row) for row in self.strengths} > {len(self.layers)}:
+            raise ValueError("strengths needs a row for each percentile, with a number for each layer")
+        return self
+
+    def strength_at(self, layer: int, percentile: float) -> float:
+        """The strength of a layer."""
+        return self.strengths[self.percentiles.index(percentile)][self.layers.index(layer)]
+
+
 class CachedTableEntry(Entry):
     """A table that is computed once, and the digest of everything that its numbers depend on."""
 

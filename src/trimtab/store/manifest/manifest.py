@@ -11,7 +11,9 @@ from pydantic import Field, model_validator
 from trimtab.store.manifest.entries import (
     AskedEntry,
     BehaviorEntry,
+    BoundEntry,
     CachedTableEntry,
+    ConditionEntry,
     Entries,
     Entry,
     JudgeDefinition,
@@ -36,12 +38,16 @@ _FIELDS: dict[type[Entry], tuple[str, tuple[str, ...]]] = {
     BehaviorEntry: ("behaviors", ("name",)),
     VectorEntry: ("vectors", ("model", "behavior")),
     AskedEntry: ("asked", ("model", "behavior")),
+    ConditionEntry: ("conditions", ("model", "behavior")),
+    BoundEntry: ("bounds", ("model", "behavior")),
     CachedTableEntry: ("cached_tables", ("name",)),
 }
 """Where an entry belongs, and what tells it apart from others there."""
 OWNERS = {
     "models": "name",
-    **dict.fromkeys(("vectors", "judges", "judge_definitions", "asked", "cached_tables", "timings"), "model"),
+    **dict.fromkeys(
+        ("vectors", "judges", "judge_definitions", "asked", "conditions", "bounds", "cached_tables", "timings"), "model"
+    ),
 }
 """Lists whose entries belong to one model each, and the field that names it."""
 
@@ -65,6 +71,10 @@ class Records(Entry):
     judges: Entries[JudgeEntry] = ()
     judge_definitions: Entries[JudgeDefinition] = ()
     asked: Entries[AskedEntry] = ()
+    conditions: Entries[ConditionEntry] = ()
+    """Of studies that steer under a condition on the prompt."""
+    bounds: Entries[BoundEntry] = ()
+    """Of studies whose strengths are percentiles of projections."""
     timings: Entries[TimingEntry] = ()
     cached_tables: Entries[CachedTableEntry] = ()
     vectors_given: bool = False
@@ -75,7 +85,10 @@ class Records(Entry):
         present = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self).model_validate({**present, **changes})
 
-    def with_entry(self, entry: ModelEntry | BehaviorEntry | VectorEntry | AskedEntry | CachedTableEntry) -> Self:
+    def with_entry(
+        self,
+        entry: ModelEntry | BehaviorEntry | VectorEntry | AskedEntry | ConditionEntry | BoundEntry | CachedTableEntry,
+    ) -> Self:
         """Return this manifest with an entry, in place of an earlier one about the same thing."""
         field, keys = _FIELDS[type(entry)]
         others = [e for e in getattr(self, field) if any(getattr(e, key) != getattr(entry, key) for key in keys)]
@@ -173,7 +186,7 @@ class Manifest(Records):
         """Return this manifest with the entries of each model in the order of these names."""
         place = {model: index for index, model in enumerate(models)}
         changes: dict[str, Any] = {}
-        for field in ("models", "vectors", "judges", "asked"):
+        for field in ("models", "vectors", "judges", "asked", "conditions", "bounds"):
             entries = getattr(self, field)
             places = [place.get(getattr(entry, OWNERS[field]), len(place)) for entry in entries]
             changes[field] = tuple(entries[i] for i in sorted(range(len(entries)), key=places.__getitem__))

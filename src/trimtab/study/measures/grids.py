@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from trimtab.evaluation import Grid, parse_layers
-from trimtab.steering import SCALES
+from trimtab.steering import SCALES, PromptGate
 from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.settings.study_file import Study
 
@@ -78,8 +78,11 @@ def grid_key(grid: Grid) -> str:
     """Text that identifies the cells of a grid and how they are pushed, the same in every version of trimtab."""
     setting = grid.setting
     alphas = None if grid.alphas is None else {tuple(cell): alpha for cell, alpha in grid.alphas.items()}
+    gate = setting.gate
+    # Only where there is one: the keys of others are as they were.
+    gated = f", gate={gate.content_hash}" if isinstance(gate, PromptGate) else ""
     return (
         f"Grid(layers={grid.layers!r}, strengths={grid.strengths!r}, scale={setting.scale!r}, "
         f"positions={setting.positions!r}, first_token={setting.first_token!r}, "
-        f"share_strength={setting.share_strength!r}, vector_layer={setting.vector_layer!r}, alphas={alphas!r})"
+        f"share_strength={setting.share_strength!r}, vector_layer={setting.vector_layer!r}, alphas={alphas!r}{gated})"
     )

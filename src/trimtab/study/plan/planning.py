@@ -74,7 +74,7 @@ def plan_study(study: Study, accelerator: str | None = None) -> Plan:
         except PromptError as error:
             raise PromptError([f"{model.label}: {problem}" for problem in error.problems]) from error
         models.append(_model_plan(model, target, counted, pace_of(model, target, gpu, study.folder)))
-    return Plan(study.name, tuple(models), gpu)
+    return Plan(study.name, tuple(models), gpu, conditional=study.when is not None)
 
 
 @dataclass(frozen=True)

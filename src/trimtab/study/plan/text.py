@@ -212,9 +212,8 @@ class ModelPlan:
             fits = f"; the weights alone fill {gpu.needed(self.weight_bytes)} × {gpu.name}" if gpu else ""
             return f"{size_of(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
         fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
-        weights = f"{size_of(self.weight_bytes)} weights"
-        if self.divided_by > 1:
-            weights += f" over {self.divided_by} processes"
+        over = f" over {self.divided_by} processes" if self.divided_by > 1 else ""
+        weights = f"{size_of(self.weight_bytes)} weights{over}"
         return (
             f"{self.streamed.held if self.streamed else weights} + {size_of(self.activation_bytes)} activations "
             f"+ {size_of(self.cache_bytes)} keys and values = {size_of(self.memory_bytes)}{fits}"
@@ -228,6 +227,8 @@ class Plan:
     name: str
     models: tuple[ModelPlan, ...]
     accelerator: Accelerator | None
+    conditional: bool = False
+    """Whether the study steers under a condition on the prompt."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -300,6 +301,8 @@ class Plan:
             if step.note:
                 of_note.setdefault(step.note, []).append(step.behavior)
         doubts = [f"pairs of {', '.join(dict.fromkeys(names))}: {note}" for note, names in of_note.items()]
+        if self.conditional:
+            doubts.append("when: counted as if every prompt met the condition, and without the pass that decides it")
         reasons = dict.fromkeys(model.reason for model in self.models if model.reason)
         doubts += [f"where configurations are estimated, {TOKEN_RULE}"] if reasons else []
         return [*doubts, *(f"reason: {reason}" for reason in reasons)]

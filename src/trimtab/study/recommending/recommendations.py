@@ -17,7 +17,9 @@ from trimtab.report import RunTables
 from trimtab.report.results import Results
 from trimtab.report.verdict import Case, Evidence, cases, sentence
 from trimtab.steering import SCALES
+from trimtab.steering.scales.percentiles import PERCENTILE_OF
 from trimtab.store.run_folder import RunFolder
+from trimtab.store.table_folder import MONITOR
 from trimtab.study._file_locations import located
 from trimtab.study.recommending.recommended_file import (
     LAYOUT,
@@ -153,6 +155,7 @@ def _setting(
         vector=vector, layers=tuple(int(layer) for layer in str(row["layers"]).split("+")), strength=strength,
         scale=how.scale, positions=how.positions, first_token=how.first_token, share_strength=how.share_strength,
         vector_layer=how.vector_layer,
+        when=None if study.when is None else study.when.model_copy(update={"monitor": MONITOR}),
     )  # fmt: skip
     return RecommendedSetting(
         behavior=case.behavior,
@@ -174,8 +177,11 @@ def _setting(
 
 
 def _as_pushed(case: Case, row: Any, study: Study, tables: RunTables) -> tuple[str, float]:
-    """Scale and strength that push: a dose in nats is the relative strength that was found for it."""
+    """Scale and strength that push: of a dose in nats the relative strength found for it, of a percentile its bound."""
     scale, strength = str(row["scale"]), float(row["strength"])
+    if scale in PERCENTILE_OF.values():
+        found = tables.bound_at(case.model, case.behavior, int(str(row["layers"])), strength)
+        return found or (scale, strength)
     if not SCALES.get(scale).calibrated or tables.dose is None:
         return scale, strength
     dose = tables.dose

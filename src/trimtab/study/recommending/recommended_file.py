@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trimtab._util.atomic_files import write_whole
 from trimtab.errors import RunError, SettingError
+from trimtab.monitors import PromptCondition
 from trimtab.steering import (
     Positions,
     SteeringOptions,
@@ -23,6 +25,7 @@ from trimtab.steering import (
 from trimtab.store.yaml_file import Strict, read_yaml, validate
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.names import ScaleName
+from trimtab.study.settings.when_setting import When
 
 RECOMMENDED = "recommended.yaml"
 """Its name in a run folder."""
@@ -48,6 +51,8 @@ class Pushed(Strict):
     first_token: bool
     share_strength: bool
     vector_layer: int | None
+    when: When | None = None
+    """The condition on the prompt; a relative path of its monitor begins at the folder of the file, too."""
 
     @field_validator("layers")
     @classmethod
@@ -78,14 +83,29 @@ class Pushed(Strict):
     @model_validator(mode="after")
     def _possible(self) -> Pushed:
         try:
-            _ = self.steering
+            _ = self._options
         except SettingError as error:
             raise ValueError(f"scale: {error}") from None
         return self
 
+    def condition(self, folder: Path) -> PromptCondition | None:
+        """The condition on the prompt under which is pushed; None: always.
+
+        Args:
+            folder: That of the file.
+
+        Raises:
+            VectorError: When the file of its monitor is missing or damaged.
+        """
+        return None if self.when is None else self.when.condition(folder)
+
+    def steering(self, folder: Path) -> SteeringSetting:
+        """Scale, positions and the other options, the condition among them; as `condition`."""
+        condition = self.condition(folder)
+        return self._options if condition is None else replace(self._options, gate=condition.gate)
+
     @property
-    def steering(self) -> SteeringSetting:
-        """Scale, positions and the other options."""
+    def _options(self) -> SteeringSetting:
         return SteeringSetting.from_mapping({name: getattr(self, name) for name in SteeringOptions.__annotations__})
 
     def changes(self, measured: Pushed) -> str:
@@ -214,18 +234,24 @@ def _shown(pushed: Pushed) -> Mapping[str, str]:
         "first_token": str(pushed.first_token).lower(),
         "share_strength": str(pushed.share_strength).lower(),
         "vector_layer": "own" if pushed.vector_layer is None else str(pushed.vector_layer),
+        "when": "always" if pushed.when is None else pushed.when.in_words(),
     }
 
 
 def _entry(setting: RecommendedSetting) -> dict[str, Any]:
     """A setting with its name first, and what fits beside each other in one line."""
-    content = setting.model_dump(mode="json")
+    content = _without_none(setting.model_dump(mode="json"), "when")
     content["load"] = setting.load.model_dump(mode="json", exclude_defaults=True)
     content["warnings"] = _Lines(content["warnings"])
     if content["measured"] is not None:
         measured = {key: value for key, value in content["measured"].items() if value not in ("", {})}
-        content["measured"] = {**measured, "at": _Beside(measured["at"])}
+        content["measured"] = {**measured, "at": _Beside(_without_none(measured["at"], "when"))}
     return {"behavior": setting.behavior, "model": setting.model, **content}
+
+
+def _without_none(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Without a key that says nothing, so that versions before it read the file."""
+    return {key: value for key, value in content.items() if key != name or value is not None}
 
 
 class _Lines(list[str]):
@@ -249,5 +275,5 @@ _Writer.add_representer(
 
 _OWNERS: Mapping[str, type[BaseModel]] = {
     "": RecommendedFile, "settings": RecommendedSetting, "load": ModelSetting, "measured": MeasuredSetting,
-    "at": Pushed, "effect": Effect, "none_shown": WithoutSetting,
+    "at": Pushed, "when": When, "effect": Effect, "none_shown": WithoutSetting,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,9 @@ from trimtab.data import Balance
 from trimtab.errors import SettingError
 from trimtab.inputs.yaml_text import Place
 from trimtab.models import BUNDLED, ExamplePosition, TokenPosition
+from trimtab.monitors import PromptCondition
 from trimtab.steering import DEFAULT_SCALE, SCALES, SteeringOptions, SteeringSetting, usual_strengths
+from trimtab.steering.scales.percentiles import PERCENTILE_OF
 from trimtab.store.model_facts import ModelFacts
 from trimtab.store.yaml_file import read_yaml, validate
 from trimtab.study.measures.answers.settings import Answers
@@ -37,11 +40,14 @@ from trimtab.study.measures.replies.settings import Replies
 from trimtab.study.measures.robustness.settings import Robustness
 from trimtab.study.measures.settings import MeasureSettings, Switched
 from trimtab.study.measures.side_effects.settings import SideEffects
+from trimtab.study.settings._push_checks import require_bounds, require_condition
 from trimtab.study.settings.behavior_setting import BehaviorSetting, PairsSize, Split
+from trimtab.study.settings.bound_setting import Bound, named_bound, percentiles_of
 from trimtab.study.settings.cell_settings import Layers, Strengths
 from trimtab.study.settings.identity import ADDS, NO_NUMBERS, SHAPES, Marked, Shapes, shaping_part
 from trimtab.study.settings.model_setting import ModelSetting, Resources, with_distinct_names
 from trimtab.study.settings.names import AggregationName, PositionsText, ScaleName, require_trainable
+from trimtab.study.settings.when_setting import When
 
 MAX_SEED = 2**32 - 1
 
@@ -66,6 +72,8 @@ class Study(Marked):
     """`all`, `9,13,17`, `9:18`, `0.33:` (from that depth on), `9+10` (steered together)."""
     strengths: Annotated[Strengths, SHAPES] = usual_strengths(DEFAULT_SCALE)
     """By default what is usual for the scale: ±0.1 for `relative`, ±1 for `raw`."""
+    bound: Annotated[Bound | None, BeforeValidator(named_bound), Shapes(unless=None)] = None
+    """In place of strengths, with `scale: cap` or `floor`: percentiles of each layer's projections, such as `p25`."""
     scale: Annotated[ScaleName, SHAPES] = DEFAULT_SCALE
     """`relative`, `raw`, …; `kl`: each strength is a KL divergence from the unsteered model, in nats."""
     positions: Annotated[PositionsText, SHAPES] = "all"
@@ -76,6 +84,8 @@ class Study(Marked):
     """Divide the strength among layers steered together, as 9+10; else each is pushed by all of it."""
     vector_layer: Annotated[int | None, SHAPES] = Field(default=None, ge=0)
     """Push along this layer's direction at every layer; None: along each layer's own."""
+    when: Annotated[When | None, _named("monitor"), Shapes(unless=None)] = None
+    """Push only texts whose prompt this monitor scores above a threshold: a file, or `{monitor: FILE, above: 0.8}`."""
     method: Annotated[AggregationName, SHAPES] = "mean"
     training: Annotated[dict[str, bool | int | float | str], Shapes(unless={})] = Field(default_factory=dict)
     """Of trained methods, such as `ssv`: `{steps: 100, norm_bound: 0.3}`; see docs/choosing.md."""
@@ -109,7 +119,11 @@ class Study(Marked):
     @model_validator(mode="before")
     @classmethod
     def _usual_strengths(cls, content: Any) -> Any:
-        """Without strengths, those that are usual for the scale that was given."""
+        """Without strengths, those that are usual for the scale that was given; with a bound its percentiles."""
+        if isinstance(content, Mapping) and (percentiles := percentiles_of(content)) is not None:
+            if "strengths" in content and tuple(content["strengths"] or ()) != percentiles:
+                raise ValueError("bound: it says how far, in place of strengths; leave strengths out")
+            return {**content, "strengths": percentiles}
         if not isinstance(content, Mapping) or "strengths" in content or content.get("scale") not in SCALES.names():
             return content
         return {**content, "strengths": usual_strengths(content["scale"])}
@@ -133,6 +147,21 @@ class Study(Marked):
             for asked in (key for key, wanted in comparing.items() if wanted and SCALES.get(scale).per_neuron):
                 raise ValueError(f"{asked}: the scale {scale} uses no direction, so vectors of all methods push alike")
         return self
+
+    @model_validator(mode="after")
+    def _pushable(self) -> Study:
+        require_bounds(self)
+        require_condition(self)
+        return self
+
+    @property
+    def condition(self) -> PromptCondition | None:
+        """The condition on the prompt under which texts are pushed; None: always.
+
+        Raises:
+            VectorError: When its file is missing or damaged.
+        """
+        return None if self.when is None else self.when.condition(self.folder)
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -169,9 +198,16 @@ class Study(Marked):
         return self
 
     def steering(self, scale: str | None = None) -> SteeringSetting:
-        """How vectors are pushed with in the sweep; with another scale, as replies may have."""
+        """How vectors are pushed with in the sweep; with another scale, as replies may have.
+
+        Raises:
+            VectorError: When the file of its condition on the prompt is missing or damaged.
+        """
         options = {name: getattr(self, name) for name in SteeringOptions.__annotations__}
-        return SteeringSetting.from_mapping(options if scale is None else options | {"scale": scale})
+        if self.bound is not None:
+            options["scale"] = PERCENTILE_OF[self.scale]
+        how = SteeringSetting.from_mapping(options if scale is None else options | {"scale": scale})
+        return how if self.condition is None else replace(how, gate=self.condition.gate)
 
     def identity(self, pairs_hashes: list[str]) -> str:
         """Hash of everything that shapes the numbers: the settings marked `SHAPES`, and the pairs themselves."""
@@ -262,6 +298,8 @@ def _owners(kind: type[Study]) -> dict[str, type[BaseModel]]:
         "models": ModelSetting,
         "behaviors": BehaviorSetting,
         "split": Split,
+        "when": When,
+        "bound": Bound,
         "facts": ModelFacts,
         "resources": Resources,
         "size": PairsSize,

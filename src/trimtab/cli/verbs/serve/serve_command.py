@@ -167,8 +167,8 @@ def serve_model(
     from trimtab.serve.steering.served_models import served_name
     from trimtab.serve.steering.vector_library import VectorLibrary
 
-    library = VectorLibrary.read(vectors, model.backbone)
     read = _monitors(monitors, model)
+    library = VectorLibrary.read(vectors, model.backbone, read)
     scheduler = Scheduler(model, most_waiting=settings.max_waiting, most_tokens=settings.max_context)
     try:
         service = Service(
@@ -242,6 +242,7 @@ def _announce(service: Service, settings: ServerSettings, port: int, what: str) 
             where = f"no recommended setting; directions at {layer_ranges(one.vector.layers)}"
         else:
             where = f"layer {'+'.join(map(str, use.layers))} at {use.strength:+g} {use.setting.scale}"
+            where += "" if use.setting.gate is None else f", {use.setting.gate}"
         cautions = f" ({plural(len(one.warnings), 'warning')}: GET /v1/steering/vectors)" if one.warnings else ""
         echo_text(f"vector {one.name}: {where}{cautions}")
     for name in service.monitors:

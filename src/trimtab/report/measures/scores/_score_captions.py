@@ -61,6 +61,10 @@ BLIND = (
     "guesses, at 50%; one that reads the options, at about 100%. “Blind” means: the interval lies below 50%, also "
     "without the model’s constant preference for a letter."
 )
+BOUNDS = (
+    "The strength that each layer was pushed with, where strengths are percentiles of the projections on its vector: "
+    "α of the scale, in units of the vector’s norm."
+)
 NORM = "Norm of the raw vector as a share of the mean norm of the residual stream at that layer."
 
 

@@ -147,6 +147,14 @@ def _details(results: ScoreResults) -> list[Section]:
             small=True,
             part="details",
         ),
+        _long(
+            "bounds",
+            "Bounds of the layers",
+            captions.BOUNDS,
+            tables.bounds_table(results.bounds),
+            "tables/bounds.csv",
+            "details",
+        ),
         _long("cells", "All settings", captions.CELLS, tables.cells_table(effects), "cells.csv", "details"),
     ]
 

@@ -10,6 +10,8 @@ from trimtab import analysis
 from trimtab.analysis.cells import FULL
 from trimtab.analysis.samples import present
 from trimtab.analysis.scores import OWNER
+from trimtab.analysis.scores.bounds import bound_findings, bounds_table
+from trimtab.analysis.scores.condition_findings import condition_findings
 from trimtab.report._background import labelled_vectors
 from trimtab.report.measures.base import MeasureReport, ReportContext
 from trimtab.report.measures.dose import DOSE
@@ -36,6 +38,7 @@ class ScoreReport(MeasureReport[ScoreResults]):
         checks = analysis.chosen_checks(samples, best)
         models = gathered(context.runs, "models")
         comparison = analysis.compared(best, analysis.models_frame(models), effects)
+        bounds = bounds_table(gathered(context.runs, "bounds"))
         findings = [
             *analysis.comparison_findings(
                 comparison.by_model,
@@ -51,6 +54,8 @@ class ScoreReport(MeasureReport[ScoreResults]):
                 effects, best, checks=checks, blindness=blindness, orders=orders, steerability=steady
             )
         findings += [
+            *condition_findings(gathered(context.runs, "conditions")),
+            *bound_findings(bounds, best),
             *analysis.engine_agreement(samples, models),
             *analysis.audit(samples),
             *comparison.left_out,
@@ -70,6 +75,7 @@ class ScoreReport(MeasureReport[ScoreResults]):
             dose=None if dose is None else dose.signed,
             vectors=labelled_vectors(context.runs),
             cosines=_cosines(context),
+            bounds=bounds,
             denominator=context.denominator,
             mirrored=bool((effects["compared"] == FULL).all()),
             findings=findings,
@@ -96,6 +102,7 @@ class ScoreReport(MeasureReport[ScoreResults]):
             "tables/contrasts.csv": found.contrasts,
             "tables/correlations.csv": found.correlations,
             "tables/vector_cosines.csv": results.cosines,
+            "tables/bounds.csv": results.bounds,
         }
 
 

@@ -29,6 +29,8 @@ class ScoreResults:
     vectors: Sequence[dict[str, Any]]
     cosines: pd.DataFrame
     """Cosines of the behaviors' vectors with each other at each layer; empty where no model has several."""
+    bounds: pd.DataFrame
+    """The strength of each layer where strengths are percentiles of projections; empty elsewhere."""
     denominator: Denominator
     mirrored: bool
     """Whether deltas go from −α to +α, or start at the unsteered scores."""

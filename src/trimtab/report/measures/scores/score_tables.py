@@ -44,6 +44,21 @@ def _mean_columns(frame: pd.DataFrame) -> list[Column]:
     ]
 
 
+def bounds_table(bounds: pd.DataFrame) -> Table:
+    """The strength of each layer at each percentile."""
+    columns = [
+        *owner_columns(bounds),
+        word("scale"),
+        word("side", "projections of"),
+        word("token_position", "read at"),
+        number("rows", "rows", 0),
+        Column("layer", lambda row: str(row["layer"])),
+        Column("percentile", lambda row: plain(row["percentile"])),
+        Column("strength", lambda row: f"{row['strength']:.4g}"),
+    ]
+    return table("bounds of the layers", columns, records(bounds), most=MAX_ROWS)
+
+
 def best_table(best: pd.DataFrame) -> Table:
     """The chosen cell of each model and behavior, with its steerability and its effects by option order."""
     decimals = decimals_for(best["delta"]) if len(best) else 2

@@ -101,9 +101,14 @@ DIAGNOSIS = DiagnosisMeasure()
 def _method_work(subject: Subject, singles: tuple[tuple[int, ...], ...]) -> ScoreRows:
     study, (_, select, test) = subject.study, subject.parts
     rows = shown_rows([("select", select), ("test", test)], subject.scoring, study.balance, study.seed)
-    grid = Grid(singles, STRENGTHS, SteeringSetting("relative", subject.grid.positions))
+    grid = Grid(singles, STRENGTHS, _pushed_alike(subject))
     vectors = count_vectors(has_pairs=not isinstance(subject.vector_contrast, SetContrast))
     return ScoreRows(rows, subject.scoring, grid, vectors)
+
+
+def _pushed_alike(subject: Subject) -> SteeringSetting:
+    """How the vectors of all methods are pushed: as far as each other, where and when the study does."""
+    return SteeringSetting("relative", subject.grid.positions, gate=subject.grid.setting.gate)
 
 
 def _reading(subject: Subject) -> Work:
@@ -131,6 +136,7 @@ def _by_method(
         test,
         layers=[layers[0] for layers in singles],
         positions=subject.grid.positions,
+        gate=subject.grid.setting.gate,
         scoring=subject.scoring,
         balance=study.balance,
         seed=study.seed,

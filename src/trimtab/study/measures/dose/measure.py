@@ -8,6 +8,7 @@ from typing import Any
 from trimtab.data import NEUTRAL_PROMPTS
 from trimtab.evaluation import Grid
 from trimtab.evaluation.dose import TOKENS
+from trimtab.steering import SCALES
 from trimtab.study._unscored import prompts_of
 from trimtab.study.measures._stored_tables import growing_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
@@ -38,7 +39,7 @@ class DoseMeasure(Measure[Any]):
             grids.append(reply_grid(study, replies, subject.n_layers, subject.directed))
         for grid in dict.fromkeys(grids):
             if is_measured(study, grid):
-                passes = 1 + CALIBRATION_PASSES * grid.is_calibrated
+                passes = 1 + CALIBRATION_PASSES * SCALES.get(grid.scale).in_nats
                 work = ReadTexts(NEUTRAL_PROMPTS, grid, chat=True, reply_tokens=TOKENS, passes=passes)
                 yield Unit("dose", (work,), grid=grid)
 
@@ -48,4 +49,4 @@ DOSE = DoseMeasure()
 
 def is_measured(study: Study, grid: Grid) -> bool:
     """Whether the doses of a grid are measured: if the study wants them or the strengths are doses."""
-    return study.dose or grid.is_calibrated
+    return study.dose or SCALES.get(grid.scale).in_nats

@@ -14,7 +14,7 @@ from trimtab.errors import SettingError
 from trimtab.evaluation import Grid, dose, neutral_texts
 from trimtab.evaluation.dose import find_strengths, warn_of_missing
 from trimtab.models import Text
-from trimtab.steering import Cell
+from trimtab.steering import SCALES, Cell
 from trimtab.store.run_folder import RunFolder
 from trimtab.study.measures.dose.measure import is_measured
 from trimtab.study.settings.study_file import Study
@@ -46,7 +46,7 @@ class Doses:
         Raises:
             SettingError: For a dose that no cell reaches.
         """
-        if grid.is_calibrated:
+        if SCALES.get(grid.scale).in_nats:
             grid = self._calibrated(grid, vectors, behavior)
         if is_measured(self.study, grid):
             self._measure(grid, vectors, behavior, cells)

@@ -24,7 +24,7 @@ from trimtab.evaluation.side_effects import (
     random_vectors,
     shifted_samples,
 )
-from trimtab.steering import layers_label, parse_positions
+from trimtab.steering import SCALES, PromptGate, layers_label, parse_positions
 from trimtab.study.measures._stored_tables import stored_tables
 from trimtab.study.measures.base import ChosenSetting, Measure, ScoredPairs, Subject, Unit
 from trimtab.study.measures.context import Context
@@ -58,11 +58,11 @@ class SideEffectsMeasure(Measure[SideEffects]):
             for other in measured:
                 yield _shifts(subject, cells, about, other)
             yield _easy(subject, cells, about)
-            if parse_positions(cells.positions).may_push_text and not _confusable(cells, grid):
+            if not _why_no_text(cells) and not _confusable(cells, grid):
                 yield _neutral_texts(subject, cells, about)
-        if not parse_positions(grid.positions).may_push_text:
+        if reason := _why_no_text(grid):
             warnings.warn(
-                f"{subject.name}: positions {grid.positions} push no token of a plain text: its perplexity is left out",
+                f"{subject.name}: {reason}: its perplexity is left out",
                 TrimtabWarning,
                 stacklevel=2,
             )
@@ -195,6 +195,15 @@ def _task(settings: SideEffects, subject: Subject, setting: ChosenSetting, bench
     )
 
 
+def _why_no_text(grid: Grid) -> str:
+    """Why no plain text is read under a grid; empty where it is."""
+    if not parse_positions(grid.positions).may_push_text:
+        return f"positions {grid.positions} push no token of a plain text"
+    if isinstance(grid.setting.gate, PromptGate):
+        return "a plain text has no prompt on which the condition could be decided"
+    return ""
+
+
 def _confusable(cells: Grid, grid: Grid) -> bool:
     """Whether cells of another scale have layer and strength of a swept one, which the table of plain text lacks."""
     return cells.scale != grid.scale and bool(set(cells.steered) & set(grid.steered))
@@ -217,5 +226,6 @@ def _at_layers(grid: Grid, layers: str, n_layers: int, directed: tuple[int, ...]
     missing = [s for s in sets if s not in grid.layers] if grid.alphas is not None else []
     if missing:
         swept = ", ".join(map(layers_label, grid.layers))
-        raise SettingError(f"side_effects: layers {layers!r} were not swept; strengths in nats are known at {swept}")
+        what = "strengths in nats" if SCALES.get(grid.scale).in_nats else "bounds"
+        raise SettingError(f"side_effects: layers {layers!r} were not swept; {what} are known at {swept}")
     return replace(grid, layers=sets)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +24,8 @@ from trimtab.vectors.tensor_file import NO_OTHER_FIELDS
 
 LAYOUT: Literal["trimtab-hub-1"] = "trimtab-hub-1"
 VECTORS, CONTROL_VECTOR, STEERING, CARD = "vectors.safetensors", "control_vector.gguf", "steering.json", "README.md"
+MONITOR = "monitor.safetensors"
+"""Of a setting with a condition on the prompt."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 """`owner/name`, of a model on the hub."""
 Unit = Literal["raw", "relative"]
@@ -59,6 +61,19 @@ class SharedMaking:
 
 
 @dataclass(frozen=True)
+class SharedCondition:
+    """What a prompt has to fulfil for its text to be pushed."""
+
+    __pydantic_config__: ClassVar[Any] = NO_OTHER_FIELDS
+    monitor: str
+    """The file of the linear probes: `weight` [n_layers, width] and `bias`; its header says which layer is read."""
+    above: float
+    """The probability 1 / (1 + exp(−(w·h + b))) above which is pushed."""
+    reads: Literal["mean", "last"]
+    """h: the mean state of the prompt's tokens behind its first, or the state of its last; of the model as it is."""
+
+
+@dataclass(frozen=True)
 class SharedSetting:
     """How to steer."""
 
@@ -75,6 +90,8 @@ class SharedSetting:
     """Whether the first token of a text is pushed."""
     operation: Literal["add"] = "add"
     site: Literal["resid_post"] = "resid_post"
+    when: SharedCondition | None = None
+    """Decided once for each text, on its prompt; None: every text is pushed."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,14 @@ class Steering:
     layer_map: str
     effect: SharedEffect | None
     files: Mapping[str, SharedFile]
+
+
+def steering_json(steering: Steering) -> dict[str, Any]:
+    """What `steering.json` holds; without a condition on the prompt as versions before it read."""
+    content = asdict(steering)
+    if steering.setting.when is None:
+        del content["setting"]["when"]
+    return content
 
 
 def read_steering(folder: Path) -> Steering:
@@ -162,11 +187,16 @@ def _why_unusable(steering: Steering) -> str:
         return f"setting: strength {use.strength} is no push"
     if model.base_model and not HUB_ID.fullmatch(model.base_model):
         return f"model: base_model {model.base_model[:80]!r} is no owner/name of the hub"
-    if VECTORS not in steering.files or not set(steering.files) <= {VECTORS, CONTROL_VECTOR}:
+    if VECTORS not in steering.files or not set(steering.files) <= {VECTORS, CONTROL_VECTOR, MONITOR}:
         return (
             f"files: lists {', '.join(sorted(steering.files))[:200] or 'none'}; it needs {VECTORS}, and may name "
-            f"{CONTROL_VECTOR}"
+            f"{CONTROL_VECTOR} and {MONITOR}"
         )
+    if (when := use.when) is not None:
+        if when.monitor != MONITOR or MONITOR not in steering.files:
+            return f"setting: its condition needs {MONITOR}, among the files"
+        if not 0 < when.above < 1:
+            return f"setting: a condition above {when.above} is no probability"
     return ""
 
 
@@ -189,7 +219,8 @@ class SharedFolder(VectorFormat):
         """
         steering = read_steering(file.path)
         for name, told in steering.files.items():
-            if name == VECTORS or name in file.content:
+            needed = name == VECTORS or (name == MONITOR and steering.setting.when is not None)
+            if needed or name in file.content:
                 _require_same(file.path / name, told)
         path = file.path / VECTORS
         inner = open_safetensors(path)

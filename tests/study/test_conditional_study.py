@@ -1,0 +1,152 @@
+"""Studies that steer under a condition on the prompt: what is measured, what identifies a run, where it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from conditional import half_open, monitor_of
+from study.conftest import Run, runner, settings, table
+from trimtab.engines import Model
+from trimtab.errors import RunError, SettingError, VectorError
+from trimtab.models import Backbone
+from trimtab.monitors import Monitor
+from trimtab.study import RunFolder, make_study
+from trimtab.study._contrast_parts import parts_of, read_behavior
+from trimtab.study.recommending.recommended_file import Pushed
+from trimtab.study.resume import reopened
+
+SWEPT: dict[str, Any] = {key: value for key, value in settings().items() if key != "replies"}
+
+
+@pytest.fixture(scope="module")
+def swept(llama: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, dict[str, bool]]:
+    """The same study under a condition and without; the monitor's file; which held-out prompts meet it."""
+    folder = tmp_path_factory.mktemp("conditional")
+    study = make_study(SWEPT)
+    (setting,) = study.behaviors
+    _, select, test = parts_of(study, setting, read_behavior(study, setting))
+    model = Model(llama)
+    pairs = [*select, *test]
+    prompts = [model.prompt_tokens(pair, "text") for pair in pairs]
+    opened = half_open(llama, prompts, folder / "polite.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        run = runner(llama, patch)
+        when = {"monitor": str(folder / "polite.safetensors")}
+        gated = run({**SWEPT, "when": when, "dose": True}, folder / "gated")
+        plain = run({**SWEPT, "dose": True}, folder / "plain")
+    return gated, plain, folder / "polite.safetensors", dict(zip([pair.id for pair in pairs], opened, strict=True))
+
+
+def test_prompts_that_do_not_meet_it_have_their_unsteered_scores(
+    swept: tuple[Path, Path, Path, dict[str, bool]],
+) -> None:
+    gated, plain, _, opened = swept
+    assert set(opened.values()) == {True, False}
+    one, other = (table(folder, "samples").set_index(["prompt_id", "layers", "strength"]) for folder in (gated, plain))
+    assert len(one) == len(other) == len(opened) * 5
+    for prompt, is_open in opened.items():
+        found, pushed = one.loc[prompt]["score"], other.loc[prompt]["score"]
+        unsteered = pd.Series(float(other.loc[prompt, "", 0.0]["score"]), index=pushed.index)
+        pd.testing.assert_series_equal(found, pushed if is_open else unsteered, atol=1e-4, rtol=0, check_names=False)
+        assert not is_open or (pushed - unsteered).abs().max() > 1e-3
+
+
+def test_the_run_says_how_often_it_held(swept: tuple[Path, Path, Path, dict[str, bool]]) -> None:
+    gated, plain, _, opened = swept
+    (entry,) = RunFolder(gated).manifest().conditions
+    assert (entry.prompts, entry.opened) == (len(opened), sum(opened.values()))
+    assert entry.words == "only where the prompt scores above 0.5 for polite (its mean state, layer 2)"
+    assert RunFolder(plain).manifest().conditions == ()
+
+
+def test_doses_are_those_of_the_neutral_prompts_that_meet_it(
+    swept: tuple[Path, Path, Path, dict[str, bool]], llama: Backbone
+) -> None:
+    from trimtab.data import NEUTRAL_PROMPTS
+
+    gated, plain, file, _ = swept
+    model = Model(llama)
+    held = model.opened(Monitor.load(file).prompt_gate(0.5), list(NEUTRAL_PROMPTS))
+    one, other = (RunFolder(folder).parts("dose") for folder in (gated, plain))
+    assert one is not None
+    assert other is not None
+    assert (one["kl"] <= other["kl"] + 1e-6).all()
+    assert (one["kl"] < other["kl"] - 1e-6).any() == (not all(held))
+
+
+def test_a_run_is_identified_by_what_its_monitor_holds_and_not_by_its_path(
+    swept: tuple[Path, Path, Path, dict[str, bool]], run: Run, llama: Backbone, tmp_path: Path
+) -> None:
+    gated, _, file, _ = swept
+    moved = tmp_path / "elsewhere.safetensors"
+    moved.write_bytes(file.read_bytes())
+    before = RunFolder(gated).manifest().identity
+    assert run({**SWEPT, "dose": True, "when": str(moved)}, gated) == gated  # the same run: nothing is computed again
+    assert RunFolder(gated).manifest().identity == before
+    with pytest.raises(RunError, match="when"):
+        run({**SWEPT, "dose": True, "when": {"monitor": str(moved), "above": 0.6}}, gated)
+    monitor_of(llama, torch.ones(llama.facts.width), 0.0).save(moved)
+    with pytest.raises(RunError, match="other settings"):
+        run({**SWEPT, "dose": True, "when": str(moved)}, gated)
+
+
+def test_a_check_that_is_added_later_uses_the_copy_in_the_run(
+    swept: tuple[Path, Path, Path, dict[str, bool]],
+) -> None:
+    gated, _, file, _ = swept
+    study, _ = reopened(gated, {"side_effects": True})
+    assert study.condition is not None
+    assert study.condition.file == gated / "monitor.safetensors"
+    assert study.condition.gate.content_hash == Monitor.load(file).prompt_gate(0.5).content_hash
+    gate = study.steering().gate
+    assert gate is study.condition.gate
+
+
+def test_the_condition_is_part_of_the_recommended_setting_and_of_what_was_measured(tmp_path: Path) -> None:
+    pushed = {
+        "vector": "v", "layers": [1], "strength": 0.1, "scale": "relative", "positions": "all", "first_token": False,
+        "share_strength": False, "vector_layer": None,
+    }  # fmt: skip
+    always = Pushed.model_validate(pushed)
+    gated = Pushed.model_validate({**pushed, "when": {"monitor": "monitor.safetensors", "above": 0.8}})
+    assert always.changes(gated) == "when always instead of monitor.safetensors above 0.8"
+    with pytest.raises(VectorError, match=r"monitor\.safetensors"):
+        gated.steering(tmp_path)
+    assert always.steering(tmp_path).gate is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"models": [{"id": "m", "engine": "vllm"}]}, "when: m runs in vllm"),
+        ({"models": ["one", "two"]}, "when: a monitor is of one model"),
+        ({"scale": "kl"}, "when: strengths of the scale kl"),
+        ({"replies": {"scale": "kl"}}, "when: strengths of the scale kl"),
+        ({"when": {"monitor": "x", "above": 1}}, "above"),
+        ({"when": {"monitor": "x", "treshold": 0.3}}, "treshold"),
+    ],
+)
+def test_where_it_has_no_meaning_it_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        make_study({**SWEPT, "when": "x.safetensors", **changes})
+
+
+def test_a_missing_or_foreign_monitor_is_refused_before_anything_is_computed(
+    run: Run, llama: Backbone, tmp_path: Path
+) -> None:
+    with pytest.raises(VectorError, match=r"none\.safetensors"):
+        run({**SWEPT, "when": "none.safetensors"}, tmp_path / "run")
+    narrow = monitor_of(llama, torch.ones(3), 0.0).save(tmp_path / "narrow.safetensors")
+    with pytest.raises(VectorError, match="monitor"):
+        run({**SWEPT, "when": str(narrow)}, tmp_path / "run")
+    assert RunFolder(tmp_path / "run").parts("samples") is None
+
+
+def test_studies_without_a_condition_are_the_runs_that_they_were() -> None:
+    assert make_study(SWEPT).identity(["x"]) == make_study({**SWEPT, "when": None}).identity(["x"])
+    assert make_study(SWEPT).steering().gate is None
