@@ -31,6 +31,8 @@ ELSEWHERE = {
     ("models/gguf/conversion.py", "write_text"),
     ("models/gguf/conversion.py", "save_pretrained"),
     ("models/gguf/conversion.py", "save_file"),
+    # A divided model's other processes work in a copy of the run, in a temporary folder that is deleted.
+    ("study/divided/team.py", "copytree"),
     ("vectors/exports/lm_eval_export.py", "save"),  # into memory
     ("serve/http/zip_stream.py", "open"),  # an entry of an archive that is sent piece by piece
     ("study/recommending/recommended_file.py", "dump"),  # into a text

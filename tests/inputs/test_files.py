@@ -139,6 +139,7 @@ def test_a_chat_file_that_is_a_pipe_is_refused(here: Path, capsys: pytest.Captur
 OWN_READERS = {
     "_util/regular_files.py": "the one way in",
     "models/gguf/conversion.py": "hashes a GGUF file that has been checked",
+    "cli/processes.py": "what processes that it has started have written to its temporary folder",
     "store/run_folder.py": "the run's own folder",
     "importing/external_results.py": "hashes a table that has been read",
     "serve/playground/_page_files.py": "the page that comes with trimtab",

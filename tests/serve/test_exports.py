@@ -61,7 +61,7 @@ def shared_in(folder: Path) -> tuple[Any, ...]:
 
 def nothing_is_left(served: Served) -> None:
     """Counted down and deleted when the last piece has been sent, a moment after it has arrived."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while served.service.exports or list(Path(tempfile.gettempdir()).glob("trimtab-export-*")):
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -81,5 +81,5 @@ def test_time_is_not_estimated_and_the_plan_says_so(accelerator: str | None, sma
 
 def test_a_model_larger_than_a_gpu_is_to_be_divided_where_it_is_not_yet() -> None:
     told = plan("transformers", "vllm", behaviors=["corrigible"]).text()
-    assert "2 × H100 80 GB (divide it: tensor_parallel, device: balanced, engine: vllm)" in told
+    assert "2 × H100 80 GB (divide it: tensor_parallel, device: balanced, or engine: vllm)" in told
     assert "the weights alone fill 2 × H100 80 GB" in told
