@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -146,7 +145,3 @@ def test_a_run_that_is_damaged_while_it_is_served_ends_no_request_and_is_refused
             reply = http.post("/v1/chat/completions", json={"messages": HELLO, "steering": "cheerful", "max_tokens": 2})
             assert reply.status_code == 200, reply.text
             assert http.get("/health").status_code == 200
-
-
-def test_the_damages_leave_some_of_what_they_meet(run: Path) -> None:
-    assert len({damage.name for damage in islice(damages(run, RUNS, seed=4), RUNS)}) == RUNS
