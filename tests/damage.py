@@ -42,6 +42,7 @@ def damages(folder: Path, count: int, seed: int) -> Iterator[Damage]:
     rng = random.Random(seed)
     tables = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.parquet"))
     kinds = {file.split("--")[0] if "--" in file else file.split("/")[0]: file for file in tables}
+    parts = [name for name in ("samples", "diagnosis", "vectors") if (folder / name).exists()]
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     paths = list(places(content))
     makers = [
@@ -51,7 +52,7 @@ def damages(folder: Path, count: int, seed: int) -> Iterator[Damage]:
         lambda: bytes_damage(rng, rng.choice([*kinds.values(), "manifest.json"])),
         lambda: entry_damage(rng, paths),
         lambda: entry_damage(rng, paths),
-        lambda: file_damage(rng, rng.choice([*kinds.values(), "manifest.json", "samples", "diagnosis", "vectors"])),
+        lambda: file_damage(rng, rng.choice([*kinds.values(), "manifest.json", *parts])),
     ]
     for number in range(count):
         damage = makers[number % len(makers)]()

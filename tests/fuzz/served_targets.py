@@ -49,6 +49,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "columns": [{"messages": MESSAGES, "steering": STEERING}, {"messages": MESSAGES}], **DRAWN,
     },
     "/v1/steering/gguf": {"steering": {"vector": "cheerful", "layers": [1], "strength": 0.3}},
+    "/v1/steering/export": {"steering": {"vector": "cheerful", "layers": [1], "strength": 0.3}, "as": "folder"},
     "/v1/steering/vectors": {
         "name": "mine", "pairs": [{"prompt": f"a {n}", "positive": "b c", "negative": "d e"} for n in range(3)],
     },

@@ -22,6 +22,7 @@ from trimtab.evaluation.benchmarks import HARNESSES, Benchmark, benchmark_sample
 from trimtab.steering import SteeringSetting
 from trimtab.store.cached_tables import read_cached_tables
 from trimtab.study import RunFolder, read_study, report_runs, run_study
+from trimtab.study.plan.planning import plan_study
 
 QUESTIONS = [
     {"question": f"What is {number}?", "choices": ["Good", "No", "Perhaps later"], "gold": number % 3}
@@ -144,7 +145,10 @@ def test_a_study_runs_tasks_at_its_chosen_setting_and_reports_them(files: Saved,
         },
     }  # fmt: skip
     (folder / "study.yaml").write_text(json.dumps(content), encoding="utf-8")
-    run = run_study(read_study(folder / "study.yaml"), tmp_path / "run")
+    study = read_study(folder / "study.yaml")
+    plan = plan_study(study).text()
+    assert f"not counted: the time of tasks, up to 5 samples each, unsteered and at each setting: {folder}" in plan
+    run = run_study(study, tmp_path / "run")
     found = read_cached_tables(RunFolder(run), "side_effects", "tasks")
     assert found is not None
     assert set(found["strength"]) == {0.0, -0.4, 0.4}, "unsteered, and the best cell at both signs"

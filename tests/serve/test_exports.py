@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from run_folders import recommending_run
-from served import STRENGTH, Served, chat_model, library_for, refused, running, service_for
+from served import STRENGTH, Served, chat_model, refused, running, service_for
 from tiny import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, vector_for
 from trimtab.baking import bake
 from trimtab.cli.main import main
@@ -231,7 +231,6 @@ def test_a_client_that_leaves_or_stalls_leaves_no_folder_behind(
     monkeypatch.setattr("trimtab.serve.http.zip_stream.zip_pieces", endless)
     with served.client() as http, http.stream("POST", EXPORT, json={"steering": ONE}) as response:
         next(response.iter_raw())
-        assert served.service.exports == 1
         nothing_is_left(served)  # nothing is read any more, and the connection is still open
     with served.client() as http, http.stream("POST", EXPORT, json={"steering": ONE}) as response:
         next(response.iter_raw())
@@ -246,7 +245,3 @@ def test_an_archive_is_read_piece_by_piece_and_holds_what_the_files_hold(tmp_pat
     archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
     assert archive.read("a/large.bin") == large.read_bytes()
     assert archive.read("a/deep/small") == Path(__file__).read_bytes()
-
-
-def test_vectors_of_a_library_made_by_hand_have_no_place_to_share_from(served: Served) -> None:
-    assert all(one.place is None for one in library_for(served.model))

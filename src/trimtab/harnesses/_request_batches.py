@@ -1,4 +1,12 @@
-"""Requests from many callers, written side by side: those that arrive within a moment are one batch."""
+"""Requests from many callers, written side by side: those that arrive within a moment are one batch.
+
+`trimtab.serve.Scheduler` writes the same texts in about the same time: on the bundled model, 24 requests, with prompts
+of their own or behind examples that all share, within a tenth of the processor time in float32 and bfloat16. This one
+stays because an evaluation has to hear what `Model.replies` says at the end of a batch, and the scheduler's lasting
+writer has no end: positions at which no text had a token, gates on the prompt that opened for none, bounds that nothing
+reached. Without it a benchmark could run unsteered in silence. Limits of a queue and turns between clients, which the
+scheduler has, are of no use to it.
+"""
 
 from __future__ import annotations
 

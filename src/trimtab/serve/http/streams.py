@@ -74,9 +74,25 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for piece in self.pieces:
                 body = piece.encode() if isinstance(piece, str) else piece
-                sent = send({"type": "http.response.body", "body": body, "more_body": True})
-                await asyncio.wait_for(sent, self._stall_seconds)
+                await self._taken(send({"type": "http.response.body", "body": body, "more_body": True}))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _taken(self, sending: Awaitable[None]) -> None:
+        """Wait until the client takes what is sent, no longer than it may.
+
+        Not by `asyncio.wait_for`, which loses a cancellation that comes as the piece is taken (before Python 3.12).
+        """
+        if self._stall_seconds is None:
+            await sending
+            return
+        task = asyncio.ensure_future(sending)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._stall_seconds)
+            if not done:
+                raise asyncio.TimeoutError
+            task.result()
+        finally:
+            task.cancel()
 
 
 async def _first(work: asyncio.Future[T], receive: Receive) -> T:

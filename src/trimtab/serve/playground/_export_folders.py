@@ -64,7 +64,8 @@ def shared_folder(steering: RequestedSteering) -> ExportedFolder:
         _share(steering, push, one, Path(workplace.name), out)
     except TrimtabError as error:
         workplace.cleanup()
-        raise Refusal(400, _without(str(error), out), "steering") from None
+        places = [out] if one.place is None else [out, one.place.path]
+        raise Refusal(400, _without(str(error), *places), "steering") from None
     except BaseException:
         workplace.cleanup()
         raise
@@ -189,6 +190,9 @@ def require_unconditional(steering: RequestedSteering, push: Push, what: str) ->
         )  # fmt: skip
 
 
-def _without(text: str, folder: Path) -> str:
-    """A message for clients, who learn no paths."""
-    return text.replace(f"{folder}: ", "").replace(str(folder), "the folder").replace(str(folder.parent), "the folder")
+def _without(text: str, *folders: Path) -> str:
+    """A message for clients, who learn no paths: those in the folders are named from there on."""
+    for folder in folders:
+        for place in (folder, folder.resolve(), folder.parent, folder.parent.resolve()):
+            text = text.replace(f"{place}: ", "").replace(f"{place}/", "").replace(str(place), "the folder")
+    return text

@@ -185,3 +185,7 @@ class Measure(ABC, Generic[Settings]):
     def costs(self, settings: Settings, subject: Subject) -> list[str]:
         """What services would charge at most, a line each; for a measure that pays for something."""
         return []
+
+    def uncounted(self, settings: Settings, subject: Subject) -> list[str]:
+        """What it runs that no plan can count, a line each for people."""
+        return []

@@ -129,7 +129,7 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
         if settings is None:
             swept += counted
         else:
-            beside.append(PlannedMeasure(measure.label, tuple(counted)))
+            beside.append(PlannedMeasure(measure.label, tuple(counted), tuple(measure.uncounted(settings, subject))))
             prices += measure.costs(settings, subject)
     every = [*made, *swept]
     step = Step(

@@ -31,6 +31,8 @@ class PlannedMeasure:
     what: str
     """Its label."""
     pieces: tuple[Counted, ...]
+    uncounted: tuple[str, ...] = ()
+    """What is run and in no sum."""
 
     @property
     def writing(self) -> CountedWriting | None:
@@ -53,7 +55,8 @@ class PlannedMeasure:
             return self.writing.lines(self.what)
         read = sum(piece.rows for piece in self.pieces)
         what = plural(self.scored, "score") if self.scored or not read else plural(read, "text")
-        return [f"    {self.what}: {what}, {plural(self.tokens, 'token')}"]
+        beyond = [f"      not counted: {text}" for text in self.uncounted]
+        return [f"    {self.what}: {what}, {plural(self.tokens, 'token')}", *beyond]
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,13 @@ class SideEffectsMeasure(Measure[SideEffects]):
             for text in settings.tasks:
                 yield _task(settings, subject, setting, Benchmark.parse(text, subject.study.folder))
 
+    def uncounted(self, settings: SideEffects, subject: Subject) -> list[str]:
+        """Tasks of harnesses: how many texts they read and write only the harness knows, once it has their data."""
+        if not settings.tasks:
+            return []
+        limit = "all" if settings.task_limit is None else f"up to {settings.task_limit:,}"
+        return [f"the time of tasks, {limit} samples each, unsteered and at each setting: {', '.join(settings.tasks)}"]
+
 
 SIDE_EFFECTS = SideEffectsMeasure()
 
