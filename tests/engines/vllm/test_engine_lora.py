@@ -41,7 +41,7 @@ def adapter(engines: Both, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
     base, adapter, merged = engines.plain.name, tmp_path_factory.mktemp("adapter"), tmp_path_factory.mktemp("merged")
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    source, tensors = torch.Generator().manual_seed(0), {}
+    source, tensors = torch.Generator().manual_seed(0), dict[str, torch.Tensor]()
     for name, module in model.named_modules():
         if name.endswith(ADAPTED):
             out, into = module.weight.shape
@@ -65,7 +65,7 @@ def adapter(engines: Both, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 def asked(engines: Both, requests: list[tuple[Any, Intervention | None]]) -> list[tuple[int, ...]]:
     """What vLLM writes for the prompt, all in one batch: each with an adapter or none, and steering or none."""
-    engine = engines.vllm.engine
+    engine: Any = engines.vllm.engine
     for number, (lora, cell) in enumerate(requests):
         params = sampling_params(Request(PROMPT, cell, NEW_TOKENS), engine.identity.ends)
         params.extra_args = {KEY: engine.registry.spec(cell).to_json()} if cell is not None else None

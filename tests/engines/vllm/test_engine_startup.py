@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ import torch
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
-from running import RUNNERS, saved
+from running import RUNNERS, SMALL, model_runner, saved
 
 import trimtab
+from trimtab.engines import load
 from trimtab.engines.vllm.plugin._push_table import Armed
-from trimtab.engines.vllm.plugin._steering import Steering
 from trimtab.engines.vllm.plugin.register import register
 from trimtab.engines.vllm.wire.spec import KEY
 
@@ -30,17 +28,6 @@ pytestmark = pytest.mark.vllm
 
 START_SECONDS = 400
 PUSH = "amount = strength[:, 0] + strength[:, 1] * norm"
-
-
-def deaf(self: Armed, index: int) -> Any:
-    """A layer's hook that is tried as any, and then pushes nothing."""
-
-    def hook(module: Any, args: Any, output: Any) -> Any:
-        if not torch.compiler.is_compiling() and self.trial is not None:
-            return self.trial(index, output)
-        return output
-
-    return hook
 
 
 @pytest.fixture(scope="module")
@@ -76,34 +63,43 @@ def test_a_server_whose_hooks_push_nothing_ends_with_the_reason_in_its_log(model
     assert "a push behind layer 0 changes nothing in a pass that writes one token" in log.read_text()
 
 
-@contextmanager
-def started(model: Path) -> Iterator[Any]:
-    """A compiled engine as a server has it, in this process: nothing but its workers' own check looks at it."""
+def test_an_engine_whose_graph_was_compiled_without_the_hooks_does_not_start(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hooks are there, and uncompiled passes are steered; it is vLLM's own engine, as a server has it."""
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
+    real = Armed._hook
+
+    def uncompiled_only(self: Armed, index: int) -> Any:
+        push = real(self, index)
+
+        def hook(module: Any, args: Any, output: Any) -> Any:
+            return output if torch.compiler.is_compiling() else push(module, args, output)
+
+        return hook
+
+    register()
+    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_DISABLE_COMPILE_CACHE": "1"}
+    for name, value in (RUNNERS["V1"] | own).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Armed, "_hook", uncompiled_only)
     arguments = EngineArgs(
         str(model), dtype="float32", max_model_len=128, max_num_seqs=4, block_size=32, additional_config={KEY: {}}
     )
-    engine = LLMEngine.from_engine_args(arguments)
-    try:
-        yield engine
-    finally:
-        engine.engine_core.shutdown()
+    with pytest.raises(Exception, match=r"a push behind layer 0 changes nothing .* without trimtab's hooks"):
+        LLMEngine.from_engine_args(arguments)
 
 
-def test_an_engine_that_finds_a_graph_compiled_without_the_hooks_does_not_start(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The graph of another program lies in vLLM's cache, under the name that this one would give it."""
-    register()
-    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CACHE_ROOT": str(tmp_path)}
-    for name, value in (RUNNERS["V1"] | own).items():
-        monkeypatch.setenv(name, value)
-    with monkeypatch.context() as patch:
-        patch.setattr(Armed, "_hook", deaf)
-        patch.setattr(Steering, "verify", lambda self: None)
-        with started(model):
-            pass
-    with pytest.raises(Exception, match="recorded without trimtab's hooks"), started(model):
-        pytest.fail("it started")
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_each_stage_of_a_pipeline_is_checked_by_what_it_hands_on(runner: str, model: Path) -> None:
+    """The later stage gets states of zeros there, which are pushed all the same."""
+    options = SMALL | {"enforce_eager": True, "pipeline_parallel_size": 2}
+    with model_runner(runner) as patch:
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0|1")
+        engine: Any = load(str(model), dtype="float32", engine="vllm", engine_options=options)
+        try:
+            assert [worker["layers"] for worker in engine.engine.status()] == [[0, 1], [2, 3]]
+        finally:
+            engine.close()

@@ -28,7 +28,8 @@ def no_gradients() -> Iterator[None]:
 
 
 def check(table: Armed, decoding_pass: Callable[[], Any], prompt_pass: Callable[[], Any]) -> None:
-    require_steered_passes(table, SimpleNamespace(decoding_pass=decoding_pass, prompt_pass=prompt_pass), ROWS)  # type: ignore[arg-type]
+    runner: Any = SimpleNamespace(decoding_pass=decoding_pass, prompt_pass=prompt_pass)
+    require_steered_passes(table, runner, ROWS)
 
 
 def run(model: Callable[[Tensor], list[Tensor]], tokens: Tensor) -> Callable[[], Tensor]:
@@ -50,9 +51,8 @@ def test_a_worker_whose_passes_are_steered_is_taken_and_holds_no_push_afterwards
 def test_states_of_zeros_and_long_ones_are_pushed_too(size: float) -> None:
     """A pass for nobody is of the token 0, which some models embed as zeros."""
     toy = Toy("pair").eval()
-    for layer in toy.layers:
-        layer.linear.weight.mul_(size)
-        layer.linear.bias.zero_()
+    for name, weight in toy.named_parameters():
+        weight.mul_(size if name.endswith("weight") else 0.0)
     check(armed(toy), run(toy, size * TOKEN), run(toy, size * PROMPT))
 
 

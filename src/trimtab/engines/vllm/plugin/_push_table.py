@@ -109,8 +109,8 @@ class Armed:
                 strengths = [aim.strength if kind == aim.scale.length else 0.0 for kind in _COLUMNS]
                 self.fill_row(row, (layer,), aim.direction, strengths)
 
-    def fill_row(self, row: int, layers: Sequence[int], direction: Tensor, strengths: Sequence[float]) -> None:
-        """Put a direction into a row of some layers, with its two strengths; see `_COLUMNS`."""
+    def fill_row(self, row: int, layers: Sequence[int], direction: Tensor, strengths: Sequence[Any]) -> None:
+        """Put a direction into a row of some layers, with its two strengths, numbers; see `_COLUMNS`."""
         for layer in layers:
             module: Any = self.layers[layer]
             module.trimtab_directions[row].copy_(self._pinned(direction), non_blocking=True)
