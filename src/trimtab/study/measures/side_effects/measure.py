@@ -100,6 +100,7 @@ def _shifts(subject: Subject, grid: Grid, about: tuple[str, ...], measured: Scor
         about=(other.name, *about),
         grid=grid,
         shaped_by=(other.hash, scoring),
+        chain="-".join(("shifts", other.name, *about)),
     )  # fmt: skip
 
 
@@ -113,6 +114,7 @@ def _easy(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit:
         about=about,
         grid=grid,
         shaped_by=(questions.hash,),
+        chain="-".join(("easy", *about)),
     )
 
 
@@ -124,6 +126,7 @@ def _neutral_texts(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit
         about=about,
         grid=grid,
         shaped_by=(list(NEUTRAL_TEXTS),),
+        chain="-".join(("neutral", *about)),
     )
 
 
@@ -192,6 +195,7 @@ def _task(settings: SideEffects, subject: Subject, setting: ChosenSetting, bench
         about=(benchmark.name, *setting.about),
         grid=setting.grid,
         shaped_by=(setting.chosen_by, limit, benchmark.key),
+        is_apart=True,  # its program asks as it likes, writing among it
     )
 
 
