@@ -43,6 +43,7 @@ class Sizes:
     sweep: float = 240.0
     after_prompt: float = 100.0
     generation: float = 240.0
+    streaming: float = 120.0
     training: float = 240.0
     training_steps: int = 2
 
@@ -50,7 +51,7 @@ class Sizes:
 FULL = Sizes()
 QUICK = Sizes(
     pairs=24, prompts=8, cells=3, memory=(20, 200), extraction=30, sweep=40, after_prompt=20, generation=30,
-    training=60, training_steps=1,
+    streaming=40, training=60, training_steps=1,
 )  # fmt: skip
 
 
@@ -181,6 +182,23 @@ def _overhead(bench: Bench) -> Row:
     )
 
 
+def streaming(bench: Bench) -> list[Row]:
+    """A sweep with layers read from disk, and the same from memory, in turn."""
+    asked = {"positions": "after_prompt", "layers": LAYERS, "strengths": STRENGTHS}
+    memory, disk = (bench.contender(str(s), "trimtab", "sweep", stream=s, **asked) for s in (False, True))
+    rounds([memory, disk], bench.repeats, bench.sizes.streaming)
+    share = [100 * (b / a - 1) for a, b in zip(memory.seconds, disk.seconds, strict=True)]
+    streams, read, reading, waiting = disk.reply["read"]
+    error = checks.largest_difference(memory.reply["scores"], disk.reply["scores"])
+    detail = (
+        f"{disk.time:.1f} s, from memory {memory.time:.1f} s; {streams:.0f} stream(s), {read / 1e9:.2f} GB read in "
+        f"{reading:.1f} s, waited for {waiting:.1f} s; largest |Δ| {error:.1e}; rounds: "
+        + ", ".join(f"{one:.1f}" for one in share)
+    )
+    work = f"sweep, positions after_prompt, {bench.sizes.prompts} prompts, layers read from disk: time on top"
+    return [checks.require(limit_row(work, sorted(share)[len(share) // 2], 15, "%", 1, detail), error == 0)]
+
+
 def training(bench: Bench) -> list[Row]:
     """Vectors of all layers in one staircase, against an optimiser and a hook for each layer; steps alone are timed."""
     layers = bench.worker("trimtab").ask("swept_layers", layers=LAYERS)["layers"]
@@ -250,6 +268,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "extraction": extraction,
     "after_prompt": after_prompt,
     "generation": generation,
+    "streaming": streaming,
     "sweep": sweep,
     "training": training,
 }

@@ -38,10 +38,14 @@ def extract(clock: str) -> dict[str, Any]:
     return {"seconds": seconds, "vector": vector.direction.tolist()}
 
 
-def sweep(clock: str, positions: Any, layers: str, strengths: list[float]) -> dict[str, Any]:
+def sweep(clock: str, positions: Any, layers: str, strengths: list[float], stream: bool = False) -> dict[str, Any]:
+    """Scores by cell; with `stream` the layers are read from disk, and what that took is in the reply."""
+    model = _streamed() if stream else STATE["model"]
+    layer_stream: Any = model.backbone.stream
+    before = _reading(layer_stream)
     seconds, swept = timed(
         lambda: tt.sweep(
-            STATE["model"],
+            model,
             STATE["vector"],
             STATE["prompts"],
             layers=layers,
@@ -56,7 +60,23 @@ def sweep(clock: str, positions: Any, layers: str, strengths: list[float]) -> di
     for (layer, strength), rows in swept.samples.groupby(["layer", "strength"]):
         ordered = rows.iloc[rows["prompt_id"].map(order).argsort()]
         scores[f"{layer} {strength:g}"] = ordered["score"].tolist()
-    return {"seconds": seconds, "scores": scores}
+    read = [after - was for after, was in zip(_reading(layer_stream), before, strict=True)]
+    return {"seconds": seconds, "scores": scores, "read": read}
+
+
+def _streamed() -> Any:
+    """The same model with its layers on disk; it has been tried what may run together."""
+    if "streamed" not in STATE:
+        STATE["streamed"] = tt.load(dtype="float32", device="cpu", stream=True)
+        tt.sweep(STATE["streamed"], STATE["vector"], pairs(4), layers="0.5:", strengths=[1.0], balance="off")
+    return STATE["streamed"]
+
+
+def _reading(stream: Any) -> list[float]:
+    """Streams, bytes read, seconds of reading, and seconds that passes waited for it, since the model was loaded."""
+    if stream is None:
+        return [0.0] * 4
+    return [max(stream.reads), stream.bytes_read, stream.seconds_reading, stream.seconds_waiting]
 
 
 def answer(clock: str, prompts: int, cells: list[tuple[int, float]], tokens: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def test_the_limit_of_a_cgroup_counts_and_its_caches_do_not(
     assert "2.0 GiB are free" in _memory_fit.shortage((1 << 30) + 1, torch.device("cpu"))
 
 
+@pytest.mark.parametrize(
+    ("on_gpu", "in_machine", "short"),
+    [(4, 8, ""), (2, 8, r"2\.0 GiB of weights and 1\.0 GiB for states, and 2\.0 GiB are free on cuda"),
+     (4, 2, r"for states, and 2\.0 GiB are free$"), (2, 2, "are free on cuda")],
+)  # fmt: skip
+def test_weights_for_a_gpu_need_room_there_and_in_the_machine_that_they_pass_through(
+    on_gpu: int, in_machine: int, short: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory(monkeypatch, tmp_path, in_machine * 2**20)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (on_gpu << 30, 80 << 30))
+    found = _memory_fit.shortage(2 << 30, torch.device("cuda"))
+    assert re.search(short, found) if short else found == ""
+
+
 def config_of(folder: Path, **changes: Any) -> None:
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
@@ -100,12 +115,6 @@ def test_pickled_weights_cannot_be_streamed(folder: Path, tmp_path: Path, monkey
         load_backbone(str(folder), device="cpu", stream=True)
     memory(monkeypatch, tmp_path, 1)  # nobody asked: it is loaded as it always was
     assert load_backbone(str(folder), device="cpu").stream is None
-
-
-def test_quantized_weights_cannot_be_streamed(folder: Path) -> None:
-    config_of(folder, quantization_config={"quant_method": "fp8"})
-    with pytest.raises(ModelError, match=r"quantized.*cannot be streamed"):
-        load_backbone(str(folder), device="cpu", stream=True)
 
 
 def test_an_adapter_cannot_be_streamed(folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import torch
 import peculiar
 from sweeps import make_cells, swept
 from tiny import CONFIGS, random_pairs, tiny_model, tiny_tokenizer
+from trimtab._util import layer_progress
 from trimtab.engines import TransformersEngine
 from trimtab.errors import ModelError
 from trimtab.models import BUNDLED, Backbone, load_backbone
@@ -96,6 +100,16 @@ def streamed(tmp_path: Path) -> Backbone:
     return loaded(saved(tiny_model("llama"), tmp_path))
 
 
+@contextmanager
+def watched_layers(call: Callable[[int, int], None]) -> Iterator[None]:
+    """Call after each layer of a stream."""
+    token = layer_progress._watching.set(call)
+    try:
+        yield
+    finally:
+        layer_progress._watching.reset(token)
+
+
 def present_layers(backbone: Backbone) -> list[int]:
     return [i for i, layer in enumerate(backbone.anatomy.layers) if not any(p.is_meta for p in layer.parameters())]
 
@@ -124,8 +138,34 @@ def test_a_layer_is_read_once_for_several_passes_of_a_caller_that_has_taken_the_
     assert streamed.stream.reads[0] == before + 1
     assert present_layers(streamed) == []
     assert all(torch.equal(one, expected) for one in found)
-    with streamed.stream.taken(), pytest.raises((RuntimeError, NotImplementedError)):
-        passed(streamed)
+    whole = passed(streamed).logits
+    with streamed.stream.taken():  # between the layers of its caller, a plain pass brings in its own
+        assert torch.equal(passed(streamed).logits, whole)
+    assert present_layers(streamed) == []
+
+
+def test_a_plain_pass_works_while_a_stream_is_under_way(streamed: Backbone) -> None:
+    engine, pairs = TransformersEngine(streamed), random_pairs()
+    expected, table = passed(streamed).logits, swept(engine, pairs, make_cells(streamed), "text")
+    plain: list[torch.Tensor] = []
+
+    def beside(*given: Any) -> None:
+        if threading.current_thread() is threading.main_thread() and not plain:
+            with ThreadPoolExecutor(1) as other:  # the layer above is in place for the stream meanwhile
+                plain.append(other.submit(passed, streamed).result().logits)
+
+    def between(done: int, layers: int) -> None:
+        if done == 2 and len(plain) == 1:
+            plain.append(passed(streamed).logits)
+
+    handle = streamed.anatomy.layers[1].mlp.register_forward_hook(beside)
+    with watched_layers(between):
+        found = swept(engine, pairs, make_cells(streamed), "text")
+    handle.remove()
+    assert torch.equal(found, table)
+    assert len(plain) == 2
+    assert all(torch.equal(logits, expected) for logits in plain)
+    assert present_layers(streamed) == []
 
 
 def test_a_pass_that_fails_leaves_no_layer_in_place(streamed: Backbone) -> None:

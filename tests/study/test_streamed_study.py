@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,25 +49,72 @@ def rows(folder: Path) -> pd.DataFrame:
     return RunFolder(folder).samples().sort_values(KEYS).reset_index(drop=True)
 
 
-def test_a_stream_whose_file_goes_away_is_continued_and_ends_with_the_rows_of_the_model_in_memory(
+@contextmanager
+def taken_away(file: Path) -> Iterator[None]:
+    aside = file.with_suffix(".aside")
+    file.rename(aside)
+    yield
+    aside.rename(file)
+
+
+@contextmanager
+def cut_off(file: Path) -> Iterator[None]:
+    whole = file.read_bytes()
+    os.truncate(file, len(whole) // 2)
+    yield
+    file.write_bytes(whole)
+
+
+@contextmanager
+def exchanged(file: Path) -> Iterator[None]:
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-4] + b"\1\2\3\4")
+    yield
+    file.write_bytes(whole)
+
+
+@contextmanager
+def on_a_failing_disk(file: Path) -> Iterator[None]:
+    def fail(*given: Any) -> int:
+        raise OSError(5, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "preadv", fail)
+        yield
+
+
+DAMAGES = {
+    "no such file": taken_away,
+    "was changed since the model was loaded": cut_off,
+    "so layers of two models would be mixed": exchanged,
+    "Input/output error; check the disk": on_a_failing_disk,
+}
+
+
+def test_a_study_stopped_by_its_files_again_and_again_keeps_what_it_wrote_and_ends_with_the_rows_of_memory(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # No room for all passes beside each other, so that a sweep takes many streams and writes after each.
     monkeypatch.setattr(budget, "CPU_TOKENS", 1)
+    monkeypatch.setattr(budget, "CPU_BYTES", 1_000_000)
     monkeypatch.setattr(part_writer, "SECONDS_BETWEEN_PARTS", 0)
     whole = run_study(study(weights, stream=False), tmp_path / "whole")
-    folder, aside = tmp_path / "streamed", weights.with_suffix(".aside")
+    folder = tmp_path / "streamed"
 
     def parts() -> int:
         return len(list((folder / "samples").glob("part-*.parquet")))
 
-    def take_away(*step: Any) -> None:
-        if weights.exists() and parts():  # of the first behavior
-            weights.rename(aside)
+    for problem, damage in DAMAGES.items():
+        before = parts()
+        with ExitStack() as damages:
 
-    with pytest.raises(IncompleteRun, match=r"model\.safetensors.*no such file"):
-        run_study(study(weights, stream=True), folder, progress=take_away)
-    assert 1 <= parts() < len(list((whole / "samples").glob("part-*.parquet")))
-    aside.rename(weights)
+            def harm(*step: Any, damage: Any = damage, before: int = before, damages: ExitStack = damages) -> None:
+                if parts() > before and not damages._exit_callbacks:  # type: ignore[attr-defined]
+                    damages.enter_context(damage(weights))
+
+            with pytest.raises(IncompleteRun, match=rf"model\.safetensors.*{problem}"):
+                run_study(study(weights, stream=True), folder, progress=harm)
+        assert before < parts() < len(list((whole / "samples").glob("part-*.parquet")))
     run_study(study(weights, stream=True), folder)
     pd.testing.assert_frame_equal(rows(folder), rows(whole), check_exact=True)
 

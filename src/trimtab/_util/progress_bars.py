@@ -37,20 +37,25 @@ def progress_of(progress: Progress | bool | None, what: str) -> Iterator[Progres
         progress: True for a bar where a person watches, False or None for nothing, or the caller's callback.
         what: what is being done.
     """
-    if progress is not True:
-        yield progress or None
+    if not progress:
+        yield None
         return
-    with named_bars() as advance:
+    if progress is True:
+        bars = named_bars()
+    else:
+        call = progress
+        bars = noting_layers(lambda what, done, total: call(done, total))
+    with bars as advance:
         yield lambda done, total: advance(what, done, total)
 
 
 @contextmanager
 def named_progress_of(progress: NamedProgress | bool | None) -> Iterator[NamedProgress]:
     """The callback of work of several stages, as `progress_of`."""
-    if progress is not True:
-        yield progress or _nothing
+    if not progress:
+        yield _nothing
         return
-    with named_bars() as advance:
+    with named_bars() if progress is True else noting_layers(progress) as advance:
         yield advance
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from trimtab.data import AnyContrast, AskedTexts, Behavior, Form
-from trimtab.engines import Model, load
+from trimtab.engines import Model, load, run_side_by_side, seconds_of, shares_streams
 from trimtab.errors import TrimtabWarning
 from trimtab.evaluation import Grid, form_of, layers_of, resolve_scoring
 from trimtab.models import PromptError
@@ -31,7 +32,7 @@ from trimtab.study.measures.grids import needs_transport, reply_grid, swept_grid
 from trimtab.study.measures.layer_bounds import bounded, measured_bounds
 from trimtab.study.measures.replies.judging import Panel
 from trimtab.study.measures.replies.measure import REPLIES
-from trimtab.study.measures.running import run_measures, tables_of
+from trimtab.study.measures.running import extraction_bytes, run_measures, tables_of
 from trimtab.study.measures.scores.measure import SCORES
 from trimtab.study.measures.scores.sweep_rows import SweepSharing
 from trimtab.study.settings.behavior_setting import BehaviorSetting
@@ -118,22 +119,44 @@ class Work:
             raise PromptError(refused)
 
     def _every_behavior(self, model: Model, doses: Doses) -> tuple[list[Context], list[str]]:
-        """Work on each behavior; also returns why the model cannot be asked others."""
-        contexts: list[Context] = []
+        """Work on each behavior; also returns why the model cannot be asked others.
+
+        On a streamed model the extractions of all behaviors share streams over its weights, and so do their doses and
+        scores: each behavior is not at its end before the next begins, as it is elsewhere.
+        """
         refused: list[str] = []
-        for setting, behavior in self.job.behaviors:
+
+        def unless_refused(behavior: Behavior, work: Callable[[], Context]) -> Context | None:
             try:
-                contexts.append(self._one_behavior(model, setting, behavior, doses))
+                return work()
             except PromptError as error:
-                refused += error.problems
+                refused.extend(error.problems)
                 warnings.warn(
                     f"{behavior.name} is left out in {model.name}, which cannot be asked it: {error.problems[0]}",
                     TrimtabWarning,
                     stacklevel=2,
                 )
-        return contexts, refused
+                return None
 
-    def _one_behavior(self, model: Model, setting: BehaviorSetting, behavior: Behavior, doses: Doses) -> Context:
+        def continued(step: Callable[[Context], Context], context: Context) -> Callable[[], Context | None]:
+            return partial(unless_refused, context.subject.behavior, partial(step, context))
+
+        behaviors = self.job.behaviors
+        making = [partial(unless_refused, one[1], partial(self._made, model, *one)) for one in behaviors]
+        scored, asked = partial(self._scored, doses), partial(self._asked, doses)
+        if self.sharing is None and shares_streams(model):
+            held = [extraction_bytes(self.study.method, one, model.facts) for _, one in behaviors]
+            found = _present(run_side_by_side(model, making, held))
+            found = _present(run_side_by_side(model, [continued(scored, context) for context in found]))
+            return _present(continued(asked, context)() for context in found), refused
+
+        def whole(context: Context) -> Context:
+            return asked(scored(context))
+
+        made = (work() for work in making)
+        return _present(continued(whole, context)() for context in made if context is not None), refused
+
+    def _made(self, model: Model, setting: BehaviorSetting, behavior: Behavior) -> Context:
         study, vectors, scoring = self.study, self.job.vectors, resolve_scoring(behavior, setting.scoring)
         train, select, test = self.job.given.parts.get(setting.label) or parts_of(study, setting, behavior)
         self.recorder.enter(behavior_entry(behavior, (train, select, test), scoring, study))
@@ -151,37 +174,62 @@ class Work:
             made_of=AskedTexts.of(made_of), contrast=made_of, directed=vector.layers, loaded=model,
             folder=self.folder,
         )  # fmt: skip
-        context = Context(
+        return Context(
             model, vector, subject, self.folder, self.tables, self.progress, self.recorder.add_seconds, self.sharing
         )
-        return self._swept(context, doses) if study.sweep else context
 
-    def _swept(self, context: Context, doses: Doses) -> Context:
-        """Scores, answers and replies in the cells of the study, as far as the behavior can have them."""
-        study, vector, subject = self.study, context.vector, context.subject
+    def _scored(self, doses: Doses, context: Context) -> Context:
+        """Doses and scores in the cells of the study, as far as the behavior can have them."""
+        study, model, vector, subject = self.study, context.model, context.vector, context.subject
+        if not study.sweep:
+            return context
         if study.condition is not None:
-            held_out = subject.parts[1:]
-            entry = condition_entry(context.model, subject.behavior, held_out, subject.scoring, study.condition)
+            entry = condition_entry(model, subject.behavior, subject.parts[1:], subject.scoring, study.condition)
             self.recorder.enter(entry)
         grid = self._bounded(context, swept_grid(study, subject.n_layers, subject.directed))
-        grid = doses.calibrated(grid, vector, subject.name)
+        grid = doses.strengths(grid, vector, subject.name)
         context = replace(context, subject=replace(subject, swept=grid))
+
+        def measure_doses() -> None:
+            doses.measure(grid, vector, subject.name)
+            if shares_streams(model) and self._is_replied(subject):
+                self._reply_cells(doses, context)
+
+        works = [measure_doses]
         if not SCORES.unfit(subject.behavior):
-            SCORES.run(context)
+            works.append(partial(SCORES.run, context))
+        run_side_by_side(model, works)
+        return context
+
+    def _asked(self, doses: Doses, context: Context) -> Context:
+        """Answers and replies in the cells of the study, as far as the behavior can have them."""
+        study, subject = self.study, context.subject
+        if not study.sweep:
+            return context
         covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
         if study.answers and study.answers.covers(*covered):
             ANSWERS.run(study.answers, context)
-        if study.replies is None or not study.replies.covers(*covered) or REPLIES.unfit(subject.behavior):
+        if study.replies is None or not self._is_replied(subject):
             return context
         panel = self.job.panels[subject.setting.label]
         asked = (prompts_of(part)[: study.replies.prompts] for part in subject.parts[1:])
         select, test = (tuple(prompt.id for prompt in prompts) for prompts in asked)
         self.recorder.judged_by(subject.model, subject.name, panel.entries)
         self.recorder.enter(AskedEntry(model=subject.model, behavior=subject.name, select=select, test=test))
-        cells = reply_grid(study, study.replies, subject.n_layers, subject.directed)
-        own = doses.calibrated(self._bounded(context, cells), vector, subject.name, "for replies")
-        recommended = REPLIES.run(study.replies, context, own, panel)
+        recommended = REPLIES.run(study.replies, context, self._reply_cells(doses, context), panel)
         return replace(context, subject=replace(context.subject, recommended=recommended))
+
+    def _is_replied(self, subject: RunSubject) -> bool:
+        replies = self.study.replies
+        covered = (subject.model, subject.setting.label, subject.behavior.is_choice)
+        return replies is not None and replies.covers(*covered) and not REPLIES.unfit(subject.behavior)
+
+    def _reply_cells(self, doses: Doses, context: Context) -> Grid:
+        """The cells of the replies, with their doses measured."""
+        subject, replies = context.subject, self.study.replies
+        assert replies is not None
+        cells = self._bounded(context, reply_grid(self.study, replies, subject.n_layers, subject.directed))
+        return doses.calibrated(cells, context.vector, subject.name, "for replies")
 
     def _bounded(self, context: Context, grid: Grid) -> Grid:
         """The grid with its bounds, where strengths are percentiles; those that the run has recorded already."""
@@ -217,7 +265,8 @@ class Work:
         file = self.folder.vector_file(model.name, train.name)
         if file.is_file():
             return SteeringVector.load(file)
-        started = time.monotonic()
+        clock = seconds_of(model)
+        started = clock()
         trained: dict[str, Any] = {}
         if AGGREGATIONS.get(self.study.method).trained:
             layers = trained_layers(self.study, model.facts.layers)
@@ -238,8 +287,12 @@ class Work:
         if needs_transport(self.study):
             vector = with_transport(vector, model, vector_source(train, made_of), seed=self.study.seed, progress=False)
         vector.save(file)
-        self.recorder.add_seconds("extract", time.monotonic() - started, model.name, train.name)
+        self.recorder.add_seconds("extract", clock() - started, model.name, train.name)
         return vector
+
+
+def _present(contexts: Iterable[Context | None]) -> list[Context]:
+    return [context for context in contexts if context is not None]
 
 
 def _doubt(vectors: SteeringVector) -> str:

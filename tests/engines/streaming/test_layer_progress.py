@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 from streams import streamed
 from tiny import random_pairs
 from trimtab._util.callbacks import note_of
 from trimtab._util.layer_progress import noting_layers, report_layer
+from trimtab._util.progress_bars import named_progress_of, progress_of
 from trimtab.cli.steps import Steps
 from trimtab.engines import TransformersEngine
 
@@ -28,6 +31,26 @@ def test_a_job_notes_its_layers_beside_the_step_and_takes_the_note_away() -> Non
     assert notes == ["", *(f"layer {done} of {layers}" for done in range(1, layers)), "", ""]
     assert f"layer 1 of {layers}" in lines[1]
     assert "layer" not in lines[-1]
+
+
+def test_callbacks_of_ones_own_are_called_behind_each_layer_with_the_same_count() -> None:
+    plain: list[int] = []
+    named: list[tuple[str, int]] = []
+    with progress_of(lambda done, total: plain.append(done), "extract") as advance:
+        assert advance is not None
+        advance(1, 4)
+        report_layer(1, 3)
+        report_layer(3, 3)
+    with named_progress_of(lambda what, done, total: named.append((what, done))) as shown:
+        shown("sweep", 2, 4)
+        report_layer(1, 3)
+    assert [(int(done), note_of(done)) for done in plain] == [(1, ""), (1, "layer 1 of 3"), (1, "")]
+    assert [(what, int(done), note_of(done)) for what, done in named] == [
+        ("sweep", 2, ""),
+        ("sweep", 2, "layer 1 of 3"),
+    ]
+    sent = pickle.loads(pickle.dumps(named[1][1]))  # as workers on Ray send theirs
+    assert note_of(sent) == "layer 1 of 3"
 
 
 def test_a_step_that_is_done_gets_no_note_and_nobody_is_called_afterwards() -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from trimtab.engines.transformers._forward import pushed, read_and_record, read_last_layer, run_layers
-from trimtab.engines.transformers._query_runner import Head, QueryRunner, in_order
-from trimtab.engines.transformers.packing.batches import Marks, Packed, Query, one_by_one, pack, pad
+from trimtab.engines.transformers._query_runner import Head, QueryRunner
+from trimtab.engines.transformers.packing.batches import Marks, Packed, Query, in_order, one_by_one, pack, pad
 from trimtab.engines.transformers.packing.schedule import unmarked
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
 from trimtab.engines.transformers.sharing.shared_prefixes import Opening

@@ -20,13 +20,13 @@ from trimtab.engines.transformers._forward import (
     run_layers,
 )
 from trimtab.engines.transformers._layer_arguments import UnknownArgumentError
-from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, one_by_one, pack, pad
+from trimtab.engines.transformers.packing.batches import Batch, Marks, Packed, Query, in_order, one_by_one, pack, pad
 from trimtab.engines.transformers.packing.budget import Budget, budget_for, free
 from trimtab.engines.transformers.packing.schedule import most_columns, schedule, unmarked
 from trimtab.engines.transformers.probing.exactness import Mode, exactness_of
 from trimtab.engines.transformers.sharing.shared_cache import Beginning
-from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams, state_bytes
-from trimtab.engines.transformers.streaming.together import start, together, weights_of
+from trimtab.engines.transformers.streaming.stream_groups import share_streams, state_bytes
+from trimtab.engines.transformers.streaming.together import PassBytes, start, together, weights_of
 from trimtab.engines.transformers.streaming.writing_cost import MAX_WRITING_HOURS
 from trimtab.models import Backbone, is_divided, least_free
 from trimtab.steering import Intervention, PushCheck
@@ -68,6 +68,8 @@ class QueryRunner:
         of_gpu = least_free if is_divided(backbone.model) else free
         self.budget: Budget = budget_for(backbone.facts, backbone.devices, backbone.dtype, memory_bytes, of_gpu)
         self.exactness = exactness_of(backbone)
+        self._first_norms: dict[tuple[int, ...], Tensor] = {}
+        """Mean norm of tokens that texts begin with, where it has been read beside a job."""
 
     @property
     def pad_token(self) -> int:
@@ -79,7 +81,7 @@ class QueryRunner:
     @property
     def plain(self) -> Mode:
         """How texts run together where they are not packed."""
-        return "alone" if self.fastest == "alone" else "padded"
+        return self.exactness.plain_mode(self.fastest)
 
     @property
     def _state_size(self) -> tuple[int, int]:
@@ -118,13 +120,21 @@ class QueryRunner:
         queries: Sequence[Query],
         layers: Sequence[int] | None,
         finish: Finish[Result],
+        beside: Callable[[], object] = lambda: None,
     ) -> Iterator[Result]:
-        """Run queries unsteered; stream what `finish` makes of (indices, states [reads, layers, d_model])."""
-        for mode, part in self.parts(queries, cells=False):
-            yield from self._part_read([queries[i] for i in part], part, mode, layers, finish)
+        """Run queries unsteered, and `beside`; stream `finish` of (indices, states [reads, layers, d_model])."""
+        for number, (mode, part) in enumerate(self.parts(queries, cells=False)):
+            also = (lambda: None) if number else beside
+            yield from self._part_read([queries[i] for i in part], part, mode, layers, finish, also)
 
     def _part_read(
-        self, queries: list[Query], part: list[int], mode: Mode, layers: Sequence[int] | None, finish: Finish[Result]
+        self,
+        queries: list[Query],
+        part: list[int],
+        mode: Mode,
+        layers: Sequence[int] | None,
+        finish: Finish[Result],
+        beside: Callable[[], object],
     ) -> Iterator[Result]:
         """Queries that run in the same way; `part` has their indices."""
         plan = schedule(queries, 0, unmarked, self.budget, share=mode == "packed")
@@ -143,7 +153,7 @@ class QueryRunner:
         count = self.backbone.facts.layers if layers is None else len(layers)
         sizes = state_bytes(*self._state_size, queries, plan, self.budget, reads_each=count * torch.float32.itemsize)
         head = partial(self.run_head, plan.head, queries, unmarked, ())
-        yield from self._each_batch(plan.batches, sizes, head, run_batch)
+        yield from self._each_batch(plan.batches, sizes, head, run_batch, beside=beside)
 
     def every_cell(
         self,
@@ -209,8 +219,9 @@ class QueryRunner:
         run_heads: Callable[[], Heads],
         run_batch: Callable[[Sequence[int], Heads], Result],
         is_left_out: Callable[[Sequence[int]], bool] = lambda chosen: False,
+        beside: Callable[[], object] | None = None,
     ) -> Iterator[Result]:
-        """Run batches one by one; with streamed weights all that have room side by side.
+        """Run batches one by one; with streamed weights all that have room side by side, and with the first `beside`.
 
         Each is asked about right before it would run: others may have taken it meanwhile.
         """
@@ -222,8 +233,12 @@ class QueryRunner:
                 if not is_left_out(chosen):
                     yield run_batch(chosen, heads)
             return
-        for group in share_streams(sizes, self.budget).groups:
-            with together(self.backbone, self.budget.waiting_bytes):
+        shared = share_streams(sizes, self.budget)
+        for group, needs in zip(shared.groups, shared.needs, strict=True):
+            with together(self.backbone, self.budget.waiting_bytes, needs):
+                if beside is not None:
+                    start(beside)
+                    beside = None
                 heads = run_heads()  # again in each stream: what nobody reads any more is freed layer by layer
                 passes = [start(partial(run_batch, batches[i], heads)) for i in group if not is_left_out(batches[i])]
             yield from (one.result() for one in passes)
@@ -312,10 +327,3 @@ class QueryRunner:
             return Packed(None, pad(queries, marks, self.pad_token))
         budget = self.budget
         return pack(queries, head.tokens, marks, budget.row_tokens, share=share, recurring=budget.recurring)
-
-
-def in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
-    """States of single sequences in the order in which all queries ask for them."""
-    places = torch.tensor([place for some, _ in parts for place in some])
-    states = torch.cat([states for _, states in parts], dim=axis)
-    return states.index_select(axis, places.argsort().to(states.device))

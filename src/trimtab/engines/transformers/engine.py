@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from trimtab.engines.transformers._prompt_runner import PromptRunner
 from trimtab.engines.transformers.packing.batches import Query, pad
 from trimtab.engines.transformers.packing.row_memory import too_long
 from trimtab.engines.transformers.packing.schedule import marks_for, marks_of, require_reach, unmarked
+from trimtab.engines.transformers.streaming.together import weights_of
 from trimtab.engines.transformers.training.gradient_passes import StaircasePasses
 from trimtab.engines.transformers.writing.writer import TransformersWriter
 from trimtab.models import EncodedPair, Text, TokenPosition
@@ -65,7 +67,8 @@ class TransformersEngine(PromptRunner):
             some = [queries[i] for i in chosen]
             return Captured(list(chosen), *(_mean_reads(some, states, sequence) for sequence in (0, 1)))
 
-        yield from self.every_state(queries, None, finish)
+        first = partial(self._read_first_tokens, _first_tokens(pair.positive for pair in pairs))
+        yield from self.every_state(queries, None, finish, first)
 
     @torch.no_grad()
     def states(self, texts: Sequence[Text], layers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
@@ -84,7 +87,8 @@ class TransformersEngine(PromptRunner):
             by_prompt.setdefault(text.tokens[: text.prompt_length], []).append(index)
         groups = list(by_prompt.values())
         queries = [state_query([texts[i] for i in group]) for group in groups]
-        for chosen, states in self.every_state(queries, layers, _as_read):
+        first = partial(self._read_first_tokens, _first_tokens(text.tokens for text in texts))
+        for chosen, states in self.every_state(queries, layers, _as_read, first):
             indices = [i for group in chosen for i in groups[group]]
             lengths = [len(texts[i].tokens) - texts[i].prompt_length for i in indices]
             yield from zip(indices, torch.split(states, lengths), strict=True)
@@ -210,14 +214,28 @@ class TransformersEngine(PromptRunner):
     @torch.no_grad()
     def first_token_norm(self, pairs: Sequence[EncodedPair]) -> Tensor:
         """Mean norm of the residual stream at the sequences' first token, [n_layers]; nothing behind it matters."""
-        tokens = sorted({pair.positive[0] for pair in pairs})
+        tokens = _first_tokens(pair.positive for pair in pairs)
+        known = self._first_norms.get(tokens)
+        return self._read_first_tokens(tokens) if known is None else known
+
+    def _read_first_tokens(self, tokens: tuple[int, ...]) -> Tensor:
+        """Mean norm of tokens that stand first; streamed weights stay as they are, so it is read once for all jobs."""
+        if tokens in self._first_norms:
+            return self._first_norms[tokens]
         batch = pad([Query(((token,),), ((0, 0),), 1) for token in tokens], unmarked, self.pad_token)
         norms: Tensor = read_layers(self.backbone, batch, None).norm(dim=-1)
+        if weights_of(self.backbone) is not None:
+            self._first_norms[tokens] = norms.mean(0)
         return norms.mean(0)
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.backbone.tokenizer.decode(tokens, skip_special_tokens=True)
         return text
+
+
+def _first_tokens(texts: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """The tokens that texts begin with, each once."""
+    return tuple(sorted({text[0] for text in texts}))
 
 
 def _as_read(chosen: tuple[int, ...], states: Tensor) -> tuple[tuple[int, ...], Tensor]:

@@ -29,6 +29,8 @@ class Part:
     """The weight's name in the model; the first of them."""
     converter: Any = None
     """How transformers makes it from several tensors, as the experts of a mixture from one each; None: renamed only."""
+    takes_stored: bool = False
+    """Whether the converter takes tensors in the format that they are stored in, as one that dequantizes does."""
     sources: list[tuple[str, str]] = field(default_factory=list)
     """Names in the checkpoint, and the converter's pattern that each fits."""
 
@@ -43,17 +45,18 @@ class Part:
         return {name: value[0] if isinstance(value, list) else value for name, value in made.items()}
 
 
-def parts_of(model: Any, names: Iterable[str]) -> list[Part]:
+def parts_of(model: Any, names: Iterable[str], quantizer: Any = None) -> list[Part]:
     """How transformers makes a model's weights from the tensors of a checkpoint.
 
     Args:
         model: Of transformers; it may be on the meta device.
         names: Of the checkpoint's tensors. Those that the model has no place for are left out.
+        quantizer: Of transformers, for a checkpoint whose weights are dequantized when they are read.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, dot_natural_key, rename_source_key
 
-    mapping = get_model_conversion_mapping(model)
+    mapping = get_model_conversion_mapping(model, hf_quantizer=quantizer)
     renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
     converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
     by_pattern = {pattern: converter for converter in converters for pattern in converter.source_patterns}
@@ -64,9 +67,17 @@ def parts_of(model: Any, names: Iterable[str]) -> list[Part]:
         if target not in places and name in places:
             target, pattern = rename_source_key(name, [], [], prefix, places)
         if target in places:
-            part = parts.setdefault(target, Part(target, None if pattern is None else by_pattern[pattern]))
+            converter = None if pattern is None else by_pattern[pattern]
+            part = parts.setdefault(target, Part(target, converter, _dequantizes(converter, quantizer)))
             part.sources.append((name, pattern or ""))
     return list(parts.values())
+
+
+def _dequantizes(converter: Any, quantizer: Any) -> bool:
+    if converter is None or quantizer is None:
+        return False
+    operation = quantizer.get_load_operations().get("dequantize")
+    return operation is not None and any(isinstance(one, operation) for one in converter.operations)
 
 
 def streamed_names(model: Any, layers: Iterable[nn.Module]) -> list[list[str]]:
@@ -114,7 +125,9 @@ class CheckpointLayer:
         """
         self._model, self._prefix, self._parts, self._buffers = model, prefix, parts, buffers
         self._tensors = {name: files[name] for part in parts for name, _ in part.sources}
-        self._dtypes = {part.target: model.get_parameter(part.target).dtype for part in parts}
+        self._dtypes = {
+            part.target: None if part.takes_stored else model.get_parameter(part.target).dtype for part in parts
+        }
         self.bytes = sum(tensor.bytes for tensor in self._tensors.values())
         self.footprint = sum(tensor.bytes + ALIGNMENT for tensor in self._tensors.values())
         """Bytes of buffers that all of its tensors take."""
@@ -143,6 +156,7 @@ class CheckpointLayer:
             made |= part.make(functools.partial(self._cast, read, self._dtypes[part.target]), self._model)
         return made
 
-    def _cast(self, read: Callable[[StoredTensor], Tensor], dtype: torch.dtype, name: str) -> Tensor:
+    def _cast(self, read: Callable[[StoredTensor], Tensor], dtype: torch.dtype | None, name: str) -> Tensor:
         """A tensor of the checkpoint in the weight's dtype; as in transformers, before several are put together."""
-        return read(self._tensors[name]).to(dtype)
+        stored = read(self._tensors[name])
+        return stored if dtype is None else stored.to(dtype)

@@ -35,8 +35,8 @@ def shortage(needed: int, device: torch.device, *, swap: bool = False) -> str:
     """
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
-        if needed > free:
-            return f"{_gib(needed)} of weights, and {_gib(free)} are free on {device}"
+        if needed + _ROOM > free:
+            return f"{_gib(needed)} of weights and {_gib(_ROOM)} for states, and {_gib(free)} are free on {device}"
     limits = [*_limits(_meminfo("SwapFree") if swap else 0)]
     if limits and needed + _ROOM > min(limits):
         return f"{_gib(needed)} of weights and {_gib(_ROOM)} for states, and {_gib(max(0, min(limits)))} are free"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,7 +46,8 @@ class LayerStream:
     By default each layer brings in its own weights for its own forward pass, so that any plain pass of the model works
     and reads every layer once. A caller that has several passes to run takes the stream over (`taken`) and says itself
     for how long a layer is needed (`present`). At any time two layers are in memory: the one that is in place, and the
-    one after it, which a thread reads meanwhile.
+    one after it, which a thread reads meanwhile. Plain passes of other threads, and of the caller's own between two
+    layers, still bring in their own: beside theirs, one layer more is in memory.
     """
 
     def __init__(self, layers: Sequence[nn.Module], sources: Sequence[LayerSource], device: torch.device):
@@ -77,9 +79,10 @@ class LayerStream:
         self._copies: Any = None
         if device.type == "cuda":
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._takers = 0
-        self._own = [0] * len(layers)
-        """How many passes of each layer have brought in its weights themselves."""
+        self._takers: Counter[int] = Counter()
+        """Threads that have taken the stream over, and how often."""
+        self._own: Counter[tuple[int, int]] = Counter()
+        """How many passes of a thread have brought in the weights of a layer themselves: (thread, layer)."""
         self._versions = [_versions(layer) for layer in layers]
         for index, layer in enumerate(layers):
             layer.register_forward_pre_hook(self._before(index), prepend=True)
@@ -121,14 +124,15 @@ class LayerStream:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Leave it to the caller, while the context lasts, to have the layers present that passes run through."""
+        """Leave it to the caller, while the context lasts, to have the layers present that its passes run through."""
+        me = threading.get_ident()
         with self._lock:
-            self._takers += 1
+            self._takers[me] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._takers -= 1
+                self._takers[me] -= 1
 
     def forget_ahead(self) -> None:
         """Drop the layer that was read ahead and not used."""
@@ -139,17 +143,22 @@ class LayerStream:
 
     def _before(self, index: int) -> Callable[..., None]:
         def bring_in(module: nn.Module, args: Any) -> None:
-            if not self._takers:
-                self._enter(index)
-                self._own[index] += 1
+            me = threading.get_ident()
+            with self._lock:
+                # What another thread has in place, it may drop before this pass is through the layer.
+                if not (self._takers[me] and self._users[index]):
+                    self._enter(index)
+                    self._own[me, index] += 1
 
         return bring_in
 
     def _after(self, index: int) -> Callable[..., None]:
         def drop(module: nn.Module, args: Any, output: Any) -> None:
-            if self._own[index]:  # a pass whose weights could not be read comes here too
-                self._own[index] -= 1
-                self._leave(index)
+            me = threading.get_ident()
+            with self._lock:
+                if self._own[me, index]:  # a pass whose weights could not be read comes here too
+                    self._own[me, index] -= 1
+                    self._leave(index)
 
         return drop
 

@@ -21,8 +21,8 @@ from trimtab.models.streaming.streamed_model import (
     INDEX,
     LAYERS_AT_ONCE,
     SINGLE,
+    dequantizer_of,
     parts_by_layer,
-    require_plain_weights,
     skeleton_of,
     tensors_of,
 )
@@ -73,14 +73,14 @@ def plan_stream(
         NotStreamable: When its files are none that a layer can be read from by itself.
         ModelError: When they cannot be read.
     """
-    require_plain_weights(config, name)
+    quantizer = dequantizer_of(config, name)
     skeleton = skeleton_of(config, trust_remote_code)
     names = streamed_names(skeleton, decoder_layers(skeleton)[1])
     in_memory = [sum(skeleton.get_parameter(one).numel() for one in own) * dtype.itemsize for own in names]
     on_disk, speed = sum(in_memory), None
     if (folder := _folder_of(base)) is not None:
         tensors = tensors_of(folder, name)
-        parts = parts_by_layer(skeleton, names, tensors)
+        parts = parts_by_layer(skeleton, names, tensors, quantizer)
         sources = [source for layer in parts for part in layer for source, _ in part.sources]
         on_disk = sum(tensors[source].bytes for source in sources)
         speed = reading_speed(tensors.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ from trimtab.models.streaming.layer_stream import LayerStream
 
 LAYERS_AT_ONCE = 2
 """The one that is in place and the one that is read ahead."""
+_DEQUANTIZED = "fp8"
+"""The method whose weights transformers makes plain where no GPU computes with them."""
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -47,11 +50,11 @@ def load_streamed(
     """
     from transformers import GenerationConfig
 
-    require_plain_weights(config, name)
+    quantizer = dequantizer_of(config, name)
     tensors = tensors_of(base, name)
     skeleton = skeleton_of(config, trust_remote_code)
     names = streamed_names(skeleton, decoder_layers(skeleton)[1])
-    parts = parts_by_layer(skeleton, names, tensors)
+    parts = parts_by_layer(skeleton, names, tensors, quantizer)
     streamed = {source for layer in parts for part in layer for source, _ in part.sources}
     faults: list[ModelError] = []
     state = {key: _Entry(tensor, key in streamed, faults) for key, tensor in tensors.items()}
@@ -84,17 +87,32 @@ def skeleton_of(config: Any, trust_remote_code: bool) -> Any:
         return class_for(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
-def require_plain_weights(config: Any, name: str) -> None:
-    """Refuse a checkpoint of quantized weights.
+def dequantizer_of(config: Any, name: str) -> Any:
+    """What makes plain weights of a checkpoint's quantized ones, tensor by tensor; None for plain weights.
+
+    Of weights in 8 bits with a scale for each block (`fp8`), transformers makes plain ones when it loads them where
+    there is no GPU to compute with them as they are. The same is done here with each layer.
 
     Raises:
-        NotStreamable: With what to take.
+        NotStreamable: For other quantized weights, with what to take.
     """
-    if getattr(config, "quantization_config", None):
+    settings = getattr(config, "quantization_config", None)
+    if not settings:
+        return None
+    settings = settings if isinstance(settings, dict) else settings.to_dict()
+    method = settings.get("quant_method", "")
+    if method != _DEQUANTIZED or torch.cuda.is_available() or torch.xpu.is_available():
+        here = "" if method != _DEQUANTIZED else " on this machine, whose GPU computes with them as they are"
         raise NotStreamable(
-            f"model {name!r} is quantized, and packed weights are prepared when the whole model is loaded: it cannot "
-            "be streamed. Take the model's plain weights (safetensors), or stream=False"
+            f"model {name!r} is quantized ({method or 'by an unknown method'}), and packed weights are prepared when "
+            f"the whole model is loaded: it cannot be streamed{here}. Take the model's plain weights (safetensors), or "
+            "stream=False (--no-stream)"
         )
+    from transformers.quantizers.auto import AutoHfQuantizer
+
+    quantizer = AutoHfQuantizer.from_config(copy.deepcopy(settings), pre_quantized=True)
+    quantizer.quantization_config.dequantize = True
+    return quantizer
 
 
 def tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
@@ -117,11 +135,13 @@ def tensors_of(base: str, name: str) -> dict[str, StoredTensor]:
     return {key: tensor for file in files for key, tensor in TensorFile(file).tensors.items()}
 
 
-def parts_by_layer(skeleton: Any, names: list[list[str]], tensors: Mapping[str, StoredTensor]) -> list[list[Part]]:
-    """What the weights of each layer are made from."""
+def parts_by_layer(
+    skeleton: Any, names: list[list[str]], tensors: Mapping[str, StoredTensor], quantizer: Any = None
+) -> list[list[Part]]:
+    """What the weights of each layer are made from; `quantizer` is that of `dequantizer_of`."""
     owner = {name: layer for layer, own in enumerate(names) for name in own}
     parts: list[list[Part]] = [[] for _ in names]
-    for part in parts_of(skeleton, tensors):
+    for part in parts_of(skeleton, tensors, quantizer):
         if part.target in owner:
             parts[owner[part.target]].append(part)
     return parts
@@ -142,6 +162,10 @@ class _Entry:
         except ModelError as error:
             self._faults.append(error)
             raise
+
+    def is_floating_point(self) -> bool:
+        """Whether it has numbers with fractions, as transformers asks of quantized weights."""
+        return self._tensor.dtype.is_floating_point
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Tensor:
         """Stay without numbers, whichever device is asked for."""

@@ -13,7 +13,7 @@ from trimtab.evaluation import Grid
 from trimtab.store.table_schemas import Table
 from trimtab.study._unscored import UnscoredBehavior, examples_of
 from trimtab.study.measures.settings import MeasureSettings
-from trimtab.study.measures.work import Work
+from trimtab.study.measures.work import Work, WriteReplies
 from trimtab.study.settings.behavior_setting import BehaviorSetting
 from trimtab.study.settings.study_file import Study
 
@@ -124,6 +124,16 @@ class Unit:
     presented and, with a grid, the vector and the cells are added when it is run."""
     key: Callable[[Context], list[Any]] | None = None
     """Makes everything that its numbers depend on, in place of `shaped_by` and what is added to that."""
+    chain: str = ""
+    """Units of one chain are computed one after the other, as one may use what another has read. Those of different
+    chains share streams over the weights of a model that is streamed from disk."""
+    is_apart: bool = False
+    """Whether nothing else may run beside it; it is so with everything that writes."""
+
+    @property
+    def runs_apart(self) -> bool:
+        """Whether it is computed when nothing else runs: it writes, which takes the memory that there is."""
+        return self.is_apart or any(isinstance(piece, WriteReplies) for piece in self.work)
 
 
 Settings = TypeVar("Settings", bound=MeasureSettings)
@@ -144,6 +154,8 @@ class Measure(ABC, Generic[Settings]):
     """Its tables; each is stored as `<name>/<table>`, one file for each unit."""
     grows: ClassVar[bool] = False
     """Whether its tables grow row by row while a behavior is worked on, so that its `run` is its own."""
+    is_apart: ClassVar[bool] = False
+    """Whether none of its units may run beside anything else, as where it measures time."""
     needs_scores: ClassVar[bool] = True
     """Whether it needs pairs of completions that can be scored, or a setting that their scores chose."""
 

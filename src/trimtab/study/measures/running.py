@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 from trimtab.data import Behavior
+from trimtab.engines import run_side_by_side, seconds_of, shares_streams
+from trimtab.models import Facts
 from trimtab.store.cached_tables import TableName
 from trimtab.study._unscored import UnscoredBehavior
 from trimtab.study.measures.base import Measure, Subject, Unit
 from trimtab.study.measures.context import Context
 from trimtab.study.measures.projection.settings import Projections
 from trimtab.study.measures.registry import MEASURES, OF_STUDY
+from trimtab.study.measures.work import ReadPairs, Work, states_read
 from trimtab.study.settings.identity import shaping_part
 from trimtab.study.settings.study_file import Study
 from trimtab.study.step_names import measuring
+from trimtab.vectors import AGGREGATIONS
+from trimtab.vectors.aggregations import StreamedAggregation
 
 
 def measures_of(subject: Subject) -> Iterator[tuple[Measure[Any], Any]]:
@@ -48,33 +53,91 @@ def tables_of(study: Study) -> list[str]:
 def run_measures(contexts: Sequence[Context]) -> None:
     """Compute the tables of every measure that is added to a swept behavior, as far as they are not in the run.
 
+    On a streamed model, chains of units of all behaviors and measures share streams over its weights; what writes, and
+    what measures time, comes behind them, one after the other.
+
     Args:
         contexts: One for each behavior in one model.
     """
-    for context in contexts:
-        for measure, settings in measures_of(context.subject):
-            if not measure.grows:
-                started = time.monotonic()
-                _compute(measure, settings, context)
-                seconds = time.monotonic() - started
-                context.add_seconds(measure.label, seconds, context.model.name, context.subject.name)
+    every = [
+        MeasureRun(measure, settings, context)
+        for context in contexts
+        for measure, settings in measures_of(context.subject)
+        if not measure.grows
+    ]
+    if not contexts or not shares_streams(contexts[0].model):
+        for run in every:
+            run.compute(run.units)
+        return
+    beside = [run for run in every if not run.measure.is_apart]
+    chains = [(run, chain) for run in beside for chain in chains_of(run.units)]
+    facts = contexts[0].model.facts
+    run_side_by_side(
+        contexts[0].model,
+        [partial(run.compute, chain) for run, chain in chains],
+        [held_bytes((piece for unit in chain for piece in unit.work), facts) for _, chain in chains],
+    )
+    for run in every:
+        run.compute([unit for unit in run.units if run.measure.is_apart or unit.runs_apart])
 
 
-def _compute(measure: Measure[Any], settings: Any, context: Context) -> None:
-    subject = context.subject
-    units = list(measure.units(settings, subject))
-    what = measuring(measure.label, subject.name, subject.model)
-    context.progress(what, 0, len(units))
-    for done, unit in enumerate(units, 1):
-        compute = unit.compute
-        assert compute is not None, f"{measure.name}: a unit of a measure that does not grow computes its table"
-        context.tables.table(
-            TableName(measure.name, unit.table, subject.model, subject.name, unit.about),
-            _key(unit, settings, context),
-            lambda compute=compute: compute(context),  # type: ignore[misc]
-            None if unit.mend is None else partial(unit.mend, context),
-        )
-        context.progress(what, done, len(units))
+def chains_of(units: Sequence[Unit]) -> list[list[Unit]]:
+    """The units that may run beside others, in chains of those that may not run beside each other."""
+    chains: dict[str, list[Unit]] = {}
+    for unit in units:
+        if not unit.runs_apart:
+            chains.setdefault(unit.chain, []).append(unit)
+    return list(chains.values())
+
+
+def held_bytes(works: Iterable[Work], facts: Facts) -> int:
+    """What a chain of units that reads states holds in memory: differences, and the states of one side."""
+    return sum(states_read(piece) for piece in works) * facts.layers * facts.width * 4
+
+
+def extraction_bytes(method: str, behavior: Behavior, facts: Facts) -> int:
+    """What an extraction holds until its end: nothing but sums, or the states of every row."""
+    if isinstance(AGGREGATIONS.get(method), StreamedAggregation):
+        return 0
+    return held_bytes([ReadPairs(behavior, "choice" if behavior.is_choice else "text")], facts)
+
+
+@dataclass(eq=False)
+class MeasureRun:
+    """A measure of one behavior in one model, while it is computed."""
+
+    measure: Measure[Any]
+    settings: Any
+    context: Context
+    done: int = 0
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        """All of them."""
+        return list(self.measure.units(self.settings, self.context.subject))
+
+    def compute(self, units: Sequence[Unit]) -> None:
+        """Compute the tables of some of the units, one after the other."""
+        context, subject = self.context, self.context.subject
+        clock = seconds_of(context.model)
+        started = clock()
+        self._report()
+        for unit in units:
+            compute = unit.compute
+            assert compute is not None, f"{self.measure.name}: a unit of a measure that does not grow has `compute`"
+            context.tables.table(
+                TableName(self.measure.name, unit.table, subject.model, subject.name, unit.about),
+                _key(unit, self.settings, context),
+                partial(compute, context),
+                None if unit.mend is None else partial(unit.mend, context),
+            )
+            self.done += 1
+            self._report()
+        context.add_seconds(self.measure.label, clock() - started, context.model.name, subject.name)
+
+    def _report(self) -> None:
+        what = measuring(self.measure.label, self.context.subject.name, self.context.subject.model)
+        self.context.progress(what, self.done, len(self.units))
 
 
 def _key(unit: Unit, settings: Any, context: Context) -> list[Any]:

@@ -85,4 +85,11 @@ class WriteReplies:
     """How cells and prompts are chosen, for people."""
 
 
+def states_read(work: Work) -> int:
+    """Of how many texts the states at every layer are read, at most; 0 where they are not."""
+    if isinstance(work, ReadPairs):
+        return 2 * len(work.behavior.pairs) * (2 if work.behavior.is_choice else 1)
+    return len(work.examples) if isinstance(work, ReadExamples) else 0
+
+
 Work = ScoreRows | ReadPairs | ReadExamples | TrainVectors | ReadTexts | WriteReplies

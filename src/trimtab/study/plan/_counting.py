@@ -17,6 +17,7 @@ from trimtab.engines.transformers.packing.schedule import (
     schedule,
     unmarked,
 )
+from trimtab.engines.transformers.streaming.together import NO_BYTES
 from trimtab.evaluation import Grid, form_of
 from trimtab.models import EncodedPair, Text, encode, encode_examples, encode_pairs, render_prompt
 from trimtab.steering.phases import markers_of
@@ -27,9 +28,6 @@ from trimtab.study.plan._planned_streams import NO_STREAMS, StreamedJob, count_s
 from trimtab.study.plan._targets import Target
 from trimtab.study.settings.study_file import Study
 from trimtab.vectors import default_position, require_pairs_position
-
-FIRST_TOKEN = StreamedJob(1)
-"""Extraction reads the norm of the first token in a stream of its own."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def _pairs(work: ReadPairs, study: Study, target: Target) -> Counted:
     first = schedule(queries, 0, unmarked, target.budget, share=True)
     head = len(first.head)
     tokens = head + sum(own_tokens(q, head) for q in queries)
-    streamed = _streams(queries, first, target, layers=target.facts.layers) + FIRST_TOKEN
+    streamed = _streams(queries, first, target, layers=target.facts.layers)
     return Counted(
         rows=len(pairs), passes=len(first.batches), tokens=tokens, naive_tokens=naive, streamed=streamed
     )  # fmt: skip
@@ -135,7 +133,7 @@ def _examples(work: ReadExamples, target: Target) -> Counted:
     queries = [state_query([one.read("last")]) for one in encoded]
     first = schedule(queries, 0, unmarked, target.budget, share=True)
     tokens = len(first.head) + sum(own_tokens(q, len(first.head)) for q in queries)
-    streamed = _streams(queries, first, target, layers=target.facts.layers) + FIRST_TOKEN
+    streamed = _streams(queries, first, target, layers=target.facts.layers)
     return Counted(
         rows=len(encoded), passes=len(first.batches), tokens=tokens, naive_tokens=naive, streamed=streamed
     )  # fmt: skip
@@ -166,7 +164,7 @@ def _texts(work: ReadTexts, target: Target) -> Counted:
     tokens = round(work.passes * sum(own_tokens(q, 0) + moved_tokens(q, 0, marks) * climbed for q in queries))
     planned = schedule(queries, len(grid.steered), marks, target.budget, share=True)
     once = _streams(queries, planned, target, cells=bool(grid.steered))
-    streamed = replace(once, streams=work.passes * once.streams, neutral_tokens=work.reply_tokens)
+    streamed = replace(once, needs=once.needs * work.passes, neutral_tokens=work.reply_tokens)
     return Counted(rows=len(queries), tokens=tokens, streamed=streamed)
 
 
@@ -191,7 +189,8 @@ def _writing(work: WriteReplies, target: Target) -> Counted:
 def _written_streams(writing: CountedWriting) -> StreamedJob:
     """One for each token of all replies at hand; one for reading them again, and one for trying their length."""
     turns = -(-writing.replies // writing.side_by_side)
-    return StreamedJob(turns * writing.max_new_tokens + 2 * bool(writing.read_tokens), tokens=writing.max_new_tokens)
+    streams = turns * writing.max_new_tokens + 2 * bool(writing.read_tokens)
+    return StreamedJob((NO_BYTES,) * streams, tokens=writing.max_new_tokens)
 
 
 def _encoded(target: Target, shown: Sequence[Presentation], scoring: Scoring) -> list[EncodedPair]:

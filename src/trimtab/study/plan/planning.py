@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from trimtab._util.callbacks import StepName
 from trimtab._util.wording import plural
@@ -17,14 +18,24 @@ from trimtab.models import PromptError, StreamPlan
 from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study.given import Given
+from trimtab.study.measures.base import Measure, Unit
 from trimtab.study.measures.grids import needs_transport, trained_layers
-from trimtab.study.measures.running import measures_of
-from trimtab.study.measures.work import ReadExamples, ReadPairs, TrainVectors, Work
+from trimtab.study.measures.running import chains_of, extraction_bytes, held_bytes, measures_of
+from trimtab.study.measures.work import ReadExamples, ReadPairs, ReadTexts, TrainVectors, Work
 from trimtab.study.plan._calibration import pace_of
 from trimtab.study.plan._counting import Counted, count
 from trimtab.study.plan._estimates import reach_behavior
 from trimtab.study.plan._pace import FIXED_SECONDS, Pace
-from trimtab.study.plan._planned_streams import PlannedStreams, plan_streams
+from trimtab.study.plan._planned_streams import (
+    NO_JOB,
+    NO_STREAMS,
+    PlannedJob,
+    PlannedStreams,
+    SharedCount,
+    StreamedJob,
+    Trials,
+    refusals,
+)
 from trimtab.study.plan._subjects import PlannedSubject, planned_subjects
 from trimtab.study.plan._targets import Target, target_for
 from trimtab.study.plan.accelerators import ACCELERATORS
@@ -82,15 +93,41 @@ class _Part:
     """A step of a run with its pieces of work, counted."""
 
     name: StepName
+    behavior: str
     measure: str
     works: tuple[tuple[Work, Counted], ...]
     count: int = 0
+    chains: tuple[PlannedJob, ...] = ()
+    """What may run beside other work on a streamed model."""
+    apart: PlannedJob = NO_JOB
+    """What may not."""
 
-    def timed(self, pace: Pace, stream: StreamPlan | None) -> TimedStep:
-        """How long it takes: computing, or reading the weights where that takes longer."""
+    held_bytes: int = 0
+    """What its states take in memory until its end."""
+
+    @property
+    def job(self) -> PlannedJob:
+        """All of its work, piece after piece."""
+        return PlannedJob(tuple(counted.streamed for _, counted in self.works if counted.rows), self.held_bytes)
+
+    @property
+    def streamed(self) -> StreamedJob:
+        """The same as one job; neutral texts are among what it writes."""
+        whole = sum((piece.streamed for _, piece in self.works), NO_STREAMS)
+        return replace(whole, tokens=max(whole.tokens, whole.neutral_tokens))
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains vectors."""
+        return any(isinstance(work, TrainVectors) for work, _ in self.works)
+
+    def timed(self, pace: Pace, streamed: PlannedStreams | None) -> TimedStep:
+        """How long it takes: computing, or its share of reading the weights where that takes longer."""
         whole = early = 0.0
         for work, counted in self.works:
-            computing, reading = pace.seconds(work, counted), stream.seconds(counted.streamed.streams) if stream else 0
+            computing, reading = pace.seconds(work, counted), 0.0
+            if streamed is not None:
+                reading = streamed.reading_share * streamed.stream.seconds(counted.streamed.streams)
             whole += max(computing, reading)
             early += pace.early(work, counted) if computing >= reading else pace.early_share(counted) * reading
         return TimedStep(whole + FIXED_SECONDS.get(self.measure, 0.0) * pace.fixed, self.count, self.measure, early)
@@ -120,12 +157,21 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
     beside: list[PlannedMeasure] = []
     prices: list[str] = []
     parts = [
-        _Part(extracting(subject.name, subject.model, study.method), EXTRACTION, tuple(zip(reading, made, strict=True)))
+        _Part(
+            extracting(subject.name, subject.model, study.method),
+            subject.name,
+            EXTRACTION,
+            tuple(zip(reading, made, strict=True)),
+            held_bytes=extraction_bytes(study.method, subject.behavior, target.facts),
+        )
     ]
     for measure, settings in measures_of(subject):
-        works = list(measure.work(settings, subject))
-        counted = [count(piece, study, target) for piece in works]
-        parts.append(_part(measure.name, measure.label, subject, tuple(zip(works, counted, strict=True))))
+        units = list(measure.units(settings, subject))
+        by_unit = {id(unit): [count(piece, study, target) for piece in unit.work] for unit in units}
+        works = [piece for unit in units for piece in unit.work]
+        counted = [piece for unit in units for piece in by_unit[id(unit)]]
+        part = _part(measure, subject, tuple(zip(works, counted, strict=True)))
+        parts.append(replace(part, **_sharing(measure, units, by_unit, target)))
         if settings is None:
             swept += counted
         else:
@@ -166,23 +212,39 @@ def _training_line(reading: Sequence[Work], made: Sequence[Counted]) -> str:
     return ""
 
 
-def _part(measure: str, label: str, subject: PlannedSubject, works: tuple[tuple[Work, Counted], ...]) -> _Part:
+def _part(measure: Measure[Any], subject: PlannedSubject, works: tuple[tuple[Work, Counted], ...]) -> _Part:
     """A measure as the step by which its run reports its progress."""
-    behavior, model = subject.name, subject.model
+    behavior, model, which = subject.name, subject.model, measure.name
     named = {"scores": sweeping, "dose": dosing, "answers": answering, "replies": replying}
-    name = named[measure](behavior, model) if measure in named else measuring(label, behavior, model)
+    name = named[which](behavior, model) if which in named else measuring(measure.label, behavior, model)
     # Steps that are reported in parts say beforehand what they count in all.
-    replies = sum(counted.writing.replies for _, counted in works if counted.writing) if measure == "replies" else 0
-    texts = sum(counted.rows for _, counted in works) if measure == "dose" else 0
-    return _Part(name, measure, works, replies or texts)
+    replies = sum(counted.writing.replies for _, counted in works if counted.writing) if which == "replies" else 0
+    texts = sum(counted.rows for _, counted in works) if which == "dose" else 0
+    return _Part(name, behavior, which, works, replies or texts)
+
+
+def _sharing(
+    measure: Measure[Any], units: Sequence[Unit], counted: Mapping[int, list[Counted]], target: Target
+) -> dict[str, Any]:
+    """What of a measure may run beside other work on a streamed model, and what may not, as fields of a part."""
+
+    def job(some: Sequence[Unit]) -> PlannedJob:
+        steps = tuple(piece.streamed for unit in some for piece in counted[id(unit)])
+        return PlannedJob(steps, held_bytes((piece for unit in some for piece in unit.work), target.facts))
+
+    chains = [] if measure.is_apart else chains_of(units)
+    apart = [unit for unit in units if measure.is_apart or unit.runs_apart]
+    return {"chains": tuple(map(job, chains)), "apart": job(apart)}
+
+
+_FIRST = (EXTRACTION, "dose", "scores", "answers", "replies")
 
 
 def _in_order(counted: Sequence[tuple[Step, list[_Part]]]) -> list[_Part]:
     """The steps as a run takes them: each behavior until its replies, then what is added to each."""
-    first = (EXTRACTION, "dose", "scores", "answers", "replies")
     every = [parts for _, parts in counted]
-    main = [part for parts in every for measure in first for part in parts if part.measure == measure]
-    return main + [part for parts in every for part in parts if part.measure not in first]
+    main = [part for parts in every for measure in _FIRST for part in parts if part.measure == measure]
+    return main + [part for parts in every for part in parts if part.measure not in _FIRST]
 
 
 def _model_plan(
@@ -195,8 +257,9 @@ def _model_plan(
     if stream and stream.bytes_per_second:  # of a stand-in, reading is taken for an ordinary disk's
         reading = (stream.resident_bytes + stream.layer_bytes) / stream.bytes_per_second
         load = reading if pace.assumed else max(load, reading)
+    streamed = None if stream is None else _streams(model, stream, target, parts)
     timed: dict[str, TimedStep] = {loading(model.label): TimedStep(load)}
-    timed |= {part.name: part.timed(pace, stream) for part in parts}
+    timed |= {part.name: part.timed(pace, streamed) for part in parts}
     activations = min(target.budget.tokens, target.budget.ceiling) * NUMBERS_PER_WIDTH * facts.width
     cached = 2 * facts.layers * facts.kv_heads * facts.head_size * max(step.held_tokens for step in steps)
     return ModelPlan(
@@ -214,17 +277,43 @@ def _model_plan(
         steps=tuple(steps),
         by_requests=target.by_requests,
         divided_by=model.tensor_parallel,
-        streamed=None if stream is None else _streams(model, stream, parts),
+        streamed=streamed,
     )
 
 
-def _streams(model: ModelSetting, stream: StreamPlan, parts: Sequence[_Part]) -> PlannedStreams:
-    jobs = [
-        (
-            part.name.short,
-            any(isinstance(work, TrainVectors) for work, _ in part.works),
-            [counted.streamed for _, counted in part.works],
-        )
-        for part in parts
-    ]
-    return plan_streams(model.label, stream, jobs, float(model.engine_options.get(HOURS, MAX_WRITING_HOURS)))
+def _streams(model: ModelSetting, stream: StreamPlan, target: Target, parts: Sequence[_Part]) -> PlannedStreams:
+    """The phases of a run on a streamed model, the jobs of each of which share streams."""
+    by_itself = SharedCount(target.budget, Trials())
+    counted = SharedCount(target.budget, Trials())
+    steps = [(part.name.short, part.trains, part.streamed) for part in parts]
+    return PlannedStreams(
+        stream=stream,
+        phases=tuple((name, counted.streams(jobs)) for name, jobs in _phases(parts) if jobs),
+        apart=1 + sum(by_itself.streams([part.job]) for part in parts),
+        jobs=tuple((name, whole) for name, _, whole in steps),
+        refused=refusals(model.label, stream, steps, float(model.engine_options.get(HOURS, MAX_WRITING_HOURS))),
+    )
+
+
+def _phases(parts: Sequence[_Part]) -> Iterator[tuple[str, list[PlannedJob]]]:
+    """What follows one another in a run on a streamed model."""
+    yield "vectors", [part.job for part in parts if part.measure == EXTRACTION]
+    pushed = [part for part in parts if part.measure in ("dose", "scores")]
+    behaviors = {part.behavior: [one for one in pushed if one.behavior == part.behavior] for part in pushed}
+    yield "doses and scores", [_scored(some) for some in behaviors.values()]
+    for part in parts:
+        if part.measure in ("answers", "replies"):
+            yield part.name.short, [part.job]
+    beside = [part for part in parts if part.measure not in _FIRST]
+    yield "measures", [chain for part in beside for chain in part.chains if chain.steps]
+    for part in beside:
+        if part.apart.steps:
+            yield part.name.short, [part.apart]
+
+
+def _scored(parts: Sequence[_Part]) -> PlannedJob:
+    """Doses and scores of a behavior: side by side, unless strengths have to be found first."""
+    grids = [work.grid for part in parts for work, _ in part.works if isinstance(work, ReadTexts)]
+    if any(grid.is_calibrated for grid in grids):
+        return PlannedJob(tuple(step for part in parts for step in part.job.steps))
+    return PlannedJob((tuple(part.job for part in parts),))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab._util.layer_progress import noting_layers
 from trimtab.engines import Model, load
 from trimtab.errors import RunError, TrimtabError
 from trimtab.store.manifest import WorkerEntry
@@ -107,8 +108,8 @@ class Worker:
             worker = WorkerEntry(host=socket.gethostname(), pid=os.getpid())
             recorder.update(recorder.manifest.replace(worker=worker))
             try:
-                with recorder.recording_warnings():
-                    Work(self.job, folder, recorder, reporter, self._sharing()).one_model(self.setting)
+                with recorder.recording_warnings(), noting_layers(reporter) as advance:
+                    Work(self.job, folder, recorder, advance, self._sharing()).one_model(self.setting)
             finally:
                 recorder.write()
         finally:

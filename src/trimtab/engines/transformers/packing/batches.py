@@ -227,3 +227,10 @@ def pad(queries: Sequence[Query], marks: Marks, pad_token: int) -> Batch:
         read_rows=torch.tensor([row for row, _ in places], dtype=torch.long),
         read_columns=torch.tensor([width - len(sequences[row][0]) + index for row, index in places], dtype=torch.long),
     )
+
+
+def in_order(parts: Sequence[tuple[list[int], Tensor]], axis: int) -> Tensor:
+    """States of single sequences in the order in which all queries ask for them."""
+    places = torch.tensor([place for some, _ in parts for place in some])
+    states = torch.cat([states for _, states in parts], dim=axis)
+    return states.index_select(axis, places.argsort().to(states.device))

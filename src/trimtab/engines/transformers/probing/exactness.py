@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from trimtab.engines.transformers.packing.masks import has_only_attention
 from trimtab.engines.transformers.probing import _trial_passes
 from trimtab.engines.transformers.probing._batch_limits import batch_length_limit, unfamiliar_sizes
 from trimtab.engines.transformers.probing._staircase_probe import staircase_is_exact
+from trimtab.engines.transformers.streaming.shared_streams import exclusive
 from trimtab.engines.transformers.streaming.together import start, together, weights_of
 from trimtab.errors import ModelError, TrimtabWarning
 from trimtab.models import Backbone
@@ -37,13 +38,17 @@ class UpTo:
     def __init__(self, ask: Callable[[int], bool]):
         self.ask, self.yes, self.no = ask, 0, sys.maxsize
 
+    def is_open(self, size: int) -> bool:
+        """Whether it has to be asked."""
+        return self.yes < size < self.no
+
     def __call__(self, size: int) -> bool:
         """Whether it holds at this size."""
-        if self.yes < size < self.no:
+        if self.is_open(size):
             if self.ask(size):
-                self.yes = size
+                self.yes = max(self.yes, size)
             else:
-                self.no = size
+                self.no = min(self.no, size)
         return size <= self.yes
 
 
@@ -78,23 +83,41 @@ class Exactness:
             fastest: as for `mode`.
             cells: as for `mode`.
         """
-        if weights_of(self.backbone) is None:
-            return
+        if weights_of(self.backbone) is not None:
+            with exclusive():
+                self._ask_together(columns, length, fastest, cells)
+
+    def _ask_together(self, columns: int, length: int, fastest: Mode, cells: bool) -> None:
         if fastest == "packed" and self.only_attention:
-            with together(self.backbone):
-                start(partial(self._packs, max(columns, length)))
-                if cells:
-                    start(partial(self._climbs, "packed"))
-            if self._packs(max(columns, length)) and (not cells or self._climbs("packed")):
+            widest = max(columns, length)
+            self._ask_side_by_side(
+                [partial(self._packs, widest)] * self._packed.is_open(rounded_length(widest)),
+                ["packed"] if cells else [],
+            )
+            if self._packs(widest) and (not cells or self._climbs("packed")):
                 return
         rows = min(self._reachable(rounded_length(length)), self._known_limit)
-        with together(self.backbone):
-            start(partial(self._batched, rows))
-            start(self._is_alone)
-            if fastest != "alone":
-                start(partial(self._padded, rows))
-            if cells:
-                start(partial(self._climbs, "padded" if fastest != "alone" else "alone"))
+        self._ask_side_by_side(
+            [
+                *[partial(self._batched, rows)] * self._batched.is_open(rows),
+                *[self._is_alone] * (self._alone is None),
+                *[partial(self._padded, rows)] * (fastest != "alone" and self._padded.is_open(rows)),
+            ],
+            [self.plain_mode(fastest)] if cells else [],
+        )
+
+    def _ask_side_by_side(self, questions: Sequence[Callable[[], bool]], climbing: Sequence[Mode]) -> None:
+        """Find out answers that are not known in one stream; nothing runs where all are."""
+        climbs = [partial(self._climbs, mode) for mode in climbing if mode not in self._stairs]
+        if questions or climbs:
+            with together(self.backbone):
+                for ask in (*questions, *climbs):
+                    start(ask)
+
+    @staticmethod
+    def plain_mode(fastest: Mode) -> Mode:
+        """How texts run together where they are not packed."""
+        return "alone" if fastest == "alone" else "padded"
 
     def longest_in_batch(self, length: int, columns: int = 0) -> int:
         """The longest text, of those up to `length` tokens, that leaves others in its pass as they are.
@@ -224,8 +247,12 @@ class Exactness:
 
     def forget(self) -> None:
         """Let one token pass: a model may keep what the longest text so far left behind until a short one comes."""
-        if self.is_limited:
-            start(partial(_trial_passes.alone, self.backbone, (1,), [0]))
+        if (reset := self.resetting()) is not None:
+            start(reset)
+
+    def resetting(self) -> Callable[[], Tensor] | None:
+        """The pass of one token that `forget` runs; None for a model that keeps nothing, as far as is known."""
+        return partial(_trial_passes.alone, self.backbone, (1,), [0]) if self.is_limited else None
 
     @property
     def is_limited(self) -> bool:

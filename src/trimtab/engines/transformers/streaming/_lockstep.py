@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -30,8 +30,18 @@ T = TypeVar("T")
 class Fiber(Generic[T]):
     """A piece of work that runs passes, side by side with others of its lockstep."""
 
-    def __init__(self, lockstep: Lockstep, work: Callable[[], T], parent: Fiber[Any] | None):
+    def __init__(
+        self,
+        lockstep: Lockstep,
+        work: Callable[[], T],
+        parent: Fiber[Any] | None,
+        context: Context | None = None,
+        *,
+        is_apart: bool = False,
+    ):
         self.lockstep, self.parent = lockstep, parent
+        self.is_apart = is_apart
+        """Whether its error is for those alone who ask for its result."""
         self.children: list[Fiber[Any]] = []
         self.done = False
         self.error: BaseException | None = None
@@ -41,7 +51,7 @@ class Fiber(Generic[T]):
         """Where it waits."""
         self.greenlet = greenlet(lambda: self._run(work))
         # Hooks act in the context that armed them: each pass arms its own in a copy of its starter's.
-        self.greenlet.gr_context = copy_context()
+        self.greenlet.gr_context = copy_context() if context is None else context
 
     def _run(self, work: Callable[[], T]) -> None:
         pass_of_notes.set(self)
@@ -108,10 +118,16 @@ class Lockstep:
                 for handle in handles:
                     handle.remove()
 
-    def start(self, work: Callable[[], T]) -> Fiber[T]:
-        """Run work until it waits in front of the first layer; called by the hub or by other work."""
+    def start(self, work: Callable[[], T], context: Context | None = None, *, is_apart: bool = False) -> Fiber[T]:
+        """Run work until it waits in front of the first layer; called by the hub or by other work.
+
+        Args:
+            work: Runs passes.
+            context: In which it runs; a copy of the caller's by default.
+            is_apart: Whether an error of it leaves other work as it is.
+        """
         parent = self.fiber_here()
-        fiber = Fiber(self, work, parent)
+        fiber = Fiber(self, work, parent, context, is_apart=is_apart)
         if parent is not None:
             parent.children.append(fiber)
         self._fibers[fiber.greenlet] = fiber
@@ -180,7 +196,7 @@ class Lockstep:
         if error is not None:
             self._give_up(fiber.children)
             if parent is None:
-                self._failed = self._failed or error
+                self._failed = self._failed or (None if fiber.is_apart else error)
             elif not parent.done and parent is not self.fiber_here():  # if it runs, `start` raises it there
                 self._next.append((parent, error))
         self._next += [(waiter, None) for waiter in fiber.waiters if waiter is not parent or error is None]

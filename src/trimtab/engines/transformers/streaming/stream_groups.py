@@ -11,6 +11,7 @@ from trimtab._util.wording import plural
 from trimtab.engines.transformers.packing.batches import Query
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.packing.schedule import Schedule
+from trimtab.engines.transformers.streaming.together import NO_BYTES, PassBytes
 
 DISK_SHARE = 2
 """States may take 1 / `DISK_SHARE` of what is free where temporary files go."""
@@ -19,21 +20,13 @@ VISIBILITY_BYTES = 5
 
 
 @dataclass(frozen=True)
-class PassBytes:
-    """What a pass takes between two layers, at its tallest."""
-
-    waiting: int
-    """States, which may wait in a file."""
-    held: int = 0
-    """What has to be in memory: masks, and results until the stream ends."""
-
-
-@dataclass(frozen=True)
 class Streams:
     """The passes of a job in the streams that they share."""
 
     groups: tuple[range, ...]
     """Passes of each stream."""
+    needs: tuple[PassBytes, ...] = ()
+    """What the passes of each take."""
     reason: str = ""
     """Why there are several; empty for one."""
     file_bytes: int = 0
@@ -72,7 +65,22 @@ def share_streams(passes: Sequence[PassBytes], budget: Budget) -> Streams:
             f"{tempfile.gettempdir()} (TMPDIR), and {kept:.3g} GB of masks and results, for "
             f"{budget.held_bytes / 1e9:.3g} GB in memory"
         )
-    return Streams(tuple(groups), reason, max(0, largest))
+    needs = tuple(sum((passes[index] for index in group), NO_BYTES) for group in groups)
+    return Streams(tuple(groups), needs, reason, max(0, largest))
+
+
+def fitting(needs: Sequence[PassBytes], budget: Budget) -> list[int]:
+    """Which of several jobs' next passes share a stream: the first, and those that have room beside it, in order."""
+    room = PassBytes(budget.waiting_bytes, budget.held_bytes)
+    if sum(one.waiting for one in needs) > room.waiting:
+        room += PassBytes(free_disk() if budget.file_bytes is None else budget.file_bytes)
+    chosen, taken = [], NO_BYTES
+    for index, one in enumerate(needs):
+        whole = taken + one
+        if not index or (whole.waiting <= room.waiting and whole.held <= room.held):
+            chosen.append(index)
+            taken = whole
+    return chosen
 
 
 def state_bytes(

@@ -49,6 +49,7 @@ class BaselinesMeasure(Measure[Baselines]):
 
     name = "baselines"
     settings = Baselines
+    is_apart = True  # it measures time, and its arms are chosen one from another
     tables = TABLES
     needs_scores = False
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from trimtab._util.callbacks import NamedProgress
 from trimtab.analysis import DOSE
-from trimtab.engines import Model
+from trimtab.engines import Model, one_at_a_time
 from trimtab.errors import SettingError
 from trimtab.evaluation import Grid, dose, neutral_texts
 from trimtab.evaluation.dose import find_strengths, warn_of_missing
@@ -46,11 +46,22 @@ class Doses:
         Raises:
             SettingError: For a dose that no cell reaches.
         """
-        if SCALES.get(grid.scale).in_nats:
-            grid = self._calibrated(grid, vectors, behavior)
+        grid = self.strengths(grid, vectors, behavior)
+        self.measure(grid, vectors, behavior, cells)
+        return grid
+
+    def strengths(self, grid: Grid, vectors: SteeringVector, behavior: str) -> Grid:
+        """The grid with the strengths of its cells found, where they are doses.
+
+        Raises:
+            SettingError: For a dose that no cell reaches.
+        """
+        return self._calibrated(grid, vectors, behavior) if SCALES.get(grid.scale).in_nats else grid
+
+    def measure(self, grid: Grid, vectors: SteeringVector, behavior: str, cells: str = "") -> None:
+        """Measure the doses of a grid with strengths, if the study wants them; arguments as of `calibrated`."""
         if is_measured(self.study, grid):
             self._measure(grid, vectors, behavior, cells)
-        return grid
 
     def _calibrated(self, grid: Grid, vectors: SteeringVector, behavior: str) -> Grid:
         """The grid with its strengths: those in the table, and those that have to be found."""
@@ -112,6 +123,7 @@ class Doses:
         return nothing if rows is None else rows
 
     def _neutral(self) -> list[Text]:
-        if self._texts is None:
-            self._texts = neutral_texts(self.model)
-        return self._texts
+        with one_at_a_time(self.model):
+            if self._texts is None:
+                self._texts = neutral_texts(self.model)
+            return self._texts

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from trimtab._util.callbacks import StepName
+from trimtab.engines import run_side_by_side
 from trimtab.evaluation import form_of
 from trimtab.evaluation.projection import projected
 from trimtab.study._unscored import examples_of
@@ -51,16 +53,18 @@ def _work(subject: Subject, part: Any) -> Work:
 
 def _projected(context: Context) -> pd.DataFrame:
     subject, model, study = context.subject, context.model, context.subject.study
-    frames = []
-    for split, part in zip(("select", "test"), subject.parts[1:], strict=True):
+
+    def read(split: str, part: Any) -> pd.DataFrame:
         what = StepName(f"read held-out examples of {subject.name}, {split}", "texts", model=subject.model)
-        frames.append(
-            projected(
-                model, context.vector, examples_of(part), split,
-                form=form_of(subject.scoring), balance=study.balance, seed=study.seed,
-                progress=lambda done, total, what=what: context.progress(what, done, total),  # type: ignore[misc]
-            )
+        return projected(
+            model, context.vector, examples_of(part), split,
+            form=form_of(subject.scoring), balance=study.balance, seed=study.seed,
+            progress=lambda done, total: context.progress(what, done, total),
         )  # fmt: skip
+
+    frames = run_side_by_side(
+        model, [partial(read, *one) for one in zip(("select", "test"), subject.parts[1:], strict=True)]
+    )
     table = pd.concat(frames, ignore_index=True)
     # What is resampled together, as a number: the texts that tell groups apart may be long.
     numbers = pd.factorize(table["split"] + "\n" + table["group"])[0]

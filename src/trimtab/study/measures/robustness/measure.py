@@ -44,6 +44,7 @@ class RobustnessMeasure(Measure[Robustness]):
                     about=(variant.label, *setting.about),
                     grid=setting.grid,
                     shaped_by=(setting.chosen_by, variant.behavior.hash, variant.scoring, variant.order),
+                    chain="-".join((variant.label, *setting.about)),
                 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
+from trimtab.engines import seconds_of
 from trimtab.evaluation import shown_rows
 from trimtab.study.measures._stored_tables import growing_tables
 from trimtab.study.measures.base import Measure, Subject, Unit
@@ -40,12 +40,13 @@ class ScoresMeasure(Measure[Any]):
             task = SweepTask(
                 subject.name, piece.rows, piece.scoring, piece.grid, vectors, model.fingerprint, model.template_hash
             )
-            started = time.monotonic()
+            clock = seconds_of(model)
+            started = clock()
             try:
                 while not self._score(task, context):
                     pass  # a process that shared the sweep has died, and its rows are to be scored here
             finally:
-                context.add_seconds("sweep", time.monotonic() - started, model.name, subject.name)
+                context.add_seconds("sweep", clock() - started, model.name, subject.name)
 
     @staticmethod
     def _score(task: SweepTask, context: Context) -> bool:

@@ -107,6 +107,7 @@ def _shifts(subject: Subject, grid: Grid, about: tuple[str, ...], measured: Scor
         about=(other.name, *about),
         grid=grid,
         shaped_by=(other.hash, scoring),
+        chain="-".join(("shifts", other.name, *about)),
     )  # fmt: skip
 
 
@@ -120,6 +121,7 @@ def _easy(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit:
         about=about,
         grid=grid,
         shaped_by=(questions.hash,),
+        chain="-".join(("easy", *about)),
     )
 
 
@@ -131,6 +133,7 @@ def _neutral_texts(subject: Subject, grid: Grid, about: tuple[str, ...]) -> Unit
         about=about,
         grid=grid,
         shaped_by=(list(NEUTRAL_TEXTS),),
+        chain="-".join(("neutral", *about)),
     )
 
 
@@ -199,6 +202,7 @@ def _task(settings: SideEffects, subject: Subject, setting: ChosenSetting, bench
         about=(benchmark.name, *setting.about),
         grid=setting.grid,
         shaped_by=(setting.chosen_by, limit, benchmark.key),
+        is_apart=True,  # its program asks as it likes, writing among it
     )
 
 
