@@ -17,7 +17,8 @@ from tiny import random_pairs, tiny
 from trimtab.engines import TransformersEngine
 from trimtab.engines.transformers.packing.budget import Budget
 from trimtab.engines.transformers.streaming._waiting_states import WaitingStates
-from trimtab.engines.transformers.streaming.stream_groups import PassBytes, share_streams
+from trimtab.engines.transformers.streaming.stream_groups import share_streams
+from trimtab.engines.transformers.streaming.together import PassBytes
 from trimtab.errors import ModelError
 from trimtab.models import Backbone
 
