@@ -15,7 +15,6 @@ from tiny import random_pairs, tiny_model, tiny_tokenizer
 from trimtab.engines import TransformersEngine
 from trimtab.errors import ModelError
 from trimtab.models import load_backbone, peek_stream
-from trimtab.models.streaming import streamed_model
 
 BLOCK = (8, 16)
 IDS = torch.arange(3, 60).reshape(3, 19)
@@ -49,7 +48,7 @@ def saved(family: str, folder: Path, **settings: Any) -> Path:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes in 8 bits, so such models are refused there")
 @pytest.mark.parametrize(("family", "dtype"), [("llama", "bfloat16"), ("qwen3_moe", "float32")])
-def test_it_is_the_model_that_transformers_makes_plain_in_memory(family: str, dtype: str, tmp_path: Path) -> None:
+def test_it_is_the_model_that_transformers_makes_plain_in_memory(family: str, dtype: Any, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)
     whole, streamed = (load_backbone(str(folder), dtype=dtype, device="cpu", stream=s) for s in (False, True))
     assert streamed.stream is not None
@@ -75,7 +74,7 @@ def test_its_plan_counts_what_is_read(tmp_path: Path) -> None:
 
 
 def test_it_is_refused_beside_a_gpu_that_computes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamed_model.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ModelError, match=r"quantized \(fp8\).*whose GPU computes with them as they are.*stream=False"):
         load_backbone(str(saved("llama", tmp_path)), device="cpu", stream=True)
 

@@ -158,7 +158,8 @@ def test_a_plain_pass_works_while_a_stream_is_under_way(streamed: Backbone) -> N
         if done == 2 and len(plain) == 1:
             plain.append(passed(streamed).logits)
 
-    handle = streamed.anatomy.layers[1].mlp.register_forward_hook(beside)
+    block: Any = streamed.anatomy.layers[1]
+    handle = block.mlp.register_forward_hook(beside)
     with watched_layers(between):
         found = swept(engine, pairs, make_cells(streamed), "text")
     handle.remove()

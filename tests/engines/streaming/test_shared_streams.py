@@ -21,7 +21,7 @@ from trimtab.models import Backbone, Text
 TEXTS = [Text(tuple(range(3, 12)), 2)]
 
 
-def model_of(backbone: Backbone, **limits: int) -> Model:
+def model_of(backbone: Backbone, **limits: Any) -> Model:
     model = Model(backbone)
     assert isinstance(model.engine, TransformersEngine)
     model.engine.budget = replace(model.engine.budget, tokens=1, **limits)
@@ -157,7 +157,8 @@ def test_an_error_in_a_pass_is_raised_in_its_job_which_may_go_on_without_it() ->
             handle.remove()
         return ""
 
-    found = run_side_by_side(model, [refused, partial(scores, model, 3, 2)])
+    works: list[Callable[[], Any]] = [refused, partial(scores, model, 3, 2)]
+    found = run_side_by_side(model, works)
     assert found[0] == "a layer of mine"
     assert isinstance(found[1], Tensor)
     assert torch.equal(found[1], expected)

@@ -108,10 +108,11 @@ class Exactness:
 
     def _ask_side_by_side(self, questions: Sequence[Callable[[], bool]], climbing: Sequence[Mode]) -> None:
         """Find out answers that are not known in one stream; nothing runs where all are."""
-        climbs = [partial(self._climbs, mode) for mode in climbing if mode not in self._stairs]
-        if questions or climbs:
+        unknown: list[Callable[[], bool]] = list(questions)
+        unknown += [partial(self._climbs, mode) for mode in climbing if mode not in self._stairs]
+        if unknown:
             with together(self.backbone):
-                for ask in (*questions, *climbs):
+                for ask in unknown:
                     start(ask)
 
     @staticmethod
