@@ -46,8 +46,9 @@ def reason(error: BaseException) -> str:
     if "core initialization failed" not in line:
         return line
     return (
-        f"it failed while it loaded the model; {_log_location()}. Where memory is short: lower max_model_len, "
-        "max_num_seqs or gpu_memory_utilization, or divide the model over more GPUs with tensor_parallel_size"
+        f"it failed while it started; {_log_location()}, with the reason. Where that is a lack of memory: lower "
+        "max_model_len, max_num_seqs or gpu_memory_utilization, or divide the model over more GPUs with "
+        "tensor_parallel_size"
     )
 
 
