@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from torch.distributed import distributed_c10d
 
 from tiny import tiny_model, tiny_tokenizer
 from trimtab.errors import SettingError
@@ -153,3 +154,15 @@ def test_settings_that_do_not_go_with_it_are_refused(beside: dict[str, Any], wor
 
 def test_the_plan_says_over_how_many_processes_the_weights_are(folder: Path) -> None:
     assert "weights over 2 processes + " in plan_study(make_study(content(folder, 2))).text()
+
+
+def test_a_second_run_of_the_same_processes_knows_nothing_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = distributed_c10d.HashStore()
+    monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", lambda _: iter([(store, 0, 2)]))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    study = make_study({"models": [{"id": "a", "tensor_parallel": 2}], "behaviors": ["cheerful"]})
+    first, second = team_of(study), team_of(study)
+    first.finished(study.models[0])
+    assert first.store.check(["done a"])
+    assert not second.store.check(["done a"])

@@ -6,6 +6,7 @@ the same things done, and makes the same passes in the same order.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ _FOLDER = "folder"
 _FOR_EVER = timedelta(days=365)
 """While another process works alone. Where one dies, torchrun stops the others."""
 _POLL_SECONDS = 0.05
+_runs = itertools.count()
+"""Runs of this process: all processes begin the same ones in the same order, and each has entries of its own."""
 
 
 def processes_of(study: Study) -> int:
@@ -156,4 +159,4 @@ def team_of(study: Study, ray: str | None = None) -> Team:
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, _ = next(rendezvous("env://"))
-    return Team(rank, count, PrefixStore("trimtab", store))
+    return Team(rank, count, PrefixStore(f"trimtab run {next(_runs)}", store))
