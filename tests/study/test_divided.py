@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from torch.distributed import distributed_c10d
+from torch._C._distributed_c10d import HashStore
 
 from tiny import tiny_model, tiny_tokenizer
 from trimtab.errors import SettingError
@@ -157,7 +157,7 @@ def test_the_plan_says_over_how_many_processes_the_weights_are(folder: Path) -> 
 
 
 def test_a_second_run_of_the_same_processes_knows_nothing_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = distributed_c10d.HashStore()
+    store = HashStore()
     monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", lambda _: iter([(store, 0, 2)]))
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
