@@ -40,16 +40,21 @@ FIRST = EncodedPair("blazing", (HOT, 5, 9, 12, 7), (HOT, 5, 9, 12, 8), 4, 4)
 TEXT = Text((5, HOT, 9, 12), 2)
 
 
-def cells(model: Model, strength: float = 1.0) -> list[Intervention]:
+def cells(model: Model, strength: float) -> list[Intervention]:
     return [steering(vector_for(model.backbone), layer, strength, scale="raw") for layer in (1, 3)]
+
+
+def relative_cells(model: Model) -> list[Intervention]:
+    """Pushes that are as long as the states, however long these are."""
+    return [steering(vector_for(model.backbone), layer, 1.0, scale="relative") for layer in (1, 3)]
 
 
 ASKED: dict[str, Callable[[Model], Any]] = {
     "capture": lambda m: list(m.capture([*random_pairs(2, vocabulary=150), PAIR], "last")),
     "capture behind the first token": lambda m: list(m.capture([FIRST], "last")),
-    "sweep": lambda m: list(m.score([PAIR], cells(m), "choice")),
-    "sweep by text": lambda m: list(m.score([PAIR], cells(m), "text")),
-    "follow": lambda m: list(m.score_texts([TEXT], cells(m))),
+    "sweep": lambda m: list(m.score([PAIR], relative_cells(m), "choice")),
+    "sweep by text": lambda m: list(m.score([PAIR], relative_cells(m), "text")),
+    "follow": lambda m: list(m.score_texts([TEXT], relative_cells(m))),
     "states": lambda m: list(m.states([TEXT], [1, 2])),
 }
 
@@ -58,6 +63,11 @@ ASKED: dict[str, Callable[[Model], Any]] = {
 def test_states_that_overflow_are_an_error_naming_layer_dtype_and_remedy(what: str, hot: Model) -> None:
     with pytest.raises(ModelError, match=r"(blazing|text 1): .* hot behind layer 1 .* float16.* bfloat16 or"):
         ASKED[what](hot)
+
+
+def test_a_push_onto_states_that_overflow_is_not_called_rounded_away(hot: Model) -> None:
+    with pytest.raises(ModelError, match="hot behind layer 1"):
+        list(hot.score([PAIR], cells(hot, 1.0), "choice"))
 
 
 @pytest.mark.parametrize("what", ASKED)

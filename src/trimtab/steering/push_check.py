@@ -36,14 +36,16 @@ pass_of_notes: ContextVar[object] = ContextVar("trimtab_pass_of_notes", default=
 def arrived(before: Tensor, after: Tensor, wanted: Tensor) -> Tensor:
     """At which tokens [...] at least `MIN_ARRIVED` of a push is left: of what it was to add, along what it was to add.
 
+    States that are no finite numbers count as pushed: that they overflow is an error of its own.
+
     Args:
         before: States [..., d_model].
         after: The same, pushed and rounded to their type.
         wanted: What was to be added, not rounded.
     """
-    left = after.float() - before.float()
+    left = ((after.float() - before.float()) * wanted).sum(-1)
     length = (wanted * wanted).sum(-1)
-    return ((left * wanted).sum(-1) >= MIN_ARRIVED * length) & (length > 0)
+    return ((left >= MIN_ARRIVED * length) & (length > 0)) | ~left.isfinite()
 
 
 class PushCheck:
