@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shlex
 import tempfile
@@ -192,6 +193,26 @@ def test_a_model_that_is_not_made_here_comes_with_the_command_that_makes_it(
     assert "1,000" in of_size
     assert command_in(of_dtype) == command_in(of_place) == command_in(of_size)
     assert command_in(of_size)[:6] == ["trimtab", "bake", "--model", "tiny-llama", "--vectors", "cheerful.safetensors"]
+
+
+def test_no_export_says_where_the_folder_of_the_model_is(tmp_path: Path) -> None:
+    place = "/home/somebody/secret/tiny-llama"
+    steering: dict[str, Any] = {"steering": ONE}
+    plain = Model(wrap(tiny_model("llama"), tiny_tokenizer(CHAT_TEMPLATE), name=place))
+    rounded = Model(wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(), name=place))
+    with running(service_for(plain, gives_weights=True)) as served:
+        for form in ("folder", "model"):
+            found = received(served, tmp_path / form, **steering, **{"as": form})
+            assert not [file.name for file in found.iterdir() if b"secret" in file.read_bytes()]
+        with served.client() as http:
+            file = http.post("/v1/steering/gguf", json=steering).json()
+        content = base64.b64decode(file["content"])
+        assert b"tiny-llama" in content
+        assert b"secret" not in content
+    with running(service_for(rounded, gives_weights=True)) as served:
+        message = refused(served, 400, EXPORT, **steering, **{"as": "model"})["message"]
+    assert message.startswith("tiny-llama is loaded in bfloat16")
+    assert "secret" not in message
 
 
 def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,10 @@ def baked_folder(service: Service, steering: RequestedSteering) -> ExportedFolde
         list(model.in_turns(_baked(model, steering, push, out)))
     except TrimtabError as error:
         workplace.cleanup()
-        raise Refusal(400, f"{_without(str(error), out)}; {how}", "steering", "not_baked") from None
+        # A name without a slash is no path, and may be a part of any word.
+        text = str(error).replace(model.name, service.name) if "/" in model.name else str(error)
+        reason = _without(text, out)
+        raise Refusal(400, f"{reason}; {how}", "steering", "not_baked") from None
     except BaseException:
         workplace.cleanup()
         raise
