@@ -215,6 +215,22 @@ def test_no_export_says_where_the_folder_of_the_model_is(tmp_path: Path) -> None
     assert "secret" not in message
 
 
+def test_messages_lose_paths_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = _export_folders._without
+    for text in (
+        f"{tmp_path}/run/a.yaml: is damaged (0.5 of 1/2). Write it again.",
+        "run/a.yaml: is damaged. 1/2 of it.",
+    ):
+        for folder in ("run", "./run", tmp_path / "run"):
+            kept = without(text, Path(folder))
+            assert kept.removeprefix("run/") == text.removeprefix(f"{tmp_path}/run/").removeprefix("run/")
+    below = "run/a.yaml and /run/a.yaml: 1/2 of it. See /runs."
+    assert without(below, Path("/run")) == "run/a.yaml and a.yaml: 1/2 of it. See /runs."
+    assert without("home/me/run/a: is a link", Path("home/me/run")) == "a: is a link"
+    assert without("what /home/me/run holds; /home/me.", Path("/home/me/run")) == "what the folder holds; the folder."
+
+
 def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_export_folders, "MAX_BAKED_BYTES", 1000)
     words = command_in(refused(served, 413, EXPORT, steering={**ONE, "layers": [1, 2]}, **{"as": "model"})["message"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -194,8 +196,20 @@ def require_unconditional(steering: RequestedSteering, push: Push, what: str) ->
 
 
 def _without(text: str, *folders: Path) -> str:
-    """A message for clients, who learn no paths: those in the folders are named from there on."""
+    """A message for clients, who learn no paths: those in the folders are named from there on.
+
+    Names of one part stay, `.` and `/` among them: they say no place, and stand in other words, too.
+    """
+    places = set()
     for folder in folders:
-        for place in (folder, folder.resolve(), folder.parent, folder.parent.resolve()):
-            text = text.replace(f"{place}: ", "").replace(f"{place}/", "").replace(str(place), "the folder")
+        whole = {folder.resolve(), Path(os.path.abspath(folder)), folder}
+        places |= whole | {place.parent for place in whole}
+    named = sorted((str(place) for place in places if _says_a_place(place)), key=len, reverse=True)
+    for place in named:
+        text = re.sub(rf"(?<![\w./~-]){re.escape(place)}(?:: |/)", "", text)
+        text = re.sub(rf"(?<![\w./~-]){re.escape(place)}(?!\.?[\w-])", "the folder", text)
     return text
+
+
+def _says_a_place(path: Path) -> bool:
+    return len(path.parts) > 1
