@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+import os
 import shlex
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from trimtab.baking import bake
 from trimtab.cli.main import main
 from trimtab.engines import Model
 from trimtab.models import wrap
+from trimtab.serve.http.streams import EventStream
 from trimtab.serve.http.zip_stream import zip_pieces
 from trimtab.serve.playground import _export_folders, _export_routes
 from trimtab.serve.steering.vector_library import VectorLibrary
@@ -282,3 +285,37 @@ def test_an_archive_is_read_piece_by_piece_and_holds_what_the_files_hold(tmp_pat
     archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
     assert archive.read("a/large.bin") == large.read_bytes()
     assert archive.read("a/deep/small") == Path(__file__).read_bytes()
+
+
+def test_a_file_from_before_the_first_year_of_archives_is_sent(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"words")
+    os.utime(old, (0, 0))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_pieces({"a/old": old}))))
+    assert archive.read("a/old") == b"words"
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_only_errors_of_sending_are_the_client_leaving(sends: bool) -> None:
+    ended = []
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"a piece"
+        raise OSError("the disk is damaged")
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and not sends:
+            raise ConnectionResetError
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def answered() -> None:
+        await EventStream(pieces(), "text/plain", lambda: ended.append(True))({"path": "/"}, receive, send)
+
+    if sends:
+        with pytest.raises(OSError, match="the disk is damaged"):
+            asyncio.run(answered())
+    else:
+        asyncio.run(answered())
+    assert ended == [True]
