@@ -29,8 +29,11 @@ from trimtab.models import wrap
 from trimtab.serve.http.streams import EventStream
 from trimtab.serve.http.zip_stream import zip_pieces
 from trimtab.serve.playground import _export_folders, _export_routes
-from trimtab.serve.steering.vector_library import VectorLibrary
+from trimtab.serve.steering._vector_sources import RecommendedPush
+from trimtab.serve.steering.steering_request import parse_steering
+from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.sharing import receive_vector, share_run, share_vector
+from trimtab.steering import SteeringSetting
 
 EXPORT = "/v1/steering/export"
 ONE: dict[str, Any] = {"vector": "cheerful", "layers": [1], "strength": STRENGTH}
@@ -121,6 +124,32 @@ def test_the_setting_of_a_shared_folder_is_that_folder(tmp_path: Path) -> None:
     names = {file.name for file in found.iterdir()}
     assert names == {"vectors.safetensors", "steering.json", "README.md", "control_vector.gguf"}
     assert all((found / name).read_bytes() == (folder / name).read_bytes() for name in names)
+
+
+def test_a_shared_folder_of_links_is_written_anew(tmp_path: Path) -> None:
+    """As the hub's cache holds one, without its card."""
+    model = chat_model()
+    files, folder = tmp_path / "blobs", tmp_path / "glad"
+    share_vector(vector_for(model.backbone), files, layer=1, strength=STRENGTH)
+    folder.mkdir()
+    for name in ("vectors.safetensors", "steering.json"):
+        (folder / name).symlink_to(files / name)
+    library = VectorLibrary.read([folder], model.backbone)
+    (one,) = library
+    with running(service_for(model, library=library)) as served:
+        found = received(served, tmp_path / "got", steering=one.name)
+    assert shared_in(found)[0] == one.vector.direction.tolist()
+    assert "was not measured" in (found / "README.md").read_text(encoding="utf-8")
+
+
+def test_another_layers_direction_is_not_what_is_recommended(served: Served) -> None:
+    vector = served.service.library.get("cheerful").vector
+    for elsewhere in (None, 2):
+        use = RecommendedPush((1,), STRENGTH, SteeringSetting(vector_layer=elsewhere))
+        steering = parse_steering(ONE, VectorLibrary([NamedVector("cheerful", vector, use)]))
+        assert steering is not None
+        one = steering.library.get("cheerful")
+        assert _export_folders._is_recommended(steering.pushes[0], steering, one) == (elsewhere is None)
 
 
 def test_a_baked_model_is_what_baking_writes(served: Served, tmp_path: Path) -> None:
@@ -236,7 +265,8 @@ def test_messages_lose_paths_and_nothing_else(tmp_path: Path, monkeypatch: pytes
 
 def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_export_folders, "MAX_BAKED_BYTES", 1000)
-    words = command_in(refused(served, 413, EXPORT, steering={**ONE, "layers": [1, 2]}, **{"as": "model"})["message"])
+    asked = {**ONE, "layers": [1, 2], "strength": 0.07071067811865475}
+    words = command_in(refused(served, 413, EXPORT, steering=asked, **{"as": "model"})["message"])
     model = tmp_path / "model"
     served.model.backbone.model.save_pretrained(model)  # type: ignore[attr-defined]
     served.model.backbone.tokenizer.save_pretrained(model)
@@ -244,8 +274,9 @@ def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypat
     vector = served.service.library.get("cheerful").vector
     vector.save(Path("cheerful.safetensors"))
     words[words.index("tiny-llama")] = str(model)
+    assert words[words.index("--strength") + 1] == "0.07071067811865475"
     assert main(words[1:]) == 0
-    bake(served.model, vector, tmp_path / "expected", layer=[1, 2], strength=STRENGTH)
+    bake(served.model, vector, tmp_path / "expected", layer=[1, 2], strength=0.07071067811865475)
     made, wanted = (
         load_file(folder / "model.safetensors") for folder in (Path("cheerful-model"), tmp_path / "expected")
     )

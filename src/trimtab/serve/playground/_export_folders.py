@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 from trimtab.baking import bake
 from trimtab.engines import Model
 from trimtab.engines.vllm.wire.spec import Push
-from trimtab.errors import TrimtabError
+from trimtab.errors import TrimtabError, VectorError
 from trimtab.models import Backbone
 from trimtab.serve.http.request_refusals import Refusal
 from trimtab.serve.http.service import Service
@@ -59,7 +60,9 @@ def shared_folder(steering: RequestedSteering) -> ExportedFolder:
     one = steering.library.get(push.vector)
     name = f"{one.name}-vector"
     if one.place is not None and not one.place.model and _is_recommended(push, steering, one):
-        return _as_it_is(one, name)
+        # A folder of the hub's cache holds links and no card: it is written anew, and says that nothing was measured.
+        with suppress(VectorError):
+            return _as_it_is(one, name)
     workplace: TemporaryDirectory[str] = TemporaryDirectory(prefix="trimtab-export-")
     out = Path(workplace.name) / name
     try:
@@ -75,11 +78,13 @@ def shared_folder(steering: RequestedSteering) -> ExportedFolder:
 
 
 def _as_it_is(one: NamedVector, name: str) -> ExportedFolder:
+    """The folder that the vector was read from.
+
+    Raises:
+        VectorError: where it could not be uploaded.
+    """
     assert one.place is not None
-    try:
-        files = [file for file, _ in to_upload(one.place.path)]
-    except TrimtabError as error:
-        raise Refusal(400, _without(str(error), one.place.path), "steering") from None
+    files = [file for file, _ in to_upload(one.place.path)]
     return ExportedFolder(name, {f"{name}/{file}": one.place.path / file for file in files})
 
 
@@ -109,7 +114,7 @@ def _is_recommended(push: Push, steering: RequestedSteering, one: NamedVector) -
     )
     each = how.strength_of_each(use.strength, len(use.layers))
     recommended = (tuple(sorted(use.layers)), how.scale, how.positions, how.first_token, _condition(how.gate))
-    return asked == recommended and push.strength == each
+    return asked == recommended and push.strength == each and push.vector_layer == how.vector_layer
 
 
 def _condition(gate: Gate | PromptGate | None) -> str:
@@ -165,7 +170,7 @@ def bake_command(service: Service, steering: RequestedSteering, push: Push) -> s
     return shlex.join(
         [
             "trimtab", "bake", "--model", service.name, "--vectors", f"{push.vector}.safetensors", *layers,
-            "--strength", f"{push.strength:g}", "--scale", push.scale, "--positions", steering.positions,
+            "--strength", repr(push.strength), "--scale", push.scale, "--positions", steering.positions,
             "--out", f"{push.vector}-model",
         ]
     )  # fmt: skip
