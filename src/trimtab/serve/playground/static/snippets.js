@@ -63,7 +63,7 @@ const options = (push, steering) => {
 const trimtab = (messages, steering) => {
   const pushes = steering?.pushes ?? [];
   const missing = conditionsOf(steering).map((condition) =>
-    `# On this server ${condition}; here always, unless steer has that monitor: gate=Monitor.load(FILE).prompt_gate(…)`);
+    `# On this server ${condition}; here always, unless steer has gate=Monitor.load(FILE).prompt_gate(…), from trimtab.monitors`);
   const lines = ["import trimtab", "", `model = trimtab.load(${JSON.stringify(server.model)})`];
   pushes.forEach((push) => lines.push(`${name(push)} = trimtab.SteeringVector.load("${push.vector}.safetensors")`));
   let indent = "";
