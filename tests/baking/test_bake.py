@@ -15,6 +15,7 @@ from families.builders import family_model
 from tiny import tiny_model, tiny_tokenizer, vector_for
 from trimtab.cli.main import main
 from trimtab.errors import ModelError, SettingError, VectorError
+from trimtab.models import wrap
 
 IDS = torch.arange(5, 35)[None]
 # Native biases; a switch of the configuration; blocks in parallel; a multiplier behind the MLP.
@@ -102,6 +103,21 @@ def test_a_relative_strength_is_baked_by_the_mean_residual_norm(tmp_path: Path) 
     text = (tmp_path / "baked" / "README.md").read_text(encoding="utf-8")
     assert "strength 0.25 (relative)" in text
     assert f"| 2 | {made.pushes[2]:.4g} |" in text
+
+
+@pytest.mark.parametrize("scale", ["raw", "project_out"])
+def test_the_card_says_a_hub_id_and_no_place_of_a_folder(scale: str, tmp_path: Path) -> None:
+    cards = {}
+    for name in ("/home/somebody/secret/tiny", "somebody/tiny"):
+        model = tt.Model(wrap(tiny_model("llama"), tiny_tokenizer(), name=name))
+        out = tmp_path / Path(name).parent.name
+        tt.bake(model, vector_for(model.backbone), out, layer=1, strength=0.7, scale=scale)
+        cards[name] = (out / "README.md").read_text(encoding="utf-8")
+    local, known = cards.values()
+    assert "secret" not in local
+    assert "base_model" not in local
+    assert "# tiny" in local
+    assert 'base_model: "somebody/tiny"' in known
 
 
 def test_shared_strengths_are_divided_among_the_layers(tmp_path: Path) -> None:

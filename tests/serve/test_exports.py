@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import io
+import os
 import shlex
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,14 @@ from trimtab.baking import bake
 from trimtab.cli.main import main
 from trimtab.engines import Model
 from trimtab.models import wrap
+from trimtab.serve.http.streams import EventStream
 from trimtab.serve.http.zip_stream import zip_pieces
 from trimtab.serve.playground import _export_folders, _export_routes
-from trimtab.serve.steering.vector_library import VectorLibrary
+from trimtab.serve.steering._vector_sources import RecommendedPush
+from trimtab.serve.steering.steering_request import parse_steering
+from trimtab.serve.steering.vector_library import NamedVector, VectorLibrary
 from trimtab.sharing import receive_vector, share_run, share_vector
+from trimtab.steering import SteeringSetting
 
 EXPORT = "/v1/steering/export"
 ONE: dict[str, Any] = {"vector": "cheerful", "layers": [1], "strength": STRENGTH}
@@ -119,6 +126,32 @@ def test_the_setting_of_a_shared_folder_is_that_folder(tmp_path: Path) -> None:
     assert all((found / name).read_bytes() == (folder / name).read_bytes() for name in names)
 
 
+def test_a_shared_folder_of_links_is_written_anew(tmp_path: Path) -> None:
+    """As the hub's cache holds one, without its card."""
+    model = chat_model()
+    files, folder = tmp_path / "blobs", tmp_path / "glad"
+    share_vector(vector_for(model.backbone), files, layer=1, strength=STRENGTH)
+    folder.mkdir()
+    for name in ("vectors.safetensors", "steering.json"):
+        (folder / name).symlink_to(files / name)
+    library = VectorLibrary.read([folder], model.backbone)
+    (one,) = library
+    with running(service_for(model, library=library)) as served:
+        found = received(served, tmp_path / "got", steering=one.name)
+    assert shared_in(found)[0] == one.vector.direction.tolist()
+    assert "was not measured" in (found / "README.md").read_text(encoding="utf-8")
+
+
+def test_another_layers_direction_is_not_what_is_recommended(served: Served) -> None:
+    vector = served.service.library.get("cheerful").vector
+    for elsewhere in (None, 2):
+        use = RecommendedPush((1,), STRENGTH, SteeringSetting(vector_layer=elsewhere))
+        steering = parse_steering(ONE, VectorLibrary([NamedVector("cheerful", vector, use)]))
+        assert steering is not None
+        one = steering.library.get("cheerful")
+        assert _export_folders._is_recommended(steering.pushes[0], steering, one) == (elsewhere is None)
+
+
 def test_a_baked_model_is_what_baking_writes(served: Served, tmp_path: Path) -> None:
     found = received(served, tmp_path / "got", steering=ONE, **{"as": "model"})
     vector = served.service.library.get("cheerful").vector
@@ -194,9 +227,46 @@ def test_a_model_that_is_not_made_here_comes_with_the_command_that_makes_it(
     assert command_in(of_size)[:6] == ["trimtab", "bake", "--model", "tiny-llama", "--vectors", "cheerful.safetensors"]
 
 
+def test_no_export_says_where_the_folder_of_the_model_is(tmp_path: Path) -> None:
+    place = "/home/somebody/secret/tiny-llama"
+    steering: dict[str, Any] = {"steering": ONE}
+    plain = Model(wrap(tiny_model("llama"), tiny_tokenizer(CHAT_TEMPLATE), name=place))
+    rounded = Model(wrap(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(), name=place))
+    with running(service_for(plain, gives_weights=True)) as served:
+        for form in ("folder", "model"):
+            found = received(served, tmp_path / form, **steering, **{"as": form})
+            assert not [file.name for file in found.iterdir() if b"secret" in file.read_bytes()]
+        with served.client() as http:
+            file = http.post("/v1/steering/gguf", json=steering).json()
+        content = base64.b64decode(file["content"])
+        assert b"tiny-llama" in content
+        assert b"secret" not in content
+    with running(service_for(rounded, gives_weights=True)) as served:
+        message = refused(served, 400, EXPORT, **steering, **{"as": "model"})["message"]
+    assert message.startswith("tiny-llama is loaded in bfloat16")
+    assert "secret" not in message
+
+
+def test_messages_lose_paths_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = _export_folders._without
+    for text in (
+        f"{tmp_path}/run/a.yaml: is damaged (0.5 of 1/2). Write it again.",
+        "run/a.yaml: is damaged. 1/2 of it.",
+    ):
+        for folder in ("run", "./run", tmp_path / "run"):
+            kept = without(text, Path(folder))
+            assert kept.removeprefix("run/") == text.removeprefix(f"{tmp_path}/run/").removeprefix("run/")
+    below = "run/a.yaml and /run/a.yaml: 1/2 of it. See /runs."
+    assert without(below, Path("/run")) == "run/a.yaml and a.yaml: 1/2 of it. See /runs."
+    assert without("home/me/run/a: is a link", Path("home/me/run")) == "a: is a link"
+    assert without("what /home/me/run holds; /home/me.", Path("/home/me/run")) == "what the folder holds; the folder."
+
+
 def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_export_folders, "MAX_BAKED_BYTES", 1000)
-    words = command_in(refused(served, 413, EXPORT, steering={**ONE, "layers": [1, 2]}, **{"as": "model"})["message"])
+    asked = {**ONE, "layers": [1, 2], "strength": 0.07071067811865475}
+    words = command_in(refused(served, 413, EXPORT, steering=asked, **{"as": "model"})["message"])
     model = tmp_path / "model"
     served.model.backbone.model.save_pretrained(model)  # type: ignore[attr-defined]
     served.model.backbone.tokenizer.save_pretrained(model)
@@ -204,8 +274,9 @@ def test_the_command_bakes_the_setting(served: Served, tmp_path: Path, monkeypat
     vector = served.service.library.get("cheerful").vector
     vector.save(Path("cheerful.safetensors"))
     words[words.index("tiny-llama")] = str(model)
+    assert words[words.index("--strength") + 1] == "0.07071067811865475"
     assert main(words[1:]) == 0
-    bake(served.model, vector, tmp_path / "expected", layer=[1, 2], strength=STRENGTH)
+    bake(served.model, vector, tmp_path / "expected", layer=[1, 2], strength=0.07071067811865475)
     made, wanted = (
         load_file(folder / "model.safetensors") for folder in (Path("cheerful-model"), tmp_path / "expected")
     )
@@ -245,3 +316,37 @@ def test_an_archive_is_read_piece_by_piece_and_holds_what_the_files_hold(tmp_pat
     archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
     assert archive.read("a/large.bin") == large.read_bytes()
     assert archive.read("a/deep/small") == Path(__file__).read_bytes()
+
+
+def test_a_file_from_before_the_first_year_of_archives_is_sent(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"words")
+    os.utime(old, (0, 0))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_pieces({"a/old": old}))))
+    assert archive.read("a/old") == b"words"
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_only_errors_of_sending_are_the_client_leaving(sends: bool) -> None:
+    ended = []
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"a piece"
+        raise OSError("the disk is damaged")
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and not sends:
+            raise ConnectionResetError
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def answered() -> None:
+        await EventStream(pieces(), "text/plain", lambda: ended.append(True))({"path": "/"}, receive, send)
+
+    if sends:
+        with pytest.raises(OSError, match="the disk is damaged"):
+            asyncio.run(answered())
+    else:
+        asyncio.run(answered())
+    assert ended == [True]

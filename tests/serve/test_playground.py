@@ -388,6 +388,29 @@ def test_code_asks_for_the_same(browser: Any, served: Served, capsys: pytest.Cap
         assert "--layer 1 --strength 0.6" in code.inner_text()
 
 
+def test_what_pushes_always_says_so_where_a_condition_is_recommended(browser: Any) -> None:
+    model = chat_model()
+    monitor = monitor_for(model)
+    use = RecommendedPush((1,), STRENGTH, SteeringSetting(gate=monitor.prompt_gate(0.5)))
+    library = VectorLibrary([NamedVector("cheerful", vector_for(model.backbone), use)], {"kind": monitor})
+    with running(service_for(model, library=library)) as other, opened(browser, other.address) as tab:
+        tab.click("#open-code")
+        words = "cheerful is pushed only where the prompt scores above 0.5 for kind"
+        for way, missing in (("Python, trimtab", "prompt_gate("), ("trimtab chat", "--when FILE")):
+            tab.select_option("#code-way", way)
+            first, _, rest = tab.locator("#code").inner_text().partition("\n")
+            assert first.startswith(f"# On this server {words}")
+            assert missing in first
+            assert rest.startswith(("import trimtab", "trimtab chat"))
+        tab.select_option("#code-way", "curl")
+        assert "#" not in tab.locator("#code").inner_text(), "the server adds the condition itself"
+        assert words in tab.locator("#losses").inner_text()
+        disabled = {name: tab.locator(f"#{name}").is_disabled() for name in ("gguf", "export-model", "export-folder")}
+        assert disabled == {"gguf": True, "export-model": True, "export-folder": False}
+        tab.select_option("#code-column", index=0)
+        assert tab.locator("#losses").inner_text() == ""
+
+
 def test_a_setting_is_downloaded_as_gguf(browser: Any, served: Served) -> None:
     with opened(browser, served.address) as tab:
         tab.click("#open-code")

@@ -131,6 +131,7 @@ def test_a_trial_and_a_comparison_know_it(served: Served) -> None:
         messages = [{"role": "user", "content": text}]
         found = ask(served, "/v1/steering/compare", messages=messages, reply="A reply of some words.", steering=WHEN)
         assert (found["mean_kl"] > 0) == is_open
+        assert found["steering_applied"]["when"]["opened"] == [is_open]
     refused(served, path="/v1/steering/gguf", steering=WHEN)
 
 

@@ -143,8 +143,9 @@ def test_a_condition_on_the_prompt_is_shared_with_its_monitor(
     run: Path, use: SettingToUse, found: Recommendation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     width = use.vector.direction.shape[1]
-    backbone = tiny("llama")
-    file = monitor_of(backbone, torch.arange(1.0, width + 1), -0.3).save(tmp_path / "polite.safetensors")
+    of_model = monitor_of(tiny("llama"), torch.arange(1.0, width + 1), -0.3)
+    made_of = replace(of_model.provenance, model="/home/somebody/secret/tiny")
+    file = replace(of_model, provenance=made_of).save(tmp_path / "polite.safetensors")
     condition = PromptCondition.of_file(file, 0.8, "last")
     gated = replace(use, steering=replace(use.steering, gate=condition.gate), condition=condition)
     monkeypatch.setattr("trimtab.sharing.shared_vector.setting_to_use", lambda *args: gated)
@@ -153,6 +154,8 @@ def test_a_condition_on_the_prompt_is_shared_with_its_monitor(
     assert {one.name for one in made.folder.iterdir()} >= {"monitor.safetensors", "vectors.safetensors"}
     assert "control_vector.gguf" not in {one.name for one in made.folder.iterdir()}
     assert "Only behind prompts that meet a condition" in header_of(made.folder)[1]
+    assert Monitor.load(made.folder / "monitor.safetensors").provenance.model == "tiny"
+    assert not [one.name for one in made.folder.iterdir() if b"secret" in one.read_bytes()]
     received = receive_vector(made.folder)
     assert isinstance(received.how.gate, PromptGate)
     assert received.how.gate.content_hash == condition.gate.content_hash

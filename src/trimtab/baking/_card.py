@@ -6,15 +6,16 @@ import json
 from collections.abc import Sequence
 
 from trimtab.baking._bake_check import Asked, BakeCheck
-from trimtab.models import Backbone
+from trimtab.models import Backbone, hub_id, shareable_name
 from trimtab.vectors import SteeringVector
 
 TAGS = ("steering-vector", "activation-steering", "trimtab")
 
 
 def header(backbone: Backbone) -> str:
-    """What the hub reads of a card: the model underneath, and tags."""
-    lines = ["---", f"base_model: {json.dumps(backbone.name)}", "library_name: transformers", "tags:"]
+    """What the hub reads of a card: the model underneath, where it is on the hub, and tags."""
+    base = hub_id(backbone.name)
+    lines = ["---", *([f"base_model: {json.dumps(base)}"] if base else []), "library_name: transformers", "tags:"]
     return "\n".join([*lines, *(f"- {tag}" for tag in TAGS), "---"])
 
 
@@ -37,7 +38,8 @@ def card(
         dtype: Number format of the weights.
     """
     made = vector.provenance
-    name, weights = backbone.name, f"{backbone.name} (fingerprint `{backbone.fingerprint or 'unknown'}`)"
+    name = shareable_name(backbone.name)
+    weights = f"{name} (fingerprint `{backbone.fingerprint or 'unknown'}`)"
     added = "\n".join(f"| {layer} | {length:.4g} |" for layer, length in pushes)
     return f"""{header(backbone)}
 
@@ -51,7 +53,7 @@ these decoder layers, counted from 0:
 {added}
 
 Asked for was strength {asked.strength:g} ({asked.setting.scale}) along a vector for "{made.behavior}", made from
-{made.model} (method {made.method}, {made.pairs} pairs).
+{shareable_name(made.model)} (method {made.method}, {made.pairs} pairs).
 
 **Every token is pushed, the first one of a text included**, in prompts and in replies, by the same amount whatever its
 state. It cannot be switched off but by using {name} itself.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from trimtab.baking._card import header
 from trimtab.baking._orthogonal_check import OrthogonalCheck
 from trimtab.baking._stream_writers import StreamWriter
-from trimtab.models import Backbone
+from trimtab.models import Backbone, shareable_name
 from trimtab.vectors import SteeringVector
 
 
@@ -33,7 +33,7 @@ def orthogonal_card(
         check: What was measured.
         dtype: Number format of the weights.
     """
-    made, name = vector.provenance, backbone.name
+    made, name = vector.provenance, shareable_name(backbone.name)
     weights = f"{name} (fingerprint `{backbone.fingerprint or 'unknown'}`)"
     kinds = Counter(re.sub(r"\b\d+\b", "*", writer.name) for writer in writers)
     edited = ", ".join(f"`{kind}` ({count})" if count > 1 else f"`{kind}`" for kind, count in kinds.items())
@@ -55,7 +55,7 @@ From every matrix that writes into the residual stream, and from its bias, the d
 {layer}, counted from 0, was removed: W − α·v̂·v̂ᵀW with α = {share:g} (weight orthogonalization, Arditi et al. 2024,
 arXiv 2406.11717). An unembedding that shared the embedding's weights is now stored by itself, unchanged.
 
-The direction is of a vector for "{made.behavior}", made from {made.model}
+The direction is of a vector for "{made.behavior}", made from {shareable_name(made.model)}
 (method {made.method}, {made.pairs} pairs).{kept}
 
 **It holds for every token, the first one of a text included**, in prompts and in replies. It cannot be switched off but

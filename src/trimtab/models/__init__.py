@@ -2,7 +2,7 @@
 
 from trimtab.models.architecture import cache_name, hidden_of, with_hidden
 from trimtab.models.backbone import Backbone, Identity
-from trimtab.models.bundled import BUNDLED, hub_id
+from trimtab.models.bundled import BUNDLED, hub_id, shareable_name
 from trimtab.models.context import ContextLimit
 from trimtab.models.facts import Facts
 from trimtab.models.kinds.device_maps import Device, gpus_of, main_device
@@ -78,6 +78,7 @@ __all__ = [
     "render_prompt",
     "require_thinking_markers",
     "response_start",
+    "shareable_name",
     "template_hash",
     "thinking_span",
     "user_text",

@@ -58,6 +58,11 @@ def hub_id(name: str) -> str:
     return name if plain and not os.path.exists(name) else ""
 
 
+def shareable_name(name: str) -> str:
+    """A model's name where others read it: a hub id as it is; of a folder or file the last part, never its place."""
+    return name if not name or hub_id(name) else os.path.basename(os.path.abspath(name))
+
+
 def describe_source(name: str) -> str:
     """Where the weights come from, in words, for reports."""
     if name != BUNDLED:

@@ -12,8 +12,8 @@ from typing import cast
 from trimtab._util.atomic_files import whole_folder, write_whole
 from trimtab._util.summaries import Summarized, Summary
 from trimtab.errors import SettingError, VectorError
-from trimtab.models import hub_id
-from trimtab.monitors import PromptCondition
+from trimtab.models import hub_id, shareable_name
+from trimtab.monitors import Monitor, PromptCondition
 from trimtab.sharing._vector_card import Measured, vector_card
 from trimtab.steering import DEFAULT_SCALE, SteeringSetting, check_strength
 from trimtab.study.recommending.recommendations import Recommendation
@@ -132,15 +132,14 @@ def _write(
     condition: PromptCondition | None = None,
 ) -> Shared:
     _require_sharable(vector, layers, strength, how if condition is None else replace(how, gate=None), base_model)
-    # A model that is no hub id may be a folder, whose place is nobody's business.
-    name = label if hub_id(label) else Path(label).name or base_model or "unknown"
+    name = shareable_name(label) or base_model or "unknown"
     vector = replace(vector, provenance=replace(vector.provenance, model=name))
     with whole_folder(out, error=VectorError) as folder:
         export_vector(vector, folder / VECTORS, "tensor")
         if condition is None:
             notes, usage = _control_vector(vector, folder, layers, strength, how)
         else:
-            condition.monitor.save(folder / MONITOR)
+            _without_place(condition.monitor).save(folder / MONITOR)
             notes, usage = [f"{CONTROL_VECTOR} is left out: llama.cpp would push behind every prompt"], ()
         if edited:
             notes.append(f"the setting was changed by hand ({edited}); {CARD} and {STEERING} state no effect of it")
@@ -154,6 +153,12 @@ def _write(
         write_whole(folder / STEERING, text + "\n", error=VectorError)
         write_whole(folder / CARD, vector_card(steering, vector.provenance, measured, notes, usage), error=VectorError)
     return Shared(out, steering, tuple(notes))
+
+
+def _without_place(monitor: Monitor) -> Monitor:
+    """The same monitor; the name of its model says no more than `shareable_name`. Conditions by it are the same."""
+    made = monitor.provenance
+    return replace(monitor, provenance=replace(made, model=shareable_name(made.model)))
 
 
 def _require_sharable(

@@ -64,35 +64,50 @@ class EventStream(Response):
         """Send the stream."""
         try:
             await _first(asyncio.ensure_future(self._send(send)), receive)
-        except (ClientGone, OSError, asyncio.TimeoutError):
+        except ClientGone:
             _LOG.info("%s: the client left", scope.get("path"))
         finally:
             self._done()
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self.pieces):
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await _sent(send({"type": "http.response.start", "status": 200, "headers": self.raw_headers}))
             async for piece in self.pieces:
                 body = piece.encode() if isinstance(piece, str) else piece
                 await self._taken(send({"type": "http.response.body", "body": body, "more_body": True}))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await _sent(send({"type": "http.response.body", "body": b"", "more_body": False}))
 
     async def _taken(self, sending: Awaitable[None]) -> None:
         """Wait until the client takes what is sent, no longer than it may.
 
         Not by `asyncio.wait_for`, which loses a cancellation that comes as the piece is taken (before Python 3.12).
+
+        Raises:
+            ClientGone: when it does not.
         """
         if self._stall_seconds is None:
-            await sending
+            await _sent(sending)
             return
-        task = asyncio.ensure_future(sending)
+        task = asyncio.ensure_future(_sent(sending))
         try:
             done, _ = await asyncio.wait({task}, timeout=self._stall_seconds)
             if not done:
-                raise asyncio.TimeoutError
+                raise ClientGone
             task.result()
         finally:
             task.cancel()
+
+
+async def _sent(sending: Awaitable[None]) -> None:
+    """Wait for what is sent; its errors are of the connection, unlike those of reading what to send.
+
+    Raises:
+        ClientGone: when it cannot be sent.
+    """
+    try:
+        await sending
+    except OSError as error:
+        raise ClientGone from error
 
 
 async def _first(work: asyncio.Future[T], receive: Receive) -> T:

@@ -42,7 +42,8 @@ def zip_pieces(files: Mapping[str, Path]) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for name, path in files.items():
-            entry = zipfile.ZipInfo.from_file(path, name)
+            # A ZIP archive has no times before 1980, and a file may have one.
+            entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
             with archive.open(entry, "w") as into, path.open("rb") as source:
                 while part := source.read(_PIECE_BYTES):
                     into.write(part)

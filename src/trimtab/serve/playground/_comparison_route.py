@@ -15,8 +15,16 @@ from trimtab.serve.http.service import Service, client_of
 from trimtab.serve.http.streams import unless_gone
 from trimtab.serve.openai.conversation_fields import conversation_of
 from trimtab.serve.openai.reply_fields import monitors_of, steering_of
-from trimtab.serve.playground._token_comparison import MAX_TOP, ComparedToken, compare_tokens, is_text_of, tokens_of
+from trimtab.serve.playground._token_comparison import (
+    MAX_TOP,
+    ComparedToken,
+    compare_tokens,
+    is_text_of,
+    opens,
+    tokens_of,
+)
 from trimtab.serve.replies.monitor_readings import readings
+from trimtab.serve.steering.steering_request import RequestedSteering
 
 MAX_REPLY_CHARACTERS = 100_000
 
@@ -38,20 +46,20 @@ async def compare(request: Request) -> Response:
     if len(reply) > MAX_REPLY_CHARACTERS:
         raise Refusal(400, f"reply: {len(reply):,} characters; {MAX_REPLY_CHARACTERS:,} are the most", "reply")
 
+    def compared() -> tuple[list[ComparedToken], bool | None]:
+        read = written or reply
+        opened = None
+        if steering is not None and steering.gate is not None:
+            opened = opens(service.model, steering.gate, messages, read, most_tokens=service.context_tokens)
+        push = None if steering is None or opened is False else steering.pushed
+        found = compare_tokens(
+            service.model, messages, read, push, unsteered_messages=unsteered, top=top,
+            most_tokens=service.context_tokens,
+        )  # fmt: skip
+        return found, opened
+
     async def work() -> dict[str, Any]:
-        push = None if steering is None else steering.intervention
-        found = await service.side_work.run(
-            lambda: compare_tokens(
-                service.model,
-                messages,
-                written or reply,
-                push,
-                unsteered_messages=unsteered,
-                top=top,
-                most_tokens=service.context_tokens,
-            ),
-            client_of(request),
-        )
+        found, opened = await service.side_work.run(compared, client_of(request))
         anew = await asyncio.to_thread(tokens_of, service.model, messages, reply)
         return {
             "object": "steering.comparison",
@@ -62,10 +70,18 @@ async def compare(request: Request) -> Response:
             "tokens_from": "reply_tokens" if written else "text",
             "retokenized_differs": anew != written if written else None,
             "monitors": await readings(service, monitors, messages, [reply]) if monitors else None,
-            "steering_applied": None if steering is None else steering.description(),
+            "steering_applied": None if steering is None else _applied(steering, opened),
         }
 
     return JSONResponse(await unless_gone(request, work()))
+
+
+def _applied(steering: RequestedSteering, opened: bool | None) -> dict[str, Any]:
+    """The steering, and of a condition on the prompt whether it held, as replies say it."""
+    found = steering.description()
+    if opened is not None:
+        found["when"] = {**found["when"], "opened": [opened]}
+    return found
 
 
 def _tokens(fields: Fields, service: Service) -> tuple[int, ...]:

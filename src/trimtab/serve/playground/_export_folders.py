@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +14,7 @@ from tempfile import TemporaryDirectory
 from trimtab.baking import bake
 from trimtab.engines import Model
 from trimtab.engines.vllm.wire.spec import Push
-from trimtab.errors import TrimtabError
+from trimtab.errors import TrimtabError, VectorError
 from trimtab.models import Backbone
 from trimtab.serve.http.request_refusals import Refusal
 from trimtab.serve.http.service import Service
@@ -57,7 +60,9 @@ def shared_folder(steering: RequestedSteering) -> ExportedFolder:
     one = steering.library.get(push.vector)
     name = f"{one.name}-vector"
     if one.place is not None and not one.place.model and _is_recommended(push, steering, one):
-        return _as_it_is(one, name)
+        # A folder of the hub's cache holds links and no card: it is written anew, and says that nothing was measured.
+        with suppress(VectorError):
+            return _as_it_is(one, name)
     workplace: TemporaryDirectory[str] = TemporaryDirectory(prefix="trimtab-export-")
     out = Path(workplace.name) / name
     try:
@@ -73,11 +78,13 @@ def shared_folder(steering: RequestedSteering) -> ExportedFolder:
 
 
 def _as_it_is(one: NamedVector, name: str) -> ExportedFolder:
+    """The folder that the vector was read from.
+
+    Raises:
+        VectorError: where it could not be uploaded.
+    """
     assert one.place is not None
-    try:
-        files = [file for file, _ in to_upload(one.place.path)]
-    except TrimtabError as error:
-        raise Refusal(400, _without(str(error), one.place.path), "steering") from None
+    files = [file for file, _ in to_upload(one.place.path)]
     return ExportedFolder(name, {f"{name}/{file}": one.place.path / file for file in files})
 
 
@@ -107,7 +114,7 @@ def _is_recommended(push: Push, steering: RequestedSteering, one: NamedVector) -
     )
     each = how.strength_of_each(use.strength, len(use.layers))
     recommended = (tuple(sorted(use.layers)), how.scale, how.positions, how.first_token, _condition(how.gate))
-    return asked == recommended and push.strength == each
+    return asked == recommended and push.strength == each and push.vector_layer == how.vector_layer
 
 
 def _condition(gate: Gate | PromptGate | None) -> str:
@@ -138,7 +145,10 @@ def baked_folder(service: Service, steering: RequestedSteering) -> ExportedFolde
         list(model.in_turns(_baked(model, steering, push, out)))
     except TrimtabError as error:
         workplace.cleanup()
-        raise Refusal(400, f"{_without(str(error), out)}; {how}", "steering", "not_baked") from None
+        # A name without a slash is no path, and may be a part of any word.
+        text = str(error).replace(model.name, service.name) if "/" in model.name else str(error)
+        reason = _without(text, out)
+        raise Refusal(400, f"{reason}; {how}", "steering", "not_baked") from None
     except BaseException:
         workplace.cleanup()
         raise
@@ -160,7 +170,7 @@ def bake_command(service: Service, steering: RequestedSteering, push: Push) -> s
     return shlex.join(
         [
             "trimtab", "bake", "--model", service.name, "--vectors", f"{push.vector}.safetensors", *layers,
-            "--strength", f"{push.strength:g}", "--scale", push.scale, "--positions", steering.positions,
+            "--strength", repr(push.strength), "--scale", push.scale, "--positions", steering.positions,
             "--out", f"{push.vector}-model",
         ]
     )  # fmt: skip
@@ -191,8 +201,20 @@ def require_unconditional(steering: RequestedSteering, push: Push, what: str) ->
 
 
 def _without(text: str, *folders: Path) -> str:
-    """A message for clients, who learn no paths: those in the folders are named from there on."""
+    """A message for clients, who learn no paths: those in the folders are named from there on.
+
+    Names of one part stay, `.` and `/` among them: they say no place, and stand in other words, too.
+    """
+    places = set()
     for folder in folders:
-        for place in (folder, folder.resolve(), folder.parent, folder.parent.resolve()):
-            text = text.replace(f"{place}: ", "").replace(f"{place}/", "").replace(str(place), "the folder")
+        whole = {folder.resolve(), Path(os.path.abspath(folder)), folder}
+        places |= whole | {place.parent for place in whole}
+    named = sorted((str(place) for place in places if _says_a_place(place)), key=len, reverse=True)
+    for place in named:
+        text = re.sub(rf"(?<![\w./~-]){re.escape(place)}(?:: |/)", "", text)
+        text = re.sub(rf"(?<![\w./~-]){re.escape(place)}(?!\.?[\w-])", "the folder", text)
     return text
+
+
+def _says_a_place(path: Path) -> bool:
+    return len(path.parts) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trimtab.errors import JobCancelled, QueueFull, TrimtabError
+from trimtab.models import shareable_name
 from trimtab.serve.http.bodies import Fields, read_object
 from trimtab.serve.http.request_refusals import Refusal
 from trimtab.serve.http.service import Service, client_of
@@ -47,12 +49,15 @@ async def gguf(request: Request) -> Response:
 
 def _control_vector(steering: RequestedSteering) -> dict[str, Any]:
     push = only_push(steering)
+    vector = steering.library.get(push.vector).vector
+    # The file names the model, which may be a folder of this machine.
+    vector = replace(vector, provenance=replace(vector.provenance, model=shareable_name(vector.provenance.model)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{push.vector}.gguf"
         try:
             made = export_vector(
-                steering.library.get(push.vector).vector, path, layer=push.layers, strength=push.strength,
-                scale=push.scale, positions=steering.positions, first_token=steering.first_token,
+                vector, path, layer=push.layers, strength=push.strength, scale=push.scale,
+                positions=steering.positions, first_token=steering.first_token,
             )  # fmt: skip
         except TrimtabError as error:
             raise Refusal(400, str(error).replace(f"{path}: ", ""), "steering") from None

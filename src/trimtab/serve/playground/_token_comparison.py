@@ -15,7 +15,7 @@ from trimtab.errors import DataError, SettingError
 from trimtab.models import Backbone, Text
 from trimtab.models.prompting.encoding import encode
 from trimtab.models.prompting.rendering import gap_after, render_prompt
-from trimtab.steering import Intervention
+from trimtab.steering import Intervention, PromptGate
 
 MAX_REPLY_TOKENS = 2048
 MAX_TOP = 10
@@ -92,9 +92,7 @@ def compare_tokens(
         DataError: for a reply without tokens, texts with too many, and for conversations that the model does not take.
         SettingError: for a push that cannot change anything there.
     """
-    backbone = model.backbone
-    if not isinstance(backbone, Backbone):
-        raise SettingError(f"tokens cannot be compared: the engine of {model.name} gives no states")
+    backbone = _with_states(model)
     moved = _read(model, messages, reply, most_tokens)
     cells = [] if intervention is None else [intervention]
     states = dict(model.final_states([moved.text], cells))[0]
@@ -105,6 +103,28 @@ def compare_tokens(
             raise DataError("the reply has other tokens behind the other conversation, so they cannot be compared")
         still = dict(model.final_states([plain.text], []))[0][0]
     return _compared(backbone, moved, states[-1], still, top)
+
+
+def opens(
+    model: Model, gate: PromptGate, messages: Sequence[Message], reply: Reply, *, most_tokens: int | None = None
+) -> bool:
+    """Whether the prompt of a reply meets a condition, where `compare_tokens` would read the reply.
+
+    Args:
+        model: from `trimtab.load`.
+        gate: the condition.
+        messages: the conversation before the reply.
+        reply: as `compare_tokens` has it.
+        most_tokens: as `compare_tokens` has it.
+
+    Raises:
+        DataError: as `compare_tokens`, before anything is run.
+        SettingError: for an engine without states, and a prompt of one token.
+    """
+    _with_states(model)
+    _read(model, messages, reply, most_tokens)
+    (opened,) = model.opened(gate, [messages])
+    return opened
 
 
 def is_text_of(tokenizer: Any, tokens: Sequence[int], text: str) -> bool:
@@ -120,6 +140,12 @@ def tokens_of(model: Model, messages: Sequence[Message], reply: str) -> tuple[in
     before = render_prompt(tokenizer, list(messages), asking) + gap_after(tokenizer, list(messages), asking)
     whole = tuple(encode(tokenizer, before + reply, asking))
     return whole[len(prompt) :] if whole[: len(prompt)] == prompt else tuple(_alone(tokenizer, reply))
+
+
+def _with_states(model: Model) -> Backbone:
+    if not isinstance(model.backbone, Backbone):
+        raise SettingError(f"tokens cannot be compared: the engine of {model.name} gives no states")
+    return model.backbone
 
 
 def _read(model: Model, messages: Sequence[Message], reply: Reply, most: int | None) -> ReadReply:

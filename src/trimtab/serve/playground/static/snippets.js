@@ -22,6 +22,12 @@ const python = (value, indent = 0) => {
   return JSON.stringify(value);
 };
 
+// The conditions on the prompt that the server adds where a setting does not say otherwise, each on one line.
+const conditionsOf = (steering) => [...new Set((steering?.pushes ?? [])
+  .map((push) => [push.vector, server.vectors.get(push.vector)?.recommended?.when])
+  .filter(([, when]) => when)
+  .map(([vector, when]) => `${vector} is pushed ${when}`.replaceAll(/\s+/g, " ")))];
+
 const bodyOf = (messages, steering) => ({
   model: server.model, messages, temperature: state.temperature, seed: state.seed, max_tokens: state.tokens,
   ...(steering ? { steering } : {}),
@@ -56,6 +62,8 @@ const options = (push, steering) => {
 
 const trimtab = (messages, steering) => {
   const pushes = steering?.pushes ?? [];
+  const missing = conditionsOf(steering).map((condition) =>
+    `# On this server ${condition}; here always, unless steer has gate=Monitor.load(FILE).prompt_gate(…), from trimtab.monitors`);
   const lines = ["import trimtab", "", `model = trimtab.load(${JSON.stringify(server.model)})`];
   pushes.forEach((push) => lines.push(`${name(push)} = trimtab.SteeringVector.load("${push.vector}.safetensors")`));
   let indent = "";
@@ -64,7 +72,7 @@ const trimtab = (messages, steering) => {
     indent += "    ";
   }
   const drawn = `max_new_tokens=${state.tokens}, temperature=${state.temperature}, seed=${state.seed}`;
-  return [...lines.slice(0, 3), `messages = ${python(messages)}`, ...lines.slice(3), `${indent}print(model.generate([messages], ${drawn})[0])`].join("\n");
+  return [...missing, ...lines.slice(0, 3), `messages = ${python(messages)}`, ...lines.slice(3), `${indent}print(model.generate([messages], ${drawn})[0])`].join("\n");
 };
 const name = (push) => push.vector.replaceAll(/\W/g, "_").replace(/^(\d)/, "v$1");
 
@@ -75,7 +83,9 @@ const chat = (messages, steering) => {
   const [push] = pushes;
   const layers = push.layers.map((layer) => `--layer ${layer}`).join(" ");
   const first = steering.first_token ? " --first-token" : "";
-  return `trimtab chat --model ${server.model} --vectors ${push.vector}.safetensors ${layers} --strength ${push.strength} \\\n` +
+  const missing = conditionsOf(steering).map((condition) =>
+    `# On this server ${condition}; here always, unless you add that monitor: --when FILE --when-above … --when-reads …\n`);
+  return `${missing.join("")}trimtab chat --model ${server.model} --vectors ${push.vector}.safetensors ${layers} --strength ${push.strength} \\\n` +
     `  --scale ${push.scale} --positions ${steering.positions}${first} --compare`;
 };
 
@@ -85,11 +95,16 @@ const show = () => {
   const column = state.columns.find((one) => one.id === byId("code-column").value) ?? state.columns[0];
   const turn = turnOf(state.leaf) ?? { parent: null, message: "How are you?" };
   const setting = settingOf(column);
-  const made = WAYS[byId("code-way").value](messagesFor(column.id, setting, turn), steeringOf(setting));
+  const steering = steeringOf(setting);
+  const made = WAYS[byId("code-way").value](messagesFor(column.id, setting, turn), steering);
   byId("code").textContent = made;
-  byId("losses").replaceChildren();
-  const one = steeringOf(setting)?.pushes.length === 1;
-  for (const button of document.querySelectorAll(".export")) button.disabled = !one;
+  const one = steering?.pushes.length === 1;
+  const conditions = conditionsOf(steering);
+  byId("losses").replaceChildren(...(one ? conditions : []).map((condition) => el(
+    "p", {}, `${condition}. A GGUF file and a baked model would push always, so this setting has none.`)));
+  for (const button of document.querySelectorAll(".export")) {
+    button.disabled = !one || (PUSH_ALWAYS.includes(button.id) && conditions.length > 0);
+  }
 };
 
 // The setting as a file for llama.cpp, with what it loses there.
@@ -106,6 +121,8 @@ const asFolder = (form) => async (steering) => ({
 });
 
 const EXPORTS = { gguf: asGguf, "export-folder": asFolder("folder"), "export-model": asFolder("model") };
+
+const PUSH_ALWAYS = ["gguf", "export-model"];
 
 const download = async (id) => {
   const column = state.columns.find((one) => one.id === byId("code-column").value);
