@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from harnesses.saved_models import saved
 from tiny import tiny, vector_for
+from trimtab.cli.main import cli
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
@@ -194,3 +197,17 @@ def test_a_file_that_nothing_recommends_anything_for_leaves_the_condition(
     fresh = Chat(chat.model)
     "".join(fresh.say(f"/when {parted[0]}"))
     assert "only where the prompt scores above 0.5 for polite" in "".join(fresh.say(f"/vector {vector}"))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["--strength", "2"], ["--layer", "2"], ["--positions", "generated"], ["--first-token"], ["--scale", "raw"]],
+)
+def test_the_command_keeps_the_recommended_condition_whatever_is_changed_beside_it(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path, typed: list[str]
+) -> None:
+    _, vector = recommending(tmp_path / "run", chat, {"monitor": f"../{parted[0].name}"})
+    model = saved(tmp_path).model
+    talk = CliRunner().invoke(cli, ["chat", "--model", model, "--vectors", str(vector), *typed], input="/show\n/quit\n")
+    assert talk.exit_code == 0, talk.output
+    assert "only where the prompt scores above 0.5 for polite" in talk.stdout
