@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from study.conftest import Run, runner, settings, table
+from trimtab.data import Balance
 from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.evaluation import projection_bounds
@@ -45,6 +46,24 @@ def test_the_bounds_are_percentiles_of_the_training_part(swept: Path, llama: Bac
         expected = found.at(percentile, "both")
         assert {layer: entry.strength_at(layer, percentile) for layer in (1, 2)} == pytest.approx(expected, rel=1e-5)
     assert (entry.scale, entry.side, entry.positive, entry.negative) == ("floor", "both", len(train), len(train))
+
+
+@pytest.mark.parametrize("balance", ["off", "subsample"])
+def test_the_bounds_are_of_the_texts_that_the_vector_is_made_of(
+    run: Run, llama: Backbone, tmp_path: Path, balance: Balance
+) -> None:
+    content = {**SWEPT, "behaviors": [{"source": "corrigible", "limit": 16}], "balance": balance, "seed": 3}
+    folder = RunFolder(run({**content, "bound": "p25"}, tmp_path / "run"))
+    (entry,) = folder.manifest().bounds
+    study = make_study(content)
+    (setting,) = study.behaviors
+    train, _, _ = parts_of(study, setting, read_behavior(study, setting))
+    assert (entry.positive, entry.negative, entry.token_position) == (len(train), len(train), "answer")
+    vector = SteeringVector.load(folder.vector_file("smollm2-135m", "corrigible"))
+    found = projection_bounds(
+        Model(llama), vector, train, layers=[1, 2], form="choice", balance=balance, seed=3, progress=False
+    )
+    assert {layer: entry.strength_at(layer, 25.0) for layer in (1, 2)} == pytest.approx(found.at(25.0), rel=1e-5)
 
 
 @pytest.mark.parametrize("layer", [1, 2])
