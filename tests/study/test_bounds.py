@@ -113,6 +113,11 @@ def test_the_report_says_what_they_are_and_the_setting_travels_as_a_strength(swe
     [
         ({"scale": "relative"}, "bound: the scale relative has no bound"),
         ({"strengths": [1.0]}, "bound: it says how far"),
+        ({"strengths": 0.1}, "bound: it says how far"),
+        ({"strengths": True}, "bound: it says how far"),
+        ({"strengths": "0.1"}, "bound: it says how far"),
+        ({"strengths": {"at": 25.0}}, "bound: it says how far"),
+        ({"strengths": None}, "bound: it says how far"),
         ({"layers": "1+2"}, "none are steered together"),
         ({"vector_layer": 1}, "vector_layer: bounds are of each layer's own"),
         ({"baselines": True}, "baselines: bounds"),
