@@ -124,6 +124,9 @@ def test_the_report_says_what_they_are_and_the_setting_travels_as_a_strength(swe
         ({"replies": {"strengths": [1.0]}}, "bound: replies"),
         ({"bound": "p0"}, "between p0 and p100"),
         ({"bound": "25%"}, "write p25"),
+        ({"bound": True}, "true is no percentile"),
+        ({"bound": ["p25", True]}, "bound.at: is a number, not true"),
+        ({"bound": {"at": "p25", "token_position": "bogus"}}, "token_position"),
         ({"bound": None, "scale": "cap_percentile"}, "scale: write cap, with bound"),
     ],
 )

@@ -30,7 +30,7 @@ def measured_bounds(
     layers = sorted({layer for layers in grid.layers for layer in layers})
     what = StepName(f"read projections for {behavior}", "texts", model=model.name)
     found = projection_bounds(
-        model, vector, data, layers=layers, token_position=bound.token_position,  # type: ignore[arg-type]  # refused by name
+        model, vector, data, layers=layers, token_position=bound.token_position,
         form=form, balance=balance, seed=seed, progress=partial(progress, what),
     )  # fmt: skip
     values = [found.at(percentile, bound.side) for percentile in bound.at]
