@@ -134,7 +134,7 @@ def test_the_folder_has_the_fewest_bits_that_hold_the_weights(dtype: str, tmp_pa
         ({"strength": float("nan")}, SettingError, "nan"),
         ({"layer": 99}, SettingError, "layer 99"),
         ({"layer": []}, SettingError, "no layer"),
-        ({"strength": 1e-9}, SettingError, "changes no state"),
+        ({"strength": 1e-9}, SettingError, "is rounded away"),
         ({"strength": 1e-6}, ModelError, "changes no logit"),
     ],
 )

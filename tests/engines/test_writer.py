@@ -163,7 +163,7 @@ def test_a_push_that_is_rounded_away_ends_its_own_text_only(engine: Transformers
         writer.add(request)
     while writer.rows:
         texts |= dict(writer.step())
-    assert "changes no state" in str(texts[1].error)
+    assert "is rounded away" in str(texts[1].error)
     for index in (0, 2, 3):
         assert texts[index].reply().tokens == alone(engine, requests[index]).tokens
 

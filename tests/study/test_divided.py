@@ -15,9 +15,10 @@ import yaml
 from torch._C._distributed_c10d import HashStore
 
 from tiny import tiny_model, tiny_tokenizer
-from trimtab.errors import SettingError
+from trimtab.cli.main import main
+from trimtab.errors import RunError, SettingError
 from trimtab.study import make_study, run_study
-from trimtab.study.divided.team import processes_of, team_of
+from trimtab.study.divided.team import Team, processes_of, team_of
 from trimtab.study.plan.planning import plan_study
 
 MEASURED: dict[str, Any] = {
@@ -110,6 +111,7 @@ def test_the_last_words_of_another_process_that_stops_are_shown(folder: Path, tm
     ("changes", "words"),
     [
         ({"replies": {"judges": [{"model": "openai/gpt"}]}}, "each process of a divided model would get an answer of"),
+        ({"side_effects": {"tasks": ["lm_eval:arc_easy"]}}, "tasks of harnesses ask in batches that differ"),
         ({"baselines": {"lora": True}}, "fine-tuning .* is not for a model that is divided"),
         (
             {"models": [{"id": "a", "tensor_parallel": 2}, {"id": "b", "tensor_parallel": 4}]},
@@ -136,6 +138,30 @@ def test_a_process_alone_or_on_ray_is_refused_before_anything_is_loaded(
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(SettingError, match="and there is 4"):
         team_of(study)
+
+
+def test_where_the_first_process_cannot_begin_the_others_stop_for_the_same_reason(tmp_path: Path) -> None:
+    store = HashStore()
+
+    def choose() -> Path:
+        raise SettingError("no folder")
+
+    with pytest.raises(SettingError, match="no folder"), Team(0, 2, store).opened(choose, "me"):
+        pass
+    with pytest.raises(RunError, match="no folder"), Team(1, 2, store).opened(lambda: tmp_path, "me"):
+        pass
+
+
+def test_a_rank_that_is_there_for_other_reasons_leaves_a_study_as_it_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "1")
+    given = {**content(folder, 1), "replies": None}
+    (file := tmp_path / "study.yaml").write_text(yaml.safe_dump({**given, "models": given["models"][1:]}))
+    assert main(["study", str(file), "-o", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert "load whole" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -24,21 +24,25 @@ def is_started() -> bool:
     return "WORLD_SIZE" in os.environ and "RANK" in os.environ
 
 
-def speaks() -> bool:
-    """Whether this process shows progress and findings: it is alone, or the first one."""
-    return not is_started() or os.environ["RANK"] == "0"
+def speaks(count: int) -> bool:
+    """Whether this process shows progress and findings: it is alone, or the first one of those that run a study.
+
+    Args:
+        count: How many processes run it. A variable `RANK` may be there for other reasons.
+    """
+    return count == 1 or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def beside_the_first() -> Iterator[None]:
-    """Leave messages to the first process, in another one."""
+def beside_the_first(speaks: bool) -> Iterator[None]:
+    """Leave messages to the first process, in one that does not speak."""
     try:
         yield
     except IncompleteRun:
-        if speaks():
+        if speaks:
             raise
     except TrimtabError:
-        if not speaks():
+        if not speaks:
             time.sleep(SECONDS_TO_SPEAK)
         raise
 

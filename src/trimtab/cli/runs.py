@@ -64,10 +64,11 @@ def run_and_report(
     Raises:
         IncompleteRun: When a model could not be finished; what there is has its report.
     """
-    if (count := processes_of(study)) > 1 and not is_started():
+    count = processes_of(study, ray)
+    if count > 1 and not is_started():
         raise Exit(start_processes(count, sys.argv[1:]))
-    with beside_the_first():
-        _run_and_report(study, out, quiet or not speaks(), vectors, yes, ray, workers, check, then)
+    with beside_the_first(speaks(count)):
+        _run_and_report(study, out, quiet, vectors, yes, ray, workers, check, then, speaks(count))
 
 
 def _run_and_report(
@@ -80,7 +81,10 @@ def _run_and_report(
     workers: int,
     check: str,
     then: Then,
+    speaks: bool,
 ) -> None:
+    """Do so; a process that does not speak leaves progress, report and findings to the first one."""
+    quiet = quiet or not speaks
     doubt, instead = "judging", "give --yes, or another judge"
     if check:
         doubt, instead = "judging, which this run has not finished,", "finish its study first"
@@ -96,7 +100,7 @@ def _run_and_report(
             )  # fmt: skip
         except IncompleteRun as error:  # what there is gets its report
             folder, incomplete = error.folder, error
-        if not speaks():
+        if not speaks:
             return
         progress(REPORT, 0, 1)
         page = report_runs([folder], folder / "report.html")

@@ -157,7 +157,7 @@ class Model(PromptEncoder, Summarized):
         Raises:
             VectorError: when the vector is for a model of another shape.
             SettingError: for a layer out of range or that the gate cannot read, or a strength that is not finite; from
-                a call inside of the context: where it does not tell the prompt, or where a push changes no state.
+                a call inside of the context: where it does not tell the prompt, or where a push is rounded away.
             ModelError: from a call inside of the context, when its pass went past the hooks.
         """
         vector = require_fit(vector, self.backbone)

@@ -49,7 +49,7 @@ def steered(
     Raises:
         SettingError: for a layer that the model does not have; in the pass itself, for a number of rows that is not
             that of the interventions, for tokens of which nothing tells whether they are prompt, and for a push that
-            changes no state.
+            is rounded away.
         ModelError: in the pass itself, when a steered layer does not run in it.
     """
     check_layers(interventions, len(backbone.anatomy.layers))

@@ -106,7 +106,7 @@ class PushCheck:
         """After a pass: see that what should have moved has.
 
         Raises:
-            SettingError: for a push that left every token it came upon as it was, bit for bit.
+            SettingError: for a push of which less than half is left at every token that it came upon.
         """
         pending = self._notes.pop(pass_of_notes.get(), [])
         if not pending:
@@ -142,8 +142,9 @@ class PushCheck:
         part, layer = self._part(key), key[1]
         return (
             f"the push at layer {layer} with strength {part.strength:g} ({part.scale}, direction of norm "
-            f"{float(part.directions[layer].float().norm()):.3g}) changes no state: it is too small for "
-            f"{str(dtype)[6:]}, where it is rounded away. Use a larger strength, or load the model in float32"
+            f"{float(part.directions[layer].float().norm()):.3g}) is rounded away: it is too small for "
+            f"{str(dtype)[6:]}, in which less than half of it is left. Use a larger strength, or load the model in "
+            "float32"
         )
 
     @property

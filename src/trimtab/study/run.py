@@ -108,11 +108,13 @@ def run_study(
         + ([_vector_key(vectors)] if vectors else [])
         + ([] if study.condition is None else [study.condition.gate.content_hash])
     )
-    path = None
-    if team.writes:
+
+    def choose() -> Path:
         path = run_place(study, out, identity)
         _require_approval(study, behaviors, given, RunFolder(path), identity, approve)
-    with team.opened(path, identity) as (folder, place):
+        return path
+
+    with team.opened(choose, identity) as (folder, place):
         study = _as_the_folder_is(study, folder)
         recorder = begin(folder, study, identity)
         if study.condition is not None and not folder.monitor_file.is_file():

@@ -137,6 +137,28 @@ def test_an_error_of_one_job_ends_the_others_where_they_wait_and_they_clean_up()
     assert scores(model, 3, 2).shape[0]
 
 
+def test_what_is_one_at_a_time_is_free_again_when_the_job_that_was_next_is_given_up() -> None:
+    backbone, _ = streamed("llama")
+    model = model_of(backbone)
+
+    def fails() -> None:
+        with one_at_a_time(model):
+            scores(model, 3, 2)
+        raise ModelError("right behind it")
+
+    def waits() -> None:
+        with one_at_a_time(model):
+            scores(model, 3, 2)
+
+    def goes_on() -> int:
+        with pytest.raises(ModelError, match="right behind it"):
+            run_side_by_side(model, [fails, waits])
+        with one_at_a_time(model):
+            return len(scores(model, 3, 2))
+
+    assert run_side_by_side(model, [goes_on])[0] > 0
+
+
 def test_an_error_in_a_pass_is_raised_in_its_job_which_may_go_on_without_it() -> None:
     backbone, _ = streamed("llama")
     model = model_of(backbone)

@@ -11,6 +11,7 @@ from trimtab.cli.next_command import show_next, typed
 from trimtab.cli.options import dry_run_option, out_option, quiet_option, yes_option
 from trimtab.cli.runs import run_and_report, show_plan
 from trimtab.study import read_study
+from trimtab.study.divided.team import processes_of
 from trimtab.study.plan.accelerators import ACCELERATORS
 from trimtab.study.ray.cluster import LOCAL
 from trimtab.study.run import require_shareable
@@ -52,7 +53,9 @@ def command(
     study = read_study(file)
     if dry_run:
         on_ray = ray or ray_address is not None
-        require_shareable(study, LOCAL if on_ray else None, workers)
+        where = LOCAL if on_ray else None
+        require_shareable(study, where, workers)
+        processes_of(study, where)
         show_plan(study, accelerator, on_ray=on_ray, workers=workers)
         show_next(["study", str(file), *typed("study", "dry_run", "accelerator")])
     else:

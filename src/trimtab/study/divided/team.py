@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from trimtab.store.run_folder import RunFolder
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study
 
-_FOLDER = "folder"
+_FOLDER, _REASON = "folder", "reason"
 _FOR_EVER = timedelta(days=365)
 """While another process works alone. Where one dies, torchrun stops the others."""
 _POLL_SECONDS = 0.05
@@ -30,8 +30,12 @@ _runs = itertools.count()
 """Runs of this process: all processes begin the same ones in the same order, and each has entries of its own."""
 
 
-def processes_of(study: Study) -> int:
+def processes_of(study: Study, ray: str | None = None) -> int:
     """How many processes a study needs; 1 where no model is divided.
+
+    Args:
+        study: What is run.
+        ray: Where models would run side by side.
 
     Raises:
         SettingError: Where two models would be divided over different numbers of processes, or what the study asks for
@@ -41,6 +45,10 @@ def processes_of(study: Study) -> int:
     if not divided:
         return 1
     first = divided[0]
+    if ray is not None:
+        raise SettingError(
+            f"{first.label}: is divided over processes of its own, which Ray does not start; run without ray"
+        )
     for model in divided:
         if model.tensor_parallel != first.tensor_parallel:
             raise SettingError(
@@ -51,6 +59,11 @@ def processes_of(study: Study) -> int:
         raise SettingError(
             f"{first.label}: the judge {asking[0]} asks a language model, and each process of a divided model would "
             "get an answer of its own; leave it out, or use device: balanced, or engine: vllm"
+        )
+    if study.side_effects is not None and study.side_effects.tasks:
+        raise SettingError(
+            f"{first.label}: tasks of harnesses ask in batches that differ between the processes of a divided model; "
+            "leave side_effects: tasks out, or use device: balanced, or engine: vllm"
         )
     tuned = study.baselines is not None and study.baselines.lora and (study.baselines.models or (first.label,))
     if tuned and first.label in tuned:
@@ -91,18 +104,21 @@ class Team:
             self.store.set(_done(model), "")
 
     @contextmanager
-    def opened(self, path: Path | None, identity: str) -> Iterator[tuple[RunFolder, Path]]:
+    def opened(self, choose: Callable[[], Path], identity: str) -> Iterator[tuple[RunFolder, Path]]:
         """The folder to work in, locked, for the length of a `with` block, and the run's own.
 
         Args:
-            path: The run folder, in the process that writes it.
+            choose: Chooses the run folder, in the process that writes it.
             identity: Of the run.
 
         Raises:
-            RunError: As `RunFolder.open`, and where a process does not see the run folder.
+            RunError: As `RunFolder.open`, where a process does not see the run folder, and in the others where the
+                first one has none to work in.
         """
-        if path is not None:
-            folder = RunFolder.open(path, identity)
+        if self.writes:
+            with self._refusing_others():
+                path = choose()
+                folder = RunFolder.open(path, identity)
             try:
                 self._lend(path)
                 yield folder, path
@@ -110,20 +126,33 @@ class Team:
                 folder.close()
             return
         self.store.wait([_FOLDER], _FOR_EVER)
-        shared = Path(self.store.get(_FOLDER).decode())
+        if not (place := self.store.get(_FOLDER).decode()):
+            raise RunError(self.store.get(_REASON).decode())
+        shared = Path(place)
         with tempfile.TemporaryDirectory(prefix="trimtab-") as temporary:
             copy = Path(temporary) / "run"
             if not shared.is_dir():
                 raise RunError(
                     f"{shared}: process {self.rank + 1} does not see the run folder; all need the same files"
                 )
-            shutil.copytree(shared, copy, symlinks=True, ignore=shutil.ignore_patterns(".lock", "report*"))
+            shutil.copytree(shared, copy, symlinks=True, ignore=shutil.ignore_patterns(".lock"))
             self.store.add("copies", 1)
             folder = RunFolder.open(copy, identity)
             try:
                 yield folder, shared
             finally:
                 folder.close()
+
+    @contextmanager
+    def _refusing_others(self) -> Iterator[None]:
+        """Let the others stop too, with the same reason, where this process cannot begin."""
+        try:
+            yield
+        except Exception as error:
+            if self.store is not None:
+                self.store.set(_REASON, str(error) or type(error).__name__)
+                self.store.set(_FOLDER, "")
+            raise
 
     def _lend(self, path: Path) -> None:
         """Wait until the others have a copy of the run folder, before anything in it changes."""
@@ -144,12 +173,10 @@ def team_of(study: Study, ray: str | None = None) -> Team:
     Raises:
         SettingError: Where this process was not started beside as many others.
     """
-    count = processes_of(study)
+    count = processes_of(study, ray)
     if count == 1:
         return Team()
     label = next(model.label for model in study.models if model.tensor_parallel > 1)
-    if ray is not None:
-        raise SettingError(f"{label}: is divided over processes of its own, which Ray does not start; run without ray")
     if int(os.environ.get("WORLD_SIZE", "1")) != count or "RANK" not in os.environ:
         raise SettingError(
             f"{label}: is divided over {count} processes, and there is {os.environ.get('WORLD_SIZE', '1')}; `trimtab "

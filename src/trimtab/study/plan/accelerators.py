@@ -41,6 +41,12 @@ class Accelerator:
         """How many of them hold this many bytes."""
         return math.ceil(count_bytes / (self.memory_bytes * USABLE))
 
+    def needed_in_words(self, count_bytes: float) -> str:
+        """The same, and how a model that needs several comes onto them."""
+        count = self.needed(count_bytes)
+        divide = " (divide it: tensor_parallel, device: balanced, or engine: vllm)" if count > 1 else ""
+        return f"{count} × {self.name}{divide}"
+
 
 # Sheets print tensor-core figures "with sparsity"; dense ones are half of them.
 ACCELERATORS = {

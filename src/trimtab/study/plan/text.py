@@ -214,7 +214,7 @@ class ModelPlan:
         if self.by_requests:
             fits = f"; the weights alone fill {gpu.needed(self.weight_bytes)} × {gpu.name}" if gpu else ""
             return f"{size_of(self.weight_bytes)} weights; vLLM fills what it is given with keys and values{fits}"
-        fits = f": {_gpus(gpu.needed(self.memory_bytes), gpu)}" if gpu else ""
+        fits = f": {gpu.needed_in_words(self.memory_bytes)}" if gpu else ""
         over = f" over {self.divided_by} processes" if self.divided_by > 1 else ""
         weights = f"{size_of(self.weight_bytes)} weights{over}"
         return (
@@ -314,12 +314,6 @@ class Plan:
 def _bound(doubtful: object) -> str:
     """What to say before a sum that counts every reply as if it took all of its tokens, or that shares nothing."""
     return "at most " if doubtful else ""
-
-
-def _gpus(count: int, gpu: Accelerator) -> str:
-    return f"{count} × {gpu.name}" + (
-        " (divide it: tensor_parallel, device: balanced, or engine: vllm)" if count > 1 else ""
-    )
 
 
 def in_time(steps: Iterable[TimedStep], gpu: Accelerator | None) -> str:

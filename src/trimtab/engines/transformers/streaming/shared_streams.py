@@ -164,7 +164,12 @@ class SharedStreams:
         """One job at a time; another that comes here waits, while passes run on."""
         if self._owner is not None and self._owner is not job:
             self._queue.append(job)
-            job.wait()  # it is handed over
+            try:
+                job.wait()  # it is handed over
+            except BaseException:
+                if self._owner is job:  # given up in between
+                    self._hand_over()
+                raise
         self._owner = job
         self._depth += 1
         try:
@@ -172,9 +177,12 @@ class SharedStreams:
         finally:
             self._depth -= 1
             if not self._depth:
-                self._owner = self._queue.popleft() if self._queue else None
-                if self._owner is not None:
-                    self._ready.append(self._owner)
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._owner = self._queue.popleft() if self._queue else None
+        if self._owner is not None:
+            self._ready.append(self._owner)
 
     def _begin(self) -> None:
         """Begin jobs in their order, as far as there is room for what they hold."""
