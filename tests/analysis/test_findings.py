@@ -15,6 +15,7 @@ from trimtab.analysis import (
     order_effects,
     steerability,
 )  # fmt: skip
+from trimtab.analysis.scores.condition_findings import condition_findings
 
 
 def said(samples: pd.DataFrame) -> list[tuple[str, str]]:
@@ -156,3 +157,11 @@ def test_nothing_measured_is_said(make):
     assert said(make({(-1, 0): [1, 2]})) == [
         ("negative", "No setting was measured: there are no steered scores to compare.")
     ]
+
+
+def test_a_condition_that_no_held_out_prompt_was_asked_under_has_no_finding():
+    asked = {"run": "r", "model": "m", "behavior": "kind", "words": "only where it is asked", "prompts": 8, "opened": 3}
+    unasked = {**asked, "behavior": "polite", "model": "other", "prompts": 0, "opened": 0}
+    assert condition_findings([unasked]) == []
+    (found,) = condition_findings([asked, unasked])
+    assert "3 of 8 held-out prompts do" in found.text

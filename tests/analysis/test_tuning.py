@@ -19,6 +19,7 @@ from trimtab.analysis import (
     usable_strengths,
 )
 from trimtab.stats.bootstrap import intervals
+from trimtab.steering.scales.percentiles import PERCENTILE_OF
 
 OWNER = {"engine": "e", "model": "m", "behavior": "b", "judge": "j", "scale": "raw", "positions": "all"}
 
@@ -281,6 +282,14 @@ def test_usable_strength_ends_at_the_first_that_breaks():
     assert found.loc[("1", -1), "usable"] == 0
     assert np.isnan(found.loc[("1", -1), "change"])
     assert found.loc[("2", 1), "usable"] == 0.1
+
+
+@pytest.mark.parametrize("scale", PERCENTILE_OF.values())
+def test_percentiles_have_no_usable_strengths_as_a_higher_one_of_a_cap_pushes_less(scale):
+    percentiles = [cell(1, p, 1.0, c, scale=scale) for p, c in ((10, 3.0), (25, 6.0), (75, 9.5))]
+    assert usable_strengths(table(*percentiles), 8).empty
+    found = usable_strengths(table(*percentiles, cell(1, 0.5, 1.0, 9.0)), 8)
+    assert found[["scale", "usable"]].values.tolist() == [["raw", 0.5]]
 
 
 def test_intervals_can_be_left_out():

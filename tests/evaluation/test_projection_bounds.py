@@ -17,6 +17,7 @@ from trimtab.data import PromptContrast, SetContrast
 from trimtab.engines import Model
 from trimtab.errors import DataError, SettingError, VectorError
 from trimtab.evaluation import BoundSide, ProjectionBounds
+from trimtab.evaluation.projection_bounds import BoundPosition
 from trimtab.models import EncodedPair
 from trimtab.vectors import SteeringVector, extract
 
@@ -113,6 +114,28 @@ def test_choice_pairs_are_read_at_their_letters_in_both_orders(model: Model) -> 
     assert found.token_position == "answer"
     assert len(found.positive) == len(found.negative) == 16
     assert (found.positive - found.negative).mean(0).tolist() == pytest.approx([1.0] * 4, rel=1e-3)
+
+
+@pytest.mark.parametrize("token_position", ["auto", "each_token"])
+def test_choice_pairs_are_shown_as_the_balance_says(model: Model, token_position: BoundPosition) -> None:
+    choices = trimtab.dataset("corrigible", limit=8)
+    vector = extract(model, choices, balance="off")
+    found, other = (
+        trimtab.projection_bounds(
+            model, vector, choices, token_position=token_position, balance=balance, progress=False
+        )
+        for balance in ("off", "both_orders")
+    )
+    assert 2 * len(found.positive) == len(other.positive)
+    assert 2 * len(found.negative) == len(other.negative)
+    if token_position == "auto":
+        assert len(found.positive) == len(choices)
+
+
+def test_choice_pairs_can_be_read_by_text(model: Model) -> None:
+    choices = trimtab.dataset("corrigible", limit=8)
+    found = trimtab.projection_bounds(model, extract(model, choices), choices, form="text", progress=False)
+    assert found.token_position == "mean_completion"
 
 
 @pytest.mark.parametrize("scale", ["cap", "floor"])

@@ -11,6 +11,7 @@ import pytest
 from spoken import spoken, spoken_manifest
 from synthetic import PEAKED, synthetic_manifest, synthetic_samples
 from trimtab.report import ReportContext, RunTables, write_report
+from trimtab.report.charts import reply_fronts, usable_ranges
 from trimtab.report.measures.replies import REPLIES
 from trimtab.report.measures.replies._reply_browser import browser, examples
 from trimtab.report.measures.replies._setting_tables import settings_table
@@ -78,6 +79,18 @@ def test_other_judges_stand_beside_the_one_that_chose():
     assert toward["other judges"].startswith("llama ")
     assert toward["usable strengths there"] == "−0.4 to +0.4"
     assert toward["prompts"] == "12 held out"
+
+
+@pytest.mark.parametrize("with_doses", [False, True])
+def test_percentiles_have_no_usable_range(with_doses):
+    replies, judgements, dose = (part.assign(scale="cap_percentile") for part in spoken(6))
+    results = results_of(run_with(replies, judgements, dose if with_doses else None))
+    assert results.usable.empty
+    toward, _ = cells_of(settings_table(results))
+    assert toward["layer"] == "4"
+    assert toward.get("usable strengths there", "") == ""
+    assert len(reply_fronts(results.speakers)) == 1
+    assert usable_ranges(results.speakers) == []
 
 
 def test_a_floor_from_the_settings_is_kept(tmp_path):

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from harnesses.saved_models import saved
 from tiny import tiny, vector_for
+from trimtab.cli.main import cli
 from trimtab.data import Message
 from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
@@ -141,18 +144,23 @@ def test_what_cannot_be_a_condition_is_explained_and_changes_nothing(
         PromptCondition.of_file(file, 1.5)
 
 
-def test_a_recommended_setting_brings_its_condition(chat: Chat, parted: tuple[Path, str, str], tmp_path: Path) -> None:
-    file, meets, misses = parted
-    run = tmp_path / "run"
+def recommending(run: Path, chat: Chat, when: dict[str, str] | None) -> tuple[Path, Path]:
+    """A run that recommends the chat's vector under a condition, or always, and the file of the vector."""
     (run / "vectors").mkdir(parents=True)
     assert chat.vector is not None
     vector = chat.vector.save(run / "vectors" / "kind.safetensors")
     setting = {
         "behavior": "kind", "model": "tiny", "load": {"id": "tiny"}, "vector": "vectors/kind.safetensors",
         "layers": [1], "strength": 0.6, "scale": "relative", "positions": "all", "first_token": False,
-        "share_strength": False, "vector_layer": None, "when": {"monitor": f"../{file.name}"},
+        "share_strength": False, "vector_layer": None, **({} if when is None else {"when": when}),
     }  # fmt: skip
     write_recommended(RecommendedFile.model_validate({"format": LAYOUT, "tables": "", "settings": [setting]}), run)
+    return run, vector
+
+
+def test_a_recommended_setting_brings_its_condition(chat: Chat, parted: tuple[Path, str, str], tmp_path: Path) -> None:
+    file, meets, misses = parted
+    run, vector = recommending(tmp_path / "run", chat, {"monitor": f"../{file.name}"})
     use, found = setting_to_use(run), beginning_of(vector)
     assert found is not None
     for beginning in (of_run(use), found):
@@ -165,3 +173,41 @@ def test_a_recommended_setting_brings_its_condition(chat: Chat, parted: tuple[Pa
     assert "gate" not in use.check_options
     with pytest.raises(SettingError, match="would push everywhere"):
         use.require_always("baked weights")
+
+
+def test_a_setting_that_is_recommended_always_ends_the_condition_of_an_earlier_one(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    file, _, misses = parted
+    conditional, _ = recommending(tmp_path / "conditional", chat, {"monitor": f"../{file.name}"})
+    always, vector = recommending(tmp_path / "always", chat, None)
+    found = beginning_of(vector)
+    assert found is not None
+    for take in (lambda: "".join(chat.say(f"/run {always}")), lambda: chat.begin(found)):
+        assert "only where" in "".join(chat.say(f"/run {conditional}"))
+        assert "only where" not in take()
+        assert "nothing is pushed" not in "".join(chat.say(misses))
+
+
+def test_a_file_that_nothing_recommends_anything_for_leaves_the_condition(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    assert chat.vector is not None
+    vector = chat.vector.save(tmp_path / "kind.safetensors")
+    fresh = Chat(chat.model)
+    "".join(fresh.say(f"/when {parted[0]}"))
+    assert "only where the prompt scores above 0.5 for polite" in "".join(fresh.say(f"/vector {vector}"))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["--strength", "2"], ["--layer", "2"], ["--positions", "generated"], ["--first-token"], ["--scale", "raw"]],
+)
+def test_the_command_keeps_the_recommended_condition_whatever_is_changed_beside_it(
+    chat: Chat, parted: tuple[Path, str, str], tmp_path: Path, typed: list[str]
+) -> None:
+    _, vector = recommending(tmp_path / "run", chat, {"monitor": f"../{parted[0].name}"})
+    model = saved(tmp_path).model
+    talk = CliRunner().invoke(cli, ["chat", "--model", model, "--vectors", str(vector), *typed], input="/show\n/quit\n")
+    assert talk.exit_code == 0, talk.output
+    assert "only where the prompt scores above 0.5 for polite" in talk.stdout

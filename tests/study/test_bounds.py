@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from study.conftest import Run, runner, settings, table
+from trimtab.data import Balance
 from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.evaluation import projection_bounds
@@ -45,6 +46,24 @@ def test_the_bounds_are_percentiles_of_the_training_part(swept: Path, llama: Bac
         expected = found.at(percentile, "both")
         assert {layer: entry.strength_at(layer, percentile) for layer in (1, 2)} == pytest.approx(expected, rel=1e-5)
     assert (entry.scale, entry.side, entry.positive, entry.negative) == ("floor", "both", len(train), len(train))
+
+
+@pytest.mark.parametrize("balance", ["off", "subsample"])
+def test_the_bounds_are_of_the_texts_that_the_vector_is_made_of(
+    run: Run, llama: Backbone, tmp_path: Path, balance: Balance
+) -> None:
+    content = {**SWEPT, "behaviors": [{"source": "corrigible", "limit": 16}], "balance": balance, "seed": 3}
+    folder = RunFolder(run({**content, "bound": "p25"}, tmp_path / "run"))
+    (entry,) = folder.manifest().bounds
+    study = make_study(content)
+    (setting,) = study.behaviors
+    train, _, _ = parts_of(study, setting, read_behavior(study, setting))
+    assert (entry.positive, entry.negative, entry.token_position) == (len(train), len(train), "answer")
+    vector = SteeringVector.load(folder.vector_file("smollm2-135m", "corrigible"))
+    found = projection_bounds(
+        Model(llama), vector, train, layers=[1, 2], form="choice", balance=balance, seed=3, progress=False
+    )
+    assert {layer: entry.strength_at(layer, 25.0) for layer in (1, 2)} == pytest.approx(found.at(25.0), rel=1e-5)
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -94,12 +113,20 @@ def test_the_report_says_what_they_are_and_the_setting_travels_as_a_strength(swe
     [
         ({"scale": "relative"}, "bound: the scale relative has no bound"),
         ({"strengths": [1.0]}, "bound: it says how far"),
+        ({"strengths": 0.1}, "bound: it says how far"),
+        ({"strengths": True}, "bound: it says how far"),
+        ({"strengths": "0.1"}, "bound: it says how far"),
+        ({"strengths": {"at": 25.0}}, "bound: it says how far"),
+        ({"strengths": None}, "bound: it says how far"),
         ({"layers": "1+2"}, "none are steered together"),
         ({"vector_layer": 1}, "vector_layer: bounds are of each layer's own"),
         ({"baselines": True}, "baselines: bounds"),
         ({"replies": {"strengths": [1.0]}}, "bound: replies"),
         ({"bound": "p0"}, "between p0 and p100"),
         ({"bound": "25%"}, "write p25"),
+        ({"bound": True}, "true is no percentile"),
+        ({"bound": ["p25", True]}, "bound.at: is a number, not true"),
+        ({"bound": {"at": "p25", "token_position": "bogus"}}, "token_position"),
         ({"bound": None, "scale": "cap_percentile"}, "scale: write cap, with bound"),
     ],
 )

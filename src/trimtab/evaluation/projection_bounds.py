@@ -17,7 +17,7 @@ from torch import Tensor
 from trimtab._util.callbacks import Progress
 from trimtab._util.progress_bars import progress_of
 from trimtab._util.summaries import Summarized, Summary
-from trimtab.data import AnyContrast, Behavior, PromptContrast, SetContrast
+from trimtab.data import AnyContrast, Balance, Behavior, Form, PromptContrast, SetContrast
 from trimtab.engines import Model
 from trimtab.errors import SettingError
 from trimtab.evaluation.projection import reading_of, reading_position
@@ -25,6 +25,7 @@ from trimtab.models import ExamplePosition, Text, TokenPosition
 from trimtab.steering import require_fit
 from trimtab.vectors import SteeringVector, layer_ranges
 from trimtab.vectors.contrast_states import resolve_position
+from trimtab.vectors.state_reading import Reading
 
 BoundSide = Literal["positive", "negative", "both"]
 """Whose projections: of the examples that show the behavior, of the others, or of all."""
@@ -90,6 +91,9 @@ def projection_bounds(
     *,
     layers: Iterable[int] | None = None,
     token_position: BoundPosition = "auto",
+    form: Form | Literal["auto"] = "auto",
+    balance: Balance = "both_orders",
+    seed: int = 0,
     progress: Progress | bool = True,
 ) -> ProjectionBounds:
     """Read the projections of both sides of a contrast on a vector, for bounds of `cap`, `floor` and `clamp`.
@@ -103,12 +107,15 @@ def projection_bounds(
     Args:
         model: From `trimtab.load`, unsteered.
         vector: For the model.
-        data: Pairs of completions, a contrast between prompts, or two lists of texts. Choice pairs are read in both
-            orders of their options, each a row.
+        data: Pairs of completions, a contrast between prompts, or two lists of texts.
         layers: Which; by default all at which the vector has a direction.
         token_position: Where the texts are read. `auto`: where the vector was, if these data have that place. A scale
             pushes token by token, and tokens are spread more widely than means over texts: `each_token` makes a row of
             every token of the completions, so that a percentile is a share of tokens.
+        form: How pairs of completions are asked. `auto`: choice pairs as such if those of the vector were, and all
+            others by text.
+        balance: How choice pairs are shown, each showing a row; by default in both orders of their options.
+        seed: Of what `balance` draws.
         progress: True: a bar where somebody watches; False: none; or what is called with (texts read, texts in all);
             of pairs read elsewhere than at each token with (pairs as shown, those in all).
 
@@ -127,34 +134,34 @@ def projection_bounds(
     norm = vector.norm[rows]
     unit = vector.direction[rows] / norm[:, None]
     with progress_of(progress, f"reading {data.name} in {model.name}") as advance:
-        where, read = _reading(model, vector, data, token_position, chosen, unit, advance)
+        if isinstance(data, Behavior):
+            pairs = reading_of(
+                model, vector, data, position="auto" if token_position == _EACH else token_position,
+                form=form, balance=balance, seed=seed,
+            )  # fmt: skip
+            where, read = _pairs(model, pairs, token_position == _EACH, chosen, unit, advance)
+        else:
+            where, read = _examples(model, vector, data, token_position, chosen, unit, advance)
         sides: dict[bool, list[Tensor]] = {True: [], False: []}
         for is_positive, along in read:
             sides[is_positive].append(along / norm)
     return ProjectionBounds(data.name, chosen, torch.cat(sides[True]), torch.cat(sides[False]), where)
 
 
-def _reading(
+def _examples(
     model: Model,
     vector: SteeringVector,
-    data: AnyContrast,
+    data: PromptContrast | SetContrast,
     token_position: str,
     layers: tuple[int, ...],
     unit: Tensor,
     progress: Progress | None,
 ) -> tuple[str, Iterator[_Row]]:
-    """Where the data are read, and their projections on `unit` [layers, d_model], streamed."""
-    if not isinstance(data, Behavior):
-        position = _position(vector, data, token_position)
-        encoded = model.encode_examples((*data.positive, *data.negative))
-        texts = [one.read(position) for one in encoded]
-        return position, _texts(model, texts, len(data.positive), layers, unit, position == _EACH, progress)
-    if token_position == _EACH:
-        pairs = reading_of(model, vector, data).encoded
-        texts = [Text(one.positive, one.prompt_length) for one in pairs]
-        texts += [Text(one.negative, one.prompt_length) for one in pairs]
-        return _EACH, _texts(model, texts, len(pairs), layers, unit, True, progress)
-    return _pairs(model, vector, data, token_position, layers, unit, progress)
+    """Where examples are read, and their projections on `unit` [layers, d_model], streamed."""
+    position = _position(vector, data, token_position)
+    encoded = model.encode_examples((*data.positive, *data.negative))
+    texts = [one.read(position) for one in encoded]
+    return position, _texts(model, texts, len(data.positive), layers, unit, position == _EACH, progress)
 
 
 def _position(vector: SteeringVector, data: PromptContrast | SetContrast, token_position: str) -> ExamplePosition:
@@ -182,14 +189,17 @@ def _texts(
 
 def _pairs(
     model: Model,
-    vector: SteeringVector,
-    data: Behavior,
-    token_position: str,
+    reading: Reading,
+    each: bool,
     layers: tuple[int, ...],
     unit: Tensor,
     progress: Progress | None,
 ) -> tuple[str, Iterator[_Row]]:
-    reading = reading_of(model, vector, data, position=token_position)
+    """Where pairs of completions are read, and their projections on `unit` [layers, d_model], streamed."""
+    if each:
+        texts = [Text(one.positive, one.prompt_length) for one in reading.encoded]
+        texts += [Text(one.negative, one.prompt_length) for one in reading.encoded]
+        return _EACH, _texts(model, texts, len(reading.encoded), layers, unit, True, progress)
 
     def read() -> Iterator[_Row]:
         done = 0

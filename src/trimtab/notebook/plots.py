@@ -99,7 +99,9 @@ def tuning_front(tuning: Tuning) -> ChartFigure:
 
 def tuning_usable(tuning: Tuning) -> ChartFigure:
     """The strengths that can be used, by layer."""
-    return _first(charts.usable_ranges(list(tuning.results.speakers)), "no reply was judged")
+    return _first(
+        charts.usable_ranges(list(tuning.results.speakers)), "no reply was judged, or strengths are percentiles"
+    )
 
 
 def diagnosis_quality(diagnosis: Diagnosis) -> ChartFigure:

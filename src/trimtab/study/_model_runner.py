@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from trimtab.data import AnyContrast, AskedTexts, Behavior, Form
 from trimtab.engines import Model, load, run_side_by_side, seconds_of, shares_streams
@@ -245,7 +245,11 @@ class Work:
         wanted = sorted(layers.union(*(entry.layers for entry in known)))
         data = vector_source(subject.parts[0], subject.vector_contrast)
         every = replace(grid, layers=tuple((layer,) for layer in wanted))
-        entry = measured_bounds(context.model, context.vector, data, subject.name, every, bound, self.progress)
+        entry = measured_bounds(
+            context.model, context.vector, data, subject.name, every, bound, self.progress,
+            form=_asked_form(subject.parts[0], subject.vector_contrast, form_of(subject.scoring)),
+            balance=self.study.balance, seed=self.study.seed,
+        )  # fmt: skip
         self.recorder.enter(entry)
         return bounded(grid, entry)
 
@@ -277,7 +281,7 @@ class Work:
             method=self.study.method,
             **trained,
             token_position=self.study.token_position,
-            form="auto" if made_of is not None or isinstance(train, UnscoredBehavior) else form,
+            form=_asked_form(train, made_of, form),
             balance=self.study.balance,
             seed=self.study.seed,
             progress=lambda done, total: self.progress(
@@ -289,6 +293,11 @@ class Work:
         vector.save(file)
         self.recorder.add_seconds("extract", clock() - started, model.name, train.name)
         return vector
+
+
+def _asked_form(train: Behavior, made_of: AnyContrast | None, form: Form) -> Form | Literal["auto"]:
+    """How the texts of a vector are asked: pairs that are scored as they are scored."""
+    return "auto" if made_of is not None or isinstance(train, UnscoredBehavior) else form
 
 
 def _present(contexts: Iterable[Context | None]) -> list[Context]:

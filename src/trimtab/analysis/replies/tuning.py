@@ -24,6 +24,8 @@ _CHOSEN = ("select_change", "select_coherence", "candidates", "edge", "floor", *
 ROUNDING = 1e-9
 """Means that miss the floor by less than this do so by rounding in the computation only."""
 AT = ("layers", "layer", "depth", "strength")
+PERCENTILES = "_percentile"
+"""How the names of scales end whose strengths are percentiles of projections."""
 USABLE = ("direction", "layers", "layer", "depth", "usable", "largest", "change", "coherence")
 
 
@@ -76,6 +78,9 @@ def recommended(cells: pd.DataFrame, floor: float) -> pd.DataFrame:
 def usable_strengths(cells: pd.DataFrame, floor: float) -> pd.DataFrame:
     """The strengths at which replies stay coherent, for each layer and sign, on the split that chooses.
 
+    Cells whose strengths are percentiles are left out: a higher percentile of a cap pushes less, so there is no
+    strength up to which all are usable.
+
     Returns:
         A row for each owner, direction (1 or −1) and layers: `usable`, the largest |strength| such that it and every
         smaller one tried keep a coherence of `floor`, 0 if none; `largest`, the largest one tried; change and
@@ -88,12 +93,18 @@ def usable_strengths(cells: pd.DataFrame, floor: float) -> pd.DataFrame:
             "direction": direction,
             **_range(part, floor),
         }
-        for _, mine in _choosing(cells).groupby([*owner, "layers"], sort=False, observed=True)
+        for _, mine in _choosing(_of_sizes(cells)).groupby([*owner, "layers"], sort=False, observed=True)
         for direction, part in _directions(mine)
         if part["coherence"].notna().any()
     ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=[*owner, *USABLE])
     return table
+
+
+def _of_sizes(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose strengths say how far is pushed."""
+    rows: pd.DataFrame = cells[~cells["scale"].astype(str).str.endswith(PERCENTILES)] if "scale" in cells else cells
+    return rows
 
 
 def _front(gain: NDArray[np.float64], coherence: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -32,13 +32,15 @@ def condition_findings(entries: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """A caution for each model and behavior that was steered under a condition on the prompt.
 
     Args:
-        entries: `conditions` of the manifests of a report, each with its `run`.
+        entries: `conditions` of the manifests of a report, each with its `run`. Those without held-out prompts have
+            no caution, as nothing was counted.
     """
     found = []
-    named = [name for name in ("model", "run") if len({entry[name] for entry in entries}) > 1]
-    for entry in entries:
+    counted = [entry for entry in entries if entry["prompts"] > 0]
+    named = [name for name in ("model", "run") if len({entry[name] for entry in counted}) > 1]
+    for entry in counted:
         values = {name: entry[name] for name in ("words", "prompts", "opened")}
-        never = entry["prompts"] > 0 and entry["opened"] == 0
+        never = entry["opened"] == 0
         sentence = condition_never_held if never else steered_under_condition
         found.append(caution(Subject.of(entry, named), sentence, values, decisive=never))
     return found

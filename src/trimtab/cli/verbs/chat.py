@@ -118,13 +118,17 @@ def command(
 
 
 def _beginning(vectors: Path, layers: tuple[int, ...], strength: float | None, setting: SteeringSetting) -> Beginning:
-    """The push that a chat begins with: what was typed, what is recommended for the vector, else what is usual."""
+    """The push that a chat begins with: what was typed, what is recommended for the vector, else what is usual.
+
+    The recommended condition on the prompt stays whatever else was typed: it is no option that was changed.
+    """
     recommended = beginning_of(vectors)
     changed = layers or any(was_given(name) for name in ("strength", "scale", "positions", "first_token"))
     if recommended is not None and not changed:
         return recommended
     usual = usual_beginning(recommended.vector if recommended else SteeringVector.load(vectors), layers, setting)
-    return usual if strength is None else Beginning(usual.vector, usual.layers, strength, setting)
+    beginning = usual if strength is None else Beginning(usual.vector, usual.layers, strength, setting)
+    return beginning if recommended is None else replace(beginning, condition=recommended.condition)
 
 
 def _talk_with(run: Path, behavior: str, compare: bool, condition: PromptCondition | None) -> None:

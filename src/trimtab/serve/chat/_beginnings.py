@@ -24,7 +24,9 @@ class Beginning:
     setting: SteeringSetting = field(default_factory=SteeringSetting)
     statement: str = ""
     condition: PromptCondition | None = None
-    """Under which replies are pushed, in place of the gate of `setting`; None: nothing says."""
+    """Under which replies are pushed, in place of the gate of `setting`; None: always, or nothing says."""
+    recommended: bool = False
+    """Whether a run or a shared folder recommends it, so that without a condition it is always pushed."""
 
 
 def beginning_of(path: Path) -> Beginning | None:
@@ -43,7 +45,7 @@ def beginning_of(path: Path) -> Beginning | None:
         use = received.steering.setting
         how = replace(received.how, gate=None)
         said = f"as {path} recommends"
-        return Beginning(received.vector, use.layers, use.strength, how, said, received.condition)
+        return Beginning(received.vector, use.layers, use.strength, how, said, received.condition, True)
     file = path.resolve().parent.parent / RECOMMENDED
     if not file.is_file():
         return None
@@ -52,7 +54,7 @@ def beginning_of(path: Path) -> Beginning | None:
             vector = SteeringVector.load(path)
             how, condition = replace(one.steering(file.parent), gate=None), one.condition(file.parent)
             said = f"as the run {file.parent} recommends"
-            return Beginning(vector, one.layers, one.strength, how, said, condition)
+            return Beginning(vector, one.layers, one.strength, how, said, condition, True)
     return None
 
 
@@ -76,7 +78,7 @@ def of_run(use: SettingToUse) -> Beginning:
     edited = f"changed by hand: {use.edited}" if use.edited else ""
     statement = "\n".join(text for text in (edited, measured) if text)
     how = replace(use.steering, gate=None)
-    return Beginning(use.vector, tuple(use.layers), use.strength, how, statement, use.condition)
+    return Beginning(use.vector, tuple(use.layers), use.strength, how, statement, use.condition, True)
 
 
 def first_layer(vector: SteeringVector) -> int:

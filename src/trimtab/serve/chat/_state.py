@@ -79,6 +79,8 @@ class ChatState:
     def begin(self, beginning: Beginning) -> str:
         """Take a vector with its setting; returns what is pushed now, and why.
 
+        The condition before stays where nothing says under which condition the vector is pushed.
+
         Raises:
             VectorError: For a vector of a model of another shape.
         """
@@ -88,7 +90,7 @@ class ChatState:
         beginning.setting.intervention(vector, Cell(beginning.layers, beginning.strength))
         self.vector, self.layers, self.strength = vector, list(beginning.layers), beginning.strength
         self.setting = beginning.setting
-        if beginning.condition is not None:
+        if beginning.condition is not None or beginning.recommended:
             self.condition = beginning.condition
         return "\n".join(text for text in (self.settings, beginning.statement) if text)
 

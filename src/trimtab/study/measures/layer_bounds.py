@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from trimtab._util.callbacks import NamedProgress, StepName
-from trimtab.data import AnyContrast
+from trimtab.data import AnyContrast, Balance, Form
 from trimtab.engines import Model
 from trimtab.evaluation import Grid, projection_bounds
 from trimtab.steering import SCALES, Cell
@@ -17,9 +18,11 @@ from trimtab.vectors import SteeringVector
 
 def measured_bounds(
     model: Model, vector: SteeringVector, data: AnyContrast, behavior: str, grid: Grid, bound: Bound,
-    progress: NamedProgress,
+    progress: NamedProgress, *, form: Form | Literal["auto"], balance: Balance, seed: int,
 ) -> BoundEntry:  # fmt: skip
     """Read the projections of the data that the vector is made of, and take the bounds of a grid's layers from them.
+
+    `form`, `balance` and `seed` are those that the vector was extracted with.
 
     Raises:
         SettingError: For a token position that the data lack.
@@ -27,8 +30,8 @@ def measured_bounds(
     layers = sorted({layer for layers in grid.layers for layer in layers})
     what = StepName(f"read projections for {behavior}", "texts", model=model.name)
     found = projection_bounds(
-        model, vector, data, layers=layers, token_position=bound.token_position,  # type: ignore[arg-type]  # refused by name
-        progress=partial(progress, what),
+        model, vector, data, layers=layers, token_position=bound.token_position,
+        form=form, balance=balance, seed=seed, progress=partial(progress, what),
     )  # fmt: skip
     values = [found.at(percentile, bound.side) for percentile in bound.at]
     return BoundEntry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -25,6 +25,8 @@ def _percentiles(value: Any) -> Any:
 
 
 def _percentile(value: Any) -> Any:
+    if isinstance(value, bool):  # True is 1 to Python, and no percentile to a person
+        raise ValueError(f"{str(value).lower()} is no percentile; write p25")
     if isinstance(value, str):
         found = _PERCENTILE.fullmatch(value)
         if found is None:
@@ -40,7 +42,7 @@ class Bound(Marked):
     """`p25`, or several."""
     side: Annotated[BoundSide, SHAPES] = "both"
     """Whose projections: of the examples that show the behavior, of the others, or of all."""
-    token_position: Annotated[TokenPosition | ExamplePosition | str, SHAPES] = "auto"
+    token_position: Annotated[TokenPosition | ExamplePosition | Literal["auto"], SHAPES] = "auto"
     """Where the texts are read; `auto`: where the vector was. `each_token`: every token of the completions counts."""
 
     @field_validator("at")

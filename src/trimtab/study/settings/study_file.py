@@ -121,7 +121,8 @@ class Study(Marked):
     def _usual_strengths(cls, content: Any) -> Any:
         """Without strengths, those that are usual for the scale that was given; with a bound its percentiles."""
         if isinstance(content, Mapping) and (percentiles := percentiles_of(content)) is not None:
-            if "strengths" in content and tuple(content["strengths"] or ()) != percentiles:
+            given = content.get("strengths", percentiles)  # a study that is read again has them
+            if not isinstance(given, list | tuple) or tuple(given) != percentiles:
                 raise ValueError("bound: it says how far, in place of strengths; leave strengths out")
             return {**content, "strengths": percentiles}
         if not isinstance(content, Mapping) or "strengths" in content or content.get("scale") not in SCALES.names():

@@ -109,5 +109,7 @@ def _range(row: Row, usable: pd.DataFrame) -> str:
     for name in OWNER:
         same = same & (usable[name] == row[name])
     ends = {int(r["direction"]): float(r["usable"]) for r in records(usable[same])}
+    if not ends:  # strengths are percentiles, which have no largest one that is usable
+        return ""
     low, high = -ends.get(-1, 0.0), ends.get(1, 0.0)
     return " to ".join("0" if end == 0 else signed_strength(end) for end in (low, high))
