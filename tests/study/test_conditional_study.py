@@ -150,3 +150,45 @@ def test_a_missing_or_foreign_monitor_is_refused_before_anything_is_computed(
 def test_studies_without_a_condition_are_the_runs_that_they_were() -> None:
     assert make_study(SWEPT).identity(["x"]) == make_study({**SWEPT, "when": None}).identity(["x"])
     assert make_study(SWEPT).steering().gate is None
+
+
+@pytest.mark.parametrize("change", ["fitted again", "deleted"])
+def test_a_monitor_that_changes_while_the_study_runs_changes_nothing_in_it(
+    swept: tuple[Path, Path, Path, dict[str, bool]], run: Run, llama: Backbone, tmp_path: Path, change: str
+) -> None:
+    gated, _, file, _ = swept
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(file.read_bytes())
+
+    def interfere(what: str, done: int, total: int) -> None:
+        if change == "deleted":
+            mine.unlink(missing_ok=True)
+        else:
+            monitor_of(llama, torch.ones(llama.facts.width), 9.0).save(mine)
+
+    behaviors = [*SWEPT["behaviors"], {"source": "cheerful", "limit": 16}]
+    when = {"monitor": str(mine)}
+    found = run({**SWEPT, "behaviors": behaviors, "when": when}, tmp_path / "run", progress=interfere)
+    keys = ["prompt_id", "layers", "strength", "order"]
+    samples = table(found, "samples")
+    one, other = (
+        rows.sort_values(keys)["score"].reset_index(drop=True)
+        for rows in (samples[samples["behavior"] == "permissive"], table(gated, "samples"))
+    )
+    pd.testing.assert_series_equal(one, other, atol=1e-4, rtol=0)
+    manifest = RunFolder(found).manifest()
+    assert manifest.settings["when"]["monitor"] == str(mine)
+    assert {entry.behavior for entry in manifest.conditions} == {"permissive", "cheerful"}
+
+
+def test_a_copy_that_is_another_monitor_is_refused(
+    swept: tuple[Path, Path, Path, dict[str, bool]], run: Run, llama: Backbone, tmp_path: Path
+) -> None:
+    _, _, file, _ = swept
+    wanted = {**SWEPT, "when": str(file)}
+    found = run(wanted, tmp_path / "run")
+    monitor_of(llama, torch.ones(llama.facts.width), 0.0).save(RunFolder(found).monitor_file)
+    with pytest.raises(RunError, match="is not the monitor under which this run was begun"):
+        run(wanted, found)
+    RunFolder(found).monitor_file.unlink()
+    assert run(wanted, found) == found
