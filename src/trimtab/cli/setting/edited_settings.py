@@ -32,14 +32,20 @@ def warn_of_edits(run: Path, check: str) -> None:
         return
     study, _ = reopened(run, {})
     for one in edited:
-        command = _measuring(one, study, run)
-        how = command or "in Python, the check with **trimtab.setting_to_use(run).check_options"
+        how = _measuring(one, study, run) or _otherwise(one)
         warnings.warn(
             f"{file}: the setting of {one.behavior} in {one.model} was changed by hand ({one.edited}); "
             f"{check.replace('_', ' ')} of the run are of what it chose itself. To measure the other: {how}",
             TrimtabWarning,
             stacklevel=2,
         )
+
+
+def _otherwise(setting: RecommendedSetting) -> str:
+    """How to measure what options of a command cannot say, in words."""
+    if setting.share_strength or setting.vector_layer is not None:
+        return "a study file that sweeps this setting, with share_strength and vector_layer as it has them"
+    return "in Python, the check with **trimtab.setting_to_use(run).check_options"
 
 
 def _measuring(setting: RecommendedSetting, study: Study, run: Path) -> str:
