@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from trimtab._util.callbacks import NamedProgress, StepName
+from trimtab._util.callbacks import NamedProgress
 from trimtab.data import AnyContrast
 from trimtab.engines import Model
 from trimtab.evaluation import Grid, projection_bounds
 from trimtab.steering import SCALES, Cell
 from trimtab.store.manifest import BoundEntry
 from trimtab.study.settings.bound_setting import Bound
+from trimtab.study.step_names import bounding
 from trimtab.vectors import SteeringVector
 
 
@@ -25,7 +26,7 @@ def measured_bounds(
         SettingError: For a token position that the data lack.
     """
     layers = sorted({layer for layers in grid.layers for layer in layers})
-    what = StepName(f"read projections for {behavior}", "texts", model=model.name)
+    what = bounding(behavior, model.name)
     found = projection_bounds(
         model, vector, data, layers=layers, token_position=bound.token_position,  # type: ignore[arg-type]  # refused by name
         progress=partial(progress, what),
