@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from trimtab.errors import TrimtabWarning
+from trimtab.inputs.bounded_files import expand_user
 from trimtab.steering import layers_label
 from trimtab.study import Study, reopened
 from trimtab.study.recommending.recommendations import pairs_of
@@ -71,4 +72,4 @@ def _condition(setting: RecommendedSetting, run: Path) -> list[str]:
     when = setting.when
     if when is None:
         return []
-    return ["--when", str(run / when.monitor), "--when-above", f"{when.above:g}", "--when-reads", when.reads]
+    return ["--when", str(run / expand_user(when.monitor)), "--when-above", str(when.above), "--when-reads", when.reads]
