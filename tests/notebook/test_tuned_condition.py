@@ -14,6 +14,7 @@ from notebook.conftest import TUNED, Parts
 from study.conftest import WhimSettings
 from trimtab.errors import SettingError, VectorError
 from trimtab.judges import JUDGES
+from trimtab.models import Backbone
 from trimtab.monitors import Monitor
 
 CHECK: dict[str, Any] = {"measure": ["concise"], "prompts": 4, "random": 0, "max_new_tokens": 2}
@@ -25,11 +26,13 @@ def tuned_under(
     """A tuning whose monitor is fitted again before anything is asked of it; and the monitor as it was."""
     train, select, test = parts
     prompts = [model.prompt_tokens(pair, "text") for pair in (*select, *test)]
-    half_open(model.backbone, prompts, file)
+    backbone = model.backbone
+    assert isinstance(backbone, Backbone)
+    half_open(backbone, prompts, file)
     before = Monitor.load(file)
     with JUDGES.temporarily("whim", WhimSettings):
         tuned = tt.tune(model, vectors, select, test=test, train=train, when=file, **TUNED, **more)
-    monitor_of(model.backbone, torch.ones(model.facts.width), 9.0).save(file)
+    monitor_of(backbone, torch.ones(model.facts.width), 9.0).save(file)
     return tuned, before
 
 
