@@ -171,6 +171,12 @@ def test_a_recommended_setting_brings_its_condition(chat: Chat, parted: tuple[Pa
             assert ("nothing is pushed" in "".join(chat.say(text))) == (text == misses)
     assert use.check_options["when"] == {"monitor": str(run / f"../{file.name}"), "above": 0.5, "reads": "mean"}
     assert "gate" not in use.check_options
+    for pushed in ({"share_strength": True}, {"vector_layer": 1}):
+        (name,) = pushed
+        other = replace(use, steering=replace(use.steering, **pushed))
+        assert name in other.options
+        with pytest.raises(SettingError, match=f"{name}.* side-effects RUN"):
+            _ = other.check_options
     with pytest.raises(SettingError, match="would push everywhere"):
         use.require_always("baked weights")
 

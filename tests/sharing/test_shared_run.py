@@ -160,6 +160,9 @@ def test_a_condition_on_the_prompt_is_shared_with_its_monitor(
     assert isinstance(received.how.gate, PromptGate)
     assert received.how.gate.content_hash == condition.gate.content_hash
     assert "--when kept.safetensors --when-above 0.8 --when-reads last" in received.command("v", "kept.safetensors")
+    close = replace(received.steering.setting, when=SharedCondition("monitor.safetensors", 0.99999999, "mean"))
+    command = replace(received, steering=replace(received.steering, setting=close)).command("v", "kept.safetensors")
+    assert "--when-above 0.99999999 " in command  # as 1 it would be refused
     assert dict(to_upload(made.folder)).keys() >= {"monitor.safetensors"}
     assert main(["hub", "pull", str(made.folder), "-o", str(tmp_path / "pulled.safetensors")]) == 0
     assert Monitor.load(tmp_path / "pulled-monitor.safetensors").layer == condition.monitor.layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from conditional import half_open, monitor_of
+from conditional import half_open, monitor_of, projections
 from study.conftest import Run, runner, settings, table
+from trimtab.cli.setting.edited_settings import _condition
+from trimtab.data import NEUTRAL_PROMPTS
 from trimtab.engines import Model
 from trimtab.errors import RunError, SettingError, VectorError
 from trimtab.models import Backbone
 from trimtab.monitors import Monitor
 from trimtab.study import RunFolder, make_study
 from trimtab.study._contrast_parts import parts_of, read_behavior
-from trimtab.study.recommending.recommended_file import Pushed
+from trimtab.study.recommending.recommended_file import Pushed, RecommendedSetting
 from trimtab.study.resume import reopened
 
 SWEPT: dict[str, Any] = {key: value for key, value in settings().items() if key != "replies"}
@@ -67,8 +70,6 @@ def test_the_run_says_how_often_it_held(swept: tuple[Path, Path, Path, dict[str,
 def test_doses_are_those_of_the_neutral_prompts_that_meet_it(
     swept: tuple[Path, Path, Path, dict[str, bool]], llama: Backbone
 ) -> None:
-    from trimtab.data import NEUTRAL_PROMPTS
-
     gated, plain, file, _ = swept
     model = Model(llama)
     held = model.opened(Monitor.load(file).prompt_gate(0.5), list(NEUTRAL_PROMPTS))
@@ -118,6 +119,48 @@ def test_the_condition_is_part_of_the_recommended_setting_and_of_what_was_measur
     with pytest.raises(VectorError, match=r"monitor\.safetensors"):
         gated.steering(tmp_path)
     assert always.steering(tmp_path).gate is None
+    close = Pushed.model_validate({**pushed, "when": {"monitor": "monitor.safetensors", "above": 0.80000001}})
+    assert close.changes(gated) == "when monitor.safetensors above 0.80000001 instead of monitor.safetensors above 0.8"
+
+
+def test_a_setting_changed_by_hand_is_measured_under_its_condition_to_the_last_digit(tmp_path: Path) -> None:
+    pushed = {
+        "behavior": "b", "model": "m", "load": {"id": "m"}, "vector": "v", "layers": [1], "strength": 0.1,
+        "scale": "relative", "positions": "all", "first_token": False, "share_strength": False, "vector_layer": None,
+    }  # fmt: skip
+    for monitor, file in (("monitor.safetensors", tmp_path / "monitor.safetensors"), ("~/m", Path.home() / "m")):
+        when = {"monitor": monitor, "above": 0.99999999, "reads": "last"}
+        setting = RecommendedSetting.model_validate({**pushed, "when": when})
+        assert _condition(setting, tmp_path) == [
+            "--when", str(file), "--when-above", "0.99999999", "--when-reads", "last",
+        ]  # fmt: skip
+
+
+def test_doses_behind_a_gate_that_no_neutral_prompt_opens_are_0_without_a_warning(
+    run: Run, llama: Backbone, tmp_path: Path
+) -> None:
+    study, model = make_study(SWEPT), Model(llama)
+    (setting,) = study.behaviors
+    _, select, test = parts_of(study, setting, read_behavior(study, setting))
+    asked = [model.prompt_tokens(pair, "text") for pair in (*select, *test)]
+    neutral = [model.tokens(prompt) for prompt in NEUTRAL_PROMPTS]
+    for seed in range(20):
+        weight = torch.randn(llama.facts.width, generator=torch.Generator().manual_seed(seed))
+        shut, opened = (max(projections(llama, prompts, weight)) for prompts in (neutral, asked))
+        if shut < opened - 0.1:
+            break
+    middle = (shut + opened) / 2
+    monitor_of(llama, weight, -middle).save(tmp_path / "rare.safetensors")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = run({**SWEPT, "dose": True, "when": str(tmp_path / "rare.safetensors")}, tmp_path / "run")
+    manifest = RunFolder(found).manifest()
+    assert manifest.conditions[0].opened > 0
+    doses = RunFolder(found).parts("dose")
+    assert doses is not None
+    assert (doses["kl"] == 0).all()
+    texts = [str(one.message) for one in said] + [one.text for one in manifest.warnings]
+    assert not [text for text in texts if "opened for none" in text]
 
 
 @pytest.mark.parametrize(
@@ -150,3 +193,45 @@ def test_a_missing_or_foreign_monitor_is_refused_before_anything_is_computed(
 def test_studies_without_a_condition_are_the_runs_that_they_were() -> None:
     assert make_study(SWEPT).identity(["x"]) == make_study({**SWEPT, "when": None}).identity(["x"])
     assert make_study(SWEPT).steering().gate is None
+
+
+@pytest.mark.parametrize("change", ["fitted again", "deleted"])
+def test_a_monitor_that_changes_while_the_study_runs_changes_nothing_in_it(
+    swept: tuple[Path, Path, Path, dict[str, bool]], run: Run, llama: Backbone, tmp_path: Path, change: str
+) -> None:
+    gated, _, file, _ = swept
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(file.read_bytes())
+
+    def interfere(what: str, done: int, total: int) -> None:
+        if change == "deleted":
+            mine.unlink(missing_ok=True)
+        else:
+            monitor_of(llama, torch.ones(llama.facts.width), 9.0).save(mine)
+
+    behaviors = [*SWEPT["behaviors"], {"source": "cheerful", "limit": 16}]
+    when = {"monitor": str(mine)}
+    found = run({**SWEPT, "behaviors": behaviors, "when": when}, tmp_path / "run", progress=interfere)
+    keys = ["prompt_id", "layers", "strength", "order"]
+    samples = table(found, "samples")
+    one, other = (
+        rows.sort_values(keys)["score"].reset_index(drop=True)
+        for rows in (samples[samples["behavior"] == "permissive"], table(gated, "samples"))
+    )
+    pd.testing.assert_series_equal(one, other, atol=1e-4, rtol=0)
+    manifest = RunFolder(found).manifest()
+    assert manifest.settings["when"]["monitor"] == str(mine)
+    assert {entry.behavior for entry in manifest.conditions} == {"permissive", "cheerful"}
+
+
+def test_a_copy_that_is_another_monitor_is_refused(
+    swept: tuple[Path, Path, Path, dict[str, bool]], run: Run, llama: Backbone, tmp_path: Path
+) -> None:
+    _, _, file, _ = swept
+    wanted = {**SWEPT, "when": str(file)}
+    found = run(wanted, tmp_path / "run")
+    monitor_of(llama, torch.ones(llama.facts.width), 0.0).save(RunFolder(found).monitor_file)
+    with pytest.raises(RunError, match="is not the monitor under which this run was begun"):
+        run(wanted, found)
+    RunFolder(found).monitor_file.unlink()
+    assert run(wanted, found) == found

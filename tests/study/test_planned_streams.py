@@ -87,6 +87,17 @@ def test_behaviors_and_measures_share_streams_and_the_plan_says_what_they_take_a
     assert found.apart >= found.streams + 5
 
 
+def test_percentiles_are_read_before_doses_and_scores_which_share_streams(
+    weights: Path, streams: list[LayerStream], tmp_path: Path
+) -> None:
+    of = study(weights, scale="floor", bound=["p25", "p75"], strengths=[25, 75], dose=True)
+    found, _ = planned(of)
+    run_study(of, tmp_path / "run")
+    assert streams[0].reads == [found.streams] * 4
+    without = planned(study(weights, dose=True))[0]
+    assert found.streams == without.streams + 1, "the behaviors' projections share a stream"
+
+
 def test_what_has_no_room_takes_several_streams_in_the_plan_too_and_it_says_why(
     weights: Path, streams: list[LayerStream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

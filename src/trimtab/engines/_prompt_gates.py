@@ -23,7 +23,15 @@ Prompt = tuple[int, ...]
 class Decisions:
     """What gates say of prompts."""
 
-    def __init__(self, engine: Engine, n_layers: int, prompts: Sequence[Prompt], cells: Sequence[Intervention | None]):
+    def __init__(
+        self,
+        engine: Engine,
+        n_layers: int,
+        prompts: Sequence[Prompt],
+        cells: Sequence[Intervention | None],
+        *,
+        warn_if_shut: bool = True,
+    ):
         """Read the prompts, if any cell has a gate on them.
 
         Args:
@@ -31,12 +39,14 @@ class Decisions:
             n_layers: of the model.
             prompts: as tokens.
             cells: whose gates will be asked.
+            warn_if_shut: whether to warn of gates that open for none of the prompts.
 
         Raises:
             SettingError: for a layer that the model does not have, or a prompt of one token.
         """
         gates = {id(gate): gate for cell in cells if cell is not None for gate in cell.prompt_gates}
-        self._said = decide(engine, n_layers, prompts, list(gates.values())) if gates else {}
+        asked = decide if warn_if_shut else decide_silently
+        self._said = asked(engine, n_layers, prompts, list(gates.values())) if gates else {}
         self._cells: dict[tuple[int, tuple[bool, ...]], Intervention | None] = {}
 
     def of(self, cell: Intervention | None, prompt: Prompt) -> Intervention | None:
@@ -170,19 +180,32 @@ class _PartClaims(BatchClaims):
 
 
 def decided_text_scores(
-    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
+    engine: Engine,
+    n_layers: int,
+    texts: Sequence[Text],
+    cells: Sequence[Intervention],
+    warn_if_shut: bool,
 ) -> Iterator[TextScores]:
-    """`Engine.score_texts` of texts of which each has its own decisions; where a gate is shut, 0 nats apart."""
+    """`Engine.score_texts` of texts of which each has its own decisions; where a gate is shut, 0 nats apart.
+
+    Args:
+        engine: what runs the model.
+        n_layers: of the model.
+        texts: what is read.
+        cells: what steers.
+        warn_if_shut: whether to warn of gates on the prompt that open for none of the texts.
+    """
     if has_gates(cells):
-        return _text_scores(engine, n_layers, texts, cells)
+        return _text_scores(engine, n_layers, texts, cells, warn_if_shut)
     return engine.score_texts(texts, cells)
 
 
 def _text_scores(
-    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention]
+    engine: Engine, n_layers: int, texts: Sequence[Text], cells: Sequence[Intervention], warn_if_shut: bool
 ) -> Iterator[TextScores]:
     prompts = [tuple(text.tokens[: text.prompt_length]) for text in texts]
-    for members, mine, places in _groups(Decisions(engine, n_layers, prompts, cells), prompts, cells):
+    decisions = Decisions(engine, n_layers, prompts, cells, warn_if_shut=warn_if_shut)
+    for members, mine, places in _groups(decisions, prompts, cells):
         for batch in engine.score_texts([texts[index] for index in members], mine):
             rows = [0, *(0 if place is None else 1 + place for place in places)]
             apart = torch.cat([torch.zeros_like(batch.log_prob[:1]), batch.divergence])

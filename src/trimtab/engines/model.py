@@ -236,8 +236,7 @@ class Model(PromptEncoder, Summarized):
     ) -> Iterator[str]:
         """One answer, piece by piece as it is written; settings as in `generate`, contexts as in `replies`."""
         asked = Request(self.tokens(message), intervention, max_new_tokens, sampled(seed, temperature))
-        requests = self._lengths.fitted([asked])
-        return pieces(self._with_steering(requests, self.engine.write))
+        return pieces(self._with_steering(self._lengths.fitted([asked]), self.engine.write))
 
     def writer(self) -> ModelWriter:
         """Write texts that join and leave at any token, in turns with other threads; no `steer` context counts.
@@ -252,8 +251,7 @@ class Model(PromptEncoder, Summarized):
     ) -> Iterator[Item]:
         """Write requests that carry what the `steer` contexts of this call ask for."""
         contexts = contexts_of(self.backbone)
-        carried = with_contexts(requests, contexts)
-        work = _prompt_gates.decided_writing(self.engine, self.facts.layers, carried, write)
+        work = _prompt_gates.decided_writing(self.engine, self.facts.layers, with_contexts(requests, contexts), write)
         return take_turns(self._lock, work, lambda: mark_used(contexts))
 
     def opened(self, gate: PromptGate, prompts: Sequence[Prompt]) -> list[bool]:
@@ -297,11 +295,13 @@ class Model(PromptEncoder, Summarized):
         found = _prompt_gates.decided_sweep(self.engine, self.facts.layers, pairs, cells, scoring, done)
         return self.in_turns(self._finite.scored(found, pairs, cells))
 
-    def score_texts(self, texts: Sequence[Text], cells: Sequence[Intervention] = ()) -> Iterator[TextScores]:
+    def score_texts(
+        self, texts: Sequence[Text], cells: Sequence[Intervention] = (), *, warn_if_shut: bool = True
+    ) -> Iterator[TextScores]:
         """Stream how likely given texts are, unsteered and in every cell; see `Engine.score_texts`."""
         self._require_unsteered()
         self._lengths.check_followed(texts)
-        found = _prompt_gates.decided_text_scores(self.engine, self.facts.layers, texts, cells)
+        found = _prompt_gates.decided_text_scores(self.engine, self.facts.layers, texts, cells, warn_if_shut)
         return self.in_turns(self._finite.text_scores(found, texts, cells))
 
     def final_states(

@@ -147,7 +147,7 @@ class Monitor:
             raise SettingError(f"threshold {threshold} is not a probability between 0 and 1")
         layer = self.provenance.layer
         bar = math.log(threshold / (1 - threshold))
-        words = f"scores above {threshold:g} for {self.provenance.behavior}"
+        words = f"scores above {threshold} for {self.provenance.behavior}"
         return PromptGate(layer, self.weight[layer], float(self.bias[layer]) - bar, read, words)
 
     def score(self, model: Model, messages: str | Sequence[Message]) -> TokenScores:

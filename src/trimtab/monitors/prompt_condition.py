@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from trimtab.data import Message
 from trimtab.engines import Model
-from trimtab.errors import TrimtabWarning
+from trimtab.errors import SettingError, TrimtabWarning
 from trimtab.models import Text
 from trimtab.monitors.monitor import Monitor
 from trimtab.steering import PromptGate
@@ -93,6 +93,21 @@ class PromptCondition:
     def __str__(self) -> str:
         """In words, behind what is pushed."""
         return str(self.gate)
+
+    def setting(self) -> dict[str, Any]:
+        """As checks and studies take it: their `when`.
+
+        Raises:
+            SettingError: when its file holds another monitor by now.
+            VectorError: when its file is missing or damaged.
+        """
+        now = PromptCondition.of_file(self.file, self.threshold, self.read)
+        if now.gate.content_hash != self.gate.content_hash:
+            raise SettingError(
+                f"{self.file}: holds another monitor by now than this condition; save the former one elsewhere "
+                "(`condition.monitor.save(FILE)`), and give that file as `when`"
+            )
+        return {"monitor": str(self.file), "above": self.threshold, "reads": self.read}
 
     @property
     def values(self) -> dict[str, Any]:

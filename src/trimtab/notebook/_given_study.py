@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def run_given(
     out: str | Path | None = None,
     progress: NamedProgress | bool = True,
     approve: Approve = lambda cost: True,
+    finished: Callable[[Path], None] = lambda folder: None,
 ) -> RunTables:
     """Run a study of one model and one behavior, and return its tables.
 
@@ -44,6 +45,7 @@ def run_given(
         out: the run folder, which is resumed; by default one that is deleted when its tables are read.
         progress: True: bars where somebody watches; False: none; or what is called with (what, done, total).
         approve: called with what judging would cost at most, before anything is spent.
+        finished: called with the run folder, which is there until it returns.
     """
     label = contrast.name if contrast is not None else next(part.name for part in parts if part is not None)
     scoring = settings.get("scoring") or "auto"
@@ -63,4 +65,5 @@ def run_given(
     with named_progress_of(progress) as advance, tempfile.TemporaryDirectory(prefix="trimtab-") as folder:
         path = Path(folder) / name if out is None else Path(out)
         run_study(study, path, vectors=vectors, given=objects, progress=advance, approve=approve)
+        finished(path)
         return read_run(path)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trimtab.analysis.formatting import signed_strength
 from trimtab.errors import SettingError
+from trimtab.inputs.bounded_files import expand_user
+from trimtab.monitors import PromptCondition
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import Positions, PromptGate, layers_label
+from trimtab.steering import Positions, layers_label
+from trimtab.store.run_folder import RunFolder
 from trimtab.study.settings.when_setting import When
 
 
@@ -39,10 +43,20 @@ def condition_setting(when: str | Path | Mapping[str, Any] | None) -> dict[str, 
     return {"when": dict(when) if isinstance(when, Mapping) else str(when)}
 
 
-def condition_gate(manifest: Mapping[str, Any]) -> PromptGate | None:
-    """The gate of the condition on the prompt that a run steered under."""
-    found = manifest["settings"].get("when")
-    return None if found is None else When.model_validate(found).condition(Path(manifest["folder"])).gate
+def condition_of_run(run: Path, *, lasting: bool) -> PromptCondition | None:
+    """The condition on the prompt that a run steered under, by the monitor in its folder; None: none.
+
+    Args:
+        run: Its folder.
+        lasting: Whether the folder stays; if not, the condition names the file that the run was given.
+    """
+    folder = RunFolder(run)
+    manifest = folder.manifest()
+    if not (found := manifest.settings.get("when")):
+        return None
+    when = When.model_validate(found)
+    condition = PromptCondition.of_file(folder.monitor_file.absolute(), when.above, when.reads)
+    return condition if lasting else replace(condition, file=Path(manifest.folder) / expand_user(when.monitor))
 
 
 def setting_facts(measured: Measured) -> dict[str, str]:

@@ -18,10 +18,11 @@ from trimtab.data import Behavior
 from trimtab.engines import Model
 from trimtab.evaluation import Sweep
 from trimtab.judges import JudgeSettings
+from trimtab.monitors import PromptCondition
 from trimtab.notebook._given_study import run_given
-from trimtab.notebook._one_setting import condition_gate, condition_setting
+from trimtab.notebook._one_setting import condition_of_run, condition_setting
 from trimtab.notebook.measured_run import Measured
-from trimtab.steering import DEFAULT_SCALE, Positions, PromptGate, layers_label
+from trimtab.steering import DEFAULT_SCALE, Positions, layers_label
 from trimtab.study.measures.replies.settings import Search
 from trimtab.study.run import Approve
 from trimtab.vectors import SteeringVector
@@ -49,15 +50,32 @@ class TunedSetting(Summarized):
     judge: str
     numbers: Mapping[str, Any]
     """Everything else in its row of `Tuning.settings`."""
-    gate: PromptGate | None = None
+    first_token: bool = False
+    """Whether the first token, the attention sink, was pushed too."""
+    condition: PromptCondition | None = None
     """The condition on the prompt under which was tuned; None: none."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `model.steer` and the checks take: `model.steer(vectors, **tuned.toward.options)`."""
-        layer = self.layers[0] if len(self.layers) == 1 else self.layers
-        gate = {} if self.gate is None else {"gate": self.gate}
-        return {"layer": layer, "strength": self.strength, "scale": self.scale, "positions": self.positions, **gate}
+        """What `model.steer` takes, a `gate` among it where there is a condition on the prompt."""
+        return self._pushed if self.condition is None else {**self._pushed, "gate": self.condition.gate}
+
+    @property
+    def check_options(self) -> dict[str, Any]:
+        """What checks such as `trimtab.side_effects` take: as `options`, with `when` in place of a gate.
+
+        Raises:
+            SettingError: when the monitor's file holds another one by now.
+            VectorError: when it is missing or damaged.
+        """
+        return self._pushed if self.condition is None else {**self._pushed, "when": self.condition.setting()}
+
+    @property
+    def _pushed(self) -> dict[str, Any]:
+        return {
+            "layer": self.layers[0] if len(self.layers) == 1 else self.layers, "strength": self.strength,
+            "scale": self.scale, "positions": self.positions, "first_token": self.first_token,
+        }  # fmt: skip
 
     def __str__(self) -> str:
         """One line for people."""
@@ -86,6 +104,8 @@ class TunedSetting(Summarized):
 class Tuning(Measured):
     """Judged replies at every layer and strength."""
 
+    condition: PromptCondition | None = None
+    """The condition on the prompt under which was tuned; None: none."""
     measure: ClassVar[str] = "replies"
     _plots: ClassVar[str] = "tuning"
 
@@ -157,7 +177,8 @@ class Tuning(Measured):
             held_out=bool(row["held_out"]),
             judge=str(row["judge"]),
             numbers={name: value for name, value in row.items() if name != "run"},
-            gate=condition_gate(self.run.manifest),
+            first_token=bool(self.run.manifest["settings"].get("first_token", False)),
+            condition=self.condition,
         )
 
     def _facts(self) -> dict[str, str]:
@@ -250,7 +271,13 @@ def tune(
         },
         "diagnosis": diagnosis, "side_effects": side_effects, "robustness": robustness, "seed": seed,
     }  # fmt: skip
+    conditions = []
+
+    def keep_condition(folder: Path) -> None:
+        conditions.append(condition_of_run(folder, lasting=out is not None))
+
     run = run_given(
-        "tuning", model, (train, select, test), settings, vectors=vectors, out=out, progress=progress, approve=approve
-    )
-    return Tuning(run)
+        "tuning", model, (train, select, test), settings, vectors=vectors, out=out, progress=progress, approve=approve,
+        finished=keep_condition,
+    )  # fmt: skip
+    return Tuning(run, *conditions)

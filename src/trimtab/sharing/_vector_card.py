@@ -106,7 +106,7 @@ def _condition(steering: Steering) -> list[str]:
     read = "the mean state of its tokens behind the first" if when.reads == "mean" else "the state of its last token"
     return [
         f"**Only behind prompts that meet a condition**, decided once for each text: with h {read} in the model as it "
-        f"is, 1 / (1 + exp(−(w·h + b))) has to be above {when.above:g}. `{MONITOR}` holds w and b of each layer, and "
+        f"is, 1 / (1 + exp(−(w·h + b))) has to be above {when.above}. `{MONITOR}` holds w and b of each layer, and "
         "in its header the layer that is read. Texts behind other prompts are left alone."
     ]
 

@@ -56,7 +56,7 @@ class Received(Summarized):
         how += [] if use.positions == "all" else ["--positions", use.positions]
         how += ["--first-token"] * use.first_token
         if use.when is not None:
-            how += ["--when", str(monitor), "--when-above", f"{use.when.above:g}", "--when-reads", use.when.reads]
+            how += ["--when", str(monitor), "--when-above", str(use.when.above), "--when-reads", use.when.reads]
         return shlex.join(["trimtab", "chat", *model, "--vectors", str(path), *layers, *how])
 
 

@@ -12,6 +12,7 @@ import torch
 from trimtab.data import Behavior
 from trimtab.errors import ModelError, RunError, SettingError, TrimtabWarning
 from trimtab.models import PromptError
+from trimtab.monitors import PromptCondition
 from trimtab.store.run_folder import RunFolder
 from trimtab.study._contrast_parts import contrasts_of, read_behavior
 from trimtab.study._measurable import measured_in_words, require_measurable
@@ -101,12 +102,13 @@ def run_study(
         for named, behavior in behaviors:
             study.answers.covers("", named.label, behavior.is_choice)  # refuses before anything is computed
     panels = _panels(study, behaviors)
+    condition = study.condition
     identity = study.identity(
         [b.hash for _, b in behaviors]
         + [one.hash for one in contrasts.values()]
         + given.parts_hashes
         + ([_vector_key(vectors)] if vectors else [])
-        + ([] if study.condition is None else [study.condition.gate.content_hash])
+        + ([] if condition is None else [condition.gate.content_hash])
     )
 
     def choose() -> Path:
@@ -117,9 +119,7 @@ def run_study(
     with team.opened(choose, identity) as (folder, place):
         study = _as_the_folder_is(study, folder)
         recorder = begin(folder, study, identity)
-        if study.condition is not None and not folder.monitor_file.is_file():
-            study.condition.monitor.save(folder.monitor_file)  # so that the setting travels with the run
-        job = Job(study, behaviors, panels, vectors, contrasts, given)
+        job = Job(_under_own_copy(study, folder, condition), behaviors, panels, vectors, contrasts, given)
         try:
             with recorder.recording_warnings():
                 for doubt in doubts:  # about the data: for the report, too
@@ -185,6 +185,34 @@ def _as_the_folder_is(study: Study, folder: RunFolder) -> Study:
         methods = any(name.startswith(f"{DIAGNOSIS.name}/{METHOD_SAMPLES}") for name in diagnosed)
         return study.model_copy(update={"diagnosis": Diagnosis(methods=methods)})
     return study
+
+
+def _under_own_copy(study: Study, folder: RunFolder, condition: PromptCondition | None) -> Study:
+    """The study with the folder's copy of its monitor, which is written where there is none.
+
+    The user's file may be fitted again or deleted while the study runs, and other machines may not see it.
+
+    Args:
+        study: As the user wrote it.
+        folder: The folder in use.
+        condition: The condition that is part of the run's identity; None: none.
+
+    Raises:
+        RunError: When the copy is of another monitor.
+        VectorError: When it is damaged.
+    """
+    if study.when is None or condition is None:
+        return study
+    file = folder.monitor_file
+    if not file.is_file():
+        condition.monitor.save(file)
+    pinned = study.model_copy(update={"when": study.when.model_copy(update={"monitor": str(file.absolute())})})
+    if pinned.condition is None or pinned.condition.gate.content_hash != condition.gate.content_hash:
+        raise RunError(
+            f"{file}: is not the monitor under which this run was begun; delete it, and the run continues with "
+            f"{study.when.monitor}"
+        )
+    return pinned
 
 
 def _panels(study: Study, behaviors: Sequence[tuple[BehaviorSetting, Behavior]]) -> dict[str, Panel]:

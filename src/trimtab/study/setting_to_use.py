@@ -76,13 +76,22 @@ class SettingToUse(Summarized):
 
     @property
     def check_options(self) -> dict[str, Any]:
-        """What checks such as `trimtab.side_effects` take: as `options`, with `when` in place of a gate."""
-        found = {name: value for name, value in self.options.items() if name != "gate"}
-        condition = self.condition
-        if condition is None:
-            return found
-        when = {"monitor": str(condition.file), "above": condition.threshold, "reads": condition.read}
-        return {**found, "when": when}
+        """What checks such as `trimtab.side_effects` take: as `options`, with `when` in place of a gate.
+
+        Raises:
+            SettingError: For a push that checks of one setting cannot make (`share_strength`, `vector_layer`), or when
+                the monitor's file holds another one by now.
+        """
+        options = self.options
+        for name in ("share_strength", "vector_layer"):
+            if name in options:
+                raise SettingError(
+                    f"{self.behavior} in {self.model.label}: the setting has {name}, which checks in Python do not "
+                    f"take; measure it in its run (`trimtab side-effects RUN`, `trimtab robustness RUN`), or in a "
+                    f"study file with `{name}: {str(options[name]).lower()}`"
+                )
+        found = {name: value for name, value in options.items() if name != "gate"}
+        return found if self.condition is None else {**found, "when": self.condition.setting()}
 
     @cached_property
     def vector(self) -> SteeringVector:

@@ -22,7 +22,7 @@ class TimedStep:
     """Seconds that it is shorter by where replies end early."""
 
 
-EXTRACTION = "extraction"
+EXTRACTION, BOUNDS = "extraction", "bounds"
 REPORT = StepName("write the report")
 
 
@@ -52,6 +52,11 @@ def dosing(behavior: str, model: str, cells: str = "") -> StepName:
     """Measuring how far cells move the model; `cells` says which, beside those of the sweep."""
     whole = StepName(f"doses of {behavior}", "prompts", model=model)
     return StepName(f"doses of {behavior} {cells}", "prompts", model=model, key=whole.key) if cells else whole
+
+
+def bounding(behavior: str, model: str) -> StepName:
+    """Reading the projections that percentiles are taken of."""
+    return StepName(f"read projections for {behavior}", "texts", model=model)
 
 
 def sweeping(behavior: str, model: str) -> StepName:

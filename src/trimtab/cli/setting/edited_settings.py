@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from trimtab.errors import TrimtabWarning
+from trimtab.inputs.bounded_files import expand_user
 from trimtab.steering import layers_label
 from trimtab.study import Study, reopened
 from trimtab.study.recommending.recommendations import pairs_of
@@ -32,14 +33,20 @@ def warn_of_edits(run: Path, check: str) -> None:
         return
     study, _ = reopened(run, {})
     for one in edited:
-        command = _measuring(one, study, run)
-        how = command or "in Python, the check with **trimtab.setting_to_use(run).check_options"
+        how = _measuring(one, study, run) or _otherwise(one)
         warnings.warn(
             f"{file}: the setting of {one.behavior} in {one.model} was changed by hand ({one.edited}); "
             f"{check.replace('_', ' ')} of the run are of what it chose itself. To measure the other: {how}",
             TrimtabWarning,
             stacklevel=2,
         )
+
+
+def _otherwise(setting: RecommendedSetting) -> str:
+    """How to measure what options of a command cannot say, in words."""
+    if setting.share_strength or setting.vector_layer is not None:
+        return "a study file that sweeps this setting, with share_strength and vector_layer as it has them"
+    return "in Python, the check with **trimtab.setting_to_use(run).check_options"
 
 
 def _measuring(setting: RecommendedSetting, study: Study, run: Path) -> str:
@@ -65,4 +72,4 @@ def _condition(setting: RecommendedSetting, run: Path) -> list[str]:
     when = setting.when
     if when is None:
         return []
-    return ["--when", str(run / when.monitor), "--when-above", f"{when.above:g}", "--when-reads", when.reads]
+    return ["--when", str(run / expand_user(when.monitor)), "--when-above", str(when.above), "--when-reads", when.reads]

@@ -6,13 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from trimtab._util.callbacks import NamedProgress, StepName
+from trimtab._util.callbacks import NamedProgress
 from trimtab.data import AnyContrast, Balance, Form
 from trimtab.engines import Model
 from trimtab.evaluation import Grid, projection_bounds
 from trimtab.steering import SCALES, Cell
 from trimtab.store.manifest import BoundEntry
 from trimtab.study.settings.bound_setting import Bound
+from trimtab.study.step_names import bounding
 from trimtab.vectors import SteeringVector
 
 
@@ -28,7 +29,7 @@ def measured_bounds(
         SettingError: For a token position that the data lack.
     """
     layers = sorted({layer for layers in grid.layers for layer in layers})
-    what = StepName(f"read projections for {behavior}", "texts", model=model.name)
+    what = bounding(behavior, model.name)
     found = projection_bounds(
         model, vector, data, layers=layers, token_position=bound.token_position,
         form=form, balance=balance, seed=seed, progress=partial(progress, what),

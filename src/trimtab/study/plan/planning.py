@@ -15,6 +15,7 @@ from trimtab.engines.transformers.transformers_type import HOURS
 from trimtab.errors import SettingError
 from trimtab.evaluation import resolve_scoring
 from trimtab.models import PromptError, StreamPlan
+from trimtab.steering import SCALES
 from trimtab.study._contrast_parts import contrasts_of, vector_source
 from trimtab.study._measurable import measured_in_words, require_measurable
 from trimtab.study.given import Given
@@ -43,9 +44,11 @@ from trimtab.study.plan.text import ModelPlan, Plan, PlannedMeasure, Step
 from trimtab.study.settings.model_setting import ModelSetting
 from trimtab.study.settings.study_file import Study, require_names_of_their_own
 from trimtab.study.step_names import (
+    BOUNDS,
     EXTRACTION,
     TimedStep,
     answering,
+    bounding,
     dosing,
     extracting,
     loading,
@@ -152,7 +155,7 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
     study = subject.study
     reading = _reading(subject)
     made = [count(work, study, target) for work in reading]
-    read = made[0]
+    read, again = made[0], list[Counted]()
     swept: list[Counted] = []
     beside: list[PlannedMeasure] = []
     prices: list[str] = []
@@ -165,6 +168,9 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
             held_bytes=extraction_bytes(study.method, subject.behavior, target.facts),
         )
     ]
+    if study.bound is not None and study.sweep:
+        again.append(read)  # for the projections that percentiles are taken of
+        parts.append(_Part(bounding(subject.name, subject.model), subject.name, BOUNDS, ((reading[0], read),)))
     for measure, settings in measures_of(subject):
         units = list(measure.units(settings, subject))
         by_unit = {id(unit): [count(piece, study, target) for piece in unit.work] for unit in units}
@@ -177,7 +183,7 @@ def _counted(subject: PlannedSubject, note: str, target: Target) -> tuple[Step, 
         else:
             beside.append(PlannedMeasure(measure.label, tuple(counted), tuple(measure.uncounted(settings, subject))))
             prices += measure.costs(settings, subject)
-    every = [*made, *swept]
+    every = [*made, *again, *swept]
     step = Step(
         behavior=subject.name,
         scoring=subject.scoring,
@@ -237,7 +243,7 @@ def _sharing(
     return {"chains": tuple(map(job, chains)), "apart": job(apart)}
 
 
-_FIRST = (EXTRACTION, "dose", "scores", "answers", "replies")
+_FIRST = (EXTRACTION, BOUNDS, "dose", "scores", "answers", "replies")
 
 
 def _in_order(counted: Sequence[tuple[Step, list[_Part]]]) -> list[_Part]:
@@ -298,7 +304,7 @@ def _streams(model: ModelSetting, stream: StreamPlan, target: Target, parts: Seq
 def _phases(parts: Sequence[_Part]) -> Iterator[tuple[str, list[PlannedJob]]]:
     """What follows one another in a run on a streamed model."""
     yield "vectors", [part.job for part in parts if part.measure == EXTRACTION]
-    pushed = [part for part in parts if part.measure in ("dose", "scores")]
+    pushed = [part for part in parts if part.measure in (BOUNDS, "dose", "scores")]
     behaviors = {part.behavior: [one for one in pushed if one.behavior == part.behavior] for part in pushed}
     yield "doses and scores", [_scored(some) for some in behaviors.values()]
     for part in parts:
@@ -312,8 +318,9 @@ def _phases(parts: Sequence[_Part]) -> Iterator[tuple[str, list[PlannedJob]]]:
 
 
 def _scored(parts: Sequence[_Part]) -> PlannedJob:
-    """Doses and scores of a behavior: side by side, unless strengths have to be found first."""
+    """Doses and scores of a behavior: side by side, behind strengths that have to be found first."""
     grids = [work.grid for part in parts for work, _ in part.works if isinstance(work, ReadTexts)]
-    if any(grid.is_calibrated for grid in grids):
+    if any(SCALES.get(grid.scale).in_nats for grid in grids):
         return PlannedJob(tuple(step for part in parts for step in part.job.steps))
-    return PlannedJob((tuple(part.job for part in parts),))
+    first = tuple(step for part in parts if part.measure == BOUNDS for step in part.job.steps)
+    return PlannedJob((*first, tuple(part.job for part in parts if part.measure != BOUNDS)))

@@ -35,4 +35,4 @@ class When(Marked):
 
     def in_words(self) -> str:
         """In words, behind what is pushed."""
-        return f"{self.monitor} above {self.above:g}" + (", by its last state" if self.reads == "last" else "")
+        return f"{self.monitor} above {self.above}" + (", by its last state" if self.reads == "last" else "")
