@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 
 import oracle
-from trimtab.models import Backbone
+from trimtab.models import Backbone, Identity
 from trimtab.monitors import Monitor
 from trimtab.monitors.monitor import MonitorProvenance
 
 LAYER = 2
 
 
-def monitor_of(backbone: Backbone, weight: torch.Tensor, bias: float) -> Monitor:
-    """A monitor that reads `LAYER`."""
+def monitor_of(backbone: Identity, weight: torch.Tensor, bias: float, layer: int = LAYER) -> Monitor:
+    """A monitor whose probe is the same behind every layer; it reads one of them."""
     n = backbone.facts.layers
     made = MonitorProvenance(
         model=backbone.name, fingerprint=backbone.fingerprint, behavior="polite", pairs_hash="", pairs=8,
-        token_position="mean_completion", form="text", balance="off", template_hash="", layer=LAYER, select_pairs=4,
+        token_position="mean_completion", form="text", balance="off", template_hash="", layer=layer, select_pairs=4,
         select_auroc=(0.9,) * n, select_token_auroc=(0.9,) * n, seen=(),
     )  # fmt: skip
     return Monitor(weight.expand(n, -1).clone(), torch.full((n,), bias), torch.ones(n), torch.zeros(n), made)

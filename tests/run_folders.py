@@ -80,18 +80,24 @@ def finished_run(path: Path) -> RunFolder:
     return folder
 
 
-def recommending_run(path: Path, backbone: Identity) -> None:
-    """A finished run that recommends a setting, with a vector of a tiny model of 12 layers; its tables are planted."""
+def judged_run(path: Path, backbone: Identity, layers: int) -> None:
+    """A finished run of replies alone, from planted tables, with a vector of a tiny model."""
     folder = finished_run(path)
     settings = {
         "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
         "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
         "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
     }  # fmt: skip
-    folder.write_manifest(folder.manifest().replace(cached_tables=(), settings=settings))
+    plain = folder.manifest().replace(cached_tables=(), settings=settings)
+    folder.write_manifest(plain)  # other measures say nothing about the setting, and take long to analyse
     for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
         shutil.rmtree(path / name)
-    vector_for(backbone, layers=12).save(folder.vector_file("tiny-135M", "cheerful"))
+    vector_for(backbone, layers=layers).save(folder.vector_file("tiny-135M", "cheerful"))
+
+
+def recommending_run(path: Path, backbone: Identity) -> None:
+    """A finished run that recommends a setting, with a vector of a tiny model of 12 layers; its tables are planted."""
+    judged_run(path, backbone, 12)
     tables = read_run(path)
     save_recommended(path, tables, analysed([tables]))
 

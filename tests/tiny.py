@@ -6,6 +6,7 @@ The weights are drawn so that every part of a layer matters and logits are of or
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -162,6 +163,13 @@ def tiny_tokenizer(template: str | None = None, *, merges: tuple[str, ...] = ())
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
     tokenizer.chat_template = template
     return tokenizer
+
+
+def save_tiny(folder: Path, name: str = "llama") -> Path:
+    """Write a tiny model with its tokenizer into a folder, as one downloads it."""
+    tiny_model(name).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
 
 
 def random_pairs(count: int = 6, seed: int = 0, *, head: int = 5, vocabulary: int = _VOCABULARY) -> list[EncodedPair]:

@@ -13,7 +13,7 @@ import click
 import pandas as pd
 import torch
 
-from run_folders import finished_run
+from run_folders import judged_run
 from tiny import CHAT_TEMPLATE, random_directions, tiny_model, tiny_tokenizer, vector_for
 from trimtab.cli.verbs.init import STUDY
 from trimtab.data import BUILT_INS, dataset, write_pairs
@@ -112,17 +112,7 @@ class Inputs:
 
     def _put_judged_run(self, path: Path, given: Mapping[str, Any]) -> None:
         """A run that recommends a setting, from planted tables, with a vector of the tiny model."""
-        folder = finished_run(path)
-        settings = {
-            "name": "run", "models": [{"id": "smollm2-135m", "name": "tiny-135M"}],
-            "behaviors": [{"source": "cheerful"}], "strengths": [-1.0, 1.0],
-            "replies": {"strengths": [-1.0, -0.5, 0.5, 1.0], "min_coherence": 6},
-        }  # fmt: skip
-        plain = folder.manifest().replace(cached_tables=(), settings=settings)
-        folder.write_manifest(plain)  # other measures say nothing about the setting, and take long to analyse
-        for name in ("answers", "baselines", "diagnosis", "projection", "robustness", "side_effects"):
-            shutil.rmtree(path / name)
-        vector_for(self.model.backbone, layers=LAYERS).save(RunFolder(path).vector_file("tiny-135M", "cheerful"))
+        judged_run(path, self.model.backbone, LAYERS)
 
     def _put_source(self, path: Path, given: Mapping[str, Any]) -> None:
         """What is shared: a vector's file, a run, or a folder that was written before."""

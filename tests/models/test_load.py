@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiny import tiny_model, tiny_tokenizer
+from tiny import save_tiny
 from trimtab.errors import ModelError, SettingError
 from trimtab.models import Backbone, choose_dtype, load_backbone, peek
 from trimtab.models.precision import choose_device
@@ -15,10 +15,7 @@ from trimtab.models.precision import choose_device
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    tiny_model("llama").save_pretrained(path)
-    tiny_tokenizer().save_pretrained(path)
-    return path
+    return save_tiny(tmp_path_factory.mktemp("model"))
 
 
 def test_a_folder_loads_as_the_model_that_was_saved(folder: Path, llama: Backbone) -> None:

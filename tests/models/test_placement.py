@@ -10,7 +10,7 @@ import torch
 
 import trimtab as tt
 from hook_loop import require_the_same
-from tiny import tiny_model, tiny_tokenizer
+from tiny import save_tiny, tiny_model, tiny_tokenizer
 from trimtab.errors import SettingError
 from trimtab.models.kinds.placement import SPREAD
 from trimtab.models.precision import choose_device
@@ -24,10 +24,7 @@ ON_DISK = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    tiny_model("llama").save_pretrained(path)
-    tiny_tokenizer().save_pretrained(path)
-    return path
+    return save_tiny(tmp_path_factory.mktemp("model"))
 
 
 def test_a_model_that_brings_its_weights_to_each_layer(folder: Path) -> None:

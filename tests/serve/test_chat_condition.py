@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from conditional import monitor_of
 from harnesses.saved_models import saved
 from tiny import tiny, vector_for
 from trimtab.cli.main import cli
@@ -18,22 +19,10 @@ from trimtab.engines import Model
 from trimtab.errors import SettingError, VectorError
 from trimtab.models import Backbone
 from trimtab.monitors import Monitor, PromptCondition
-from trimtab.monitors.monitor import MonitorProvenance
 from trimtab.serve import Chat, beginning_of, of_run
 from trimtab.steering import steering
 from trimtab.study.recommending.recommended_file import LAYOUT, RecommendedFile, write_recommended
 from trimtab.study.setting_to_use import setting_to_use
-
-
-def monitor_of(backbone, weight: torch.Tensor, bias: float, layer: int = 2) -> Monitor:
-    """One whose probe is the same behind every layer."""
-    n = backbone.facts.layers
-    made = MonitorProvenance(
-        model=backbone.name, fingerprint=backbone.fingerprint, behavior="polite", pairs_hash="", pairs=8,
-        token_position="mean_completion", form="text", balance="off", template_hash="", layer=layer, select_pairs=4,
-        select_auroc=(0.9,) * n, select_token_auroc=(0.9,) * n, seen=(),
-    )  # fmt: skip
-    return Monitor(weight.expand(n, -1).clone(), torch.full((n,), bias), torch.ones(n), torch.zeros(n), made)
 
 
 def prompt_projection(model: Model, text: str, weight: torch.Tensor, layer: int = 2) -> float:

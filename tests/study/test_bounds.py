@@ -118,7 +118,7 @@ def test_the_report_says_what_they_are_and_the_setting_travels_as_a_strength(swe
         ({"strengths": "0.1"}, "bound: it says how far"),
         ({"strengths": {"at": 25.0}}, "bound: it says how far"),
         ({"strengths": None}, "bound: it says how far"),
-        ({"layers": "1+2"}, "none are steered together"),
+        ({"layers": "1+2"}, "layers cannot be steered together"),
         ({"vector_layer": 1}, "vector_layer: bounds are of each layer's own"),
         ({"baselines": True}, "baselines: bounds"),
         ({"replies": {"strengths": [1.0]}}, "bound: replies"),

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from torch._C._distributed_c10d import HashStore
 
-from tiny import tiny_model, tiny_tokenizer
+from tiny import save_tiny
 from trimtab.cli.main import main
 from trimtab.errors import RunError, SettingError
 from trimtab.study import make_study, run_study
@@ -29,10 +29,7 @@ MEASURED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("model")
-    tiny_model("llama").save_pretrained(place)
-    tiny_tokenizer().save_pretrained(place)
-    return place
+    return save_tiny(tmp_path_factory.mktemp("model"))
 
 
 def content(folder: Path, processes: int, **changes: Any) -> dict[str, Any]:
@@ -110,7 +107,7 @@ def test_the_last_words_of_another_process_that_stops_are_shown(folder: Path, tm
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"replies": {"judges": [{"model": "openai/gpt"}]}}, "each process of a divided model would get an answer of"),
+        ({"replies": {"judges": [{"model": "openai/gpt"}]}}, "each process of a divided model would get a different"),
         ({"side_effects": {"tasks": ["lm_eval:arc_easy"]}}, "tasks of harnesses ask in batches that differ"),
         ({"baselines": {"lora": True}}, "fine-tuning .* is not for a model that is divided"),
         (

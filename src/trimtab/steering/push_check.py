@@ -36,7 +36,7 @@ pass_of_notes: ContextVar[object] = ContextVar("trimtab_pass_of_notes", default=
 def arrived(before: Tensor, after: Tensor, wanted: Tensor) -> Tensor:
     """At which tokens [...] at least `MIN_ARRIVED` of a push is left: of what it was to add, along what it was to add.
 
-    States that are no finite numbers count as pushed: that they overflow is an error of its own.
+    States that are not finite count as pushed; their overflow is reported as a separate error.
 
     Args:
         before: States [..., d_model].

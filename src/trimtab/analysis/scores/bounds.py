@@ -45,8 +45,8 @@ def strengths_are_percentiles(values: Values) -> str:
     whose = "both sides" if values["side"] == "both" else f"the {values['side']} side"
     text = (
         f"strengths are percentiles of the projections of {whose} of the training part "
-        f"({plural(int(values['rows']), 'row')}, read at {values['token_position']}), and each layer has a "
-        f"{values['scale']} of its own"
+        f"({plural(int(values['rows']), 'row')}, read at {values['token_position']}), and each layer has its "
+        f"own {values['scale']}"
     )
     if values.get("strength") is None:
         return f"{text}."

@@ -13,7 +13,7 @@ _REMEDY = "percentiles are calibrated for each layer first: trimtab.projection_b
 class Percentile(Scale):
     """A study reads the projections of its training part and pushes by another scale, at a percentile of them.
 
-    The strength is the percentile: in tables all layers have the same one, though each has a bound of its own.
+    The strength is the percentile: in tables all layers have the same one, although each layer has its own bound.
     """
 
     calibrated = True

@@ -27,7 +27,7 @@ _FOR_EVER = timedelta(days=365)
 """While another process works alone. Where one dies, torchrun stops the others."""
 _POLL_SECONDS = 0.05
 _runs = itertools.count()
-"""Runs of this process: all processes begin the same ones in the same order, and each has entries of its own."""
+"""Runs of this process: all processes begin the same ones in the same order, and each run has its own entries."""
 
 
 def processes_of(study: Study, ray: str | None = None) -> int:
@@ -46,19 +46,17 @@ def processes_of(study: Study, ray: str | None = None) -> int:
         return 1
     first = divided[0]
     if ray is not None:
-        raise SettingError(
-            f"{first.label}: is divided over processes of its own, which Ray does not start; run without ray"
-        )
+        raise SettingError(f"{first.label}: is divided over processes that Ray does not start; run without ray")
     for model in divided:
         if model.tensor_parallel != first.tensor_parallel:
             raise SettingError(
                 f"{first.label} is divided over {first.tensor_parallel} processes, {model.label} over "
-                f"{model.tensor_parallel}; give both the same tensor_parallel, or each a study of its own"
+                f"{model.tensor_parallel}; give both the same tensor_parallel, or put them into separate studies"
             )
     if study.replies is not None and (asking := [judge.label for judge in study.replies.judges if judge.paid]):
         raise SettingError(
             f"{first.label}: the judge {asking[0]} asks a language model, and each process of a divided model would "
-            "get an answer of its own; leave it out, or use device: balanced, or engine: vllm"
+            "get a different answer; leave it out, or use device: balanced, or engine: vllm"
         )
     if study.side_effects is not None and study.side_effects.tasks:
         raise SettingError(

@@ -27,7 +27,7 @@ def require_bounds(study: Study) -> None:
         raise ValueError(f"bound: the scale {study.scale} has no bound; give scale: {' or '.join(PERCENTILE_OF)}")
     replies = study.replies
     if "+" in study.layers or (replies is not None and "+" in (replies.layers or "")):
-        raise ValueError("bound: each layer has a bound of its own, so none are steered together; name them singly")
+        raise ValueError("bound: each layer has its own bound, so layers cannot be steered together; name them singly")
     if replies is not None and (replies.strengths or replies.scale):
         raise ValueError("bound: replies are written at the same bounds; leave their strengths and scale out")
     others = {"vector_layer": study.vector_layer is not None, "baselines": study.baselines is not None}

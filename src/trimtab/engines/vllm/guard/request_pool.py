@@ -124,7 +124,7 @@ class RequestPool:
         from vllm.exceptions import VLLMClientError
 
         try:
-            with self._watched(), uninterrupted():  # whoever is interrupted has to know what is under way
+            with self._watched(), uninterrupted():  # an interrupted caller must know what is under way
                 inside: str = self.engine.add_request(name, prompt, ask.params)
                 lane.under_way[name] = (ask, inside)
                 lane.weight += ask.weight
