@@ -129,7 +129,7 @@ def test_a_process_alone_or_on_ray_is_refused_before_anything_is_loaded(
     with pytest.raises(SettingError, match="over 2 processes, and there is 1; `trimtab study FILE` starts them"):
         run_study(study, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(SettingError, match="which Ray does not start"):
+    with pytest.raises(SettingError, match="that Ray does not start"):
         team_of(study, "local")
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "0")

@@ -128,7 +128,7 @@ def test_a_divided_model_on_ray_is_refused_in_a_plan_as_in_a_run(
     file = tmp_path / "study.yaml"
     file.write_text("models: [{id: smollm2-135m, tensor_parallel: 3}]\nbehaviors: [cheerful]\n")
     assert main(["study", str(file), "--dry-run", "--ray"]) == 2
-    assert "which Ray does not start" in capsys.readouterr().err
+    assert "that Ray does not start" in capsys.readouterr().err
 
 
 def test_workers_without_ray_are_refused_in_a_plan_as_in_a_run(
